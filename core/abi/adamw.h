@@ -1,0 +1,26 @@
+// adamw: Loshchilov and Hutter 2019 (arXiv 1711.05101), decoupled decay first, as in PyTorch. With g = gradient * coefficient, in f32:
+// p -= learning_rate * decay * p; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+// p -= learning_rate * (m / correction1) / (sqrt(v) / correction2_root + epsilon). Nothing changes when update.skipped.
+// f32 stores as is; bf16 p, m, v by stochastic rounding, element e of a stored tensor with word e mod 4 of philox(seed; e div 4, tensor, step, stream),
+// streams 0 p, 1 m, 2 v. With a master (f32) the update is made on it, and p = rne(master).
+// A parameter may stack several stored tensors: segment i starts at element segment_begin[i] and is tensor segment_tensor[i].
+// operands: gradient (count), update (16) u32, p, m, v (count), in place, master (count) f32|-, in place.
+#ifndef TANDEM_ABI_ADAMW_H
+#define TANDEM_ABI_ADAMW_H
+#include "core/abi/abi.h"
+TANDEM_ABI_BEGIN
+
+struct AdamW {
+  uint32_t count;
+  float beta1, beta2;
+  float one_minus_beta1, one_minus_beta2;
+  float epsilon;
+  float decay;  // 0 for parameters of rank 1
+  uint32_t has_master;
+  uint32_t segments;  // 1 to 4
+  uint32_t segment_begin[4];
+  uint32_t segment_tensor[4];
+};
+
+TANDEM_ABI_END(AdamW)
+#endif

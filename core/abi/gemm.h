@@ -1,0 +1,23 @@
+// gemm: C (m, n) = round(A B [+ bias] [+ C]), sums in f32; the accumulate form is the gradient update g = rne(g + dW).
+// operands: a, b, bias (n)|-, scale_a (1)|-, scale_b (1)|-, c. Row-major; a leading dimension counts elements.
+// e4m3 operands stand for code * scale, and only form nt exists for them. bias, if any, has the dtype of c.
+#ifndef TANDEM_ABI_GEMM_H
+#define TANDEM_ABI_GEMM_H
+#include "core/abi/abi.h"
+TANDEM_ABI_BEGIN
+
+struct Gemm {
+  uint32_t m, n, k;
+  uint32_t lda, ldb, ldc;
+  uint32_t form;        // kGemm...
+  uint32_t has_bias;    // 0 or 1
+  uint32_t has_scales;  // 1 with e4m3 operands
+  uint32_t accumulate;  // 1: c is read too
+};
+
+const uint32_t kGemmNt = 0;  // a (m, k), b (n, k): y = x W^T
+const uint32_t kGemmNn = 1;  // a (m, k), b (k, n): dx = dy W
+const uint32_t kGemmTn = 2;  // a (k, m), b (k, n): dW = dy^T x
+
+TANDEM_ABI_END(Gemm)
+#endif

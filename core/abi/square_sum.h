@@ -1,0 +1,15 @@
+// square_sum: partials[i] = sum of x^2 over elements 65536 i ... 65536 i + 65535, in f32, by a tree of fixed shape.
+// operands: x (count) f32 or bf16, partials (ceil(count / 65536)) f32.
+#ifndef TANDEM_ABI_SQUARE_SUM_H
+#define TANDEM_ABI_SQUARE_SUM_H
+#include "core/abi/abi.h"
+TANDEM_ABI_BEGIN
+
+struct SquareSum {
+  uint32_t count;
+};
+
+const uint32_t kSquareSumBlock = 65536;
+
+TANDEM_ABI_END(SquareSum)
+#endif

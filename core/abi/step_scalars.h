@@ -1,0 +1,19 @@
+// Words of a step that the host sets before it (step_inputs, two slots) and that instructions read (scalars): floats by their bits.
+// The device keeps counter: [0] begins so far (slot = (counter[0] - 1) & 1), [1] micro-step of this step.
+#ifndef TANDEM_ABI_STEP_SCALARS_H
+#define TANDEM_ABI_STEP_SCALARS_H
+#include "core/abi/abi.h"
+TANDEM_ABI_BEGIN
+
+struct StepScalars {
+  float learning_rate;
+  float inverse_targets;  // 1/N, N the valid targets of the whole step
+  uint32_t step;          // s, from 0
+  uint32_t seed_low, seed_high;
+  uint32_t targets;       // N; 0: the step is skipped
+};
+
+const uint32_t kStepScalarWords = 16;
+
+TANDEM_ABI_END(StepScalars)
+#endif

@@ -1,0 +1,47 @@
+// Reverse mode: walks a range's nodes backwards and lets each op's vjp emit its gradient.
+#pragma once
+
+#include <unordered_map>
+
+#include "core/graph/graph.h"
+
+namespace tandem {
+
+class Backward {
+ public:
+  Backward(Graph& graph, Range range) : graph_(graph), range_(range) {}
+
+  // cotangents of activations: add() sums when a value has several uses
+  ValueId cotangent(ValueId value) const;  // not present() when nothing depends on it
+  void add(ValueId value, ValueId cotangent);
+  // A parameter (or a value that stands for one, such as its fp8 copy) has an accumulator in place of a cotangent.
+  void set_accumulator(ValueId parameter, ValueId accumulator);
+  bool has_accumulator(ValueId value) const;
+  ValueId accumulator(ValueId value) const;
+  void update_accumulator(ValueId value, ValueId accumulated);  // after an in-place accumulate
+  void stands_for(ValueId copy, ValueId parameter);
+  // nodes first .. last-1 of the graph, backwards, those of this range only
+  void run(uint32_t first, uint32_t last);
+
+  // for vjps: adds a node in this range, labelled after n
+  std::vector<ValueId> emit(const Node& n, OpId op, Parameters parameters, std::vector<ValueId> inputs);
+  Graph& graph() { return graph_; }
+  // e4m3 copies of a cotangent, made once and shared by dgrad and wgrad: q (R, C), qt (C, R), scale (1)
+  struct Quantized { ValueId q, qt, scale; };
+  Quantized quantized(const Node& n, ValueId cotangent);
+  // zeroed words for amax: (64) u32, from one buffer that is zeroed once per micro-step
+  ValueId amax_slot();
+  void set_amax_slots(ValueId zeros, uint32_t used) { amax_zeros_ = zeros; amax_used_ = used; }
+  uint32_t amax_used() const { return amax_used_; }
+
+ private:
+  ValueId parameter_of(ValueId value) const;
+  Graph& graph_;
+  Range range_;
+  std::unordered_map<uint32_t, ValueId> cotangents_, accumulators_, stands_for_;
+  std::unordered_map<uint32_t, Quantized> quantized_;
+  ValueId amax_zeros_;
+  uint32_t amax_used_ = 0;
+};
+
+}  // namespace tandem

@@ -1,0 +1,78 @@
+// The Program: a training step compiled to a linear list of instructions on planned memory. Nothing in it changes between steps.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/ops/op.h"
+
+namespace tandem {
+
+enum class Range : uint8_t { begin, micro_step, update, evaluate };  // generation uses evaluate alone
+constexpr size_t kRangeCount = 4;
+std::string_view name_of(Range range);
+
+enum class Access : uint8_t { read, write, read_write };
+
+enum class ArenaKind : uint8_t { device, host };  // host: visible to both, for what a step takes in and reports
+struct Arena {
+  std::string name;
+  ArenaKind kind = ArenaKind::device;
+  uint64_t bytes = 0;
+};
+
+struct BufferRef {
+  uint32_t arena = 0;
+  uint64_t offset = 0, bytes = 0;
+};
+
+struct Operand {
+  TensorDesc desc;     // dtype none: an absent optional operand, no buffer
+  BufferRef buffer;
+  Access access = Access::read;
+};
+
+// Operands in the order of core/abi/<op>.h: inputs that are not overwritten, then outputs (read_write when in place).
+struct Dispatch {
+  OpId op;
+  Parameters parameters;
+  std::vector<Operand> operands;
+};
+struct Fill {  // with zero bytes
+  BufferRef buffer;
+};
+struct Copy {
+  BufferRef from, to;
+};
+struct Barrier {};  // all before it on this queue happens before all after it
+struct Signal { uint32_t id; };  // orders queues: all before the signal on its queue happens before all after the wait on its own
+struct Wait { uint32_t id; };
+
+using Command = std::variant<Dispatch, Fill, Copy, Barrier, Signal, Wait>;
+
+struct Instruction {
+  uint32_t queue = 0;
+  Command command;
+  std::string label;  // for people: "layer 3 attention"
+};
+
+// What a host may write before a run or read after it, by name: parameters, states, step inputs, report.
+struct Binding {
+  std::string name;
+  TensorDesc desc;
+  BufferRef buffer;
+};
+
+struct Program {
+  std::vector<Arena> arenas;
+  std::vector<Binding> bindings;
+  std::array<std::vector<Instruction>, kRangeCount> ranges;
+
+  const std::vector<Instruction>& range(Range r) const { return ranges[size_t(r)]; }
+  const Binding& binding(std::string_view name) const;  // Exit::internal when there is none
+  const Binding* find(std::string_view name) const;
+};
+
+}  // namespace tandem

@@ -1,0 +1,70 @@
+// The op-free interface of a backend: memory, loading a Program, submitting its ranges.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "core/program/program.h"
+
+namespace tandem {
+
+// What a Program is compiled for.
+struct Target {
+  std::string name;
+  uint32_t queues = 1;
+  uint64_t largest_arena = 0;    // bytes
+  uint64_t largest_operand = 0;  // bytes of one operand
+  uint64_t alignment = 256;      // of an operand's offset, bytes
+  uint64_t memory_bytes = 0;     // free on the device
+  uint64_t reserve_bytes = 0;    // context, libraries
+};
+
+class Memory {
+ public:
+  virtual ~Memory() = default;
+};
+
+struct Timepoint {
+  uint64_t value = 0;
+};
+
+class Executable {
+ public:
+  virtual ~Executable() = default;
+  virtual Timepoint submit(Range range) = 0;  // in the order of submission
+  virtual void wait(Timepoint timepoint) = 0;  // throws a device failure, which is sticky
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const Target& target() const = 0;
+  virtual std::unique_ptr<Memory> allocate(const Arena& arena) = 0;  // contents undefined; Exit::does_not_fit
+  virtual void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) = 0;
+  virtual void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) = 0;
+  // memories: one an arena of the program, in order; they outlive the executable
+  virtual std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) = 0;
+};
+
+struct DeviceInfo {
+  std::string backend;  // "vulkan", "cuda"
+  uint32_t index = 0;
+  std::string name;
+  uint64_t memory_bytes = 0;
+  std::vector<std::string> recipes;  // of fp32, bf16, fp8
+  enum class Kind { software, integrated, discrete } kind = Kind::software;
+};
+
+struct DeviceList {
+  std::vector<DeviceInfo> devices;
+  std::string missing;  // why there is none; empty otherwise
+};
+
+// A backend registers this; the cli links core and backends.
+struct BackendFactory {
+  std::string name;
+  DeviceList (*devices)();
+  std::unique_ptr<Backend> (*open)(uint32_t index);
+};
+
+}  // namespace tandem
