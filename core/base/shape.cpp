@@ -11,14 +11,18 @@ uint64_t Shape::count() const {
   return n;
 }
 
-uint64_t Shape::rows() const { return without_last().count(); }
+uint64_t Shape::rows() const {
+  return without_last().count();
+}
 
 Shape Shape::without_last() const {
   TANDEM_CHECK(rank() > 0, "a scalar has no last axis");
   return Shape(std::vector<uint64_t>(sizes_.begin(), sizes_.end() - 1));
 }
 
-std::string Shape::text() const { return fmt::format("({})", fmt::join(sizes_, ", ")); }
+std::string Shape::text() const {
+  return fmt::format("({})", fmt::join(sizes_, ", "));
+}
 
 std::string TensorDesc::text() const {
   return dtype == DType::none ? std::string("-") : fmt::format("{} {}", name_of(dtype), shape.text());

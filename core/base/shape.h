@@ -20,11 +20,11 @@ class Shape {
   size_t rank() const { return sizes_.size(); }
   uint64_t operator[](size_t axis) const { return sizes_.at(axis); }
   uint64_t back() const { return sizes_.at(rank() - 1); }
-  uint64_t count() const;         // number of elements; 1 for rank 0
-  uint64_t rows() const;          // count() / back()
+  uint64_t count() const;  // number of elements; 1 for rank 0
+  uint64_t rows() const;   // count() / back()
   Shape without_last() const;
   bool operator==(const Shape&) const = default;
-  std::string text() const;       // "(4, 512, 64)"
+  std::string text() const;  // "(4, 512, 64)"
   const std::vector<uint64_t>& sizes() const { return sizes_; }
 
  private:
@@ -48,5 +48,7 @@ struct fmt::formatter<tandem::Shape> : fmt::formatter<std::string> {
 };
 template <>
 struct fmt::formatter<tandem::TensorDesc> : fmt::formatter<std::string> {
-  auto format(const tandem::TensorDesc& d, format_context& c) const { return formatter<std::string>::format(d.text(), c); }
+  auto format(const tandem::TensorDesc& d, format_context& c) const {
+    return formatter<std::string>::format(d.text(), c);
+  }
 };

@@ -27,11 +27,16 @@ class Backward {
   std::vector<ValueId> emit(const Node& n, OpId op, Parameters parameters, std::vector<ValueId> inputs);
   Graph& graph() { return graph_; }
   // e4m3 copies of a cotangent, made once and shared by dgrad and wgrad: q (R, C), qt (C, R), scale (1)
-  struct Quantized { ValueId q, qt, scale; };
+  struct Quantized {
+    ValueId q, qt, scale;
+  };
   Quantized quantized(const Node& n, ValueId cotangent);
   // zeroed words for amax: (64) u32, from one buffer that is zeroed once per micro-step
   ValueId amax_slot();
-  void set_amax_slots(ValueId zeros, uint32_t used) { amax_zeros_ = zeros; amax_used_ = used; }
+  void set_amax_slots(ValueId zeros, uint32_t used) {
+    amax_zeros_ = zeros;
+    amax_used_ = used;
+  }
   uint32_t amax_used() const { return amax_used_; }
 
  private:

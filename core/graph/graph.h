@@ -15,7 +15,7 @@ enum class Lifetime : uint8_t {
 struct Value {
   TensorDesc desc;
   Lifetime lifetime = Lifetime::transient;
-  std::string name;       // of variables, externals and outputs to keep: the binding's name
+  std::string name;            // of variables, externals and outputs to keep: the binding's name
   uint32_t node = UINT32_MAX;  // producer; UINT32_MAX for variables and externals
   uint32_t output = 0;
 };
@@ -23,9 +23,9 @@ struct Value {
 struct Node {
   OpId op;
   Parameters parameters;
-  std::vector<ValueId> inputs;   // absent ones are not present()
+  std::vector<ValueId> inputs;  // absent ones are not present()
   std::vector<ValueId> outputs;
-  std::vector<ValueId> saved;    // further values that the vjp wants: transposed fp8 copies
+  std::vector<ValueId> saved;  // further values that the vjp wants: transposed fp8 copies
   Range range;
   std::string label;
   uint32_t in_place = 0, first_output = 0;  // see Signature
@@ -37,7 +37,8 @@ class Graph {
   ValueId variable(std::string name, TensorDesc desc);
   ValueId external(std::string name, TensorDesc desc);
   // infers outputs; returns them in order, absent ones not present()
-  std::vector<ValueId> add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs, std::string label = {});
+  std::vector<ValueId> add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,
+                           std::string label = {});
   ValueId zeros(Range range, TensorDesc desc, std::string label = {});
   ValueId slice(Range range, ValueId x, uint64_t first_row, uint64_t rows);  // over axis 0
   ValueId concat(Range range, std::vector<ValueId> parts);                   // over axis 0
@@ -53,6 +54,8 @@ class Graph {
 
  private:
   ValueId make(Value value);
+  ValueId add_structural(Range range, OpId op, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
+                         std::string label);
   std::vector<Value> values_;
   std::vector<Node> nodes_;
 };

@@ -22,19 +22,19 @@ enum class OpId : uint16_t {
 #define OP(name) name,
 #include "core/ops/table.inc"
 #undef OP
-  zeros,   // structural ops, with no kernel: zeros becomes a Fill;
-  slice,   // slice and concat (over rows) only name a part of a buffer
+  zeros,  // structural ops, with no kernel: zeros becomes a Fill;
+  slice,  // slice and concat (over rows) only name a part of a buffer
   concat,
 };
 constexpr size_t kOpCount = size_t(OpId::zeros);  // ops with a kernel
 
 using Descs = std::vector<TensorDesc>;
 
-// Inputs stand in operand order; an absent optional operand has dtype none. An input that an output overwrites in place is
-// the LAST of the inputs (several: the last ones, in the order of their outputs).
+// Inputs stand in operand order; an absent optional operand has dtype none. An input that an output overwrites in place
+// is the LAST of the inputs (several: the last ones, in the order of their outputs).
 struct Signature {
-  Descs outputs;            // absent optional outputs have dtype none
-  uint32_t in_place = 0;    // how many trailing inputs are overwritten ...
+  Descs outputs;              // absent optional outputs have dtype none
+  uint32_t in_place = 0;      // how many trailing inputs are overwritten ...
   uint32_t first_output = 0;  // ... by outputs first_output, first_output + 1, ...
 };
 
@@ -45,7 +45,8 @@ struct Cost {
 };
 
 struct Op {
-  // checks inputs and fills in the parameters' sizes (rows, columns, ...) from them; the caller sets the rest (epsilon, has_x, ...)
+  // checks inputs and fills in the parameters' sizes (rows, columns, ...) from them; the caller sets the rest (epsilon,
+  // has_x, ...)
   Signature (*infer)(std::span<const TensorDesc> inputs, Parameters& parameters);
   // emits the gradient; null where none exists. See core/graph/backward.h
   void (*vjp)(Backward& b, const Node& n) = nullptr;
@@ -53,7 +54,7 @@ struct Op {
   Cost (*cost)(const Parameters& parameters, std::span<const TensorDesc> operands);
 };
 
-const Op& op_of(OpId id);                 // id has a kernel
+const Op& op_of(OpId id);  // id has a kernel
 std::string_view name_of(OpId id);
 
 // for infer: Exit::internal error naming the op

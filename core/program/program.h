@@ -1,6 +1,8 @@
-// The Program: a training step compiled to a linear list of instructions on planned memory. Nothing in it changes between steps.
+// The Program: a training step compiled to a linear list of instructions on planned memory. Nothing in it changes
+// between steps.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <variant>
@@ -29,7 +31,7 @@ struct BufferRef {
 };
 
 struct Operand {
-  TensorDesc desc;     // dtype none: an absent optional operand, no buffer
+  TensorDesc desc;  // dtype none: an absent optional operand, no buffer
   BufferRef buffer;
   Access access = Access::read;
 };
@@ -47,8 +49,12 @@ struct Copy {
   BufferRef from, to;
 };
 struct Barrier {};  // all before it on this queue happens before all after it
-struct Signal { uint32_t id; };  // orders queues: all before the signal on its queue happens before all after the wait on its own
-struct Wait { uint32_t id; };
+struct Signal {
+  uint32_t id;
+};  // orders queues: all before the signal on its queue happens before all after the wait on its own
+struct Wait {
+  uint32_t id;
+};
 
 using Command = std::variant<Dispatch, Fill, Copy, Barrier, Signal, Wait>;
 

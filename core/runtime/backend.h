@@ -31,7 +31,7 @@ struct Timepoint {
 class Executable {
  public:
   virtual ~Executable() = default;
-  virtual Timepoint submit(Range range) = 0;  // in the order of submission
+  virtual Timepoint submit(Range range) = 0;   // in the order of submission
   virtual void wait(Timepoint timepoint) = 0;  // throws a device failure, which is sticky
 };
 

@@ -1,0 +1,113 @@
+#include "core/graph/graph.h"
+
+#include <algorithm>
+
+namespace tandem {
+
+ValueId Graph::make(Value value) {
+  values_.push_back(std::move(value));
+  return {uint32_t(values_.size() - 1)};
+}
+
+ValueId Graph::variable(std::string name, TensorDesc desc) {
+  return make({std::move(desc), Lifetime::variable, std::move(name)});
+}
+
+ValueId Graph::external(std::string name, TensorDesc desc) {
+  return make({std::move(desc), Lifetime::external, std::move(name)});
+}
+
+std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,
+                                std::string label) {
+  Descs descs;
+  for (ValueId v : inputs) descs.push_back(v.present() ? desc(v) : TensorDesc{});
+  const Signature signature = op_of(op).infer(descs, parameters);
+  TANDEM_CHECK(
+      signature.in_place <= inputs.size() && signature.first_output + signature.in_place <= signature.outputs.size(),
+      "{} overwrites {} of {} inputs", name_of(op), signature.in_place, inputs.size());
+  Node node{
+      op, parameters, std::move(inputs), {}, {}, range, std::move(label), signature.in_place, signature.first_output,
+      0};
+  for (uint32_t i = 0; i < signature.outputs.size(); ++i) {
+    const TensorDesc& d = signature.outputs[i];
+    node.outputs.push_back(d.dtype == DType::none ? ValueId{}
+                                                  : make({d, Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
+  }
+  nodes_.push_back(std::move(node));
+  return nodes_.back().outputs;
+}
+
+// zeros, slice and concat: one output, no parameters
+ValueId Graph::add_structural(Range range, OpId op, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
+                              std::string label) {
+  const ValueId out = make({std::move(desc), Lifetime::transient, {}, uint32_t(nodes_.size()), 0});
+  nodes_.push_back({op, {}, std::move(inputs), {out}, {}, range, std::move(label), 0, 0, first_row});
+  return out;
+}
+
+ValueId Graph::zeros(Range range, TensorDesc desc, std::string label) {
+  return add_structural(range, OpId::zeros, std::move(desc), {}, 0, std::move(label));
+}
+
+ValueId Graph::slice(Range range, ValueId x, uint64_t first_row, uint64_t rows) {
+  TensorDesc d = desc(x);
+  TANDEM_CHECK(d.shape.rank() > 0 && first_row + rows <= d.shape[0], "slice {}..{} of {}", first_row, first_row + rows,
+               d);
+  std::vector<uint64_t> sizes = d.shape.sizes();
+  sizes[0] = rows;
+  return add_structural(range, OpId::slice, {d.dtype, Shape(std::move(sizes))}, {x}, first_row, {});
+}
+
+ValueId Graph::concat(Range range, std::vector<ValueId> parts) {
+  TANDEM_CHECK(!parts.empty(), "concat of nothing");
+  std::vector<uint64_t> sizes = desc(parts[0]).shape.sizes();
+  for (size_t i = 1; i < parts.size(); ++i) sizes[0] += desc(parts[i]).shape[0];
+  return add_structural(range, OpId::concat, {desc(parts[0]).dtype, Shape(std::move(sizes))}, std::move(parts), 0, {});
+}
+
+void Graph::keep(ValueId value, std::string name) {
+  values_.at(value.index).name = std::move(name);
+}
+
+void Graph::verify() const {
+  constexpr uint32_t kNever = UINT32_MAX;
+  std::vector<uint32_t> overwritten(values_.size(), kNever);
+  for (uint32_t n = 0; n < nodes_.size(); ++n) {
+    const Node& node = nodes_[n];
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId v = node.inputs[i];
+      if (!v.present()) continue;
+      const Value& value = values_.at(v.index);
+      const bool made = value.node == UINT32_MAX || value.node < n;
+      TANDEM_CHECK(made, "node {} ({}) reads %{} before it is made", n, name_of(node.op), v.index);
+      TANDEM_CHECK(overwritten[v.index] == kNever, "node {} ({} {}) reads %{}, which node {} ({}) has overwritten", n,
+                   name_of(node.op), node.label, v.index, overwritten[v.index],
+                   name_of(nodes_[overwritten[v.index]].op));
+      // a variable is updated in place and read again under its own name in the next step
+      const bool in_place = i + node.in_place >= node.inputs.size();
+      if (in_place && value.lifetime == Lifetime::transient) overwritten[v.index] = n;
+    }
+  }
+}
+
+std::string Graph::dump() const {
+  std::string text;
+  const auto id = [](ValueId v) { return v.present() ? fmt::format("%{}", v.index) : std::string("-"); };
+  for (uint32_t v = 0; v < values_.size(); ++v)
+    if (values_[v].node == UINT32_MAX)
+      text += fmt::format("%{} = {} {}: {}\n", v, values_[v].lifetime == Lifetime::variable ? "variable" : "external",
+                          values_[v].name, values_[v].desc);
+  for (const Node& node : nodes_) {
+    std::string outputs, inputs;
+    for (ValueId v : node.outputs) outputs += (outputs.empty() ? "" : ", ") + id(v);
+    for (ValueId v : node.inputs) inputs += (inputs.empty() ? "" : ", ") + id(v);
+    text += fmt::format("{:<10} {} = {}({})", name_of(node.range), outputs, name_of(node.op), inputs);
+    for (ValueId v : node.outputs)
+      if (v.present()) text += fmt::format(" {}", desc(v));
+    if (!node.label.empty()) text += fmt::format("  # {}", node.label);
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace tandem

@@ -1,0 +1,24 @@
+// Places every root in an arena. Persistent ones stand side by side; transients share bytes when their live ranges are
+// apart.
+#pragma once
+
+#include "core/passes/storage.h"
+#include "core/runtime/backend.h"
+
+namespace tandem {
+
+struct MemoryPlan {
+  std::vector<Arena> arenas;       // device arenas first, then host
+  std::vector<BufferRef> buffers;  // by root
+  uint64_t persistent_bytes = 0, transient_bytes = 0, host_bytes = 0;
+  uint64_t lower_bound =
+      0;  // of device bytes: persistent ones and the largest sum of live transients at one instruction
+
+  uint64_t device_bytes() const { return persistent_bytes + transient_bytes; }
+};
+
+// Exit::does_not_fit naming the largest live values when over the target's memory, or when one value exceeds the
+// largest arena.
+MemoryPlan plan_memory(const Graph& graph, const Storage& storage, const Target& target);
+
+}  // namespace tandem

@@ -1,0 +1,37 @@
+// Which bytes a value lives in. In-place outputs share their input's bytes, a slice names part of its input's, the
+// parts of a concat name part of its output's; the value at the end of that chain is the root, and roots are what
+// plan_memory places.
+#pragma once
+
+#include "core/graph/graph.h"
+
+namespace tandem {
+
+struct Place {
+  uint32_t root = 0;    // a value's index
+  uint64_t offset = 0;  // bytes from the root's start
+};
+
+// Instructions of a range, by their position in it, between which the root's bytes hold something.
+struct LiveRange {
+  Range range = Range::begin;
+  uint32_t first = 0, last = 0;
+};
+
+struct Root {
+  uint32_t value = 0;
+  uint64_t bytes = 0;
+  bool persistent = false;  // variable, kept, or used in several ranges: its bytes are its own
+  bool host = false;        // external
+  LiveRange live;           // of transients
+};
+
+struct Storage {
+  std::vector<Place> places;  // by value
+  std::vector<Root> roots;
+  std::vector<uint32_t> root_of;  // root value's index -> index in roots, UINT32_MAX for other values
+};
+
+Storage resolve_storage(const Graph& graph);
+
+}  // namespace tandem

@@ -1,0 +1,50 @@
+#include "core/program/program.h"
+
+#include "core/program/accesses.h"
+
+namespace tandem {
+
+std::string_view name_of(Range range) {
+  constexpr std::string_view kNames[] = {"begin", "micro_step", "update", "evaluate"};
+  return kNames[size_t(range)];
+}
+
+const Binding* Program::find(std::string_view name) const {
+  for (const Binding& b : bindings)
+    if (b.name == name) return &b;
+  return nullptr;
+}
+
+const Binding& Program::binding(std::string_view name) const {
+  const Binding* found = find(name);
+  TANDEM_CHECK(found != nullptr, "the program has no binding {}", name);
+  return *found;
+}
+
+std::vector<BufferAccess> accesses_of(const Instruction& instruction) {
+  std::vector<BufferAccess> accesses;
+  if (const auto* d = std::get_if<Dispatch>(&instruction.command)) {
+    for (const Operand& o : d->operands)
+      if (o.desc.dtype != DType::none) accesses.push_back({o.buffer, o.access != Access::read});
+  } else if (const auto* f = std::get_if<Fill>(&instruction.command)) {
+    accesses.push_back({f->buffer, true});
+  } else if (const auto* c = std::get_if<Copy>(&instruction.command)) {
+    accesses.push_back({c->from, false});
+    accesses.push_back({c->to, true});
+  }
+  return accesses;
+}
+
+bool conflict(const BufferAccess& a, const BufferAccess& b) {
+  return (a.write || b.write) && a.buffer.arena == b.buffer.arena &&
+         a.buffer.offset < b.buffer.offset + b.buffer.bytes && b.buffer.offset < a.buffer.offset + a.buffer.bytes;
+}
+
+bool conflict(const std::vector<BufferAccess>& a, const std::vector<BufferAccess>& b) {
+  for (const BufferAccess& x : a)
+    for (const BufferAccess& y : b)
+      if (conflict(x, y)) return true;
+  return false;
+}
+
+}  // namespace tandem
