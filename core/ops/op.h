@@ -54,6 +54,12 @@ struct Op {
   Cost (*cost)(const Parameters& parameters, std::span<const TensorDesc> operands);
 };
 
+namespace ops {
+#define OP(name) extern const Op name;  // core/ops/<name>.cpp
+#include "core/ops/table.inc"
+#undef OP
+}  // namespace ops
+
 const Op& op_of(OpId id);  // id has a kernel
 std::string_view name_of(OpId id);
 

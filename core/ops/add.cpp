@@ -1,0 +1,32 @@
+// a, b of one shape, f32 or bf16 -> y as a
+#include "core/abi/add.h"
+
+#include "core/graph/backward.h"
+#include "core/ops/inputs.h"
+
+namespace tandem::ops {
+namespace {
+
+Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+  const Inputs in("add", inputs, 2, 2);
+  in.expect(1, "b", in.floats(0, "a"));
+  parameters = Parameters(abi::Add{.count = u32(in[0].shape.count())});
+  return {.outputs = {in[0]}};
+}
+
+void vjp(Backward& b, const Node& n) {
+  const ValueId dy = b.cotangent(n.outputs[0]);
+  if (!dy.present()) return;
+  b.add(n.inputs[0], dy);
+  b.add(n.inputs[1], dy);
+}
+
+Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+  return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands)};
+}
+
+}  // namespace
+
+const Op add{infer, vjp, cost};
+
+}  // namespace tandem::ops

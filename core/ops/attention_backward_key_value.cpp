@@ -1,0 +1,25 @@
+// as attention_backward_query, then dqkv as qkv -> dqkv in place: its k and v parts
+#include "core/ops/attention_sizes.h"
+
+namespace tandem::ops {
+namespace {
+
+Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+  auto p = parameters.as<abi::AttentionBackward>();
+  const Inputs in("attention_backward_key_value", inputs, 6, 6);
+  const TensorDesc& qkv = attention_backward_inputs(in, p);
+  in.expect(5, "dqkv", qkv);
+  parameters = Parameters(p);
+  return {.outputs = {qkv}, .in_place = 1};
+}
+
+// q k, dout v, ds q, p dout
+Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+  return {.flops = 4 * causal_product_flops(parameters.as<abi::AttentionBackward>()), .bytes = bytes_of(operands)};
+}
+
+}  // namespace
+
+const Op attention_backward_key_value{infer, nullptr, cost};
+
+}  // namespace tandem::ops

@@ -1,0 +1,31 @@
+// dout (batch * length, q_heads * head_dim), out as dout -> delta (batch, q_heads, length) f32.
+// The caller sets length, q_heads and head_dim.
+#include "core/abi/attention_delta.h"
+
+#include "core/ops/inputs.h"
+
+namespace tandem::ops {
+namespace {
+
+Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+  auto p = parameters.as<abi::AttentionDelta>();
+  const Inputs in("attention_delta", inputs, 2, 2);
+  const TensorDesc& dout = in.matrix(0, "dout");
+  require(dout.shape[1] == uint64_t(p.q_heads) * p.head_dim && p.length > 0 && dout.shape[0] % p.length == 0,
+          "attention_delta: dout is {}, expected {} heads of {} and a multiple of {} rows", dout, p.q_heads, p.head_dim,
+          p.length);
+  in.expect(1, "out", dout);
+  p.batch = u32(dout.shape[0] / p.length);
+  parameters = Parameters(p);
+  return {.outputs = {f32_desc({p.batch, p.q_heads, p.length})}};
+}
+
+Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+  return {.flops = 2 * operands[0].shape.count(), .bytes = bytes_of(operands)};
+}
+
+}  // namespace
+
+const Op attention_delta{infer, nullptr, cost};
+
+}  // namespace tandem::ops

@@ -1,0 +1,117 @@
+// a, b, bias (n)|-, scale_a (1) f32|-, scale_b (1) f32|-, c when accumulating -> c (m, ldc).
+// The caller sets form and accumulate. m, n, k: 0 means what the shapes give; ldc > n pads the rows of c. c is as a,
+// and bf16 for e4m3.
+#include "core/abi/gemm.h"
+
+#include "core/abi/bias_gradient.h"
+#include "core/graph/backward.h"
+#include "core/ops/inputs.h"
+
+namespace tandem::ops {
+namespace {
+
+// a size that the caller may narrow below what the shape has: a padded operand
+void narrow(const char* name, uint32_t& size, uint64_t largest) {
+  if (size == 0) size = u32(largest);
+  require(size <= largest, "gemm: {} is {}, but the operand has {}", name, size, largest);
+}
+
+void infer_sizes(const Shape& a, const Shape& b, const TensorDesc* c, abi::Gemm& p) {
+  p.lda = u32(a[1]);
+  p.ldb = u32(b[1]);
+  const bool tn = p.form == abi::kGemmTn, nt = p.form == abi::kGemmNt;
+  narrow("m", p.m, c ? c->shape[0] : (tn ? a[1] : a[0]));
+  narrow("n", p.n, nt ? b[0] : b[1]);
+  narrow("k", p.k, tn ? a[0] : (nt ? b[1] : b[0]));
+  require(p.m <= (tn ? a[1] : a[0]), "gemm: c has {} rows, a is {}", p.m, a);
+  require(p.k <= (tn ? b[0] : a[1]), "gemm: k is {}, a is {}, b is {}", p.k, a, b);
+  if (p.ldc == 0) p.ldc = c ? u32(c->shape[1]) : p.n;
+  require(p.ldc >= p.n, "gemm: ldc is {}, expected at least n = {}", p.ldc, p.n);
+  require(uint64_t(p.m) * p.ldc <= UINT32_MAX, "gemm: c ({}, {}), expected fewer than 2^32 elements", p.m, p.ldc);
+}
+
+Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+  auto p = parameters.as<abi::Gemm>();
+  const Inputs in("gemm", inputs, p.accumulate ? 6 : 5, p.accumulate ? 6 : 5);
+  const bool fp8 = in[0].dtype == DType::e4m3;
+  require(p.form <= abi::kGemmTn && (!fp8 || p.form == abi::kGemmNt), "gemm: form {} with {}", p.form, in[0]);
+  if (!fp8) in.matrix(0, "a");
+  require(in[1].dtype == in[0].dtype && in[0].shape.rank() == 2 && in[1].shape.rank() == 2,
+          "gemm: a is {} and b is {}, expected two matrices of one dtype", in[0], in[1]);
+  const TensorDesc* c = p.accumulate ? &in.matrix(5, "c") : nullptr;
+  infer_sizes(in[0].shape, in[1].shape, c, p);
+  const TensorDesc out = {c ? c->dtype : (fp8 ? DType::bf16 : in[0].dtype), {p.m, p.ldc}};
+  if (c) in.expect(5, "c", out);
+  p.has_bias = in.has(2);
+  p.has_scales = fp8;
+  if (p.has_bias) in.expect(2, "bias", {out.dtype, {p.n}});
+  in.expect(3, "scale_a", fp8 ? f32_desc({1}) : TensorDesc{});
+  in.expect(4, "scale_b", fp8 ? f32_desc({1}) : TensorDesc{});
+  parameters = Parameters(p);
+  return {.outputs = {out}, .in_place = p.accumulate, .first_output = 0};
+}
+
+// sizes from the shapes
+Parameters gemm_parameters(uint32_t form, uint32_t accumulate) {
+  abi::Gemm p{};
+  p.form = form;
+  p.accumulate = accumulate;
+  return Parameters(p);
+}
+
+// dW += dy^T x
+void weight_gradient(Backward& b, const Node& n, ValueId dy, const Backward::Quantized* q) {
+  const ValueId w = n.inputs[1], none;
+  if (!b.has_accumulator(w)) return;
+  const ValueId g = b.accumulator(w);
+  std::vector<ValueId> out;
+  if (q) {
+    TANDEM_CHECK(n.saved.size() == 2, "an e4m3 gemm saves the transposes of x and w");
+    out = b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNt, 1), {q->qt, n.saved[0], none, q->scale, n.inputs[3], g});
+  } else {
+    out = b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmTn, 1), {dy, n.inputs[0], none, none, none, g});
+  }
+  b.update_accumulator(w, out[0]);
+}
+
+// dx = dy W
+void input_gradient(Backward& b, const Node& n, ValueId dy, const Backward::Quantized* q) {
+  const ValueId x = n.inputs[0], none;
+  if (b.graph().values()[x.index].lifetime != Lifetime::transient) return;
+  std::vector<ValueId> out;
+  if (q) {
+    out = b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNt, 0), {q->q, n.saved.at(1), none, q->scale, n.inputs[4]});
+  } else {
+    out = b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNn, 0), {dy, n.inputs[1], none, none, none});
+  }
+  b.add(x, out[0]);
+}
+
+// y = x W^T + bias
+void vjp(Backward& b, const Node& n) {
+  const auto p = n.parameters.as<abi::Gemm>();
+  require(p.form == abi::kGemmNt && p.accumulate == 0, "gemm: only the linear form has a gradient");
+  const ValueId dy = b.cotangent(n.outputs[0]);
+  if (!dy.present()) return;
+  Backward::Quantized quantized;
+  if (p.has_scales) quantized = b.quantized(n, dy);
+  const Backward::Quantized* q = p.has_scales ? &quantized : nullptr;
+  weight_gradient(b, n, dy, q);
+  if (p.has_bias && b.has_accumulator(n.inputs[2])) {
+    const auto g = b.emit(n, OpId::bias_gradient, Parameters(abi::BiasGradient{}), {dy, b.accumulator(n.inputs[2])});
+    b.update_accumulator(n.inputs[2], g[0]);
+  }
+  input_gradient(b, n, dy, q);
+}
+
+Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+  const auto p = parameters.as<abi::Gemm>();
+  return {.flops = 2 * uint64_t(p.m) * p.n * p.k,
+          .bytes = bytes_of(operands) + (p.accumulate ? operands.back().bytes() : 0)};
+}
+
+}  // namespace
+
+const Op gemm{infer, vjp, cost};
+
+}  // namespace tandem::ops

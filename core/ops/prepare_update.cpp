@@ -1,0 +1,33 @@
+// partials (count) f32, loss (1) f32, scalars (16) u32, counter (16) i32, t (1) u32 -> t in place, update (16) u32,
+// report (2, 16) u32. The caller sets grad_clip, log_beta1 and log_beta2.
+#include "core/abi/prepare_update.h"
+
+#include "core/abi/step_scalars.h"
+#include "core/ops/inputs.h"
+
+namespace tandem::ops {
+namespace {
+
+Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+  auto p = parameters.as<abi::PrepareUpdate>();
+  const Inputs in("prepare_update", inputs, 5, 5);
+  const uint64_t count = in[0].shape.count();
+  in.expect(0, "partials", f32_desc({count}));
+  in.expect(1, "loss", f32_desc({1}));
+  in.expect(2, "scalars", u32_desc({abi::kStepScalarWords}));
+  in.expect(3, "counter", i32_desc({16}));
+  in.expect(4, "t", u32_desc({1}));
+  p.count = u32(count);
+  parameters = Parameters(p);
+  return {.outputs = {in[4], u32_desc({abi::kStepScalarWords}), u32_desc({2, abi::kStepScalarWords})}, .in_place = 1};
+}
+
+Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+  return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands)};
+}
+
+}  // namespace
+
+const Op prepare_update{infer, nullptr, cost};
+
+}  // namespace tandem::ops

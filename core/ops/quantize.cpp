@@ -1,0 +1,40 @@
+// x (rows, columns) f32 or bf16, amax (64) u32 -> q (rows, columns) e4m3|-, qt (columns, rows) e4m3|-, scale (1) f32.
+// The caller sets has_q and has_qt.
+#include "core/abi/quantize.h"
+
+#include "core/graph/backward.h"
+#include "core/ops/inputs.h"
+
+namespace tandem::ops {
+namespace {
+
+Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+  auto p = parameters.as<abi::Quantize>();
+  const Inputs in("quantize", inputs, 2, 2);
+  const Shape& x = in.matrix(0, "x", 16).shape;
+  require(x[0] % 16 == 0, "quantize: x is {}, expected a multiple of 16 rows", in[0]);
+  require(p.has_q || p.has_qt, "quantize: neither q nor qt is asked for");
+  in.expect(1, "amax", amax_desc(true));
+  p.rows = u32(x[0]);
+  p.columns = u32(x[1]);
+  parameters = Parameters(p);
+  const TensorDesc q{DType::e4m3, x}, qt{DType::e4m3, {x[1], x[0]}};
+  return {.outputs = {p.has_q ? q : TensorDesc{}, p.has_qt ? qt : TensorDesc{}, f32_desc({1})}};
+}
+
+// straight through: the cotangent of the codes is the cotangent of x
+void vjp(Backward& b, const Node& n) {
+  if (!n.outputs[0].present()) return;
+  const ValueId dq = b.cotangent(n.outputs[0]);
+  if (dq.present()) b.add(n.inputs[0], dq);
+}
+
+Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+  return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands)};
+}
+
+}  // namespace
+
+const Op quantize{infer, vjp, cost};
+
+}  // namespace tandem::ops

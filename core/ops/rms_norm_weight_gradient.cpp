@@ -1,0 +1,27 @@
+// dy (rows, columns), s as dy, rstd (rows) f32, g (columns) f32 or bf16 -> g in place
+#include "core/abi/rms_norm_weight_gradient.h"
+
+#include "core/ops/inputs.h"
+
+namespace tandem::ops {
+namespace {
+
+Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+  const Inputs in("rms_norm_weight_gradient", inputs, 4, 4);
+  const TensorDesc& dy = in.matrix(0, "dy", 8);
+  in.expect(1, "s", dy);
+  in.expect(2, "rstd", f32_desc({dy.shape[0]}));
+  in.expect(3, "g", {in.floats(3, "g").dtype, {dy.shape[1]}});
+  parameters = Parameters(abi::RmsNormWeightGradient{.rows = u32(dy.shape[0]), .columns = u32(dy.shape[1])});
+  return {.outputs = {in[3]}, .in_place = 1};
+}
+
+Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+  return {.flops = 3 * operands[0].shape.count(), .bytes = bytes_of(operands) + operands[3].bytes()};
+}
+
+}  // namespace
+
+const Op rms_norm_weight_gradient{infer, nullptr, cost};
+
+}  // namespace tandem::ops

@@ -1,0 +1,24 @@
+// x f32 or bf16, any shape -> partials (ceil(count / 65536)) f32
+#include "core/abi/square_sum.h"
+
+#include "core/ops/inputs.h"
+
+namespace tandem::ops {
+namespace {
+
+Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+  const Inputs in("square_sum", inputs, 1, 1);
+  const uint64_t count = in.floats(0, "x").shape.count();
+  parameters = Parameters(abi::SquareSum{.count = u32(count)});
+  return {.outputs = {f32_desc({(count + abi::kSquareSumBlock - 1) / abi::kSquareSumBlock})}};
+}
+
+Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+  return {.flops = 2 * operands[0].shape.count(), .bytes = bytes_of(operands)};
+}
+
+}  // namespace
+
+const Op square_sum{infer, nullptr, cost};
+
+}  // namespace tandem::ops
