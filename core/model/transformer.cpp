@@ -1,0 +1,176 @@
+#include "core/model/transformer.h"
+
+#include <cmath>
+
+#include "core/abi/amax.h"
+#include "core/abi/attention.h"
+#include "core/abi/cache_append.h"
+#include "core/abi/cached_attention.h"
+#include "core/abi/embedding.h"
+#include "core/abi/gemm.h"
+#include "core/abi/head_rms_norm.h"
+#include "core/abi/quantize.h"
+#include "core/abi/rms_norm.h"
+#include "core/abi/rope.h"
+#include "core/abi/swiglu.h"
+
+namespace tandem {
+namespace {
+
+constexpr uint64_t kAmaxWords = 64;  // a slot fills an operand's alignment
+
+std::string layer_name(uint32_t layer, std::string_view part) {
+  return fmt::format("layers.{}.{}", layer, part);
+}
+
+}  // namespace
+
+Transformer::Transformer(Graph& graph, const ModelConfig& config, Precision precision, std::vector<ParameterSpec> specs)
+    : graph_(graph), config_(config), precision_(precision), specs_(std::move(specs)) {
+  for (const ParameterSpec& spec : specs_)
+    parameters_[spec.name] = graph_.variable(spec.name, {precision_.compute(), spec.shape});
+}
+
+ValueId Transformer::parameter(const std::string& name) const {
+  const auto found = parameters_.find(name);
+  TANDEM_CHECK(found != parameters_.end(), "no parameter {}", name);
+  return found->second;
+}
+
+ValueId Transformer::optional_parameter(const std::string& name) const {
+  const auto found = parameters_.find(name);
+  return found == parameters_.end() ? ValueId{} : found->second;
+}
+
+ValueId Transformer::head() const {
+  return parameter(config_.tied ? "embedding.weight" : "lm_head.weight");
+}
+
+ValueId Transformer::amax_slot(const Scope& s) {
+  return graph_.slice(s.range, amax_zeros_, kAmaxWords * amax_used_++, kAmaxWords);
+}
+
+void Transformer::quantize_weights(Range range, bool training) {
+  if (!precision_.fp8()) return;
+  amax_zeros_ = graph_.zeros(range, {DType::u32, {kAmaxWords * 4 * config_.layers}}, "weight amax");
+  amax_used_ = 0;
+  for (uint32_t layer = 0; layer < config_.layers; ++layer)
+    for (const char* part : {"qkv", "o", "gate_up", "down"}) {
+      const std::string name = layer_name(layer, part) + ".weight";
+      quantized_[name] = linear_input({range, training, name}, parameter(name));
+    }
+}
+
+void Transformer::declare_copies(Backward& backward) const {
+  for (const auto& [name, copy] : quantized_) backward.stands_for(copy.q, parameter(name));
+}
+
+// x as a GEMM wants it; amax, if a producer has taken it already
+LinearInput Transformer::linear_input(const Scope& s, ValueId x, ValueId amax) {
+  if (!precision_.fp8()) return {x, {}, {}, {}};
+  if (!amax.present()) amax = graph_.add(s.range, OpId::amax, Parameters(abi::Amax{}), {x, amax_slot(s)}, s.label)[0];
+  const abi::Quantize p{.has_q = 1, .has_qt = s.training ? 1u : 0u};
+  const auto out = graph_.add(s.range, OpId::quantize, Parameters(p), {x, amax}, s.label);
+  return {x, out[0], out[1], out[2]};
+}
+
+ValueId Transformer::linear(const Scope& s, const LinearInput& x, const std::string& name) {
+  const ValueId bias = optional_parameter(name + ".bias");
+  const abi::Gemm p{.form = abi::kGemmNt};
+  if (!precision_.fp8())
+    return graph_.add(s.range, OpId::gemm, Parameters(p), {x.x, parameter(name + ".weight"), bias, {}, {}}, name)[0];
+  const LinearInput& w = quantized_.at(name + ".weight");
+  const ValueId y = graph_.add(s.range, OpId::gemm, Parameters(p), {x.q, w.q, bias, x.scale, w.scale}, name)[0];
+  if (s.training) graph_.node(uint32_t(graph_.nodes().size() - 1)).saved = {x.qt, w.qt};
+  return y;
+}
+
+// residual + delta, normalised
+Transformer::Normed Transformer::norm(const Scope& s, ValueId residual, ValueId delta, const std::string& weight) {
+  const bool amax = precision_.fp8() && weight != "norm.weight";  // the LM head reads bf16
+  const abi::RmsNorm p{.epsilon = float(config_.rms_epsilon), .has_delta = delta.present(), .has_amax = amax};
+  std::vector<ValueId> inputs{residual, delta, parameter(weight)};
+  if (amax) inputs.push_back(amax_slot(s));
+  const auto out = graph_.add(s.range, OpId::rms_norm, Parameters(p), inputs, weight);
+  return {delta.present() ? out[0] : residual, out[1], out[3]};
+}
+
+ValueId Transformer::head_norm(const Scope& s, ValueId qkv, uint32_t layer) {
+  const abi::HeadRmsNorm p{.q_heads = config_.q_heads,
+                           .kv_heads = config_.kv_heads,
+                           .head_dim = config_.head_dim,
+                           .epsilon = float(config_.rms_epsilon)};
+  const ValueId q_weight = parameter(layer_name(layer, "q_norm.weight")),
+                k_weight = parameter(layer_name(layer, "k_norm.weight"));
+  return graph_.add(s.range, OpId::head_rms_norm, Parameters(p), {qkv, q_weight, k_weight}, s.label)[0];
+}
+
+ValueId Transformer::rope(const Scope& s, ValueId qkv) {
+  const abi::Rope p{
+      .q_heads = config_.q_heads, .kv_heads = config_.kv_heads, .head_dim = config_.head_dim, .inverse = 0};
+  return graph_.add(s.range, OpId::rope, Parameters(p), {positions_, rope_, qkv}, s.label)[0];
+}
+
+ValueId Transformer::attend(const Scope& s, ValueId qkv, uint32_t) {
+  const abi::Attention p{.batch = batch_,
+                         .q_heads = config_.q_heads,
+                         .kv_heads = config_.kv_heads,
+                         .head_dim = config_.head_dim,
+                         .scale = float(1.0 / std::sqrt(double(config_.head_dim)))};
+  return graph_.add(s.range, OpId::attention, Parameters(p), {qkv, positions_}, s.label)[0];
+}
+
+ValueId Transformer::attend_cached(const Scope& s, ValueId qkv, uint32_t layer) {
+  const uint32_t capacity = uint32_t(graph_.desc(caches_[layer]).shape[2]);
+  const abi::CacheAppend append{
+      .q_heads = config_.q_heads, .kv_heads = config_.kv_heads, .head_dim = config_.head_dim, .capacity = capacity};
+  const ValueId cache =
+      graph_.add(s.range, OpId::cache_append, Parameters(append), {qkv, positions_, caches_[layer]}, s.label)[0];
+  const abi::CachedAttention p{.q_heads = config_.q_heads,
+                               .kv_heads = config_.kv_heads,
+                               .head_dim = config_.head_dim,
+                               .capacity = capacity,
+                               .scale = float(1.0 / std::sqrt(double(config_.head_dim)))};
+  return graph_.add(s.range, OpId::cached_attention, Parameters(p), {qkv, positions_, cache}, s.label)[0];
+}
+
+ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend attend) {
+  ValueId residual = graph_.add(range, OpId::embedding, Parameters(abi::Embedding{}),
+                                {tokens, parameter("embedding.weight")}, "embedding")[0];
+  ValueId delta;  // what the last block adds to the residual stream; the next norm adds it
+  for (uint32_t layer = 0; layer < config_.layers; ++layer) {
+    const auto named = [&](const char* part) { return layer_name(layer, part); };
+    const Normed a = norm({range, training, named("input_norm")}, residual, delta, named("input_norm.weight"));
+    const Scope attention{range, training, named("attention")};
+    ValueId qkv = linear(attention, linear_input({range, training, named("qkv")}, a.y, a.amax), named("qkv"));
+    if (config_.family == Family::qwen3) qkv = head_norm({range, training, named("head_norm")}, qkv, layer);
+    const ValueId mixed = (this->*attend)(attention, rope({range, training, named("rope")}, qkv), layer);
+    delta = linear(attention, linear_input({range, training, named("o")}, mixed), named("o"));
+
+    const Normed f = norm({range, training, named("post_norm")}, a.residual, delta, named("post_norm.weight"));
+    const Scope ffn{range, training, named("swiglu")};
+    const ValueId gate_up =
+        linear(ffn, linear_input({range, training, named("gate_up")}, f.y, f.amax), named("gate_up"));
+    std::vector<ValueId> inputs{gate_up};
+    if (precision_.fp8()) inputs.push_back(amax_slot(ffn));
+    const abi::Swiglu p{.has_amax = precision_.fp8() ? 1u : 0u};
+    const auto product = graph_.add(range, OpId::swiglu, Parameters(p), inputs, ffn.label);
+    delta = linear(ffn, linear_input({range, training, named("down")}, product[0], product[1]), named("down"));
+    residual = f.residual;
+  }
+  return norm({range, training, "norm"}, residual, delta, "norm.weight").y;
+}
+
+ValueId Transformer::hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t batch,
+                                   bool training) {
+  positions_ = positions, rope_ = rope, batch_ = batch;
+  return decoder(range, tokens, training, &Transformer::attend);
+}
+
+ValueId Transformer::hidden_state_cached(Range range, ValueId token, ValueId position, ValueId rope,
+                                         std::span<const ValueId> caches) {
+  positions_ = position, rope_ = rope, caches_ = caches;
+  return decoder(range, token, false, &Transformer::attend_cached);
+}
+
+}  // namespace tandem

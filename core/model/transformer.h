@@ -1,0 +1,87 @@
+// The decoder of Qwen2, Llama and Qwen3 as graph nodes: parameters, blocks, LM head. One builder serves training,
+// evaluation and generation; what differs is the range, and whether transposed fp8 copies are made for a backward pass.
+#pragma once
+
+#include <unordered_map>
+
+#include "core/graph/backward.h"
+#include "core/model/config.h"
+#include "core/model/precision.h"
+#include "core/model/weights.h"
+
+namespace tandem {
+
+// An input of a linear: x as it is, or its e4m3 codes, their transpose (training) and their scale.
+struct LinearInput {
+  ValueId x, q, qt, scale;
+};
+
+class Transformer {
+ public:
+  // declares the parameters as variables, named as in specs
+  Transformer(Graph& graph, const ModelConfig& config, Precision precision, std::vector<ParameterSpec> specs);
+
+  // fp8: quantizes every block weight, once per step, for the ranges that follow; with transposes for training
+  void quantize_weights(Range range, bool training);
+
+  // tokens, positions (rows) i32, rope (table rows, head_dim/2, 2) f32 -> hidden states after the final norm, (rows,
+  // hidden)
+  ValueId hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t batch, bool training);
+  // one token over a KV cache: caches by layer, (2, kv_heads, capacity, head_dim)
+  ValueId hidden_state_cached(Range range, ValueId token, ValueId position, ValueId rope,
+                              std::span<const ValueId> caches);
+
+  ValueId parameter(const std::string& name) const;
+  ValueId head() const;  // the LM head's weight: the embedding when tied
+  const std::vector<ParameterSpec>& specs() const { return specs_; }
+  const ModelConfig& config() const { return config_; }
+  const Precision& precision() const { return precision_; }
+  uint32_t padded_vocabulary() const { return (config_.vocabulary + 15) / 16 * 16; }
+  // quantize_weights' copies stand for their parameters
+  void declare_copies(Backward& backward) const;
+
+  uint32_t amax_slots_forward() const { return precision_.fp8() ? 4 * config_.layers : 0; }
+  uint32_t amax_slots_backward() const { return precision_.fp8() ? 4 * config_.layers : 0; }
+  // where hidden_states takes its amax words from: (64 * slots) u32, zeroed in the same range
+  void set_amax_zeros(ValueId zeros) { amax_zeros_ = zeros, amax_used_ = 0; }
+  ValueId amax_zeros() const { return amax_zeros_; }
+  uint32_t amax_used() const { return amax_used_; }
+
+ private:
+  struct Normed {
+    ValueId residual, y, amax;
+  };
+  struct Scope {  // what every helper needs to place a node
+    Range range;
+    bool training = false;
+    std::string label;
+  };
+  // attention, given qkv after RoPE
+  using Attend = ValueId (Transformer::*)(const Scope&, ValueId qkv, uint32_t layer);
+
+  ValueId optional_parameter(const std::string& name) const;
+  ValueId amax_slot(const Scope& s);
+  Normed norm(const Scope& s, ValueId residual, ValueId delta, const std::string& weight);
+  LinearInput linear_input(const Scope& s, ValueId x, ValueId amax = {});
+  ValueId linear(const Scope& s, const LinearInput& x, const std::string& name);
+  ValueId rope(const Scope& s, ValueId qkv);
+  ValueId attend(const Scope& s, ValueId qkv, uint32_t layer);
+  ValueId attend_cached(const Scope& s, ValueId qkv, uint32_t layer);
+  ValueId head_norm(const Scope& s, ValueId qkv, uint32_t layer);
+  ValueId decoder(Range range, ValueId tokens, bool training, Attend attend);
+
+  Graph& graph_;
+  ModelConfig config_;
+  Precision precision_;
+  std::vector<ParameterSpec> specs_;
+  std::unordered_map<std::string, ValueId> parameters_;
+  std::unordered_map<std::string, LinearInput> quantized_;  // by parameter name
+  ValueId amax_zeros_;
+  uint32_t amax_used_ = 0;
+  // of the pass being built
+  ValueId positions_, rope_;
+  uint32_t batch_ = 1;
+  std::span<const ValueId> caches_;
+};
+
+}  // namespace tandem

@@ -1,0 +1,35 @@
+// The backends linked into this program. The cli fills the registry; the core only asks it.
+#pragma once
+
+#include "core/runtime/backend.h"
+
+namespace tandem {
+
+struct DeviceReport {
+  std::vector<DeviceInfo> devices;
+  struct Missing {
+    std::string backend, reason;
+  };
+  std::vector<Missing> missing;  // backends without a device, or not built
+};
+
+class Registry {
+ public:
+  void add(BackendFactory factory) { factories_.push_back(std::move(factory)); }
+  // a backend that this build leaves out
+  void add_missing(std::string backend, std::string reason) {
+    missing_.push_back({std::move(backend), std::move(reason)});
+  }
+
+  DeviceReport devices() const;
+  // "auto" (CUDA, else a Vulkan GPU, else software Vulkan), "vulkan", "cuda", or BACKEND:N. Exit::device when there is
+  // none, Exit::configuration for another word.
+  DeviceInfo choose(const std::string& name) const;
+  std::unique_ptr<Backend> open(const DeviceInfo& device) const;
+
+ private:
+  std::vector<BackendFactory> factories_;
+  std::vector<DeviceReport::Missing> missing_;
+};
+
+}  // namespace tandem

@@ -1,0 +1,47 @@
+#include "core/runtime/session.h"
+
+#include <algorithm>
+
+namespace tandem {
+
+Session::Session(Backend& backend, Program program) : backend_(backend), program_(std::move(program)) {
+  std::vector<Memory*> memories;
+  for (const Arena& arena : program_.arenas) {
+    memories_.push_back(backend_.allocate(arena));
+    memories.push_back(memories_.back().get());
+  }
+  executable_ = backend_.load(program_, memories);
+}
+
+BufferRef Session::part(std::string_view binding, uint64_t offset, uint64_t bytes) const {
+  const BufferRef& whole = program_.binding(binding).buffer;
+  TANDEM_CHECK(offset + bytes <= whole.bytes, "{}: bytes {}+{} of {}", binding, offset, bytes, whole.bytes);
+  return {whole.arena, whole.offset + offset, bytes};
+}
+
+void Session::write(std::string_view binding, std::span<const std::byte> bytes, uint64_t offset) {
+  const BufferRef to = part(binding, offset, bytes.size());
+  backend_.write(*memories_[to.arena], to.offset, bytes);
+}
+
+void Session::read(std::string_view binding, std::span<std::byte> bytes, uint64_t offset) const {
+  const BufferRef from = part(binding, offset, bytes.size());
+  backend_.read(*memories_[from.arena], from.offset, bytes);
+}
+
+void Session::zero(std::string_view binding) {
+  constexpr uint64_t kPiece = 16 << 20;
+  const uint64_t size = program_.binding(binding).buffer.bytes;
+  const std::vector<std::byte> zeros(std::min(kPiece, size));
+  for (uint64_t at = 0; at < size; at += kPiece)
+    write(binding, std::span(zeros).first(std::min(kPiece, size - at)), at);
+}
+
+uint64_t Session::device_bytes() const {
+  uint64_t total = 0;
+  for (const Arena& arena : program_.arenas)
+    if (arena.kind == ArenaKind::device) total += arena.bytes;
+  return total;
+}
+
+}  // namespace tandem

@@ -1,0 +1,41 @@
+// A Program loaded on a backend: its memory, its bindings by name, its ranges to submit.
+#pragma once
+
+#include "core/runtime/backend.h"
+
+namespace tandem {
+
+class Session {
+ public:
+  Session(Backend& backend, Program program);
+
+  bool has(std::string_view binding) const { return program_.find(binding) != nullptr; }
+  const TensorDesc& desc(std::string_view binding) const { return program_.binding(binding).desc; }
+  // offset and size in bytes, inside the binding
+  void write(std::string_view binding, std::span<const std::byte> bytes, uint64_t offset = 0);
+  void read(std::string_view binding, std::span<std::byte> bytes, uint64_t offset = 0) const;
+  void zero(std::string_view binding);
+
+  Timepoint submit(Range range) { return executable_->submit(range); }
+  void wait(Timepoint timepoint) { executable_->wait(timepoint); }
+  void run(Range range) { wait(submit(range)); }
+
+  uint64_t device_bytes() const;  // of device arenas
+  const Program& program() const { return program_; }
+  Executable& executable() { return *executable_; }
+
+ private:
+  BufferRef part(std::string_view binding, uint64_t offset, uint64_t bytes) const;
+
+  Backend& backend_;
+  Program program_;
+  std::vector<std::unique_ptr<Memory>> memories_;
+  std::unique_ptr<Executable> executable_;  // destroyed before the memories it uses
+};
+
+template <typename T>
+std::span<const std::byte> bytes_of(const T& container) {
+  return std::as_bytes(std::span(container));
+}
+
+}  // namespace tandem
