@@ -23,7 +23,8 @@ constexpr uint64_t kLogitBytes = 64 << 20;
 
 class StepGraph {
  public:
-  StepGraph(const ModelConfig& config, const Precision& precision, const Optimizer& optimizer, const StepShape& shape)
+  StepGraph(const ModelConfig& config, const Precision& precision, const RunConfig::Optimizer& optimizer,
+            const StepShape& shape)
       : optimizer_(optimizer), shape_(shape), model_(graph_, config, precision, parameter_specs(config)) {
     const uint64_t rows = shape.rows();
     const TensorDesc words{DType::i32, {kSlots, shape.accumulation, rows}};
@@ -168,7 +169,7 @@ class StepGraph {
   }
 
   Graph graph_;
-  Optimizer optimizer_;
+  RunConfig::Optimizer optimizer_;
   StepShape shape_;
   Transformer model_;
   ValueId tokens_, targets_, positions_, step_inputs_, counter_, rope_, scalars_, loss_;
@@ -177,7 +178,7 @@ class StepGraph {
 
 }  // namespace
 
-Graph build_step_graph(const ModelConfig& config, const Precision& precision, const Optimizer& optimizer,
+Graph build_step_graph(const ModelConfig& config, const Precision& precision, const RunConfig::Optimizer& optimizer,
                        const StepShape& shape) {
   StepGraph step(config, precision, optimizer, shape);
   step.begin(true);

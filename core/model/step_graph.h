@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/model/transformer.h"
-#include "core/train/optimizer.h"
+#include "core/train/config.h"
 
 namespace tandem {
 

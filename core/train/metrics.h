@@ -1,0 +1,44 @@
+// metrics.jsonl: one object a step, one an evaluation; see docs/formats.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace tandem {
+
+struct StepMetrics {
+  uint64_t step = 0;  // finished steps, from 1
+  double loss = 0, grad_norm = 0, learning_rate = 0;
+  uint64_t tokens = 0;   // input tokens so far
+  uint64_t targets = 0;  // valid ones in this step
+  double seconds = 0, tokens_per_second = 0;
+  std::optional<double> mfu;  // none when the device's peak is unknown
+  uint64_t memory = 0;        // device bytes
+  bool skipped = false;
+};
+
+struct EvalMetrics {
+  uint64_t step = 0;
+  double loss = 0;
+  uint64_t tokens = 0;  // valid targets
+};
+
+// Appends whole lines: each is one write(2). Exit::storage naming the file when it fails.
+class MetricsWriter {
+ public:
+  explicit MetricsWriter(std::string path);
+  ~MetricsWriter();
+  MetricsWriter(const MetricsWriter&) = delete;
+  MetricsWriter& operator=(const MetricsWriter&) = delete;
+
+  void write(const StepMetrics& m);
+  void write(const EvalMetrics& m);
+
+ private:
+  void line(const std::string& text);
+  std::string path_;
+  int file_;
+};
+
+}  // namespace tandem

@@ -1,0 +1,67 @@
+#include "core/train/step_runner.h"
+
+namespace tandem {
+namespace {
+
+template <typename T>
+std::span<const std::byte> bytes_of_one(const T& value) {
+  return std::as_bytes(std::span(&value, 1));
+}
+
+}  // namespace
+
+StepRunner::StepRunner(Session& session, const StepShape& shape, const std::vector<float>& rope)
+    : session_(session), shape_(shape) {
+  session_.write("rope", bytes_of(rope));
+  for (const Binding& b : session_.program().bindings) {
+    const bool state =
+        b.name == "counter" || b.name == "t" || b.name == "report" || b.name.ends_with(".m") || b.name.ends_with(".v");
+    if (state) session_.zero(b.name);
+  }
+}
+
+uint32_t StepRunner::begin(const StepBatch& batch, const abi::StepScalars& scalars) {
+  const uint32_t slot = uint32_t(begins_++ & 1);
+  const uint64_t bytes = uint64_t(shape_.accumulation) * shape_.rows() * sizeof(int32_t);
+  TANDEM_CHECK(batch.inputs.size() * sizeof(int32_t) == bytes, "a step holds {} bytes of tokens, got {} tokens", bytes,
+               batch.inputs.size());
+  session_.write("inputs.tokens", bytes_of(batch.inputs), slot * bytes);
+  session_.write("inputs.targets", bytes_of(batch.targets), slot * bytes);
+  session_.write("inputs.positions", bytes_of(batch.positions), slot * bytes);
+  session_.write("inputs.scalars", bytes_of_one(scalars), slot * abi::kStepScalarWords * sizeof(uint32_t));
+  session_.submit(Range::begin);
+  return slot;
+}
+
+StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
+  const abi::StepScalars scalars{
+      .learning_rate = float(learning_rate),
+      .inverse_targets = batch.valid_targets == 0 ? 0.0f : float(1.0 / double(batch.valid_targets)),
+      .step = uint32_t(step),
+      .seed_low = uint32_t(seed),
+      .seed_high = uint32_t(seed >> 32),
+      .targets = uint32_t(batch.valid_targets)};
+  const uint32_t slot = begin(batch, scalars);
+  for (uint32_t k = 0; k < shape_.accumulation; ++k) session_.submit(Range::micro_step);
+  return {session_.submit(Range::update), slot};
+}
+
+abi::StepReport StepRunner::finish(const Pending& pending) {
+  session_.wait(pending.done);
+  abi::StepReport report;
+  session_.read("report", std::as_writable_bytes(std::span(&report, 1)),
+                pending.slot * abi::kStepScalarWords * sizeof(uint32_t));
+  return report;
+}
+
+double StepRunner::evaluate(const StepBatch& batch, uint32_t micro_steps) {
+  begin(batch, {.targets = uint32_t(batch.valid_targets)});
+  Timepoint done;
+  for (uint32_t k = 0; k < micro_steps; ++k) done = session_.submit(Range::evaluate);
+  session_.wait(done);
+  float loss = 0;
+  session_.read("loss", std::as_writable_bytes(std::span(&loss, 1)));
+  return loss;
+}
+
+}  // namespace tandem

@@ -1,0 +1,39 @@
+// Drives a loaded step Program: fills the input slot of a step, submits its ranges, reads its report.
+#pragma once
+
+#include "core/abi/prepare_update.h"
+#include "core/abi/step_scalars.h"
+#include "core/data/loader.h"
+#include "core/model/step_graph.h"
+#include "core/runtime/session.h"
+
+namespace tandem {
+
+class StepRunner {
+ public:
+  // rope: the table of core/model/config.h; counters and states start at zero
+  StepRunner(Session& session, const StepShape& shape, const std::vector<float>& rope);
+
+  struct Pending {
+    Timepoint done;
+    uint32_t slot = 0;
+  };
+  // step: s, from 0. Returns at once; at most two steps may be pending, as inputs and reports have two slots.
+  Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
+  abi::StepReport finish(const Pending& pending);  // waits
+
+  // the sum of -ln p over the batch's valid targets; nothing may be pending
+  double evaluate(const StepBatch& batch, uint32_t micro_steps);
+
+  const StepShape& shape() const { return shape_; }
+  Session& session() { return session_; }
+
+ private:
+  uint32_t begin(const StepBatch& batch, const abi::StepScalars& scalars);  // returns the slot
+
+  Session& session_;
+  StepShape shape_;
+  uint64_t begins_ = 0;
+};
+
+}  // namespace tandem
