@@ -62,7 +62,8 @@ ValueId Graph::concat(Range range, std::vector<ValueId> parts) {
   TANDEM_CHECK(!parts.empty(), "concat of nothing");
   std::vector<uint64_t> sizes = desc(parts[0]).shape.sizes();
   for (size_t i = 1; i < parts.size(); ++i) sizes[0] += desc(parts[i]).shape[0];
-  return add_structural(range, OpId::concat, {desc(parts[0]).dtype, Shape(std::move(sizes))}, std::move(parts), 0, {});
+  TensorDesc whole{desc(parts[0]).dtype, Shape(std::move(sizes))};
+  return add_structural(range, OpId::concat, std::move(whole), std::move(parts), 0, {});
 }
 
 void Graph::keep(ValueId value, std::string name) {

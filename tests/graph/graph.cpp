@@ -1,0 +1,56 @@
+#include "core/graph/graph.h"
+
+#include <doctest/doctest.h>
+
+#include "core/abi/add.h"
+#include "core/abi/loss_sum.h"
+#include "core/graph/backward.h"
+
+using namespace tandem;
+
+namespace {
+
+ValueId add(Graph& g, ValueId a, ValueId b) {
+  return g.add(Range::micro_step, OpId::add, Parameters(abi::Add{}), {a, b})[0];
+}
+
+}  // namespace
+
+TEST_CASE("graph: the dump names variables, ops, shapes and ranges") {
+  Graph g;
+  const ValueId x = g.variable("x", {DType::f32, {8}});
+  add(g, x, x);
+  CHECK(g.dump() == "%0 = variable x: f32 (8)\nmicro_step %1 = add(%0, %0) f32 (8)\n");
+}
+
+TEST_CASE("graph: a value read after it was overwritten in place is refused") {
+  Graph g;
+  const ValueId losses = g.variable("losses", {DType::f32, {8}});
+  const ValueId zero = g.zeros(Range::micro_step, {DType::f32, {1}});
+  g.add(Range::micro_step, OpId::loss_sum, Parameters(abi::LossSum{}), {losses, zero});
+  CHECK_NOTHROW(g.verify());
+  add(g, zero, zero);
+  CHECK_THROWS_WITH_AS(g.verify(), doctest::Contains("overwritten"), Error);
+}
+
+TEST_CASE("graph: shapes that do not fit are refused by the op's infer") {
+  Graph g;
+  const ValueId x = g.variable("x", {DType::f32, {8}}), y = g.variable("y", {DType::f32, {16}});
+  CHECK_THROWS_AS(add(g, x, y), Error);
+  CHECK_THROWS_AS(g.slice(Range::update, x, 4, 8), Error);
+}
+
+TEST_CASE("backward: cotangents of a value with two uses are summed") {
+  Graph g;
+  const ValueId x = g.zeros(Range::micro_step, {DType::f32, {8}});
+  const uint32_t first = uint32_t(g.nodes().size());
+  const ValueId twice = add(g, x, x), y = add(g, twice, x);
+  const uint32_t last = uint32_t(g.nodes().size());
+  Backward backward(g, Range::micro_step);
+  const ValueId seed = g.zeros(Range::micro_step, {DType::f32, {8}});
+  backward.add(y, seed);
+  backward.run(first, last);
+  CHECK(backward.cotangent(twice) == seed);
+  CHECK(g.nodes().size() == last + 3);  // the seed and two sums: three uses of x
+  CHECK(backward.cotangent(x).present());
+}

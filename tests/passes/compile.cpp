@@ -1,0 +1,146 @@
+#include "core/passes/compile.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "core/abi/add.h"
+#include "core/program/accesses.h"
+#include "core/program/verify.h"
+
+using namespace tandem;
+
+namespace {
+
+Target small_target() {
+  Target t;
+  t.name = "test";
+  t.largest_arena = t.largest_operand = t.memory_bytes = 1 << 30;
+  return t;
+}
+
+ValueId add(Graph& g, Range range, ValueId a, ValueId b) {
+  return g.add(range, OpId::add, Parameters(abi::Add{}), {a, b})[0];
+}
+
+// a chain and random cross links: each value is used by the next node and maybe by a later one
+Graph random_graph(uint32_t seed) {
+  std::mt19937 random(seed);
+  Graph g;
+  const ValueId x = g.variable("x", {DType::f32, {64 + 64 * (seed % 3)}});
+  std::vector<ValueId> values{x};
+  for (int i = 0; i < 40; ++i)
+    values.push_back(add(g, Range::micro_step, values.back(), values[random() % values.size()]));
+  g.keep(values.back(), "y");
+  return g;
+}
+
+size_t count_barriers(const Program& p, Range range) {
+  size_t n = 0;
+  for (const Instruction& i : p.range(range)) n += std::holds_alternative<Barrier>(i.command);
+  return n;
+}
+
+// two dispatches on n bytes each, the second reading what the first wrote
+Program dependent_pair(uint32_t second_queue) {
+  Program p;
+  p.arenas.push_back({"a", ArenaKind::device, 1024});
+  p.ranges[0].push_back({0, Fill{{0, 0, 256}}, "first"});
+  p.ranges[0].push_back({second_queue, Copy{{0, 0, 256}, {0, 512, 256}}, "second"});
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("plan_memory: transients that live together never share bytes, and the plan is near its lower bound") {
+  for (uint32_t seed = 0; seed < 30; ++seed) {
+    const Graph g = random_graph(seed);
+    const Storage storage = resolve_storage(g);
+    const MemoryPlan plan = plan_memory(g, storage, small_target());
+    for (uint32_t a = 0; a < storage.roots.size(); ++a)
+      for (uint32_t b = 0; b < a; ++b) {
+        const Root &x = storage.roots[a], &y = storage.roots[b];
+        const bool together =
+            x.persistent || y.persistent || (x.live.first <= y.live.last && y.live.first <= x.live.last);
+        if (together) CHECK_FALSE(conflict(BufferAccess{plan.buffers[a], true}, BufferAccess{plan.buffers[b], true}));
+      }
+    CHECK(plan.device_bytes() <= plan.lower_bound * 11 / 10);
+    CHECK(plan.device_bytes() >= plan.lower_bound);
+  }
+}
+
+TEST_CASE("plan_memory: arenas split at the target's limit, and a value over it is refused") {
+  Graph g;
+  for (int i = 0; i < 4; ++i) g.variable(fmt::format("v{}", i), {DType::f32, {1024}});
+  Target target = small_target();
+  target.largest_arena = 2 * 4096;
+  const MemoryPlan plan = plan_memory(g, resolve_storage(g), target);
+  CHECK(plan.arenas.size() == 2);
+  target.largest_arena = 2048;
+  CHECK_THROWS_WITH_AS(plan_memory(g, resolve_storage(g), target), doctest::Contains("v0"), Error);
+}
+
+TEST_CASE("plan_memory: over the device's memory names the largest values") {
+  Graph g;
+  g.variable("small", {DType::f32, {64}});
+  g.variable("huge", {DType::f32, {1 << 20}});
+  Target target = small_target();
+  target.memory_bytes = 1 << 20;
+  CHECK_THROWS_WITH_AS(plan_memory(g, resolve_storage(g), target), doctest::Contains("huge"), Error);
+}
+
+TEST_CASE("storage: slices and concats name parts of one root, in-place outputs share their input's bytes") {
+  Graph g;
+  const ValueId zeros = g.zeros(Range::update, {DType::f32, {128, 4}});
+  const ValueId half = g.slice(Range::update, zeros, 64, 64);
+  const ValueId a = add(g, Range::update, half, half), b = add(g, Range::update, half, a);
+  const ValueId both = g.concat(Range::update, {a, b});
+  const Storage s = resolve_storage(g);
+  CHECK(s.places[half.index].root == zeros.index);
+  CHECK(s.places[half.index].offset == 64 * 4 * 4);
+  CHECK(s.places[a.index].root == both.index);
+  CHECK(s.places[b.index].root == both.index);
+  CHECK(s.places[b.index].offset == 64 * 4 * 4);
+}
+
+TEST_CASE("synchronize: a barrier between dependent instructions only, and the hazard check agrees") {
+  Graph g;
+  const ValueId x = g.variable("x", {DType::f32, {64}}), y = g.variable("y", {DType::f32, {64}});
+  const ValueId a = add(g, Range::update, x, x), b = add(g, Range::update, y, y);  // independent
+  g.keep(add(g, Range::update, a, b), "sum");
+  const Compiled compiled = compile(g, small_target());
+  CHECK(count_barriers(compiled.program, Range::update) == 1);
+  for (uint32_t seed = 0; seed < 20; ++seed) CHECK_NOTHROW(compile(random_graph(seed), small_target()));
+}
+
+TEST_CASE("check_hazards: unordered accesses are found on one queue and across queues") {
+  CHECK_THROWS_AS(check_hazards(dependent_pair(0)), Error);
+  CHECK_THROWS_AS(check_hazards(dependent_pair(1)), Error);
+
+  Program barrier = dependent_pair(0);
+  barrier.ranges[0].insert(barrier.ranges[0].begin() + 1, {0, Barrier{}, {}});
+  CHECK_NOTHROW(check_hazards(barrier));
+
+  Program signalled = dependent_pair(1);
+  signalled.ranges[0].insert(signalled.ranges[0].begin() + 1, {{0, Signal{7}, {}}, {1, Wait{7}, {}}});
+  CHECK_NOTHROW(check_hazards(signalled));
+
+  Program wrong_queue = dependent_pair(1);  // the wait stands on the queue that already has the order
+  wrong_queue.ranges[0].insert(wrong_queue.ranges[0].begin() + 1, {{0, Signal{7}, {}}, {0, Wait{7}, {}}});
+  CHECK_THROWS_AS(check_hazards(wrong_queue), Error);
+}
+
+TEST_CASE("verify: operands inside their arena and aligned, waits after their signals") {
+  const Target target = small_target();
+  Program p = dependent_pair(0);
+  CHECK_NOTHROW(verify(p, target));
+  Program outside = p;
+  std::get<Fill>(outside.ranges[0][0].command).buffer.bytes = 2048;
+  CHECK_THROWS_AS(verify(outside, target), Error);
+  Program crooked = p;
+  std::get<Fill>(crooked.ranges[0][0].command).buffer.offset = 4;
+  CHECK_THROWS_AS(verify(crooked, target), Error);
+  Program early = p;
+  early.ranges[0].insert(early.ranges[0].begin(), {0, Wait{1}, {}});
+  CHECK_THROWS_AS(verify(early, target), Error);
+}
