@@ -1,5 +1,6 @@
 #include "core/program/verify.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -30,6 +31,7 @@ void check_hazards(Range range, const std::vector<Instruction>& code) {
   std::map<uint32_t, Clock> clocks;     // by queue
   std::map<uint32_t, Clock> signalled;  // by signal id
   std::vector<Recorded> recorded;
+  const bool one_queue = std::ranges::all_of(code, [](const Instruction& i) { return i.queue == 0; });
   for (uint32_t i = 0; i < code.size(); ++i) {
     const Instruction& instruction = code[i];
     Clock& clock = clocks[instruction.queue];
@@ -40,9 +42,7 @@ void check_hazards(Range range, const std::vector<Instruction>& code) {
     }
     if (const auto* w = std::get_if<Wait>(&instruction.command)) join(clock, signalled[w->id]);
     Recorded now{instruction.queue, i, &instruction, accesses_of(instruction)};
-    std::erase_if(recorded, [&](const Recorded& r) {  // done for every queue: no later instruction can race with it
-      return clocks.size() == 1 && r.queue == instruction.queue && r.position < clock[r.queue];
-    });
+    if (one_queue) std::erase_if(recorded, [&](const Recorded& r) { return r.position < clock[r.queue]; });
     for (const Recorded& earlier : recorded)
       TANDEM_CHECK(earlier.position < clock[earlier.queue] || !conflict(earlier.accesses, now.accesses),
                    "range {}: instructions {} ({}) and {} ({}) touch the same bytes with no order between them",
