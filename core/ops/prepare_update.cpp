@@ -1,5 +1,5 @@
-// partials (count) f32, loss (1) f32, scalars (16) u32, counter (16) i32, t (1) u32 -> t in place, update (16) u32,
-// report (2, 16) u32. The caller sets grad_clip, log_beta1 and log_beta2.
+// partials (count) f32, loss (1) f32, scalars (16) u32, counter (16) i32, t (1) u32, report (2, 16) u32
+// -> update (16) u32; t and report in place. The caller sets grad_clip, log_beta1 and log_beta2.
 #include "core/abi/prepare_update.h"
 
 #include "core/abi/step_scalars.h"
@@ -10,16 +10,17 @@ namespace {
 
 Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   auto p = parameters.as<abi::PrepareUpdate>();
-  const Inputs in("prepare_update", inputs, 5, 5);
+  const Inputs in("prepare_update", inputs, 6, 6);
   const uint64_t count = in[0].shape.count();
   in.expect(0, "partials", f32_desc({count}));
   in.expect(1, "loss", f32_desc({1}));
   in.expect(2, "scalars", u32_desc({abi::kStepScalarWords}));
   in.expect(3, "counter", i32_desc({16}));
   in.expect(4, "t", u32_desc({1}));
+  in.expect(5, "report", u32_desc({2, abi::kStepScalarWords}));
   p.count = u32(count);
   parameters = Parameters(p);
-  return {.outputs = {in[4], u32_desc({abi::kStepScalarWords}), u32_desc({2, abi::kStepScalarWords})}, .in_place = 1};
+  return {.outputs = {u32_desc({abi::kStepScalarWords}), in[4], in[5]}, .in_place = 2, .first_output = 1};
 }
 
 Cost cost(const Parameters&, std::span<const TensorDesc> operands) {

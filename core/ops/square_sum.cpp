@@ -1,4 +1,4 @@
-// x f32 or bf16, any shape -> partials (ceil(count / 65536)) f32
+// x f32 or bf16, any shape -> partials (ceil(count / 65536), padded to a multiple of 64) f32
 #include "core/abi/square_sum.h"
 
 #include "core/ops/inputs.h"
@@ -6,11 +6,14 @@
 namespace tandem::ops {
 namespace {
 
+constexpr uint64_t kPadding = 64;  // partials of several tensors stand side by side, each at an operand's alignment
+
 Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   const Inputs in("square_sum", inputs, 1, 1);
   const uint64_t count = in.floats(0, "x").shape.count();
   parameters = Parameters(abi::SquareSum{.count = u32(count)});
-  return {.outputs = {f32_desc({(count + abi::kSquareSumBlock - 1) / abi::kSquareSumBlock})}};
+  const uint64_t blocks = (count + abi::kSquareSumBlock - 1) / abi::kSquareSumBlock;
+  return {.outputs = {f32_desc({(blocks + kPadding - 1) / kPadding * kPadding})}};
 }
 
 Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
