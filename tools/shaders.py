@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""Compiles shaders/*.comp to SPIR-V and writes the C++ file that embeds them (backends/vulkan/shader_table.h).
+
+A file is named <op>.comp or <op>.<variant>.comp; lines that begin with //! say when and how it is used:
+  //! variant f32 f32 ? - : -DF32          a compile: the operands' dtypes (`?` anything, `-` absent) and its -D flags
+  //! device subgroup8                     only for devices with subgroups of 8; preferred there
+  //! when p.k % 8 == 0                    C++ condition over the op's parameters p; preferred to a file without
+  //! specialize 0 p.accumulate            specialization constant 0, a C++ expression
+  //! grid (p.n + 63) / 64, p.m            C++ expressions: workgroups in x, y, z
+  //! generate tools/x.py ARGS             the GLSL is what this script prints, run with ARGS and the variant's -D flags
+Compiles are cached beside the output under a hash of everything that they read.
+"""
+
+import argparse
+import concurrent.futures
+import hashlib
+import pathlib
+import re
+import subprocess
+import shutil
+import sys
+
+import spirv
+
+DTYPES = ("f32", "bf16", "e4m3", "i32", "u32")
+ENVIRONMENT = "vulkan1.2"
+
+
+class Failure(Exception):
+    pass
+
+
+class ShaderFile:
+    """A shader file's metadata."""
+
+    def __init__(self, path, root):
+        self.path, self.root = path, root
+        self.op, _, self.variant_name = path.stem.partition(".")
+        self.header = abi_header(root, self.op)
+        self.struct = re.search(r"TANDEM_ABI_END\((\w+)\)", self.header.read_text())[1]
+        self.variants, self.specialize = [], []
+        self.subgroup8, self.when, self.grid, self.generate = False, None, None, None
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if line.startswith("//!"):
+                key, _, value = line[3:].strip().partition(" ")
+                if not self._take(key, value.strip()):
+                    raise Failure(f"{path}:{number}: cannot read '{line}'; see tools/shaders.py for what may stand there")
+        if not self.variants or self.grid is None:
+            raise Failure(f"{path}: a shader needs at least one '//! variant' line and a '//! grid' line")
+
+    def _take(self, key, value):
+        if key == "variant":
+            dtypes, _, flags = value.partition(":")
+            self.variants.append((dtypes.split(), flags.split()))
+            return all(d in DTYPES + ("?", "-") for d in dtypes.split()) and all(f.startswith("-D") for f in flags.split())
+        if key == "specialize":
+            constant, _, expression = value.partition(" ")
+            self.specialize.append((constant, expression))
+            return constant.isdigit() and expression != ""
+        if key == "device":
+            self.subgroup8 = True
+            return value == "subgroup8"
+        if key in ("when", "grid", "generate") and value:
+            setattr(self, key, value if key != "generate" else value.split())
+            return True
+        return False
+
+    def order(self):
+        """The shaders of an op, most special first."""
+        return (self.op, not self.subgroup8, self.when is None, self.path.name)
+
+
+def abi_header(root, op):
+    """core/abi/<op>.h, or that of the longest beginning of the op's name which has one."""
+    words = op.split("_")
+    for count in range(len(words), 0, -1):
+        header = root / "core/abi" / ("_".join(words[:count]) + ".h")
+        if header.exists():
+            return header
+    raise Failure(f"no header core/abi/{op}.h for shader of op {op}")
+
+
+def dependencies(path, root, found=None):
+    """path and all that it includes or, for a generator, imports from its folder."""
+    found = {} if found is None else found
+    if path in found:
+        return found
+    found[path] = path.read_bytes()
+    text = found[path].decode()
+    if path.suffix == ".py":
+        names = re.findall(r"^(?:from|import)\s+(\w+)", text, re.M)
+        candidates = [path.parent / f"{name}.py" for name in names]
+    else:
+        names = re.findall(r'^\s*#\s*include\s+"([^"]+)"', text, re.M)
+        candidates = [c for name in names for c in (root / name, path.parent / name)]
+    for candidate in candidates:
+        if candidate.exists():
+            dependencies(candidate, root, found)
+    return found
+
+
+class Compile:
+    """One variant of one shader file."""
+
+    def __init__(self, file, dtypes, flags, arguments):
+        self.file, self.dtypes, self.flags = file, dtypes, flags
+        self.name = file.path.stem + (f"({' '.join(flags)})" if flags else "")
+        self.read = dependencies(file.path, file.root)
+        for script in (file.generate or [])[:1]:
+            dependencies(file.root / script, file.root, self.read)
+        key = hashlib.sha256(repr((arguments.versions, file.generate, flags)).encode())
+        for path in sorted(self.read):
+            key.update(f"{path.name}\0{len(self.read[path])}\0".encode() + self.read[path])
+        self.output = arguments.cache / f"{file.path.stem}-{key.hexdigest()[:24]}.spv"
+
+    def run(self, arguments):
+        root = self.file.root
+        if not self.output.exists():
+            temporary = self.output.with_suffix(".tmp")
+            source = self.file.path
+            if self.file.generate:
+                source = self.output.with_suffix(".comp")
+                command = [sys.executable, str(root / self.file.generate[0]), *self.file.generate[1:], *self.flags]
+                source.write_text(self._check(command))
+            self._check([arguments.glslang, "--quiet", "--target-env", ENVIRONMENT, f"-I{root}", *self.flags,
+                         "-o", str(temporary), str(source)])
+            if arguments.validator:
+                self._check([arguments.validator, "--target-env", ENVIRONMENT, str(temporary)])
+            temporary.rename(self.output)
+        self.code = self.output.read_bytes()
+        self._inspect()
+
+    def _check(self, command):
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            raise Failure(f"{self.name}: {' '.join(command)} failed\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def _inspect(self):
+        try:
+            self.module = spirv.Module(self.code)
+        except ValueError as error:
+            raise Failure(f"{self.name}: {error}") from error
+        unknown = [c for c in self.module.capabilities if c not in spirv.CAPABILITIES]
+        if unknown:
+            raise Failure(f"{self.name}: SPIR-V capabilities {unknown} are asked of no device; known: {spirv.CAPABILITIES}")
+        if self.module.parameters and self.module.parameters[0] != self.file.struct:
+            raise Failure(f"{self.name}: push constants hold {self.module.parameters[0]}, not {self.file.struct}")
+        for binding in self.module.bindings:
+            if binding % 16 >= len(self.dtypes) or binding >= 32:
+                raise Failure(f"{self.name}: binding {binding} is none of its {len(self.dtypes)} operands")
+
+
+def split_commas(text):
+    """Parts of text between the commas that stand outside parentheses."""
+    parts, depth = [""], 0
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [part.strip() for part in parts]
+
+
+def literal(code):
+    """A C string of the bytes: compilers read it many times faster than a list of numbers."""
+    lines = ("".join(f"\\{b:03o}" for b in code[i : i + 32]) for i in range(0, len(code), 32))
+    return "\n".join(f'    "{line}"' for line in lines)
+
+
+def write_file_functions(out, index, file):
+    """The C++ expressions of a file's metadata, as functions of the parameters."""
+    load = f"[[maybe_unused]] const auto p = parameters.as<{file.struct}>();"
+    if file.when:
+        out.append(f"bool when_{index}(const Parameters& parameters) {{\n  {load}\n  return {file.when};\n}}")
+    counts = ", ".join(f"uint32_t({part})" for part in split_commas(file.grid))
+    out.append(f"Grid grid_{index}(const Parameters& parameters) {{\n  {load}\n  return {{{counts}}};\n}}")
+    if file.specialize:
+        lines = "".join(f"  values[{i}] = uint32_t({e});\n" for i, (_, e) in enumerate(file.specialize))
+        out.append(f"void specialize_{index}(const Parameters& parameters, uint32_t* values) {{\n  {load}\n{lines}}}")
+        out.append(f"const uint32_t constants_{index}[] = {{{', '.join(c for c, _ in file.specialize)}}};")
+
+
+def row(compiled, index, number, words):
+    file, module = compiled.file, compiled.module
+    size = module.parameters[1] if module.parameters else 0
+    return (f'    {{OpId::{file.op}, "{compiled.name}", dtypes_{number}, {str(file.subgroup8).lower()}, '
+            f'{f"when_{index}" if file.when else "nullptr"}, grid_{index}, '
+            f'{f"constants_{index}, specialize_{index}" if file.specialize else "{}, nullptr"}, '
+            f'{f"bindings_{number}" if module.bindings else "{}"}, {size}, words_{words}, {len(compiled.code)}}},')
+
+
+def generate_source(compiles):
+    headers = sorted({str(c.file.header.relative_to(c.file.root)) for c in compiles})
+    out = ["// Written by tools/shaders.py: do not edit.", '#include "backends/vulkan/shader_table.h"',
+           *(f'#include "{header}"' for header in headers),
+           '#pragma GCC diagnostic ignored "-Woverlength-strings"',
+           "namespace tandem::vulkan {\nnamespace {\nusing namespace tandem::abi;"]
+    files, words, rows = {}, {}, []
+    for number, compiled in enumerate(compiles):
+        if compiled.file.path not in files:
+            files[compiled.file.path] = len(files)
+            write_file_functions(out, files[compiled.file.path], compiled.file)
+        if compiled.code not in words:
+            words[compiled.code] = number
+            out.append(f"alignas(4) const char words_{number}[] =\n{literal(compiled.code)};")
+        values = {"?": "kAnyDType", "-": "uint8_t(DType::none)"}
+        dtypes = ", ".join(values.get(d, f"uint8_t(DType::{d})") for d in compiled.dtypes)
+        out.append(f"const uint8_t dtypes_{number}[] = {{{dtypes}}};")
+        bindings = ", ".join(f"{{{b}, {f or 'VK_FORMAT_UNDEFINED'}}}" for b, f in compiled.module.bindings.items())
+        if bindings:
+            out.append(f"const ShaderBinding bindings_{number}[] = {{{bindings}}};")
+        if compiled.module.parameters:
+            out.append(f"static_assert(sizeof({compiled.file.struct}) == {compiled.module.parameters[1]});")
+        rows.append(row(compiled, files[compiled.file.path], number, words[compiled.code]))
+    table = f"const Shader kTable[] = {{\n{chr(10).join(rows)}\n}};" if rows else "const std::span<const Shader> kTable;"
+    out.append(f"{table}\n}}  // namespace\n\nstd::span<const Shader> shader_table() {{ return kTable; }}")
+    out.append("}  // namespace tandem::vulkan\n")
+    return "\n\n".join(out)
+
+
+def run(arguments):
+    root = arguments.source_root.resolve()
+    versions = [subprocess.run([arguments.glslang, "--version"], capture_output=True, text=True, check=True).stdout]
+    arguments.versions = versions + [ENVIRONMENT, bool(arguments.validator)]
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    files = sorted((ShaderFile(path.resolve(), root) for path in arguments.files), key=ShaderFile.order)
+
+    table = root / "core/ops/table.inc"
+    ops = re.findall(r"^OP\((\w+)\)", table.read_text(), re.M)
+    present = {file.op for file in files}
+    if present - set(ops):
+        raise Failure(f"shaders of no op in {table}: {', '.join(sorted(present - set(ops)))}")
+    missing = [op for op in ops if op not in present]
+    if missing and not arguments.allow_missing:
+        raise Failure(f"no shader for {', '.join(missing)}: expected shaders/{missing[0]}.comp")
+
+    compiles = [Compile(file, dtypes, flags, arguments) for file in files for dtypes, flags in file.variants]
+    unique = list({c.output: c for c in compiles}.values())
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(lambda c: c.run(arguments), unique))
+    for compiled in compiles:
+        compiled.run(arguments)  # from the cache
+    for stale in set(arguments.cache.iterdir()) - {c.output for c in unique} - {c.output.with_suffix(".comp") for c in unique}:
+        stale.unlink()
+
+    arguments.output.write_text(generate_source(compiles))
+    read = {table, *(f.header for f in files), *(path for c in compiles for path in c.read)}
+    read |= {pathlib.Path(__file__).resolve(), pathlib.Path(spirv.__file__).resolve()}
+    names = " ".join(str(path).replace(" ", "\\ ") for path in sorted(read))
+    arguments.depfile.write_text(f"{arguments.output}: {names}\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source-root", type=pathlib.Path, required=True)
+    parser.add_argument("--glslang", default="glslangValidator")
+    parser.add_argument("--validator", default=shutil.which("spirv-val"), help="spirv-val; default: the one found, or none")
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--depfile", type=pathlib.Path, required=True)
+    parser.add_argument("--allow-missing", action="store_true", help="an op may lack a shader")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("files", type=pathlib.Path, nargs="*")
+    arguments = parser.parse_args()
+    arguments.cache = arguments.output.parent / "shader_cache"
+    try:
+        run(arguments)
+    except Failure as failure:
+        sys.exit(f"shaders.py: {failure}")
+
+
+if __name__ == "__main__":
+    main()

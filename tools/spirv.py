@@ -1,0 +1,97 @@
+"""Reads from a SPIR-V module what a host must know to bind it: buffers, push constants, capabilities."""
+
+import struct
+
+MAGIC = 0x07230203
+OP_NAME, OP_CAPABILITY = 5, 17
+OP_TYPE_IMAGE, OP_TYPE_STRUCT, OP_TYPE_POINTER, OP_VARIABLE = 25, 30, 32, 59
+OP_DECORATE, OP_MEMBER_DECORATE = 71, 72
+DECORATION_BINDING, DECORATION_OFFSET = 33, 35
+UNIFORM_CONSTANT, PUSH_CONSTANT, STORAGE_BUFFER = 0, 9, 12
+DIMENSION_BUFFER = 5
+
+# SPIR-V image format: VkFormat
+FORMATS = {
+    1: "VK_FORMAT_R32G32B32A32_SFLOAT",
+    3: "VK_FORMAT_R32_SFLOAT",
+    6: "VK_FORMAT_R32G32_SFLOAT",
+    21: "VK_FORMAT_R32G32B32A32_SINT",
+    24: "VK_FORMAT_R32_SINT",
+    30: "VK_FORMAT_R32G32B32A32_UINT",
+    33: "VK_FORMAT_R32_UINT",
+    35: "VK_FORMAT_R32G32_UINT",
+}
+
+# What backends/vulkan asks of a device, in SPIR-V's numbers.
+CAPABILITIES = {
+    1: "Shader",
+    11: "Int64",
+    22: "Int16",
+    39: "Int8",
+    46: "SampledBuffer",
+    47: "ImageBuffer",
+    49: "StorageImageExtendedFormats",
+    61: "GroupNonUniform",
+    65: "GroupNonUniformShuffle",
+    4433: "StorageBuffer16BitAccess",
+    4448: "StorageBuffer8BitAccess",
+}
+
+
+class Module:
+    """bindings: {binding: VkFormat name, or None for a storage buffer}; parameters: (struct name, bytes) or None."""
+
+    def __init__(self, code):
+        words = struct.unpack(f"<{len(code) // 4}I", code)
+        if len(code) % 4 or len(words) < 5 or words[0] != MAGIC:
+            raise ValueError("not SPIR-V")
+        self.names, self.capabilities = {}, []
+        self.types, self.binding_of, self.ends, self.variables = {}, {}, {}, []
+        position = 5
+        while position < len(words):
+            length, opcode = words[position] >> 16, words[position] & 0xFFFF
+            if length == 0 or position + length > len(words):
+                raise ValueError("broken SPIR-V")
+            self._read(opcode, words[position + 1 : position + length])
+            position += length
+        self.bindings = dict(sorted(self._bindings()))
+        self.parameters = self._parameters()
+
+    def _read(self, opcode, operands):
+        if opcode == OP_CAPABILITY:
+            self.capabilities.append(operands[0])
+        elif opcode == OP_NAME:
+            text = struct.pack(f"<{len(operands) - 1}I", *operands[1:])
+            self.names[operands[0]] = text.split(b"\0")[0].decode()
+        elif opcode in (OP_TYPE_IMAGE, OP_TYPE_STRUCT, OP_TYPE_POINTER):
+            self.types[operands[0]] = (opcode, operands[1:])
+        elif opcode == OP_DECORATE and operands[1] == DECORATION_BINDING:
+            self.binding_of[operands[0]] = operands[2]
+        elif opcode == OP_MEMBER_DECORATE and operands[2] == DECORATION_OFFSET:
+            self.ends[operands[0]] = max(self.ends.get(operands[0], 0), operands[3] + 4)  # members have 4 bytes
+        elif opcode == OP_VARIABLE:
+            self.variables.append(operands[:3])
+
+    def _pointee(self, pointer_type):
+        return self.types[pointer_type][1][1]
+
+    def _bindings(self):
+        for pointer_type, variable, storage in self.variables:
+            if storage == STORAGE_BUFFER:
+                yield self.binding_of[variable], None
+            elif storage == UNIFORM_CONSTANT:
+                opcode, image = self.types.get(self._pointee(pointer_type), (None, None))
+                if opcode != OP_TYPE_IMAGE or image[1] != DIMENSION_BUFFER or image[5] != 2:
+                    raise ValueError(f"binding {self.binding_of.get(variable)} is neither a buffer nor an imageBuffer")
+                if image[6] not in FORMATS:
+                    raise ValueError(f"the format of imageBuffer {self.binding_of[variable]} is none of {', '.join(FORMATS.values())}")
+                yield self.binding_of[variable], FORMATS[image[6]]
+
+    def _parameters(self):
+        for pointer_type, _, storage in self.variables:
+            if storage == PUSH_CONSTANT:
+                members = self.types[self._pointee(pointer_type)][1]
+                if len(members) != 1 or members[0] not in self.types:
+                    raise ValueError("the push constants must be one struct of core/abi")
+                return self.names.get(members[0], ""), self.ends[members[0]]
+        return None
