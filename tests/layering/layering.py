@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Which part may include which, and that the meson.build files name every source."""
+
+import os
+import pathlib
+import re
+import unittest
+
+ROOT = pathlib.Path(os.environ.get("TANDEM_SOURCE_ROOT", pathlib.Path(__file__).resolve().parents[2]))
+
+# folder: the folders whose files it may include, longest match first
+MAY_INCLUDE = {
+    "core/abi": ["core/abi"],
+    "core": ["core"],
+    "backends/vulkan": ["core", "backends/vulkan"],
+    "backends/cuda": ["core", "backends/cuda", "kernels"],
+    "kernels": ["core/abi", "kernels"],
+    "shaders": ["core/abi", "shaders"],
+    "cli": ["core", "backends", "cli"],
+    "tests": ["core", "backends", "kernels", "cli", "tests"],
+}
+VENDOR = re.compile(r"^(vulkan/|volk|cuda|cublas|cudnn|nccl|nvml|nvrtc|nvtx)")
+VENDOR_IN = ["backends", "kernels", "tests"]
+SOURCE = {".h", ".hpp", ".inc", ".cpp", ".cu", ".cuh", ".comp", ".glsl"}
+COMPILED = {".cpp", ".c", ".comp"}
+
+
+def inside(path, folder):
+    return path == folder or path.startswith(folder + "/")
+
+
+def violations(path, text):
+    """The includes in text that the file at path, relative to the root, may not have."""
+    folder = max((f for f in MAY_INCLUDE if inside(path, f)), key=len, default=None)
+    if folder is None:
+        return []
+    found = []
+    for bracket, name in re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', text, re.M):
+        if VENDOR.match(name):
+            if not any(inside(path, f) for f in VENDOR_IN):
+                found.append(f"{path} includes {name}: only backends know a GPU's API")
+        elif bracket == '"':
+            if not (ROOT / name).exists():
+                found.append(f"{path} includes {name}, which is not a path from the root")
+            elif not any(inside(name, f) for f in MAY_INCLUDE[folder]):
+                found.append(f"{path} includes {name}: {folder} may include {', '.join(MAY_INCLUDE[folder])} only")
+    return found
+
+
+def sources(suffixes, *folders):
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in suffixes:
+                yield str(path.relative_to(ROOT)), path
+
+
+def listed_files(build):
+    """The files that a meson.build names, relative to the root."""
+    folder = build.parent.relative_to(ROOT)
+    return {os.path.normpath(folder / name) for name in re.findall(r"'([^'\n]+\.(?:cpp|c|comp))'", build.read_text())}
+
+
+class Layering(unittest.TestCase):
+    def test_includes_follow_the_layers(self):
+        checked, found = 0, []
+        for path, file in sources(SOURCE, *MAY_INCLUDE):
+            checked += 1
+            found += violations(path, file.read_text())
+        self.assertGreater(checked, 100)
+        self.assertEqual(sorted(set(found)), [])
+
+    def test_a_wrong_include_is_found(self):
+        for path, include in [
+            ("core/base/x.h", '#include "cli/commands.h"'),
+            ("core/abi/x.h", '  #  include "core/base/error.h"'),
+            ("core/runtime/x.cpp", "#include <vulkan/vulkan.h>"),
+            ("core/runtime/x.cpp", "#include <cuda_runtime.h>"),
+            ("cli/x.cpp", "#include <volk.h>"),
+            ("backends/cuda/x.cpp", '#include "backends/vulkan/shader_table.h"'),
+            ("backends/vulkan/x.cpp", '#include "cli/commands.h"'),
+            ("cli/x.cpp", '#include "tests/support/op_case.h"'),
+            ("core/base/x.cpp", '#include "error.h"'),
+        ]:
+            with self.subTest(path=path, include=include):
+                self.assertEqual(len(violations(path, include + "\n")), 1)
+
+    def test_the_build_names_every_source(self):
+        ops = re.findall(r"^OP\((\w+)\)", (ROOT / "core/ops/table.inc").read_text(), re.M)
+        named = {f"{folder}/{op}.cpp" for op in ops for folder in ("core/ops", "tests/ops")}
+        for folder in ("core", "backends", "shaders", "cli", "tests"):
+            for build in (ROOT / folder).rglob("meson.build"):
+                named |= listed_files(build)
+        present = {path for path, _ in sources(COMPILED, "core", "backends", "shaders", "cli", "tests")}
+        self.assertEqual(sorted(present - named), [], "missing in a meson.build")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,36 @@
+// main of every test binary. Where TANDEM_TEST_EXECUTOR names an executor that has no device here, the binary is
+// skipped (exit 77, Meson's word for it); with the environment variable CI set it fails instead.
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "tests/support/op_case.h"
+
+namespace {
+
+constexpr int kSkipped = 77;
+
+// why the executor cannot run here; empty if it can
+std::string missing(const std::string& executor) {
+  for (const tandem::BackendFactory& factory : tandem::test::test_backends())
+    if (factory.name == executor) return factory.devices().missing;
+  return "not linked into this binary";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  doctest::Context context(argc, argv);
+  if (const char* executor = std::getenv("TANDEM_TEST_EXECUTOR")) {
+    if (const std::string reason = missing(executor); !reason.empty()) {
+      context.setOption("count", true);  // tools/test_summary.py reads how many cases are skipped
+      context.run();
+      fmt::print("no {} device: {}\n", executor, reason);
+      const char* ci = std::getenv("CI");
+      return ci && *ci ? EXIT_FAILURE : kSkipped;
+    }
+  }
+  return context.run();
+}
