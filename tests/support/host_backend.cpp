@@ -1,0 +1,114 @@
+#include "tests/support/host_backend.h"
+
+#include <array>
+
+namespace tandem::test {
+namespace {
+
+std::array<Reference, kOpCount>& references() {
+  static std::array<Reference, kOpCount> table{};
+  return table;
+}
+
+struct HostMemory : Memory {
+  explicit HostMemory(uint64_t bytes) : data(bytes) {}
+  std::vector<std::byte> data;
+};
+
+class HostExecutable : public Executable {
+ public:
+  HostExecutable(const Program& program, std::span<Memory* const> memories) : program_(program) {
+    TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
+                 program.arenas.size());
+    for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
+  }
+
+  Timepoint submit(Range range) override {
+    for (const Instruction& instruction : program_.range(range))
+      std::visit([this](const auto& command) { run(command); }, instruction.command);
+    return {++submitted_};
+  }
+  void wait(Timepoint) override {}  // submit has run it
+
+ private:
+  std::byte* at(const BufferRef& buffer) {
+    std::vector<std::byte>& data = memories_.at(buffer.arena)->data;
+    TANDEM_CHECK(buffer.offset + buffer.bytes <= data.size(), "a buffer ends at {} of an arena of {} bytes",
+                 buffer.offset + buffer.bytes, data.size());
+    return data.data() + buffer.offset;
+  }
+
+  void run(const Dispatch& d) {
+    std::vector<Tensor> operands;
+    for (const Operand& o : d.operands) {
+      TANDEM_CHECK(o.buffer.bytes >= o.desc.bytes(), "{}: {} bytes for {}", name_of(d.op), o.buffer.bytes, o.desc);
+      operands.push_back(o.desc.dtype == DType::none ? Tensor() : Tensor(o.desc, at(o.buffer)));
+    }
+    reference_of(d.op)(d.parameters, operands);
+  }
+  void run(const Fill& f) { std::memset(at(f.buffer), 0, f.buffer.bytes); }
+  void run(const Copy& c) { std::memmove(at(c.to), at(c.from), c.to.bytes); }
+  void run(const Barrier&) {}  // list order is the order of everything
+  void run(const Signal&) {}
+  void run(const Wait&) {}
+
+  Program program_;
+  std::vector<HostMemory*> memories_;
+  uint64_t submitted_ = 0;
+};
+
+class HostBackend : public Backend {
+ public:
+  HostBackend() {
+    target_.name = "host";
+    target_.largest_arena = target_.largest_operand = target_.memory_bytes = uint64_t{1} << 34;
+  }
+  const Target& target() const override { return target_; }
+  std::unique_ptr<Memory> allocate(const Arena& arena) override { return std::make_unique<HostMemory>(arena.bytes); }
+  void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) override {
+    std::vector<std::byte>& data = dynamic_cast<HostMemory&>(memory).data;
+    TANDEM_CHECK(offset + bytes.size() <= data.size(), "write past an arena of {} bytes", data.size());
+    std::memcpy(data.data() + offset, bytes.data(), bytes.size());
+  }
+  void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override {
+    const std::vector<std::byte>& data = dynamic_cast<const HostMemory&>(memory).data;
+    TANDEM_CHECK(offset + bytes.size() <= data.size(), "read past an arena of {} bytes", data.size());
+    std::memcpy(bytes.data(), data.data() + offset, bytes.size());
+  }
+  std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
+    return std::make_unique<HostExecutable>(program, memories);
+  }
+
+ private:
+  Target target_;
+};
+
+DeviceList devices() {
+  DeviceInfo info;
+  info.backend = info.name = "host";
+  info.recipes = {"fp32", "bf16", "fp8"};
+  return {{info}, {}};
+}
+
+std::unique_ptr<Backend> open(uint32_t) {
+  return std::make_unique<HostBackend>();
+}
+
+}  // namespace
+
+bool register_reference(OpId op, Reference reference) {
+  references()[size_t(op)] = reference;
+  return true;
+}
+
+Reference reference_of(OpId op) {
+  TANDEM_CHECK(size_t(op) < kOpCount && references()[size_t(op)], "{} has no reference: link tests/ops/{}.cpp",
+               name_of(op), name_of(op));
+  return references()[size_t(op)];
+}
+
+BackendFactory host_backend() {
+  return {"host", devices, open};
+}
+
+}  // namespace tandem::test

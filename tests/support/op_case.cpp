@@ -1,0 +1,149 @@
+#include "tests/support/op_case.h"
+
+#include <algorithm>
+#include <map>
+
+namespace tandem::test {
+namespace {
+
+constexpr std::byte kPoison{0xff};  // NaN in every float format
+
+using Image = std::vector<std::byte>;  // the contents of the Program's one arena
+
+struct Prepared {
+  Program program;
+  Image before;
+  std::vector<Operand> operands;
+
+  Tensor view(Image& image, size_t operand) const {
+    const Operand& o = operands[operand];
+    return o.desc.dtype == DType::none ? Tensor() : Tensor(o.desc, image.data() + o.buffer.offset);
+  }
+};
+
+Backend& backend_of(std::string_view executor) {
+  static std::map<std::string, std::unique_ptr<Backend>, std::less<>> opened;
+  if (const auto found = opened.find(executor); found != opened.end()) return *found->second;
+  std::vector<BackendFactory> factories = test_backends();
+  factories.push_back(host_backend());
+  for (const BackendFactory& f : factories) {
+    if (f.name != executor) continue;
+    const DeviceList list = f.devices();
+    if (list.devices.empty()) fail(Exit::device, executor, "no device: {}", list.missing);
+    return *(opened[f.name] = f.open(list.devices[0].index));
+  }
+  fail(Exit::internal, "tests", "executor {} is not linked", executor);
+}
+
+// operands in the order of a Dispatch, one after another with a poisoned guard between them
+Prepared prepare(OpId op, const Case& c, uint64_t alignment) {
+  Descs descs;
+  for (const Input& i : c.inputs) descs.push_back(i.desc);
+  Dispatch dispatch{op, c.parameters, {}};
+  const Signature signature = op_of(op).infer(descs, dispatch.parameters);
+  const size_t read_only = c.inputs.size() - signature.in_place;
+  std::vector<size_t> input_operand;  // where input i stands
+  for (size_t i = 0; i < read_only; ++i) dispatch.operands.push_back({descs[i], {}, Access::read});
+  for (size_t i = 0; i < signature.outputs.size(); ++i) {
+    const bool in_place = i >= signature.first_output && i < signature.first_output + signature.in_place;
+    dispatch.operands.push_back({signature.outputs[i], {}, in_place ? Access::read_write : Access::write});
+  }
+  for (size_t i = 0; i < c.inputs.size(); ++i) input_operand.push_back(i < read_only ? i : i + signature.first_output);
+
+  Prepared p;
+  uint64_t bytes = 0;
+  for (Operand& o : dispatch.operands) {
+    o.buffer = {0, bytes, o.desc.bytes()};
+    bytes += (o.desc.bytes() + 2 * alignment - 1) / alignment * alignment;
+  }
+  p.operands = dispatch.operands;
+  p.program.arenas = {{"operands", ArenaKind::device, std::max<uint64_t>(bytes, alignment)}};
+  p.program.ranges[size_t(Range::evaluate)].push_back({0, dispatch, c.name});
+  p.before.assign(p.program.arenas[0].bytes, kPoison);
+  Random random(c.name);
+  std::vector<Tensor> inputs;
+  for (size_t i = 0; i < c.inputs.size(); ++i) {
+    inputs.push_back(p.view(p.before, input_operand[i]));
+    if (inputs[i].present() && c.inputs[i].fill) c.inputs[i].fill(inputs[i], random);
+  }
+  if (c.prepare) c.prepare(inputs);
+  return p;
+}
+
+Image run(Backend& backend, const Prepared& p) {
+  const std::unique_ptr<Memory> memory = backend.allocate(p.program.arenas[0]);
+  Memory* const memories[] = {memory.get()};
+  const std::unique_ptr<Executable> executable = backend.load(p.program, memories);
+  backend.write(*memory, 0, p.before);
+  executable->wait(executable->submit(Range::evaluate));
+  Image after(p.before.size());
+  backend.read(*memory, 0, after);
+  return after;
+}
+
+bool written(const Prepared& p, uint64_t byte) {
+  return std::any_of(p.operands.begin(), p.operands.end(), [byte](const Operand& o) {
+    return o.access != Access::read && byte >= o.buffer.offset && byte < o.buffer.offset + o.desc.bytes();
+  });
+}
+
+void check_bystanders(const Prepared& p, const Image& after) {
+  for (uint64_t i = 0; i < after.size(); ++i)
+    if (after[i] != p.before[i] && !written(p, i)) {
+      FAIL_CHECK("byte " << i << " lies outside of what the op writes and has changed");
+      return;
+    }
+}
+
+void check_all_written(const Prepared& p, Image& after) {
+  for (size_t i = 0; i < p.operands.size(); ++i) {
+    if (p.operands[i].access != Access::write || p.operands[i].desc.dtype == DType::none) continue;
+    const Tensor t = p.view(after, i);
+    uint64_t left = 0;
+    const uint32_t poison = size_of(t.dtype()) == 4 ? 0xffffffffu : (size_of(t.dtype()) == 2 ? 0xffffu : 0x100u);
+    for (uint64_t e = 0; e < t.size(); ++e) left += t.bits(e) == poison;
+    CHECK_MESSAGE(left == 0, "operand " << i << ": " << left << " elements are not written");
+  }
+}
+
+void compare(const Prepared& p, const Case& c, Image& candidate, Image& reference) {
+  for (size_t i = 0; i < p.operands.size(); ++i) {
+    if (p.operands[i].access == Access::read || p.operands[i].desc.dtype == DType::none) continue;
+    Tensor a = p.view(candidate, i), b = p.view(reference, i);
+    for (const auto& [operand, word] : c.ignored)
+      if (operand == i) b.set_bits(word, a.bits(word));
+    if (int(i) == c.amax_operand) {
+      Image before = p.before;
+      const Tensor initial = p.view(before, i);
+      for (uint64_t e = 0; e < b.size(); ++e) b.set_bits(e, initial.bits(e));
+      update_amax(p.view(candidate, size_t(c.amax_of)), b);
+    }
+    const std::string wrong = difference(a, b, c.budget);
+    CHECK_MESSAGE(wrong.empty(), "operand " << i << ": " << wrong);
+  }
+}
+
+}  // namespace
+
+Input in(DType dtype, Shape shape, Filler fill) {
+  return {{dtype, std::move(shape)}, std::move(fill)};
+}
+
+void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor) {
+  Cases table;
+  cases(table);
+  REQUIRE(!table.list().empty());
+  Backend& candidate = backend_of(executor);
+  Backend& host = backend_of("host");
+  for (const Case& c : table.list()) {
+    CAPTURE(c.name);
+    const Prepared p = prepare(op, c, std::max<uint64_t>(256, candidate.target().alignment));
+    Image reference = run(host, p), first = run(candidate, p);
+    CHECK_MESSAGE(run(candidate, p) == first, "two runs differ");
+    check_bystanders(p, first);
+    if (c.writes_all) check_all_written(p, first);
+    compare(p, c, first, reference);
+  }
+}
+
+}  // namespace tandem::test

@@ -1,0 +1,95 @@
+// The one case table of the ops: tests/ops/<op>.cpp registers a reference and cases, every executor present runs them.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "tests/support/compare.h"
+#include "tests/support/fill.h"
+#include "tests/support/host_backend.h"
+
+namespace tandem::test {
+
+// an input, or an operand overwritten in place, in the order that infer expects
+struct Input {
+  TensorDesc desc;
+  Filler fill;
+};
+Input in(DType dtype, Shape shape, Filler fill = normal());
+inline Input absent() {
+  return {};
+}
+inline Input zero_amax() {
+  return in(DType::u32, {64}, zeros());
+}
+
+// what random values cannot be: rstd, lse, ... computed from the other inputs, by their own references
+using Prepare = std::function<void(Operands inputs)>;
+
+struct Case {
+  std::string name;
+  Parameters parameters;
+  std::vector<Input> inputs;
+  Budget budget = Budget::sums;
+  Prepare prepare;
+  bool writes_all = true;  // false: the op writes a part of its outputs, poison shows that the rest stays
+  int amax_operand = -1;   // a fused amax: exact for the values that the same executor wrote in amax_of
+  int amax_of = -1;
+  std::set<std::pair<uint32_t, uint32_t>> ignored;  // (operand, word): undefined in this case
+
+  Case& with(Budget b) { return budget = b, *this; }
+  Case& with(Prepare p) { return prepare = std::move(p), *this; }
+  Case& partial() { return writes_all = false, *this; }
+  Case& amax(int operand, int of) { return amax_operand = operand, amax_of = of, *this; }
+};
+
+class Cases {
+ public:
+  template <typename P>
+  Case& add(std::string name, const P& parameters, std::vector<Input> inputs) {
+    list_.push_back({std::move(name), Parameters(parameters), std::move(inputs), Budget::sums, {}, true, -1, -1, {}});
+    return list_.back();
+  }
+  const std::vector<Case>& list() const { return list_; }
+
+ private:
+  std::vector<Case> list_;
+};
+
+constexpr DType kFloats[] = {DType::f32, DType::bf16};
+
+// the executors besides host, in tests/support/backends.cpp
+std::vector<BackendFactory> test_backends();
+
+// Builds one-dispatch Programs and runs them on the executor: twice, with poisoned outputs and guards, against the
+// host's reference.
+void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor);
+
+}  // namespace tandem::test
+
+#define TANDEM_REFERENCE(op, parameters)                                                   \
+  [[maybe_unused]] static const bool op##_registered = ::tandem::test::register_reference( \
+      ::tandem::OpId::op,                                                                  \
+      [](const ::tandem::Parameters& p, ::tandem::test::Operands o) { reference(p.as<parameters>(), o); });
+
+// op, its abi struct; `reference` and `cases` stand above it
+#if defined(TANDEM_REFERENCES_ONLY)  // another test binary wants the host executor, not the cases
+#define OP_CASES(op, parameters) \
+  TANDEM_REFERENCE(op, parameters) [[maybe_unused]] static auto* const op##_cases = &cases;
+#elif defined(TANDEM_VULKAN)
+#define OP_CASES(op, parameters)                                    \
+  TANDEM_REFERENCE(op, parameters)                                  \
+  TEST_CASE("op " #op " on host") {                                 \
+    ::tandem::test::run_cases(::tandem::OpId::op, cases, "host");   \
+  }                                                                 \
+  TEST_CASE("op " #op " on vulkan") {                               \
+    ::tandem::test::run_cases(::tandem::OpId::op, cases, "vulkan"); \
+  }
+#else
+#define OP_CASES(op, parameters)                                  \
+  TANDEM_REFERENCE(op, parameters)                                \
+  TEST_CASE("op " #op " on host") {                               \
+    ::tandem::test::run_cases(::tandem::OpId::op, cases, "host"); \
+  }
+#endif
