@@ -1,0 +1,24 @@
+// The commands of `tandem`. Each throws Error; main turns that into a message and an exit code.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "core/base/error.h"
+#include "core/runtime/registry.h"
+
+namespace tandem::cli {
+
+// A parsed command line picks one action to run.
+using Action = std::function<Exit()>;
+
+void add_train(CLI::App& app, const Registry& registry, Action& action);
+void add_eval(CLI::App& app, const Registry& registry, Action& action);
+void add_generate(CLI::App& app, const Registry& registry, Action& action);
+void add_data(CLI::App& app, Action& action);
+void add_devices(CLI::App& app, const Registry& registry, Action& action);
+
+// every backend of this build; the ones left out say why
+Registry linked_backends();
+
+}  // namespace tandem::cli

@@ -1,0 +1,57 @@
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "core/train/evaluate.h"
+#include "core/train/setup.h"
+
+namespace tandem::cli {
+namespace {
+
+struct Options {
+  std::string model, data, recipe, backend = "auto";
+  uint32_t sequence_length = 0, micro_batch = 1;
+  bool json = false;
+};
+
+Exit run(const Options& o, const Registry& registry) {
+  const ModelSource model = open_model(o.model, warn);
+  const Precision precision = precision_of(o.recipe, o.model);
+  const StepShape shape = with_head_chunks({o.micro_batch, 1, o.sequence_length, 1}, model.config, precision);
+  check_fp8(model.config, precision, shape.rows());
+  const EvalWindows windows(open_token_files({o.data}, model.config.vocabulary), loader_options(shape));
+
+  const DeviceInfo device = registry.choose(o.backend);
+  check_recipe(device, precision);
+  const std::unique_ptr<Backend> backend = registry.open(device);
+  Session session(*backend, compile(build_evaluation_graph(model.config, precision, shape), backend->target()).program);
+  load_parameters(session, model, precision);
+  StepRunner runner(session, shape, rope_table(model.config, shape.sequence_length));
+  const Evaluation e = evaluate(runner, windows);
+  if (o.json)
+    fmt::print("{}\n",
+               nlohmann::ordered_json{{"loss", e.loss}, {"tokens", e.tokens}, {"sequences", e.sequences}}.dump());
+  else
+    fmt::print("loss {:.6f} over {} tokens in {} sequences ({} on {})\n", e.loss, e.tokens, e.sequences,
+               name_of(precision.recipe), device.name);
+  return Exit::ok;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, const Registry& registry, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("eval", "Mean loss (nats a target) of a model over a token file, every window once");
+  auto o = std::make_shared<Options>();
+  command->add_option("--model", o->model, "a Hugging Face directory")->required();
+  command->add_option("--data", o->data, "a token file; 'tandem data tokenize' makes one")->required();
+  command->add_option("--sequence-length", o->sequence_length, "tokens of a window")
+      ->required()
+      ->check(CLI::Range(1u, 1u << 20));
+  command->add_option("--recipe", o->recipe, "fp32, bf16 or fp8; default: fp32 for f32 weights, else bf16");
+  command->add_option("--micro-batch", o->micro_batch, "windows at a time")->check(CLI::Range(1u, 65536u));
+  command->add_option("--backend", o->backend, "auto, vulkan, cuda or BACKEND:N");
+  command->add_flag("--json", o->json, "one JSON object on standard output");
+  command->callback([&registry, &action, o] { action = [&registry, o] { return run(*o, registry); }; });
+}
+
+}  // namespace tandem::cli

@@ -1,0 +1,96 @@
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "core/data/tokenizer.h"
+#include "core/train/generate.h"
+
+namespace tandem::cli {
+namespace {
+
+struct Options {
+  std::string model, prompt, prompt_tokens, recipe, backend = "auto";
+  Sampling sampling;
+  bool json = false;
+};
+
+std::vector<int32_t> parse_tokens(const std::string& text, uint32_t vocabulary) {
+  std::vector<int32_t> tokens;
+  const char *at = text.data(), *end = at + text.size();
+  while (at != end) {
+    int32_t token = 0;
+    const auto [next, error] = std::from_chars(at, end, token);
+    if (error != std::errc() || (next != end && *next != ',') || next + 1 == end)
+      fail(Exit::configuration, "--prompt-tokens", "'{}' is not a list of token ids such as 1,2,3", text);
+    if (token < 0 || uint32_t(token) >= vocabulary)
+      fail(Exit::configuration, "--prompt-tokens", "token {} is outside the model's vocabulary of {}", token,
+           vocabulary);
+    tokens.push_back(token);
+    at = next == end ? end : next + 1;
+  }
+  return tokens;
+}
+
+std::vector<int32_t> prompt_of(const Options& o, const ModelSource& model, const Tokenizer* tokenizer) {
+  std::vector<int32_t> prompt;
+  if (!o.prompt_tokens.empty()) {
+    prompt = parse_tokens(o.prompt_tokens, model.config.vocabulary);
+  } else if (tokenizer == nullptr) {
+    fail(Exit::configuration, "--prompt",
+         "{} has a tokenizer that this command does not read; encode the prompt with tools/tokenize "
+         "and give --prompt-tokens",
+         o.model);
+  } else {
+    prompt = tokenizer->encode(o.prompt);
+  }
+  if (prompt.empty()) fail(Exit::configuration, "--prompt", "is empty; give at least one token");
+  return prompt;
+}
+
+Exit run(const Options& o, const Registry& registry) {
+  if (o.prompt.empty() == o.prompt_tokens.empty())
+    fail(Exit::configuration, "generate", "give one of --prompt TEXT and --prompt-tokens 1,2,3");
+  if (o.recipe == "fp8") fail(Exit::configuration, "--recipe", "generation runs in fp32 or bf16");
+  const ModelSource model = open_model(o.model, warn);
+  const Precision precision = precision_of(o.recipe, o.model);
+  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(o.model, model.config.vocabulary);
+  const std::vector<int32_t> prompt = prompt_of(o, model, tokenizer.get());
+
+  const DeviceInfo device = registry.choose(o.backend);
+  check_recipe(device, precision);
+  const std::unique_ptr<Backend> backend = registry.open(device);
+  Generator generator(*backend, model, precision, uint32_t(prompt.size()) + o.sampling.max_tokens);
+  const std::vector<int32_t> tokens = generator.run(prompt, o.sampling);
+  if (o.json) {
+    nlohmann::ordered_json j{{"tokens", tokens}, {"text", nullptr}};
+    if (tokenizer != nullptr) j["text"] = tokenizer->decode(tokens);
+    fmt::print("{}\n", j.dump());
+  } else {
+    fmt::print("{}\n",
+               tokenizer != nullptr ? o.prompt + tokenizer->decode(tokens) : fmt::format("{}", fmt::join(tokens, ",")));
+  }
+  return Exit::ok;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, const Registry& registry, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("generate", "Continue a prompt; stops at an end-of-sequence token of the model");
+  auto o = std::make_shared<Options>();
+  command->add_option("--model", o->model, "a Hugging Face directory")->required();
+  command->add_option("--prompt", o->prompt, "text, for models with the bytes tokenizer");
+  command->add_option("--prompt-tokens", o->prompt_tokens, "token ids: 1,2,3");
+  command->add_option("--max-tokens", o->sampling.max_tokens, "at most so many new tokens (64)")
+      ->check(CLI::Range(1u, 1u << 20));
+  command
+      ->add_option("--temperature", o->sampling.temperature, "0: the most likely token (default); 1: as the model says")
+      ->check(CLI::Range(0.0, 100.0));
+  command->add_option("--seed", o->sampling.seed, "of the random choice (1)");
+  command->add_option("--recipe", o->recipe, "fp32 or bf16; default: fp32 for f32 weights, else bf16");
+  command->add_option("--backend", o->backend, "auto, vulkan, cuda or BACKEND:N");
+  command->add_flag("--json", o->json, "one JSON object on standard output");
+  command->callback([&registry, &action, o] { action = [&registry, o] { return run(*o, registry); }; });
+}
+
+}  // namespace tandem::cli

@@ -1,0 +1,56 @@
+// tandem: trains language models in 8 bits on the GPUs that people own.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <new>
+
+#include "cli/commands.h"
+
+namespace {
+
+constexpr const char* kAbout = R"(Tandem trains language models in 8 bits on the GPUs that people own.
+
+A run, from text to a model that transformers loads:
+  tandem data tokenize --tokenizer bytes book.txt --out book.bin
+  tandem train config.toml
+  tandem eval --model runs/NAME/model --data held-out.bin --sequence-length 1024
+  tandem generate --model runs/NAME/model --prompt "Once upon a time"
+
+Exit codes: 0 done; 1 internal error; 2 configuration or arguments; 3 bad input file; 4 does not fit in memory;
+5 diverged; 6 device; 7 storage; 75 stopped by a signal after saving.)";
+
+int run(int argc, char** argv) {
+  using namespace tandem;
+  CLI::App app(kAbout, "tandem");
+  app.require_subcommand(1);
+  const Registry registry = cli::linked_backends();
+  cli::Action action;
+  cli::add_train(app, registry, action);
+  cli::add_eval(app, registry, action);
+  cli::add_generate(app, registry, action);
+  cli::add_data(app, action);
+  cli::add_devices(app, registry, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? int(Exit::ok) : int(Exit::configuration);
+  }
+  return int(action());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const tandem::Error& e) {
+    fmt::print(stderr, "tandem: {}\n", e.what());
+    return int(e.exit());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "tandem: [memory] out of host memory; use a smaller batch or model\n");
+    return int(tandem::Exit::does_not_fit);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "tandem: [internal] {}; this is a defect of Tandem, please report it\n", e.what());
+    return int(tandem::Exit::internal);
+  }
+}

@@ -1,0 +1,36 @@
+#include "core/train/trainer.h"
+
+#include "cli/commands.h"
+
+namespace tandem::cli {
+namespace {
+
+constexpr const char* kHelp = R"(Train as a TOML file says; the run directory holds everything.
+
+Every key of the file can be set from the command line: --section.key=value, for example
+  tandem train config.toml --optimizer.learning_rate=3e-4 --run.directory=runs/second
+Relative paths start at the current directory. docs/formats.md lists all keys.)";
+
+// what CLI11 left over must be --section.key=value
+std::vector<std::string> overrides_of(const CLI::App& command) {
+  std::vector<std::string> overrides = command.remaining();
+  for (const std::string& o : overrides)
+    if (!o.starts_with("--") || o.find('.') == std::string::npos || o.find('=') == std::string::npos)
+      fail(Exit::configuration, "train",
+           "unknown argument '{}'; a key is set by --section.key=value, the rest: tandem train --help", o);
+  return overrides;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, const Registry& registry, Action& action) {
+  CLI::App* command = app.add_subcommand("train", kHelp);
+  auto path = std::make_shared<std::string>();
+  command->add_option("config", *path, "the TOML file")->required();
+  command->allow_extras();
+  command->callback([&registry, &action, command, path] {
+    action = [&registry, command, path] { return train(load_config(*path, overrides_of(*command)), registry); };
+  });
+}
+
+}  // namespace tandem::cli

@@ -1,0 +1,41 @@
+// What a command needs before it runs a model: the model's config, its precision, and a session with the parameters in
+// it.
+#pragma once
+
+#include <functional>
+
+#include "core/model/step_graph.h"
+#include "core/passes/compile.h"
+#include "core/runtime/registry.h"
+#include "core/runtime/session.h"
+#include "core/train/config.h"
+
+namespace tandem {
+
+using Warn = std::function<void(const std::string&)>;
+
+// A model directory, read and checked.
+struct ModelSource {
+  std::string path;
+  ModelConfig config;
+};
+ModelSource open_model(const std::string& path, const Warn& warn);
+
+Precision precision_of(const RunConfig& config);
+// recipe as a flag gives it, or the dtype of the stored weights when empty; Exit::configuration for another word
+Precision precision_of(const std::string& recipe, const std::string& model_path);
+
+// fp8 wants hidden, q and k/v widths, ffn and rows (micro_batch * T) divisible by 16: Exit::configuration naming the
+// key
+void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows);
+// the device can run the recipe: Exit::configuration proposing bf16
+void check_recipe(const DeviceInfo& device, const Precision& precision);
+
+// Writes every parameter (and .master) of the session: from the directory's safetensors, or drawn from seed.
+void load_parameters(Session& session, const ModelSource& model, const Precision& precision);
+void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed);
+
+// Writes a Hugging Face directory from the session's parameters: beside, synced, then renamed to out.
+void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out);
+
+}  // namespace tandem
