@@ -14,7 +14,8 @@
 layout(push_constant) uniform Parameters { CrossEntropy p; };
 layout(binding = 0) readonly buffer Targets { int targets[]; };
 layout(binding = 1) readonly buffer Scalars { StepScalars scalars; };
-layout(binding = 2, rgba32ui) uniform uimageBuffer logits;
+layout(binding = 18, rgba32ui) uniform readonly uimageBuffer logits;
+layout(binding = 2) writeonly buffer Gradient { uvec4 gradient[]; };  // in place of the logits; a lane writes what it alone has read
 layout(binding = 3) writeonly buffer Loss { float loss[]; };
 
 // columns 8 i ... 8 i + 7; those past the vocabulary are -inf
@@ -63,7 +64,7 @@ void write_gradient(uint row, int target, float lse) {
     if (uint(target) >= p.vocabulary) low = high = vec4(target < 0 ? 0.0 : bits_float(0x7fc00000u));
     low = mix(low, vec4(0.0), greaterThanEqual(column, ivec4(p.vocabulary)));
     high = mix(high, vec4(0.0), greaterThanEqual(column + 4, ivec4(p.vocabulary)));
-    STORE(T, logits, row * (p.columns / 8u) + i, Pack(low, high));
+    STORE(T, gradient, row * (p.columns / 8u) + i, Pack(low, high));
   }
 }
 

@@ -12,7 +12,7 @@
 layout(push_constant) uniform Parameters { Embedding p; };
 layout(binding = 0) readonly buffer Tokens { int tokens[]; };
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer table;
-layout(binding = 2, rgba32ui) uniform writeonly uimageBuffer y;
+layout(binding = 2) writeonly buffer Y { uvec4 y[]; };
 
 void main() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;

@@ -9,6 +9,7 @@
 #include "core/abi/embedding_backward.h"
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/pack.glsl"
+#include "shaders/common/texel.glsl"
 
 layout(push_constant) uniform Parameters { EmbeddingBackward p; };
 layout(binding = 0) readonly buffer Tokens { int tokens[]; };
@@ -41,7 +42,7 @@ void main() {
     if (i < packs) {
       const uint at = uint(token) * packs + i;
       const Pack old = LOAD(G, g, at);
-      STORE(G, g, at, Pack(old.low + low, old.high + high));
+      STORE_TEXEL(G, g, at, Pack(old.low + low, old.high + high));
     }
   }
 }
