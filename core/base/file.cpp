@@ -1,0 +1,141 @@
+#include "core/base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace tandem {
+namespace {
+
+[[noreturn]] void cannot(Exit exit, const std::string& path, const char* verb, int error) {
+  fail(exit, path, "cannot {}: {}", verb, std::strerror(error));
+}
+
+// A descriptor that closes itself; for reading, where close cannot lose anything.
+struct Descriptor {
+  int value = -1;
+  ~Descriptor() {
+    if (value >= 0) ::close(value);
+  }
+};
+
+std::string parent_of(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+std::string_view without_slashes(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  return path;
+}
+
+}  // namespace
+
+MappedFile::MappedFile(std::string path, Exit exit) : path_(std::move(path)) {
+  const Descriptor file{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.value < 0) cannot(exit, path_, "open", errno);
+  struct stat status = {};
+  if (::fstat(file.value, &status) != 0) cannot(exit, path_, "read", errno);
+  if (!S_ISREG(status.st_mode)) fail(exit, path_, "is not a regular file; name a file");
+  const size_t size = size_t(status.st_size);
+  if (size == 0) return;  // mmap refuses empty ranges
+  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value, 0);
+  if (memory == MAP_FAILED) cannot(exit, path_, "map into memory", errno);
+  bytes_ = {static_cast<const std::byte*>(memory), size};
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+
+std::string read_text(const std::string& path, Exit exit) {
+  const MappedFile file(path, exit);
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+bool file_exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) cannot(Exit::storage, path_, "create", errno);
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) cannot(Exit::storage, path_, "write", errno);
+    bytes = bytes.subspan(size_t(written));
+  }
+}
+
+void OutputFile::finish() {
+  if (::fsync(descriptor_) != 0) cannot(Exit::storage, path_, "sync", errno);
+  if (::close(std::exchange(descriptor_, -1)) != 0) cannot(Exit::storage, path_, "close", errno);
+}
+
+void write_file_synced(const std::string& path, std::span<const std::span<const std::byte>> parts) {
+  OutputFile file(path);
+  for (std::span<const std::byte> part : parts) file.write(part);
+  file.finish();
+}
+
+void write_file_synced(const std::string& path, std::string_view text) {
+  const std::span<const std::byte> part = std::as_bytes(std::span(text));
+  write_file_synced(path, std::span(&part, 1));
+}
+
+std::string beside(const std::string& path) {
+  const std::filesystem::path clean(without_slashes(path));
+  return (clean.parent_path() / (".tmp-" + clean.filename().string())).string();
+}
+
+void replace_file(const std::string& path, std::string_view text) {
+  write_file_synced(beside(path), text);
+  rename_synced(beside(path), path);
+}
+
+void rename_synced(const std::string& from, const std::string& to) {
+  const std::string target(without_slashes(to));
+  if (std::rename(from.c_str(), target.c_str()) != 0) {
+    const int error = errno;
+    fail(Exit::storage, target, "cannot rename {} to it: {}", from, std::strerror(error));
+  }
+  sync_directory(parent_of(target));
+}
+
+void sync_directory(const std::string& path) {
+  const Descriptor directory{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (directory.value < 0) cannot(Exit::storage, path, "open", errno);
+  if (::fsync(directory.value) != 0) cannot(Exit::storage, path, "sync", errno);
+}
+
+void make_directories(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) fail(Exit::storage, path, "cannot create the directory: {}", error.message());
+}
+
+void remove_all(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) fail(Exit::storage, path, "cannot remove: {}", error.message());
+}
+
+}  // namespace tandem

@@ -1,0 +1,65 @@
+// Files: mapped for reading; written whole, synced, and put in place by a rename. Failed reads exit with Exit::input
+// (or what the caller says), failed writes with Exit::storage; both name the path and the system's reason.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/base/error.h"
+
+namespace tandem {
+
+// A regular file in memory, read-only. The bytes stay where they are until it is destroyed, moved or not.
+class MappedFile {
+ public:
+  explicit MappedFile(std::string path, Exit exit = Exit::input);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::string path_;
+  std::span<const std::byte> bytes_;
+};
+
+std::string read_text(const std::string& path, Exit exit = Exit::input);
+bool file_exists(const std::string& path);
+
+// A file being written in pieces: created or truncated; whole only after finish(), which syncs and closes.
+class OutputFile {
+ public:
+  explicit OutputFile(std::string path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void finish();
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+void write_file_synced(const std::string& path, std::span<const std::span<const std::byte>> parts);
+void write_file_synced(const std::string& path, std::string_view text);
+
+// The name under which path is prepared: ".tmp-NAME" in the same directory.
+std::string beside(const std::string& path);
+
+// Writes beside, syncs, renames over path, syncs the directory: readers see the old file or the new one, whole.
+void replace_file(const std::string& path, std::string_view text);
+
+// Renames a file, or a directory onto nothing or an empty directory, and syncs the directory that holds it.
+void rename_synced(const std::string& from, const std::string& to);
+void sync_directory(const std::string& path);
+void make_directories(const std::string& path);
+void remove_all(const std::string& path);  // a path that is not there is fine
+
+}  // namespace tandem

@@ -1,0 +1,58 @@
+// Strict JSON. Beyond the grammar these are errors: duplicate keys, text after the value, integers beyond 64 bits
+// (never turned into floats), depth over 100. Errors name the file, the byte offset and the line.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+
+namespace tandem {
+
+using Json = nlohmann::ordered_json;  // keeps the order of keys; looking one up is linear
+
+// exit: what a malformed text exits with
+Json parse_json(std::string_view text, std::string_view file, Exit exit = Exit::input);
+
+// JSON text, indented by two spaces, with a line end. A float that is not finite is a broken invariant, never null.
+std::string write_json(const Json& value);
+
+// An object read key by key. A missing key and null both read as no value; a value of another type is an error that
+// names file and key. value and file must outlive it.
+class JsonObject {
+ public:
+  JsonObject(const Json& value, std::string_view file, Exit exit, std::string path = {});
+
+  bool contains(std::string_view key) const;     // also when null
+  const Json* find(std::string_view key) const;  // nullptr when missing or null
+  void require(std::string_view key) const;      // fails when missing or null
+
+  std::optional<std::string> string(std::string_view key) const;
+  std::optional<bool> boolean(std::string_view key) const;
+  std::optional<uint64_t> integer(std::string_view key, uint64_t least = 0,
+                                  uint64_t most = std::numeric_limits<uint64_t>::max()) const;
+  std::optional<double> number(std::string_view key) const;  // an integer is a number
+  std::optional<JsonObject> object(std::string_view key) const;
+  // the elements of an array
+  std::optional<std::vector<std::string>> strings(std::string_view key) const;
+  std::optional<std::vector<uint64_t>> integers(std::string_view key) const;
+
+  std::vector<std::string> keys() const;             // in order
+  std::string key_path(std::string_view key) const;  // "rope_scaling.factor"
+  [[noreturn]] void wrong(std::string_view key, std::string_view expected) const;
+
+ private:
+  const Json& elements(std::string_view key, const Json& value) const;
+
+  const Json* value_;
+  std::string_view file_;
+  Exit exit_;
+  std::string path_;
+};
+
+}  // namespace tandem
