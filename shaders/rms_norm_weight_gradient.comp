@@ -1,0 +1,35 @@
+// rms_norm_weight_gradient: see core/abi/rms_norm_weight_gradient.h. A workgroup 64 columns; order of the sum: shaders/common/column_sum.glsl.
+// reads dy, s (rows, columns), rstd (rows); updates g (columns).
+//! variant f32 f32 f32 f32 : -DT=f32 -DG=f32
+//! variant bf16 bf16 f32 bf16 : -DT=bf16 -DG=bf16
+//! variant bf16 bf16 f32 f32 : -DT=bf16 -DG=f32
+//! grid (p.columns + 63) / 64
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "core/abi/rms_norm_weight_gradient.h"
+#include "shaders/common/lanes.glsl"
+#include "shaders/common/pack.glsl"
+#include "shaders/common/column_sum.glsl"
+
+layout(push_constant) uniform Parameters { RmsNormWeightGradient p; };
+layout(binding = 0, rgba32ui) uniform readonly uimageBuffer dy;
+layout(binding = 1, rgba32ui) uniform readonly uimageBuffer s;
+layout(binding = 2) readonly buffer Rstd { float rstd[]; };
+layout(binding = 19, rgba32ui) uniform readonly uimageBuffer g;
+layout(binding = 3) writeonly buffer G_out { uvec4 g_out[]; };
+
+void main() {
+  const uint packs = p.columns / 8u, i = min(column_pack(), packs - 1u);
+  precise vec4 low = vec4(0.0), high = vec4(0.0);
+  for (uint r = group(); r < p.rows; r += 8u) {
+    const Pack d = LOAD(T, dy, r * packs + i), v = LOAD(T, s, r * packs + i);
+    const float scale = rstd[r];
+    low += d.low * v.low * scale;
+    high += d.high * v.high * scale;
+  }
+  const Pack sum = sum_groups(Pack(low, high));
+  if (group() == 0u && column_pack() < packs) {
+    const Pack old = LOAD(G, g, i);
+    STORE(G, g_out, i, Pack(old.low + sum.low, old.high + sum.high));
+  }
+}

@@ -1,0 +1,38 @@
+// swiglu: see core/abi/swiglu.h. 8 lanes take 256 columns of a row; no sums.
+// reads x (rows, 2 columns); writes y (rows, columns) and raises amax (64).
+//! variant f32 f32 - : -DT=f32
+//! variant f32 f32 u32 : -DT=f32 -DAMAX
+//! variant bf16 bf16 - : -DT=bf16
+//! variant bf16 bf16 u32 : -DT=bf16 -DAMAX
+//! grid (p.rows + 7) / 8, (p.columns + 255) / 256
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "core/abi/swiglu.h"
+#include "shaders/common/lanes.glsl"
+#include "shaders/common/pack.glsl"
+
+layout(push_constant) uniform Parameters { Swiglu p; };
+layout(binding = 0, rgba32ui) uniform readonly uimageBuffer x;
+layout(binding = 1) writeonly buffer Y { uvec4 y[]; };
+AMAX_OPERAND(2)
+
+vec4 swiglu(vec4 gate, vec4 up) {
+  precise vec4 product = vec4(silu(gate.x), silu(gate.y), silu(gate.z), silu(gate.w)) * up;
+  return product;
+}
+
+void main() {
+  const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
+  uint largest = 0u;
+  if (row < p.rows) {
+    for (uint u = 0u; u < 4u; ++u) {
+      const uint i = gl_WorkGroupID.y * 32u + u * 8u + lane();
+      if (i >= packs) break;
+      const Pack gate = LOAD(T, x, row * 2u * packs + i), up = LOAD(T, x, (row * 2u + 1u) * packs + i);
+      const Pack v = ROUND(T, Pack(swiglu(gate.low, up.low), swiglu(gate.high, up.high)));
+      STORE(T, y, row * packs + i, v);
+      largest = max(largest, amax_of(v));
+    }
+  }
+  raise_amax(largest);
+}

@@ -1,0 +1,49 @@
+// swiglu_backward: see core/abi/swiglu_backward.h. 8 lanes take 256 columns of a row; no sums.
+// reads dy (rows, columns), x (rows, 2 columns); writes dx (rows, 2 columns) and raises amax (64).
+//! variant f32 f32 f32 - : -DT=f32
+//! variant f32 f32 f32 u32 : -DT=f32 -DAMAX
+//! variant bf16 bf16 bf16 - : -DT=bf16
+//! variant bf16 bf16 bf16 u32 : -DT=bf16 -DAMAX
+//! grid (p.rows + 7) / 8, (p.columns + 255) / 256
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "core/abi/swiglu_backward.h"
+#include "shaders/common/lanes.glsl"
+#include "shaders/common/pack.glsl"
+
+layout(push_constant) uniform Parameters { SwigluBackward p; };
+layout(binding = 0, rgba32ui) uniform readonly uimageBuffer dy;
+layout(binding = 1, rgba32ui) uniform readonly uimageBuffer x;
+layout(binding = 2) writeonly buffer Dx { uvec4 dx[]; };
+AMAX_OPERAND(3)
+
+// 4 columns; with s the sigmoid, silu = x s and its derivative is s (1 + x (1 - s))
+void differentiate(vec4 dy, vec4 gate, vec4 up, out vec4 dgate, out vec4 dup) {
+  precise vec4 s = 1.0 / (1.0 + vec4(exp_f32(-gate.x), exp_f32(-gate.y), exp_f32(-gate.z), exp_f32(-gate.w)));
+  precise vec4 through_gate = dy * up * (s * (1.0 + gate * (1.0 - s)));
+  precise vec4 through_up = dy * (gate * s);
+  dgate = through_gate;
+  dup = through_up;
+}
+
+void main() {
+  const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
+  uint largest = 0u;
+  if (row < p.rows) {
+    for (uint u = 0u; u < 4u; ++u) {
+      const uint i = gl_WorkGroupID.y * 32u + u * 8u + lane();
+      if (i >= packs) break;
+      const uint gate_at = row * 2u * packs + i, up_at = gate_at + packs;
+      const Pack d = LOAD(T, dy, row * packs + i), gate = LOAD(T, x, gate_at), up = LOAD(T, x, up_at);
+      Pack dgate, dup;
+      differentiate(d.low, gate.low, up.low, dgate.low, dup.low);
+      differentiate(d.high, gate.high, up.high, dgate.high, dup.high);
+      dgate = ROUND(T, dgate);
+      dup = ROUND(T, dup);
+      STORE(T, dx, gate_at, dgate);
+      STORE(T, dx, up_at, dup);
+      largest = max(largest, max(amax_of(dgate), amax_of(dup)));
+    }
+  }
+  raise_amax(largest);
+}
