@@ -1,0 +1,29 @@
+// Writing a Hugging Face model directory.
+#pragma once
+
+#include "core/model/safetensors_writer.h"
+#include "core/model/weights.h"
+
+namespace tandem {
+
+// The bytes of a whole parameter in the dtype being saved; called once each, in order, and used until the next call.
+using ParameterReader = std::function<std::span<const std::byte>(const ParameterSpec& spec)>;
+
+struct ExtraFile {
+  std::string name, text;
+};
+
+struct SaveOptions {
+  std::vector<ExtraFile> extra;  // further files; one of these wins over the source's
+  bool replace = false;          // of a directory that is not empty; else Exit::configuration
+  uint64_t shard_bytes = kShardBytes;
+};
+
+// Writes out: config.json of source with dtype, the weights, and source's tokenizer and generation files. All is
+// written and synced beside, as .tmp-NAME, and renamed, so that out is whole or not there. Writing errors:
+// Exit::storage.
+void save_model_directory(const std::string& out, const std::string& source, DType dtype,
+                          std::span<const ParameterSpec> specs, const ParameterReader& reader,
+                          const SaveOptions& options = {});
+
+}  // namespace tandem

@@ -1,0 +1,52 @@
+// The parameters of a model: which tensors a Hugging Face directory stores, how Tandem stacks them, and loading them.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/model/config.h"
+#include "core/model/safetensors.h"
+
+namespace tandem {
+
+// A tensor as files hold it.
+struct StoredTensor {
+  std::string name;
+  Shape shape;             // (rows, columns) or (n)
+  uint64_t first_row = 0;  // in its parameter
+  uint32_t number = 0;     // position in the bytewise sorted list of all stored names: names its random bits
+};
+
+enum class ParameterKind : uint8_t { matrix, norm, bias };  // matrix: the embedding and the LM head too
+
+struct ParameterSpec {
+  std::string name;  // "embedding.weight", "layers.3.qkv.weight", "norm.weight"
+  ParameterKind kind = ParameterKind::matrix;
+  Shape shape;                      // (rows, columns) or (n)
+  std::vector<StoredTensor> parts;  // stacked over axis 0, in order
+};
+
+// In the order of the forward pass: embedding; by layer input_norm, qkv (q, k, v rows), q_norm, k_norm, o, post_norm,
+// gate_up (gate, up rows), down; norm; lm_head unless tied. Weights before biases.
+std::vector<ParameterSpec> parameter_specs(const ModelConfig& config);
+
+// data: the whole parameter, as its spec's shape says; lasts until the call returns
+using ParameterSink = std::function<void(const ParameterSpec& spec, std::span<const std::byte> data)>;
+
+// Every parameter in order, as dtype (f32 or bf16). Exit::input, naming the tensor: missing, of another shape, beyond
+// the specs (but *.rotary_emb.inv_freq), or an lm_head of a tied model that is not its embedding.
+void load_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs, DType dtype,
+                     const ParameterSink& sink);
+
+// Every parameter in order, drawn from seed: matrices N(0, initializer_range), norms 1, biases 0. Values are rounded to
+// f32, and from there to bf16, to nearest even.
+void draw_parameters(const ModelConfig& config, std::span<const ParameterSpec> specs, uint64_t seed, DType dtype,
+                     const ParameterSink& sink);
+
+// The z with probability p below it; p in (0, 1), relative error under 1e-12 for p and 1 - p from 2^-34. Additions,
+// multiplications, divisions and square roots of f64 alone, so that it is the same on every machine.
+double inverse_normal(double p);
+
+}  // namespace tandem
