@@ -1,0 +1,113 @@
+// The configuration of a training run: the keys of a TOML file, with their defaults.
+// How a key is read, checked and written stands once, in config_keys.cpp; what each key means, in docs/formats.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/dtype.h"
+
+namespace tandem {
+
+struct RunConfig {
+  struct Model {
+    std::string path;  // required: a Hugging Face directory
+    bool from_scratch = false;
+    uint64_t seed = 1;
+  } model;
+
+  struct Data {
+    std::vector<std::string> train;  // required: token files
+    std::vector<std::string> eval;
+    uint32_t sequence_length = 1024;  // tokens
+    bool shuffle = true;
+    uint64_t seed = 1;
+    bool separate_documents = false;
+    std::optional<uint32_t> document_end;  // a token id; none: "auto", the tokenizer's end token
+  } data;
+
+  struct Batch {
+    uint32_t micro_batch = 4;  // sequences, per rank
+    uint32_t gradient_accumulation = 1;
+  } batch;
+
+  struct Precision {
+    std::string recipe = "fp8";  // fp32 | bf16 | fp8
+    DType gradient_dtype = DType::bf16;
+    DType activation_gradient_dtype = DType::e4m3;
+    bool fast_accumulation = false;
+  } precision;
+
+  struct Optimizer {
+    double learning_rate = 1e-4;  // the peak
+    double beta1 = 0.9;
+    double beta2 = 0.95;
+    double epsilon = 1e-8;
+    double weight_decay = 0.1;
+    double grad_clip = 1.0;  // 0: off
+    double z_loss = 0.0;
+    DType m_dtype = DType::bf16;
+    DType v_dtype = DType::bf16;
+    DType master_dtype = DType::none;  // always none under fp32, where the parameters are f32 themselves
+  } optimizer;
+
+  struct Schedule {
+    uint64_t steps = 1000;
+    uint64_t warmup_steps = 50;
+    std::string kind = "cosine";  // cosine | linear | constant
+    double final_fraction = 0.1;
+  } schedule;
+
+  struct Memory {
+    std::optional<uint64_t> device;                 // bytes; none: "auto"
+    std::optional<uint64_t> host;                   // bytes; none: "auto"
+    std::vector<std::string> recompute = {"auto"};  // one of auto, none, block; or parts of a block
+    std::vector<std::string> offload = {"auto"};    // one of auto, none; or kinds of tensors
+    std::optional<uint32_t> lm_head_chunks;         // none: "auto"
+    std::optional<uint32_t> attention_chunks;       // none: "auto"
+  } memory;
+
+  struct Distributed {
+    uint32_t devices = 1;
+    uint32_t zero = 1;
+    std::string collectives = "auto";
+  } distributed;
+
+  struct Checkpoint {
+    uint64_t every = 100;  // steps
+    uint32_t keep = 3;
+  } checkpoint;
+
+  struct Run {
+    std::string directory;  // required
+    std::string backend = "auto";
+    uint64_t eval_every = 100;  // steps; 0: at the end only
+    uint64_t eval_windows = 0;  // 0: all
+    uint32_t max_skipped = 8;   // steps in a row
+  } run;
+};
+
+// Reads a TOML file and then applies overrides, each "--section.key=value": value is a TOML value, or else taken as a
+// string. Exit::configuration, naming the file and line or the flag: a missing or malformed file, an unknown key (with
+// the nearest known one), a wrong type or range, a required key without a value, keys that contradict each other, a
+// feature not built.
+RunConfig load_config(const std::string& path, std::span<const std::string> overrides);
+
+// The same for a text already read; path is for messages.
+RunConfig parse_config(std::string_view toml, const std::string& path, std::span<const std::string> overrides);
+
+// Every key with its value, as TOML that parse_config reads back to the same RunConfig.
+std::string config_text(const RunConfig& config);
+
+// config_text, written to path, synced, under its name only when whole.
+void write_config(const std::string& path, const RunConfig& config);
+
+// Bytes in "1024", "16GiB", "1.5 GB"; units KiB, MiB, GiB and GB. where: the flag or key, for messages.
+// Exit::configuration.
+uint64_t parse_size(std::string_view text, std::string_view where);
+
+}  // namespace tandem
