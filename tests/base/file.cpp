@@ -1,0 +1,71 @@
+#include "core/base/file.h"
+
+#include <array>
+#include <filesystem>
+#include <utility>
+
+#include "tests/support/temporary.h"
+
+using namespace tandem;
+using test::check_fails;
+using test::TemporaryDirectory;
+
+TEST_CASE("files are written whole, mapped and replaced") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "a.txt";
+  write_file_synced(path, "hello");
+  MappedFile file(path);
+  CHECK(file.bytes().size() == 5);
+  const MappedFile moved(std::move(file));
+  CHECK(char(moved.bytes()[4]) == 'o');
+  replace_file(path, "world!");
+  CHECK(read_text(path) == "world!");
+  CHECK(char(moved.bytes()[4]) == 'o');  // the old file lives as long as its map
+  CHECK(!file_exists(beside(path)));
+
+  const std::array<std::byte, 2> part{std::byte{'x'}, std::byte{'y'}};
+  const std::array<std::span<const std::byte>, 2> parts{part, part};
+  write_file_synced(path, parts);
+  CHECK(read_text(path) == "xyxy");
+  write_file_synced(path, "");
+  CHECK(MappedFile(path).bytes().empty());
+}
+
+TEST_CASE("directories are renamed onto nothing and onto an empty one") {
+  const TemporaryDirectory directory;
+  make_directories(directory / "x/y");
+  write_file_synced(directory / "x/y/f", "1");
+  rename_synced(directory / "x", directory / "z/");
+  CHECK(read_text(directory / "z/y/f") == "1");
+  make_directories(directory / "empty");
+  rename_synced(directory / "z", directory / "empty");
+  CHECK(read_text(directory / "empty/y/f") == "1");
+  remove_all(directory / "empty");
+  remove_all(directory / "empty");
+  CHECK(!file_exists(directory / "empty"));
+}
+
+TEST_CASE("the name beside stays in the directory") {
+  CHECK(beside("a/b") == "a/.tmp-b");
+  CHECK(beside("a/b/") == "a/.tmp-b");
+  CHECK(beside("b") == ".tmp-b");
+}
+
+TEST_CASE("file errors name the path and the reason") {
+  const TemporaryDirectory directory;
+  const std::string none = directory / "none";
+  check_fails(Exit::input, {none, "No such file"}, [&] { MappedFile file(none); });
+  check_fails(Exit::configuration, {none, "No such file"}, [&] { read_text(none, Exit::configuration); });
+  check_fails(Exit::input, {"not a regular file"}, [&] { MappedFile file(directory.path()); });
+  check_fails(Exit::storage, {none, "No such file"}, [&] { write_file_synced(none + "/f", "x"); });
+  check_fails(Exit::storage, {directory.path(), "directory"}, [&] { OutputFile file(directory.path()); });
+  check_fails(Exit::storage, {none}, [&] { rename_synced(none, directory / "to"); });
+  check_fails(Exit::storage, {none}, [&] { sync_directory(none); });
+  write_file_synced(directory / "file", "x");
+  check_fails(Exit::storage, {"cannot create the directory"}, [&] { make_directories(directory / "file/sub"); });
+}
+
+TEST_CASE("a full device is an error, not a short file") {
+  if (!file_exists("/dev/full")) return;
+  check_fails(Exit::storage, {"/dev/full", "No space left"}, [] { write_file_synced("/dev/full", "x"); });
+}
