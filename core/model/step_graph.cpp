@@ -62,7 +62,7 @@ class StepGraph {
 
     const uint32_t first = uint32_t(graph_.nodes().size());
     const ValueId hidden =
-        model_.hidden_states(Range::micro_step, batch.tokens, batch.positions, rope_, shape_.micro_batch, true);
+        model_.hidden_states(Range::micro_step, batch.tokens, batch.positions, rope_, shape_.sequence_length, true);
     const uint32_t last = uint32_t(graph_.nodes().size());
     backward.set_amax_slots(model_.amax_zeros(), model_.amax_used());
     backward.add(hidden, head(Range::micro_step, hidden, batch.targets, &backward));
@@ -91,7 +91,7 @@ class StepGraph {
     const Batch batch = load(Range::evaluate);
     amax_zeros(Range::evaluate, model_.amax_slots_forward());
     const ValueId hidden =
-        model_.hidden_states(Range::evaluate, batch.tokens, batch.positions, rope_, shape_.micro_batch, false);
+        model_.hidden_states(Range::evaluate, batch.tokens, batch.positions, rope_, shape_.sequence_length, false);
     head(Range::evaluate, hidden, batch.targets, nullptr);
   }
 

@@ -112,7 +112,7 @@ ValueId Transformer::rope(const Scope& s, ValueId qkv) {
 }
 
 ValueId Transformer::attend(const Scope& s, ValueId qkv, uint32_t) {
-  const abi::Attention p{.batch = batch_,
+  const abi::Attention p{.sequence_length = sequence_length_,
                          .q_heads = config_.q_heads,
                          .kv_heads = config_.kv_heads,
                          .head_dim = config_.head_dim,
@@ -143,7 +143,7 @@ ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend 
     const Normed a = norm({range, training, named("input_norm")}, residual, delta, named("input_norm.weight"));
     const Scope attention{range, training, named("attention")};
     ValueId qkv = linear(attention, linear_input({range, training, named("qkv")}, a.y, a.amax), named("qkv"));
-    if (config_.family == Family::qwen3) qkv = head_norm({range, training, named("head_norm")}, qkv, layer);
+    if (config_.head_norms()) qkv = head_norm({range, training, named("head_norm")}, qkv, layer);
     const ValueId mixed = (this->*attend)(attention, rope({range, training, named("rope")}, qkv), layer);
     delta = linear(attention, linear_input({range, training, named("o")}, mixed), named("o"));
 
@@ -161,9 +161,9 @@ ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend 
   return norm({range, training, "norm"}, residual, delta, "norm.weight").y;
 }
 
-ValueId Transformer::hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t batch,
+ValueId Transformer::hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t sequence_length,
                                    bool training) {
-  positions_ = positions, rope_ = rope, batch_ = batch;
+  positions_ = positions, rope_ = rope, sequence_length_ = sequence_length;
   return decoder(range, tokens, training, &Transformer::attend);
 }
 

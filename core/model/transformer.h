@@ -26,7 +26,7 @@ class Transformer {
 
   // tokens, positions (rows) i32, rope (table rows, head_dim/2, 2) f32 -> hidden states after the final norm, (rows,
   // hidden)
-  ValueId hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t batch, bool training);
+  ValueId hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t sequence_length, bool training);
   // one token over a KV cache: caches by layer, (2, kv_heads, capacity, head_dim)
   ValueId hidden_state_cached(Range range, ValueId token, ValueId position, ValueId rope,
                               std::span<const ValueId> caches);
@@ -80,7 +80,7 @@ class Transformer {
   uint32_t amax_used_ = 0;
   // of the pass being built
   ValueId positions_, rope_;
-  uint32_t batch_ = 1;
+  uint32_t sequence_length_ = 1;
   std::span<const ValueId> caches_;
 };
 

@@ -1,5 +1,5 @@
-// qkv (batch * length, (q_heads + 2 kv_heads) * head_dim), positions (batch * length) i32 -> out (batch * length,
-// q_heads * head_dim), lse (batch, q_heads, length) f32. The caller sets length, q_heads, kv_heads, head_dim and scale.
+// qkv (batch * sequence_length, (q_heads + 2 kv_heads) * head_dim), positions (batch * sequence_length) i32 -> out (batch * sequence_length,
+// q_heads * head_dim), lse (batch, q_heads, sequence_length) f32. The caller sets sequence_length, q_heads, kv_heads, head_dim and scale.
 #include "core/abi/attention.h"
 
 #include "core/abi/attention_backward.h"
@@ -16,7 +16,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   const TensorDesc& qkv = attention_inputs(in, p);
   parameters = Parameters(p);
   return {.outputs = {{qkv.dtype, {qkv.shape[0], uint64_t(p.q_heads) * p.head_dim}},
-                      f32_desc({p.batch, p.q_heads, p.length})}};
+                      f32_desc({p.batch, p.q_heads, p.sequence_length})}};
 }
 
 void vjp(Backward& b, const Node& n) {
@@ -24,8 +24,8 @@ void vjp(Backward& b, const Node& n) {
   if (!dout.present()) return;
   const auto p = n.parameters.as<abi::Attention>();
   const ValueId qkv = n.inputs[0], positions = n.inputs[1], out = n.outputs[0], lse = n.outputs[1];
-  const Parameters delta(abi::AttentionDelta{0, p.length, p.q_heads, p.head_dim});
-  const Parameters backward(abi::AttentionBackward{0, p.length, p.q_heads, p.kv_heads, p.head_dim, p.scale});
+  const Parameters delta(abi::AttentionDelta{0, p.sequence_length, p.q_heads, p.head_dim});
+  const Parameters backward(abi::AttentionBackward{0, p.sequence_length, p.q_heads, p.kv_heads, p.head_dim, p.scale});
   const ValueId d = b.emit(n, OpId::attention_delta, delta, {dout, out})[0];
   const ValueId dq = b.emit(n, OpId::attention_backward_query, backward, {qkv, positions, dout, lse, d})[0];
   b.add(qkv, b.emit(n, OpId::attention_backward_key_value, backward, {qkv, positions, dout, lse, d, dq})[0]);

@@ -1,5 +1,5 @@
-// dout (batch * length, q_heads * head_dim), out as dout -> delta (batch, q_heads, length) f32.
-// The caller sets length, q_heads and head_dim.
+// dout (batch * sequence_length, q_heads * head_dim), out as dout -> delta (batch, q_heads, sequence_length) f32.
+// The caller sets sequence_length, q_heads and head_dim.
 #include "core/abi/attention_delta.h"
 
 #include "core/ops/inputs.h"
@@ -11,13 +11,13 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   auto p = parameters.as<abi::AttentionDelta>();
   const Inputs in("attention_delta", inputs, 2, 2);
   const TensorDesc& dout = in.matrix(0, "dout");
-  require(dout.shape[1] == uint64_t(p.q_heads) * p.head_dim && p.length > 0 && dout.shape[0] % p.length == 0,
+  require(dout.shape[1] == uint64_t(p.q_heads) * p.head_dim && p.sequence_length > 0 && dout.shape[0] % p.sequence_length == 0,
           "attention_delta: dout is {}, expected {} heads of {} and a multiple of {} rows", dout, p.q_heads, p.head_dim,
-          p.length);
+          p.sequence_length);
   in.expect(1, "out", dout);
-  p.batch = u32(dout.shape[0] / p.length);
+  p.batch = u32(dout.shape[0] / p.sequence_length);
   parameters = Parameters(p);
-  return {.outputs = {f32_desc({p.batch, p.q_heads, p.length})}};
+  return {.outputs = {f32_desc({p.batch, p.q_heads, p.sequence_length})}};
 }
 
 Cost cost(const Parameters&, std::span<const TensorDesc> operands) {

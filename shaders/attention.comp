@@ -1,0 +1,38 @@
+// attention: see core/abi/attention.h. Any device: 8 lanes a query, head_dim split over them; keys one by one, in order (online softmax).
+// reads qkv, positions; writes out, lse.
+//! variant f32 i32 f32 f32 : -DT=f32
+//! variant bf16 i32 bf16 f32 : -DT=bf16
+//! grid (p.sequence_length + 7) / 8, p.q_heads, p.batch
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "core/abi/attention.h"
+#include "shaders/common/element.glsl"
+#include "shaders/common/lanes.glsl"
+
+layout(push_constant) uniform Parameters { Attention p; };
+layout(binding = 0) readonly buffer Qkv { ELEMENT(T) qkv[]; };
+layout(binding = 1) readonly buffer Positions { int positions[]; };
+layout(binding = 2) writeonly buffer Out { ELEMENT(T) out_[]; };
+layout(binding = 3) writeonly buffer Lse { float lse[]; };
+#include "shaders/common/attention.glsl"
+
+void main() {
+  const uint t = gl_WorkGroupID.x * 8u + group(), head = gl_WorkGroupID.y, sequence = gl_WorkGroupID.z;
+  if (t >= p.sequence_length) return;
+  const uint row = sequence * p.sequence_length + t, kv_head = head / (p.q_heads / p.kv_heads), q = q_at(row, head);
+  float mixed[kLaneElements];
+  for (uint i = 0u; i < kLaneElements; ++i) mixed[i] = 0.0;
+  float top = bits_float(0xff800000u), sum = 0.0;
+  for (uint key = row - min(t, uint(positions[row])); key <= row; ++key) {
+    const uint k = k_at(key, kv_head), v = v_at(key, kv_head);
+    precise float dot = 0.0;
+    for (uint d = lane(); d < p.head_dim; d += 8u) dot += FROM_ELEMENT(T, qkv[q + d]) * FROM_ELEMENT(T, qkv[k + d]);
+    const float score = sum_lanes(dot) * p.scale, larger = score > top || score != score ? score : top;
+    precise float old = exp_f32(top - larger), weight = exp_f32(score - larger);
+    sum = sum * old + weight;
+    for (uint d = lane(), i = 0u; d < p.head_dim; d += 8u, ++i) mixed[i] = mixed[i] * old + weight * FROM_ELEMENT(T, qkv[v + d]);
+    top = larger;
+  }
+  for (uint d = lane(), i = 0u; d < p.head_dim; d += 8u, ++i) out_[out_at(row, head) + d] = TO_ELEMENT(T, mixed[i] / sum);
+  if (lane() == 0u) lse[lse_at(sequence, head, t)] = top + log_f32(sum);
+}
