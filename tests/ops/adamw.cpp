@@ -1,0 +1,102 @@
+// Reference: the update in f64, then stored. Source: torch.optim.AdamW; stochastic rounding by the definition in
+// docs/numerics.md.
+#include "core/abi/adamw.h"
+#include "tests/support/op_case.h"
+
+namespace tandem::test {
+namespace {
+
+// word e mod 4 of philox(seed; e div 4, tensor, step, stream), e counted from the element's segment
+void store(const abi::AdamW& p, const Tensor& update, Tensor& x, uint64_t i, double value, uint32_t stream) {
+  if (x.dtype() != DType::bf16) return x.set(i, value);
+  uint32_t segment = 0;
+  while (segment + 1 < p.segments && p.segment_begin[segment + 1] <= i) ++segment;
+  const uint32_t e = uint32_t(i) - p.segment_begin[segment];
+  const abi::PhiloxWords random =
+      abi::philox(update.u32(6), update.u32(7), e / 4, p.segment_tensor[segment], update.u32(5), stream);
+  x.set_bits(i, abi::bf16_from_f32_stochastic(float(value), random.word[e % 4]));
+}
+
+void reference(const abi::AdamW& p, Operands o) {
+  const Tensor &gradient = o[0], &update = o[1];
+  Tensor &parameter = o[2], &m = o[3], &v = o[4], &master = o[5];
+  if (update.u32(4)) return;
+  const double rate = update.word_as_float(0), coefficient = update.word_as_float(1);
+  const double correction1 = update.word_as_float(2), correction2_root = update.word_as_float(3);
+  for (uint64_t i = 0; i < p.count; ++i) {
+    const double g = gradient.get(i) * coefficient;
+    double x = (p.has_master ? master : parameter).get(i);
+    x -= rate * double(p.decay) * x;
+    const double first = double(p.beta1) * m.get(i) + double(p.one_minus_beta1) * g;
+    const double second = double(p.beta2) * v.get(i) + double(p.one_minus_beta2) * g * g;
+    x -= rate * (first / correction1) / (std::sqrt(second) / correction2_root + double(p.epsilon));
+    store(p, update, m, i, first, 1);
+    store(p, update, v, i, second, 2);
+    if (p.has_master) master.set(i, x);
+    if (p.has_master) parameter.set(i, master.get(i));
+    else store(p, update, parameter, i, x, 0);
+  }
+}
+
+abi::AdamW parameters(double decay) {
+  abi::AdamW p{};
+  p.beta1 = 0.9f;
+  p.beta2 = 0.95f;
+  p.one_minus_beta1 = 1 - p.beta1;
+  p.one_minus_beta2 = 1 - p.beta2;
+  p.epsilon = 1e-8f;
+  p.decay = float(decay);
+  p.segments = 1;
+  p.segment_tensor[0] = 7;
+  return p;
+}
+
+Input update(uint32_t skipped, double coefficient) {
+  return in(DType::u32, {16},
+            words({abi::float_bits(1e-3f), abi::float_bits(float(coefficient)), abi::float_bits(0.271f),
+                   abi::float_bits(0.3776f), skipped, 11, 0xdeadbeefu, 0x01234567u}));
+}
+
+Filler second_moment() {
+  return [](Tensor& x, Random& random) {
+    for (uint64_t i = 0; i < x.size(); ++i) x.set(i, std::pow(0.1 * random.normal(), 2));
+  };
+}
+
+void dtype_cases(Cases& cases, DType parameter, DType gradient, DType m, DType v, bool has_master) {
+  const std::string name = fmt::format("p {} g {} m {} v {}{}", name_of(parameter), name_of(gradient), name_of(m),
+                                       name_of(v), has_master ? " master" : "");
+  const auto inputs = [=](Shape shape, uint32_t skipped, Filler g) {
+    std::vector<Input> list = {in(gradient, shape, g), update(skipped, 0.5), in(parameter, shape),
+                               in(m, shape, normal(0.1)), in(v, shape, second_moment())};
+    if (has_master) list.push_back(in(DType::f32, shape));
+    return list;
+  };
+  for (Shape shape : {Shape{8}, Shape{40, 48}, Shape{1003, 8}})
+    cases.add(fmt::format("{} {}", name, shape), parameters(shape.rank() == 2 ? 0.1 : 0), inputs(shape, 0, normal()))
+        .with(Budget::elementwise);
+  cases.add(name + " skipped", parameters(0.1), inputs({40}, 1, put(normal(), {{3, NAN}}))).with(Budget::exact);
+  cases.add(name + " zero gradient", parameters(0.1), inputs({40}, 0, zeros())).with(Budget::elementwise);
+  abi::AdamW stacked = parameters(0.1);
+  stacked.segments = 3;
+  const uint32_t begin[] = {0, 120, 128}, tensor[] = {3, 1, 900};
+  std::copy(begin, begin + 3, stacked.segment_begin);
+  std::copy(tensor, tensor + 3, stacked.segment_tensor);
+  cases.add(name + " three segments", stacked, inputs({25, 8}, 0, normal())).with(Budget::elementwise);
+}
+
+void cases(Cases& cases) {
+  const DType f32 = DType::f32, bf16 = DType::bf16;
+  dtype_cases(cases, f32, f32, f32, f32, false);
+  for (DType gradient : kFloats)
+    for (DType moments : kFloats) {
+      dtype_cases(cases, bf16, gradient, moments, moments, false);
+      dtype_cases(cases, bf16, gradient, moments, moments, true);
+    }
+}
+
+}  // namespace
+
+OP_CASES(adamw, abi::AdamW)
+
+}  // namespace tandem::test

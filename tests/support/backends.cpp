@@ -1,0 +1,19 @@
+// The backends that the op cases and the verifier's tests run on.
+#include "core/runtime/backend.h"
+#include "tests/support/op_case.h"
+
+#ifdef TANDEM_VULKAN
+#include "backends/vulkan/vulkan.h"
+#endif
+
+namespace tandem::test {
+
+std::vector<BackendFactory> test_backends() {
+  std::vector<BackendFactory> factories;
+#ifdef TANDEM_VULKAN
+  factories.push_back(vulkan_backend());
+#endif
+  return factories;
+}
+
+}  // namespace tandem::test
