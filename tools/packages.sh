@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # The Debian packages that Tandem needs, and how to install those that are missing. Sourced by tools/quickstart and
 # tools/test.
 
