@@ -4,7 +4,8 @@ import struct
 
 MAGIC = 0x07230203
 OP_NAME, OP_CAPABILITY = 5, 17
-OP_TYPE_IMAGE, OP_TYPE_STRUCT, OP_TYPE_POINTER, OP_VARIABLE = 25, 30, 32, 59
+OP_TYPE_IMAGE, OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER = 25, 28, 30, 32
+OP_CONSTANT, OP_VARIABLE = 43, 59
 OP_DECORATE, OP_MEMBER_DECORATE = 71, 72
 DECORATION_BINDING, DECORATION_OFFSET = 33, 35
 UNIFORM_CONSTANT, PUSH_CONSTANT, STORAGE_BUFFER = 0, 9, 12
@@ -46,7 +47,7 @@ class Module:
         if len(code) % 4 or len(words) < 5 or words[0] != MAGIC:
             raise ValueError("not SPIR-V")
         self.names, self.capabilities = {}, []
-        self.types, self.binding_of, self.ends, self.variables = {}, {}, {}, []
+        self.types, self.constants, self.binding_of, self.offsets, self.variables = {}, {}, {}, {}, []
         position = 5
         while position < len(words):
             length, opcode = words[position] >> 16, words[position] & 0xFFFF
@@ -63,12 +64,14 @@ class Module:
         elif opcode == OP_NAME:
             text = struct.pack(f"<{len(operands) - 1}I", *operands[1:])
             self.names[operands[0]] = text.split(b"\0")[0].decode()
-        elif opcode in (OP_TYPE_IMAGE, OP_TYPE_STRUCT, OP_TYPE_POINTER):
+        elif opcode in (OP_TYPE_IMAGE, OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER):
             self.types[operands[0]] = (opcode, operands[1:])
         elif opcode == OP_DECORATE and operands[1] == DECORATION_BINDING:
             self.binding_of[operands[0]] = operands[2]
         elif opcode == OP_MEMBER_DECORATE and operands[2] == DECORATION_OFFSET:
-            self.ends[operands[0]] = max(self.ends.get(operands[0], 0), operands[3] + 4)  # members have 4 bytes
+            self.offsets[operands[0], operands[1]] = operands[3]
+        elif opcode == OP_CONSTANT:
+            self.constants[operands[1]] = operands[2]
         elif opcode == OP_VARIABLE:
             self.variables.append(operands[:3])
 
@@ -93,5 +96,12 @@ class Module:
                 members = self.types[self._pointee(pointer_type)][1]
                 if len(members) != 1 or members[0] not in self.types:
                     raise ValueError("the push constants must be one struct of core/abi")
-                return self.names.get(members[0], ""), self.ends[members[0]]
+                return self.names.get(members[0], ""), self._struct_bytes(members[0])
         return None
+
+    def _struct_bytes(self, struct_type):
+        """Of members of 4 bytes or arrays of such."""
+        members = self.types[struct_type][1]
+        opcode, array = self.types.get(members[-1], (None, None))
+        count = self.constants[array[1]] if opcode == OP_TYPE_ARRAY else 1
+        return self.offsets[struct_type, len(members) - 1] + 4 * count

@@ -26,16 +26,16 @@ constexpr uint32_t kSecondView = 16;
 // A shader file compiled with one set of -D flags.
 struct Shader {
   OpId op;
-  const char* name;                     // "gemm.wide(-DF32)", for people
-  std::span<const uint8_t> dtypes;      // an operand each
-  bool subgroup8;                       // only for devices whose subgroups have 8 invocations
-  bool (*when)(const Parameters&);      // null: always
+  const char* name;                 // "gemm.wide(-DF32)", for people
+  std::span<const uint8_t> dtypes;  // an operand each
+  bool subgroup8;                   // only for devices whose subgroups have 8 invocations
+  bool (*when)(const Parameters&);  // null: always
   Grid (*grid)(const Parameters&);
-  std::span<const uint32_t> constants;  // ids of the specialization constants ...
+  std::span<const uint32_t> constants;                      // ids of the specialization constants ...
   void (*specialize)(const Parameters&, uint32_t* values);  // ... and their values, in that order; null: none
   std::span<const ShaderBinding> bindings;
-  uint32_t parameter_bytes;             // of the push constants; 0: none
-  const char* words;                    // SPIR-V, 4-byte aligned
+  uint32_t parameter_bytes;  // of the push constants; 0: none
+  const char* words;         // SPIR-V, 4-byte aligned
   size_t bytes;
 };
 

@@ -33,6 +33,8 @@ class Executable {
   virtual ~Executable() = default;
   virtual Timepoint submit(Range range) = 0;   // in the order of submission
   virtual void wait(Timepoint timepoint) = 0;  // throws a device failure, which is sticky
+  // Runs the range once more, alone, and returns the seconds that each of its instructions took; empty: it cannot tell.
+  virtual std::vector<double> profile(Range) { return {}; }
 };
 
 class Backend {
@@ -40,6 +42,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual const Target& target() const = 0;
   virtual std::unique_ptr<Memory> allocate(const Arena& arena) = 0;  // contents undefined; Exit::does_not_fit
+  // Host access. To a host arena: at once, the caller has waited for what it must follow; to a device arena: after all
+  // that was submitted.
   virtual void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) = 0;
   virtual void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) = 0;
   // memories: one an arena of the program, in order; they outlive the executable

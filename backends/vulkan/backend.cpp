@@ -1,0 +1,88 @@
+#include <algorithm>
+
+#include "backends/vulkan/executable.h"
+#include "backends/vulkan/vulkan.h"
+
+namespace tandem {
+namespace vulkan {
+namespace {
+
+constexpr uint64_t kReserveBytes = 64 << 20;  // the staging buffer, pipelines, descriptors
+
+// Every operand that a Target allows can be bound as a buffer and as any texel buffer, the narrowest texel included.
+Target target_of(const PhysicalDevice& device) {
+  const VkPhysicalDeviceLimits& limits = device.properties.limits;
+  Target target;
+  target.name = device.properties.deviceName;
+  target.queues = 1;
+  target.largest_arena = device.largest_allocation / 256 * 256;
+  target.largest_operand =
+      std::min<uint64_t>(limits.maxStorageBufferRange, uint64_t(limits.maxTexelBufferElements) * 4) / 256 * 256;
+  target.alignment =
+      std::max<uint64_t>({256, limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment});
+  target.memory_bytes = device.memory_bytes;
+  target.reserve_bytes = kReserveBytes;
+  return target;
+}
+
+class VulkanBackend : public Backend {
+ public:
+  explicit VulkanBackend(uint32_t index)
+      : device_(std::make_shared<Device>(index)),
+        target_(target_of(device_->physical())),
+        transfer_(device_),
+        pipelines_(device_) {}
+
+  const Target& target() const override { return target_; }
+  std::unique_ptr<Memory> allocate(const Arena& arena) override {
+    return std::make_unique<ArenaMemory>(device_, arena);
+  }
+  void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) override {
+    transfer_.write(dynamic_cast<ArenaMemory&>(memory), offset, bytes);
+  }
+  void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override {
+    transfer_.read(dynamic_cast<const ArenaMemory&>(memory), offset, bytes);
+  }
+  std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
+    auto executable = std::make_unique<VulkanExecutable>(device_, pipelines_, program, memories);
+    pipelines_.save();
+    return executable;
+  }
+
+ private:
+  std::shared_ptr<Device> device_;
+  Target target_;
+  Transfer transfer_;
+  Pipelines pipelines_;
+};
+
+DeviceList list_devices() {
+  DeviceList list;
+  try {
+    const Instance instance;
+    for (const PhysicalDevice& device : instance.devices(list.missing))
+      list.devices.push_back({.backend = "vulkan",
+                              .index = uint32_t(list.devices.size()),
+                              .name = device.properties.deviceName,
+                              .memory_bytes = device.memory_bytes,
+                              .recipes = {"fp32", "bf16", "fp8"},
+                              .kind = device.kind});
+    if (!list.devices.empty()) list.missing.clear();
+  } catch (const Error& error) {
+    list.missing = error.what();
+  }
+  return list;
+}
+
+std::unique_ptr<Backend> open_device(uint32_t index) {
+  return std::make_unique<VulkanBackend>(index);
+}
+
+}  // namespace
+}  // namespace vulkan
+
+BackendFactory vulkan_backend() {
+  return {"vulkan", vulkan::list_devices, vulkan::open_device};
+}
+
+}  // namespace tandem

@@ -1,0 +1,156 @@
+#include "backends/vulkan/executable.h"
+
+namespace tandem::vulkan {
+namespace {
+
+void check_buffer(const BufferRef& b, const Program& program, std::string_view label) {
+  TANDEM_CHECK(b.arena < program.arenas.size(), "{}: no arena {}", label, b.arena);
+  const Arena& arena = program.arenas[b.arena];
+  TANDEM_CHECK(b.offset <= arena.bytes && b.bytes <= arena.bytes - b.offset,
+               "{}: bytes {}+{} of arena {}, which has {}", label, b.offset, b.bytes, arena.name, arena.bytes);
+}
+
+}  // namespace
+
+VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, const Program& program,
+                                   std::span<Memory* const> memories)
+    : device_(std::move(device)), program_(program) {
+  TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
+               program.arenas.size());
+  for (size_t i = 0; i < memories.size(); ++i) {
+    const auto* memory = dynamic_cast<const ArenaMemory*>(memories[i]);
+    TANDEM_CHECK(memory != nullptr && memory->arena().bytes >= program.arenas[i].bytes, "arena {}: wrong memory",
+                 program.arenas[i].name);
+    arenas_.push_back(memory);
+  }
+  prepare(pipelines);
+  pool_ = device_->make_command_pool();
+  for (size_t r = 0; r < kRangeCount; ++r) {
+    commands_[r] = device_->allocate_commands(pool_.get());
+    record(commands_[r], Range(r), VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, VK_NULL_HANDLE);
+  }
+  device_->check_validation();
+}
+
+VulkanExecutable::~VulkanExecutable() {
+  if (device_->handle() != nullptr) vkDeviceWaitIdle(device_->handle());  // a lost device is idle too
+}
+
+// Chooses shaders, makes pipelines and writes descriptor sets.
+void VulkanExecutable::prepare(Pipelines& pipelines) {
+  std::array<std::vector<const Shader*>, kRangeCount> shaders;
+  uint32_t sets = 0, buffers = 0, texels = 0;
+  for (size_t r = 0; r < kRangeCount; ++r)
+    for (const Instruction& instruction : program_.ranges[r]) {
+      const auto* dispatch = std::get_if<Dispatch>(&instruction.command);
+      shaders[r].push_back(nullptr);
+      if (dispatch == nullptr) continue;
+      const uint32_t subgroup = device_->physical().subgroup_size;
+      const Shader* shader = shaders[r].back() = &choose_shader(*dispatch, instruction.label, subgroup);
+      for (const ShaderBinding& b : shader->bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);
+      ++sets;
+    }
+  descriptors_.emplace(device_, arenas_, sets, buffers, texels);
+  for (size_t r = 0; r < kRangeCount; ++r) {
+    steps_[r].resize(shaders[r].size());
+    for (size_t i = 0; i < shaders[r].size(); ++i) {
+      if (shaders[r][i] == nullptr) continue;
+      const Instruction& instruction = program_.ranges[r][i];
+      const Dispatch& dispatch = std::get<Dispatch>(instruction.command);
+      for (const Operand& operand : dispatch.operands)
+        if (operand.desc.dtype != DType::none) check_buffer(operand.buffer, program_, instruction.label);
+      Step& step = steps_[r][i];
+      step.pipeline = pipelines.get(*shaders[r][i], dispatch.parameters);
+      step.set = descriptors_->write(dispatch, instruction.label, *shaders[r][i], step.pipeline.set_layout);
+      step.parameter_bytes = shaders[r][i]->parameter_bytes;
+      TANDEM_CHECK(step.parameter_bytes == 0 || step.parameter_bytes == dispatch.parameters.size(),
+                   "{}: {} bytes of parameters, {} expected", instruction.label, dispatch.parameters.size(),
+                   step.parameter_bytes);
+      step.grid = grid_of(*shaders[r][i], dispatch, instruction.label);
+    }
+  }
+}
+
+Grid VulkanExecutable::grid_of(const Shader& shader, const Dispatch& dispatch, std::string_view label) const {
+  const Grid grid = shader.grid(dispatch.parameters);
+  const auto& limit = device_->limits().maxComputeWorkGroupCount;
+  if (grid.x > limit[0] || grid.y > limit[1] || grid.z > limit[2])
+    fail(Exit::does_not_fit, "vulkan",
+         "{}: {} wants {} x {} x {} workgroups, but {} takes at most {} x {} x {}; lower "
+         "batch.micro_batch or data.sequence_length",
+         label, shader.name, grid.x, grid.y, grid.z, device_->physical().properties.deviceName, limit[0], limit[1],
+         limit[2]);
+  return grid;
+}
+
+void VulkanExecutable::record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage,
+                              VkQueryPool queries) {
+  const std::vector<Instruction>& code = program_.range(range);
+  device_->begin_commands(commands, usage);
+  const auto timestamp = [&](uint32_t index) {
+    if (queries) vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, index);
+  };
+  if (queries) vkCmdResetQueryPool(commands, queries, 0, uint32_t(code.size()) + 1);
+  timestamp(0);
+  for (size_t i = 0; i < code.size(); ++i) {
+    record(commands, code[i].command, steps_[size_t(range)][i]);
+    timestamp(uint32_t(i) + 1);
+  }
+  device_->end_commands(commands);
+}
+
+void VulkanExecutable::record(VkCommandBuffer commands, const Command& command, const Step& step) const {
+  if (const auto* dispatch = std::get_if<Dispatch>(&command)) {
+    const Parameters& parameters = dispatch->parameters;
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.pipeline.pipeline);
+    vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.pipeline.layout, 0, 1, &step.set, 0,
+                            nullptr);
+    if (step.parameter_bytes != 0)
+      vkCmdPushConstants(commands, step.pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, step.parameter_bytes,
+                         parameters.data());
+    vkCmdDispatch(commands, step.grid.x, step.grid.y, step.grid.z);
+  } else if (const auto* fill = std::get_if<Fill>(&command)) {
+    // whole words: operands begin at multiples of the Target's alignment, so the padding is nobody's
+    check_buffer(fill->buffer, program_, "fill");
+    const uint64_t bytes = (fill->buffer.bytes + 3) / 4 * 4;
+    if (bytes != 0) vkCmdFillBuffer(commands, arenas_[fill->buffer.arena]->buffer(), fill->buffer.offset, bytes, 0);
+  } else if (const auto* copy = std::get_if<Copy>(&command)) {
+    check_buffer(copy->from, program_, "copy");
+    check_buffer(copy->to, program_, "copy");
+    TANDEM_CHECK(copy->from.bytes == copy->to.bytes, "a copy of {} bytes to {}", copy->from.bytes, copy->to.bytes);
+    const VkBufferCopy region{copy->from.offset, copy->to.offset, copy->from.bytes};
+    if (region.size != 0)
+      vkCmdCopyBuffer(commands, arenas_[copy->from.arena]->buffer(), arenas_[copy->to.arena]->buffer(), 1, &region);
+  } else {
+    record_barrier(commands);  // with one queue, signals and waits are barriers too
+  }
+}
+
+Timepoint VulkanExecutable::submit(Range range) {
+  return device_->submit(commands_[size_t(range)]);
+}
+
+std::vector<double> VulkanExecutable::profile(Range range) {
+  if (device_->physical().timestamp_bits == 0) return {};
+  const uint32_t count = uint32_t(program_.range(range).size()) + 1;
+  auto info = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
+  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+  info.queryCount = count;
+  const auto queries = create<OwnedQueryPool>(device_->handle(), vkCreateQueryPool, info, "vkCreateQueryPool");
+  const OwnedCommandPool pool = device_->make_command_pool();
+  const VkCommandBuffer commands = device_->allocate_commands(pool.get());
+  record(commands, range, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, queries.get());
+  device_->wait(device_->submit(commands));
+
+  std::vector<uint64_t> ticks(count);
+  device_->check_device(
+      vkGetQueryPoolResults(device_->handle(), queries.get(), 0, count, count * sizeof(uint64_t), ticks.data(),
+                            sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+      "vkGetQueryPoolResults");
+  std::vector<double> seconds;
+  for (size_t i = 1; i < count; ++i)
+    seconds.push_back(double(ticks[i] - ticks[i - 1]) * double(device_->limits().timestampPeriod) * 1e-9);
+  return seconds;
+}
+
+}  // namespace tandem::vulkan

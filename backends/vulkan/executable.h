@@ -1,0 +1,44 @@
+// A loaded Program: descriptors written once, a command buffer a range, recorded once.
+#pragma once
+
+#include <optional>
+
+#include "backends/vulkan/descriptors.h"
+
+namespace tandem::vulkan {
+
+class VulkanExecutable : public Executable {
+ public:
+  VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, const Program& program,
+                   std::span<Memory* const> memories);
+  ~VulkanExecutable() override;
+
+  Timepoint submit(Range range) override;
+  void wait(Timepoint timepoint) override { device_->wait(timepoint); }
+  std::vector<double> profile(Range range) override;
+
+ private:
+  // A dispatch that is ready to be recorded.
+  struct Step {
+    Pipeline pipeline;
+    VkDescriptorSet set = nullptr;
+    Grid grid;
+    uint32_t parameter_bytes = 0;
+  };
+
+  void prepare(Pipelines& pipelines);
+  Grid grid_of(const Shader& shader, const Dispatch& dispatch, std::string_view label) const;
+  // queries: null, or a pool that takes a timestamp before the first instruction and after each
+  void record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage, VkQueryPool queries);
+  void record(VkCommandBuffer commands, const Command& command, const Step& step) const;
+
+  std::shared_ptr<Device> device_;
+  Program program_;
+  std::vector<const ArenaMemory*> arenas_;
+  std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; filled in for dispatches
+  std::optional<Descriptors> descriptors_;
+  OwnedCommandPool pool_;
+  std::array<VkCommandBuffer, kRangeCount> commands_{};
+};
+
+}  // namespace tandem::vulkan

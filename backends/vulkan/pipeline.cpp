@@ -1,0 +1,118 @@
+#include "backends/vulkan/pipeline.h"
+
+#include "backends/vulkan/pipeline_file.h"
+
+namespace tandem::vulkan {
+namespace {
+
+bool takes(const Shader& shader, const Dispatch& dispatch, uint32_t subgroup_size) {
+  if (shader.op != dispatch.op || shader.dtypes.size() != dispatch.operands.size()) return false;
+  if (shader.subgroup8 && subgroup_size != 8) return false;
+  for (size_t i = 0; i < shader.dtypes.size(); ++i)
+    if (shader.dtypes[i] != kAnyDType && DType(shader.dtypes[i]) != dispatch.operands[i].desc.dtype) return false;
+  return shader.when == nullptr || shader.when(dispatch.parameters);
+}
+
+VkDescriptorSetLayoutBinding layout_binding(const ShaderBinding& binding) {
+  return {.binding = binding.binding,
+          .descriptorType = binding.format == VK_FORMAT_UNDEFINED ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
+                                                                  : VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER,
+          .descriptorCount = 1,
+          .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+          .pImmutableSamplers = nullptr};
+}
+
+}  // namespace
+
+const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, uint32_t subgroup_size) {
+  for (const Shader& shader : shader_table())
+    if (takes(shader, dispatch, subgroup_size)) return shader;
+  std::string dtypes;
+  for (const Operand& operand : dispatch.operands) dtypes += fmt::format(" {}", name_of(operand.desc.dtype));
+  fail(Exit::internal, "vulkan",
+       "{}: no shader of op {} takes dtypes{}; a file shaders/{}*.comp must say '//! variant'", label,
+       name_of(dispatch.op), dtypes, name_of(dispatch.op));
+}
+
+Pipelines::Pipelines(std::shared_ptr<Device> device) : device_(std::move(device)) {
+  const std::vector<std::byte> data = read_pipeline_file(device_->physical().properties);
+  auto info = structure<VkPipelineCacheCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO);
+  info.initialDataSize = data.size();
+  info.pInitialData = data.data();
+  cache_ = create<OwnedPipelineCache>(device_->handle(), vkCreatePipelineCache, info, "vkCreatePipelineCache");
+}
+
+Pipelines::Layout& Pipelines::layout_of(const Shader& shader) {
+  const auto [found, inserted] = layouts_.try_emplace(&shader);
+  Layout& layout = found->second;
+  if (!inserted) return layout;
+
+  auto module = structure<VkShaderModuleCreateInfo>(VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
+  module.codeSize = shader.bytes;
+  module.pCode = reinterpret_cast<const uint32_t*>(shader.words);
+  layout.module = create<OwnedShaderModule>(device_->handle(), vkCreateShaderModule, module, "vkCreateShaderModule");
+
+  std::vector<VkDescriptorSetLayoutBinding> bindings;
+  for (const ShaderBinding& binding : shader.bindings) bindings.push_back(layout_binding(binding));
+  auto set = structure<VkDescriptorSetLayoutCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO);
+  set.bindingCount = uint32_t(bindings.size());
+  set.pBindings = bindings.data();
+  layout.set = create<OwnedDescriptorSetLayout>(device_->handle(), vkCreateDescriptorSetLayout, set,
+                                                "vkCreateDescriptorSetLayout");
+
+  const VkDescriptorSetLayout set_layout = layout.set.get();
+  const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, shader.parameter_bytes};
+  auto info = structure<VkPipelineLayoutCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO);
+  info.setLayoutCount = 1;
+  info.pSetLayouts = &set_layout;
+  info.pushConstantRangeCount = shader.parameter_bytes != 0;
+  info.pPushConstantRanges = &range;
+  layout.pipeline =
+      create<OwnedPipelineLayout>(device_->handle(), vkCreatePipelineLayout, info, "vkCreatePipelineLayout");
+  return layout;
+}
+
+OwnedPipeline Pipelines::make(const Shader& shader, const Layout& layout, std::span<const uint32_t> values) {
+  std::vector<VkSpecializationMapEntry> entries;
+  for (uint32_t i = 0; i < values.size(); ++i) entries.push_back({shader.constants[i], uint32_t(i * 4), 4});
+  const VkSpecializationInfo specialization{.mapEntryCount = uint32_t(entries.size()),
+                                            .pMapEntries = entries.data(),
+                                            .dataSize = values.size_bytes(),
+                                            .pData = values.data()};
+  auto info = structure<VkComputePipelineCreateInfo>(VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO);
+  info.stage = structure<VkPipelineShaderStageCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO);
+  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+  info.stage.module = layout.module.get();
+  info.stage.pName = "main";
+  info.stage.pSpecializationInfo = &specialization;
+  info.layout = layout.pipeline.get();
+  info.basePipelineIndex = -1;
+  VkPipeline pipeline = nullptr;
+  device_->check_device(vkCreateComputePipelines(device_->handle(), cache_.get(), 1, &info, nullptr, &pipeline),
+                        fmt::format("vkCreateComputePipelines of {}", shader.name));
+  return {device_->handle(), pipeline};
+}
+
+Pipeline Pipelines::get(const Shader& shader, const Parameters& parameters) {
+  std::vector<uint32_t> values(shader.constants.size());
+  if (shader.specialize != nullptr) shader.specialize(parameters, values.data());
+  Layout& layout = layout_of(shader);
+  const auto [found, inserted] = pipelines_.try_emplace({&shader, values});
+  if (inserted) found->second = make(shader, layout, values);
+  return {found->second.get(), layout.pipeline.get(), layout.set.get()};
+}
+
+void Pipelines::save() {
+  if (saved_ == pipelines_.size()) return;
+  saved_ = pipelines_.size();
+  size_t size = 0;
+  device_->check_device(vkGetPipelineCacheData(device_->handle(), cache_.get(), &size, nullptr),
+                        "vkGetPipelineCacheData");
+  std::vector<std::byte> data(size);
+  device_->check_device(vkGetPipelineCacheData(device_->handle(), cache_.get(), &size, data.data()),
+                        "vkGetPipelineCacheData");
+  data.resize(size);
+  write_pipeline_file(device_->physical().properties, data);
+}
+
+}  // namespace tandem::vulkan
