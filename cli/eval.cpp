@@ -14,11 +14,11 @@ struct Options {
 };
 
 Exit run(const Options& o, const Registry& registry) {
-  const ModelSource model = open_model(o.model, warn);
+  const ModelSource model = open_model(o.model);
   const Precision precision = precision_of(o.recipe, o.model);
   const StepShape shape = with_head_chunks({o.micro_batch, 1, o.sequence_length, 1}, model.config, precision);
   check_fp8(model.config, precision, shape.rows());
-  const EvalWindows windows(open_token_files({o.data}, model.config.vocabulary), loader_options(shape));
+  const EvalWindows windows(open_token_files({o.data}, model.config.vocabulary), {.sequence_length = o.sequence_length, .micro_batch = o.micro_batch});
 
   const DeviceInfo device = registry.choose(o.backend);
   check_recipe(device, precision);

@@ -51,7 +51,7 @@ Exit run(const Options& o, const Registry& registry) {
   if (o.prompt.empty() == o.prompt_tokens.empty())
     fail(Exit::configuration, "generate", "give one of --prompt TEXT and --prompt-tokens 1,2,3");
   if (o.recipe == "fp8") fail(Exit::configuration, "--recipe", "generation runs in fp32 or bf16");
-  const ModelSource model = open_model(o.model, warn);
+  const ModelSource model = open_model(o.model);
   const Precision precision = precision_of(o.recipe, o.model);
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(o.model, model.config.vocabulary);
   const std::vector<int32_t> prompt = prompt_of(o, model, tokenizer.get());

@@ -60,6 +60,7 @@ std::vector<int32_t> Generator::run(const std::vector<int32_t>& prompt, const Sa
   std::vector<float> next;
   uint32_t position = 0;
   for (int32_t token : prompt) next = logits(token, position++);
+  const std::vector<uint32_t> ends = generation_eos_ids(model_.path, model_.config);
   std::vector<int32_t> tokens;
   while (tokens.size() < sampling.max_tokens) {
     const int32_t token = sampling.temperature > 0
@@ -67,7 +68,6 @@ std::vector<int32_t> Generator::run(const std::vector<int32_t>& prompt, const Sa
                               : most_likely(next);
     tokens.push_back(token);
     if (emit) emit(token);
-    const auto& ends = model_.config.eos_ids;
     if (std::ranges::find(ends, uint32_t(token)) != ends.end() || position == capacity_) break;
     if (tokens.size() < sampling.max_tokens) next = logits(token, position++);
   }

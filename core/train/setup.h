@@ -2,7 +2,7 @@
 // it.
 #pragma once
 
-#include <functional>
+#include <optional>
 
 #include "core/model/step_graph.h"
 #include "core/passes/compile.h"
@@ -12,14 +12,15 @@
 
 namespace tandem {
 
-using Warn = std::function<void(const std::string&)>;
+// a line on standard error
+void warn(const std::string& text);
 
 // A model directory, read and checked.
 struct ModelSource {
   std::string path;
   ModelConfig config;
 };
-ModelSource open_model(const std::string& path, const Warn& warn);
+ModelSource open_model(const std::string& path);
 
 Precision precision_of(const RunConfig& config);
 // recipe as a flag gives it, or the dtype of the stored weights when empty; Exit::configuration for another word
@@ -30,6 +31,10 @@ Precision precision_of(const std::string& recipe, const std::string& model_path)
 void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows);
 // the device can run the recipe: Exit::configuration proposing bf16
 void check_recipe(const DeviceInfo& device, const Precision& precision);
+
+// shape with the LM-head chunks asked for, or else chosen
+StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
+                           std::optional<uint32_t> chunks = {});
 
 // Writes every parameter (and .master) of the session: from the directory's safetensors, or drawn from seed.
 void load_parameters(Session& session, const ModelSource& model, const Precision& precision);

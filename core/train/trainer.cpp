@@ -1,12 +1,10 @@
 #include "core/train/trainer.h"
 
 #include <chrono>
-#include <cmath>
-#include <deque>
 #include <filesystem>
 
 #include "core/base/file.h"
-#include "core/program/verify.h"
+#include "core/data/tokenizer.h"
 #include "core/train/evaluate.h"
 #include "core/train/metrics.h"
 #include "core/train/plan_record.h"
@@ -21,9 +19,8 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 StepShape shape_of(const RunConfig& config, const ModelConfig& model, const Precision& precision) {
-  StepShape shape{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
-  shape.head_chunks = config.memory.lm_head_chunks.value_or(choose_head_chunks(model, precision, shape));
-  return shape;
+  const StepShape shape{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
+  return with_head_chunks(shape, model, precision, config.memory.lm_head_chunks);
 }
 
 void require_empty(const std::string& directory) {
@@ -37,7 +34,7 @@ class Trainer {
   Trainer(const RunConfig& config, const Registry& registry)
       : config_(config),
         precision_(precision_of(config)),
-        model_(open_model(config.model.path, [this](const std::string& w) { warn(w); })),
+        model_(open_model(config.model.path)),
         shape_(shape_of(config, model_.config, precision_)) {
     require_empty(config_.run.directory);
     check_fp8(model_.config, precision_, shape_.rows());
@@ -48,11 +45,12 @@ class Trainer {
 
   void run() {
     start_directory();
+    Prefetcher batches(*loader_, 0, config_.schedule.steps);
     Progress progress(config_.schedule.steps, tokens_per_step());
     progress.message(fmt::format("{} on {}:{} ({}), {:.2f} GiB on the device", name_of(precision_.recipe),
                                  device_.backend, device_.index, device_.name, double(memory_) / (1 << 30)));
     for (uint64_t step = 0; step < config_.schedule.steps; ++step) {
-      train_step(step, progress);
+      train_step(step, batches, progress);
       if (due_for_evaluation(step + 1)) evaluate_now(step + 1, progress);
     }
     save_model(*session_, model_, precision_, config_.run.directory + "/model");
@@ -60,28 +58,38 @@ class Trainer {
   }
 
  private:
-  void warn(const std::string& text) const { fmt::print(stderr, "tandem: warning: {}\n", text); }
-
   uint64_t tokens_per_step() const { return uint64_t(shape_.rows()) * shape_.accumulation; }
 
   void open_data() {
-    const auto open = [&](const std::vector<std::string>& paths) {
-      std::vector<std::shared_ptr<const TokenFile>> files;
-      for (const std::string& path : paths) {
-        files.push_back(std::make_shared<TokenFile>(path));
-        files.back()->check_vocabulary(model_.config.vocabulary);
-      }
-      return files;
-    };
     if (shape_.sequence_length > model_.config.max_positions)
       warn(fmt::format("data.sequence_length {} is above the model's max_position_embeddings {}",
                        shape_.sequence_length, model_.config.max_positions));
     const LoaderOptions options = loader_options();
-    loader_ = std::make_unique<Loader>(open(config_.data.train), options);
-    if (!config_.data.eval.empty()) eval_ = std::make_unique<EvalWindows>(open(config_.data.eval), options);
+    loader_ = std::make_unique<Loader>(open_token_files(config_.data.train, model_.config.vocabulary), options);
+    if (!config_.data.eval.empty())
+      eval_ = std::make_unique<EvalWindows>(open_token_files(config_.data.eval, model_.config.vocabulary), options);
   }
 
-  LoaderOptions loader_options() const;
+  LoaderOptions loader_options() const {
+    const RunConfig::Data& d = config_.data;
+    LoaderOptions options{.sequence_length = shape_.sequence_length,
+                          .micro_batch = shape_.micro_batch,
+                          .accumulation = shape_.accumulation,
+                          .shuffle = d.shuffle,
+                          .seed = d.seed,
+                          .separate_documents = d.separate_documents};
+    if (d.separate_documents) options.document_end = document_end();
+    return options;
+  }
+
+  // data.document_end, or with "auto" the tokenizer's end token, or else the model's
+  int32_t document_end() const {
+    if (config_.data.document_end) return int32_t(*config_.data.document_end);
+    if (const auto tokenizer = open_tokenizer(model_.path, model_.config.vocabulary)) return tokenizer->document_end();
+    if (model_.config.eos_ids.empty())
+      fail(Exit::configuration, "data.document_end", "auto finds no end token in {}; give the token id", model_.path);
+    return int32_t(model_.config.eos_ids.front());
+  }
 
   void open_device(const Registry& registry) {
     device_ = registry.choose(config_.run.backend);
@@ -109,9 +117,9 @@ class Trainer {
     metrics_ = std::make_unique<MetricsWriter>(config_.run.directory + "/metrics.jsonl");
   }
 
-  void train_step(uint64_t step, Progress& progress) {
+  void train_step(uint64_t step, Prefetcher& batches, Progress& progress) {
     const auto start = Clock::now();
-    const StepBatch batch = loader_->step(step);
+    const StepBatch batch = batches.next();
     const double rate = learning_rate(config_, step);
     const abi::StepReport report = runner_->finish(runner_->train(batch, step, rate, config_.model.seed));
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -1,0 +1,113 @@
+#include "core/train/setup.h"
+
+#include <algorithm>
+
+#include "core/data/bytes_tokenizer.h"
+#include "core/model/model_directory.h"
+
+namespace tandem {
+namespace {
+
+// Writes what `source(dtype, sink)` yields to the parameters, and once more, as f32, to the masters where the program
+// keeps them.
+template <typename Source>
+void fill_parameters(Session& session, const Precision& precision, const Source& source) {
+  source(precision.compute(), [&](const ParameterSpec& spec, auto data) { session.write(spec.name, data); });
+  if (precision.master)
+    source(DType::f32, [&](const ParameterSpec& spec, auto data) {
+      if (session.has(spec.name + ".master")) session.write(spec.name + ".master", data);
+    });
+}
+// a directory with no tokenizer of its own, and room for the bytes
+bool uses_bytes_tokenizer(const ModelSource& model) {
+  return !file_exists(model.path + "/tokenizer.json") && open_tokenizer(model.path, model.config.vocabulary) != nullptr;
+}
+
+}  // namespace
+
+void warn(const std::string& text) {
+  fmt::print(stderr, "tandem: warning: {}\n", text);
+}
+
+ModelSource open_model(const std::string& path) {
+  return {path, load_model_config(path, warn)};
+}
+
+Precision precision_of(const RunConfig& config) {
+  Precision p;
+  const std::string& name = config.precision.recipe;
+  p.recipe = name == "fp32" ? Recipe::fp32 : name == "bf16" ? Recipe::bf16 : Recipe::fp8;
+  p.gradient = config.precision.gradient_dtype;
+  p.m = config.optimizer.m_dtype;
+  p.v = config.optimizer.v_dtype;
+  p.master = config.optimizer.master_dtype == DType::f32;
+  return p;
+}
+
+Precision precision_of(const std::string& recipe, const std::string& model_path) {
+  std::string name = recipe;
+  if (name.empty()) {
+    const ModelFiles files(model_path);
+    const auto names = files.names();
+    name = !names.empty() && files.info(names.front()).type == StoredType::f32 ? "fp32" : "bf16";
+  }
+  for (Recipe r : {Recipe::fp32, Recipe::bf16, Recipe::fp8})
+    if (name == name_of(r)) return {.recipe = r};
+  fail(Exit::configuration, "--recipe", "'{}' is unknown; use fp32, bf16 or fp8", name);
+}
+
+void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows) {
+  if (!precision.fp8()) return;
+  const auto divisible = [](const char* key, uint64_t size) {
+    if (size % 16 != 0)
+      fail(Exit::configuration, key,
+           "{} is not divisible by 16, as the fp8 recipe wants; use precision.recipe = \"bf16\"", size);
+  };
+  divisible("hidden_size", config.hidden);
+  divisible("num_attention_heads * head_dim", uint64_t(config.q_heads) * config.head_dim);
+  divisible("num_key_value_heads * head_dim", uint64_t(config.kv_heads) * config.head_dim);
+  divisible("intermediate_size", config.ffn);
+  divisible("batch.micro_batch * data.sequence_length", rows);
+}
+
+void check_recipe(const DeviceInfo& device, const Precision& precision) {
+  if (std::ranges::find(device.recipes, name_of(precision.recipe)) == device.recipes.end())
+    fail(Exit::configuration, "precision.recipe", "{} does not run on {}:{} ({}); use bf16", name_of(precision.recipe),
+         device.backend, device.index, device.name);
+}
+
+StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
+                           std::optional<uint32_t> chunks) {
+  shape.head_chunks = chunks.value_or(choose_head_chunks(config, precision, shape));
+  return shape;
+}
+
+void load_parameters(Session& session, const ModelSource& model, const Precision& precision) {
+  const ModelFiles files(model.path);
+  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
+  fill_parameters(session, precision,
+                  [&](DType dtype, const ParameterSink& sink) { load_parameters(files, specs, dtype, sink); });
+}
+
+void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed) {
+  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
+  fill_parameters(session, precision, [&](DType dtype, const ParameterSink& sink) {
+    draw_parameters(model.config, specs, seed, dtype, sink);
+  });
+}
+
+void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out) {
+  std::vector<std::byte> data;
+  const auto read = [&](const ParameterSpec& spec) {
+    data.resize(session.desc(spec.name).bytes());
+    session.read(spec.name, data);
+    return std::span<const std::byte>(data);
+  };
+  SaveOptions options;
+  if (uses_bytes_tokenizer(model))
+    options.extra = {{"tokenizer.json", bytes_tokenizer_json()}, {"tokenizer_config.json", bytes_tokenizer_config_json()}};
+  options.replace = true;
+  save_model_directory(out, model.path, precision.compute(), parameter_specs(model.config), read, options);
+}
+
+}  // namespace tandem
