@@ -1,23 +1,23 @@
-// add: see core/abi/add.h. reads a, b (count); writes y (count). No sums.
+// add: see core/abi/add.h. One invocation a pack of 8 elements.
+// reads a, b (count); writes y (count).
 //! variant f32 f32 f32 : -DT=f32
 //! variant bf16 bf16 bf16 : -DT=bf16
-//! grid (p.count + 8191) / 8192 < 32768 ? (p.count + 8191) / 8192 : 32768, ((p.count + 8191) / 8192 + 32767) / 32768
+//! grid 256, ((p.count + 7) / 8 + 64 * 256 - 1) / (64 * 256)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/add.h"
-#include "shaders/common/lanes.glsl"
 #include "shaders/common/pack.glsl"
-#include "shaders/common/flat.glsl"
+#include "shaders/common/texel.glsl"
 
+layout(local_size_x = 64) in;
 layout(push_constant) uniform Parameters { Add p; };
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer a;
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer b;
-layout(binding = 2) writeonly buffer Y { uvec4 y[]; };
+layout(binding = 2, rgba32ui) uniform writeonly uimageBuffer y;
 
 void main() {
-  for (uint turn = 0u; turn < kFlatTurns; ++turn) {
-    const uint i = flat_pack(turn);
-    if (i * 8u >= p.count) break;
-    STORE(T, y, i, add(LOAD(T, a, i), LOAD(T, b, i)));
-  }
+  const uint i = (gl_WorkGroupID.y * 256u + gl_WorkGroupID.x) * 64u + gl_LocalInvocationID.x;
+  if (8u * i >= p.count) return;
+  const Pack v = LOAD(T, a, i), w = LOAD(T, b, i);
+  STORE_TEXEL(T, y, i, Pack(v.low + w.low, v.high + w.high));
 }

@@ -1,9 +1,9 @@
-// head_rms_norm: see core/abi/head_rms_norm.h. 8 lanes a head of a row; workgroups in y are the heads.
-// reads x (rows, heads, head_dim), q_weight, k_weight (head_dim); writes y as x, rstd (rows, q_heads + kv_heads) f32.
-// Sum of squares: as rms_norm's.
+// head_rms_norm: see core/abi/head_rms_norm.h. 8 lanes a head.
+// reads x (rows, heads, head_dim), q_weight, k_weight (head_dim); writes y (rows, heads, head_dim), rstd (rows, q_heads + kv_heads).
+// Sum of squares: lane l adds packs l, l + 8, ... of 8 elements in order, each in the order of sum_of; then a butterfly over the lanes.
 //! variant f32 f32 f32 f32 f32 : -DT=f32
 //! variant bf16 bf16 bf16 bf16 f32 : -DT=bf16
-//! grid (p.rows + 7) / 8, p.q_heads + 2 * p.kv_heads
+//! grid (p.q_heads + 2 * p.kv_heads + 7) / 8, std::min(p.rows, 65535u), (p.rows + 65534) / 65535
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/head_rms_norm.h"
@@ -18,24 +18,25 @@ layout(binding = 3) writeonly buffer Y { uvec4 y[]; };
 layout(binding = 4) writeonly buffer Rstd { float rstd[]; };
 
 void main() {
-  const uint row = gl_WorkGroupID.x * 8u + group(), head = gl_WorkGroupID.y, packs = p.head_dim / 8u;
-  const uint normed = p.q_heads + p.kv_heads, first = (row * (normed + p.kv_heads) + head) * packs;
-  if (row >= p.rows) return;
-  if (head >= normed) {
-    for (uint i = lane(); i < packs; i += 8u) STORE(T, y, first + i, LOAD(T, x, first + i));
-    return;
-  }
-  Pack squares = splat(0.0);
+  const uint row = gl_WorkGroupID.z * 65535u + gl_WorkGroupID.y, head = gl_WorkGroupID.x * 8u + group();
+  const uint normed = p.q_heads + p.kv_heads, heads = normed + p.kv_heads, packs = p.head_dim / 8u;
+  if (row >= p.rows || head >= heads) return;
+  const uint first = (row * heads + head) * packs;
+  precise float sum = 0.0;
   for (uint i = lane(); i < packs; i += 8u) {
     const Pack v = LOAD(T, x, first + i);
-    squares = add(squares, multiply(v, v));
+    sum += sum_of(Pack(v.low * v.low, v.high * v.high));
   }
-  precise const float scale_of_head = 1.0 / sqrt(sum_lanes(sum_of(squares)) / float(p.head_dim) + p.epsilon);
+  precise float scale = 1.0 / sqrt(sum_lanes(sum) / float(p.head_dim) + p.epsilon);
   for (uint i = lane(); i < packs; i += 8u) {
-    Pack weight;
-    if (head < p.q_heads) weight = LOAD(T, q_weight, i);
-    else weight = LOAD(T, k_weight, i);
-    STORE(T, y, first + i, multiply(scale(LOAD(T, x, first + i), scale_of_head), weight));
+    Pack v = LOAD(T, x, first + i);
+    if (head < normed) {
+      Pack w = LOAD(T, k_weight, i);
+      if (head < p.q_heads) w = LOAD(T, q_weight, i);
+      precise vec4 low = v.low * scale * w.low, high = v.high * scale * w.high;
+      v = Pack(low, high);
+    }
+    STORE(T, y, first + i, v);
   }
-  if (lane() == 0u) rstd[row * normed + head] = scale_of_head;
+  if (lane() == 0u && head < normed) rstd[row * normed + head] = scale;
 }
