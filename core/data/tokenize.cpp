@@ -1,0 +1,80 @@
+#include "core/data/tokenize.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/data/token_file.h"
+#include "core/data/tokenizer.h"
+
+namespace tandem {
+namespace {
+
+// The model's vocabulary by its config.json, which decides whether a directory without a tokenizer means bytes.
+uint64_t vocabulary_of(const std::string& tokenizer) {
+  const std::string path = tokenizer + "/config.json";
+  if (tokenizer == "bytes" || file_exists(tokenizer + "/tokenizer.json")) return 0;
+  if (!file_exists(path))
+    fail(Exit::configuration, "--tokenizer", "{} is neither \"bytes\" nor a directory with a tokenizer.json",
+         tokenizer);
+  const Json config = parse_json(read_text(path), path);
+  return JsonObject(config, path, Exit::configuration).integer("vocab_size").value_or(0);
+}
+
+std::unique_ptr<Tokenizer> require_tokenizer(const std::string& where) {
+  auto tokenizer = open_tokenizer(where, vocabulary_of(where));
+  if (tokenizer == nullptr)
+    fail(Exit::configuration, "--tokenizer",
+         "{} is a tokenizer that this command does not read; run tools/tokenize --tokenizer {}", where, where);
+  return tokenizer;
+}
+
+void check_kind(const std::string& path) {
+  if (!path.ends_with(".txt") && !path.ends_with(".jsonl"))
+    fail(Exit::configuration, path, "is neither a .txt file (one document) nor a .jsonl file (one a line, key text)");
+}
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+}  // namespace
+
+void for_each_document(std::string_view jsonl, const std::string& path,
+                       const std::function<void(std::string_view text)>& document) {
+  for (uint64_t number = 1; !jsonl.empty(); ++number) {
+    const size_t length = std::min(jsonl.find('\n'), jsonl.size());
+    const std::string_view line = jsonl.substr(0, length);
+    jsonl.remove_prefix(std::min(length + 1, jsonl.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string place = fmt::format("{}:{}", path, number);
+    const Json value = parse_json(line, place);
+    if (!value.is_object() || !value.contains("text") || !value.at("text").is_string())
+      fail(Exit::input, place, "is no object with a string under the key text, expected {{\"text\": \"...\"}}");
+    document(value.at("text").get_ref<const std::string&>());
+  }
+}
+
+TokenizeResult tokenize(const std::string& tokenizer, const std::vector<std::string>& inputs, const std::string& out) {
+  for (const std::string& path : inputs) check_kind(path);
+  const auto encoder = require_tokenizer(tokenizer);
+  TokenWriter writer(out, encoder->vocabulary_size());
+  TokenizeResult result;
+  const int32_t end[] = {encoder->document_end()};
+  const auto document = [&](std::string_view text) {
+    encoder->encode(text, [&](std::span<const int32_t> tokens) { writer.append(tokens); });
+    writer.append(end);
+    ++result.documents;
+  };
+  for (const std::string& path : inputs) {
+    const MappedFile file(path);
+    if (path.ends_with(".txt")) document(text_of(file));
+    else for_each_document(text_of(file), path, document);
+  }
+  writer.finish();
+  result.tokens = writer.size();
+  return result;
+}
+
+}  // namespace tandem

@@ -1,0 +1,109 @@
+#include <doctest/doctest.h>
+
+#include "core/data/bytes_tokenizer.h"
+#include "core/data/token_file.h"
+#include "core/data/tokenize.h"
+#include "tests/data/scratch.h"
+
+namespace tandem {
+namespace {
+
+TEST_CASE("bytes: every byte is its own token, in pieces too") {
+  std::string text;
+  for (int b = 0; b < 256; ++b) text += char(b);
+  const BytesTokenizer tokenizer;
+  const std::vector<int32_t> tokens = tokenizer.encode(text);
+  REQUIRE(tokens.size() == 256);
+  for (int b = 0; b < 256; ++b) CHECK(tokens[size_t(b)] == b);
+  const std::string long_text(100000, 'x');
+  CHECK(tokenizer.encode(long_text) == std::vector<int32_t>(100000, 'x'));
+}
+
+// expected: what Python 3.11's bytes.decode("utf-8", "replace") gives
+TEST_CASE("bytes: invalid UTF-8 becomes U+FFFD, once for each maximal part") {
+  const std::pair<std::string, std::string> cases[] = {
+      {"abc", "abc"},
+      {"\303\251", "\303\251"},
+      {"\342\202", "\357\277\275"},
+      {"\342\202\101", "\357\277\275\101"},
+      {"\360\237\230\200", "\360\237\230\200"},
+      {"\360\237\230", "\357\277\275"},
+      {"\355\240\200", "\357\277\275\357\277\275\357\277\275"},
+      {"\300\257", "\357\277\275\357\277\275"},
+      {"\364\220\200\200", "\357\277\275\357\277\275\357\277\275\357\277\275"},
+      {"\377\376", "\357\277\275\357\277\275"},
+      {"\340\200\200", "\357\277\275\357\277\275\357\277\275"},
+      {"\361\200\200\341\200\302", "\357\277\275\357\277\275\357\277\275"},
+      {"\101\303", "\101\357\277\275"},
+      {std::string("\0\177", 2), std::string("\0\177", 2)},
+  };
+  const BytesTokenizer tokenizer;
+  for (const auto& [bytes, text] : cases) CHECK(tokenizer.decode(tokenizer.encode(bytes)) == text);
+}
+
+TEST_CASE("bytes: ids without text become U+FFFD and end what stands before") {
+  const BytesTokenizer tokenizer;
+  CHECK(tokenizer.decode(std::vector<int32_t>{65, 256, 66, 300, -1}) == "A\uFFFDB\uFFFD\uFFFD");
+  CHECK(tokenizer.decode(std::vector<int32_t>{0xc3, 256, 0xa9}) == "\uFFFD\uFFFD\uFFFD");
+}
+
+TEST_CASE("open_tokenizer: bytes by name, by its tokenizer.json, or by a large enough vocabulary") {
+  const ScratchDirectory scratch;
+  const std::string directory = scratch.path("");
+  CHECK(open_tokenizer("bytes", 0) != nullptr);
+  CHECK(open_tokenizer(directory, 257) != nullptr);
+  CHECK(open_tokenizer(directory, 256) == nullptr);
+  scratch.write("tokenizer.json", bytes_tokenizer_json());
+  CHECK(open_tokenizer(directory, 0) != nullptr);
+  Json other = parse_json(bytes_tokenizer_json(), "t");
+  other["model"]["vocab"]["A"] = 66;
+  scratch.write("tokenizer.json", other.dump());
+  CHECK(open_tokenizer(directory, 257) == nullptr);
+  scratch.write("tokenizer.json", "[1]");
+  CHECK(open_tokenizer(directory, 257) == nullptr);
+  scratch.write("tokenizer.json", "{");
+  CHECK(!thrown(Exit::input, [&] { open_tokenizer(directory, 257); }).empty());
+}
+
+TEST_CASE("tokenize: a .txt is one document, a .jsonl one a line") {
+  const ScratchDirectory scratch;
+  const std::string out = scratch.path("out.bin");
+  const std::string txt = scratch.write("a.txt", "hi\n"),
+                    jsonl = scratch.write("b.jsonl", "{\"id\": 1, \"text\": \"\\u00e9\"}\n\n{\"text\": \"\"}\r\n");
+  const TokenizeResult result = tokenize("bytes", {txt, jsonl}, out);
+  CHECK(result.documents == 3);
+  CHECK(result.tokens == 8);
+  const TokenFile file(out);
+  const int32_t expected[] = {'h', 'i', '\n', 256, 0xc3, 0xa9, 256, 256};
+  REQUIRE(file.size() == 8);
+  for (uint64_t i = 0; i < 8; ++i) CHECK(file.token(i) == expected[i]);
+  CHECK(file.vocabulary_size() == 257);
+}
+
+TEST_CASE("tokenize: what is wrong is named with its line, and no file is left") {
+  const ScratchDirectory scratch;
+  const std::string out = scratch.path("out.bin");
+  for (const char* line : {"{\"text\": 1}", "{\"txt\": \"a\"}", "[\"text\"]", "{", "{\"text\": \"a\"} x", "\"text\""}) {
+    const std::string path = scratch.write("b.jsonl", std::string("{\"text\": \"a\"}\n") + line + "\n");
+    CHECK(thrown(Exit::input, [&] { tokenize("bytes", {path}, out); }).starts_with("[" + path + ":2"));
+  }
+  CHECK(!file_exists(out));
+  CHECK(!thrown(Exit::input, [&] { tokenize("bytes", {scratch.path("none.txt")}, out); }).empty());
+  CHECK(!thrown(Exit::configuration, [&] { tokenize("bytes", {scratch.write("a.csv", "")}, out); }).empty());
+}
+
+TEST_CASE("tokenize: a directory's tokenizer") {
+  const ScratchDirectory scratch;
+  const std::string txt = scratch.write("a.txt", "A"), out = scratch.path("out.bin"), directory = scratch.path("");
+  const auto attempt = [&] { return thrown(Exit::configuration, [&] { tokenize(directory, {txt}, out); }); };
+  CHECK(attempt().find("neither \"bytes\" nor a directory with a tokenizer.json") != std::string::npos);
+  scratch.write("config.json", "{\"vocab_size\": 256}");
+  CHECK(attempt().find("tools/tokenize") != std::string::npos);
+  scratch.write("config.json", "{\"vocab_size\": 257}");
+  CHECK(attempt() == "");
+  scratch.write("tokenizer.json", "{\"model\": {\"type\": \"Unigram\"}}");
+  CHECK(attempt().find("tools/tokenize") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace tandem
