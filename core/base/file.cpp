@@ -85,6 +85,16 @@ void OutputFile::write(std::span<const std::byte> bytes) {
   }
 }
 
+void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), off_t(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) cannot(Exit::storage, path_, "write", errno);
+    bytes = bytes.subspan(size_t(written));
+    offset += uint64_t(written);
+  }
+}
+
 void OutputFile::finish() {
   if (::fsync(descriptor_) != 0) cannot(Exit::storage, path_, "sync", errno);
   if (::close(std::exchange(descriptor_, -1)) != 0) cannot(Exit::storage, path_, "close", errno);
