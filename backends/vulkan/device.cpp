@@ -11,12 +11,12 @@ Device::Device(uint32_t index) {
          devices.size() - 1);
   physical_ = devices[index];
   create_device();
-  vkGetDeviceQueue(handle_, physical_.queue_family, 0, &queue_);
+  vkGetDeviceQueue(handle(), physical_.queue_family, 0, &queue_);
 
   auto type = structure<VkSemaphoreTypeCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO);
   type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
   const auto info = structure<VkSemaphoreCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type);
-  timeline_ = create<OwnedSemaphore>(handle_, vkCreateSemaphore, info, "vkCreateSemaphore");
+  timeline_ = create<OwnedSemaphore>(handle(), vkCreateSemaphore, info, "vkCreateSemaphore");
 }
 
 void Device::create_device() {
@@ -30,14 +30,13 @@ void Device::create_device() {
   auto info = structure<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.core);
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
-  check(vkCreateDevice(physical_.handle, &info, nullptr, &handle_), "vkCreateDevice");
+  VkDevice device = nullptr;
+  check(vkCreateDevice(physical_.handle, &info, nullptr, &device), "vkCreateDevice");
+  handle_.reset(device);
 }
 
 Device::~Device() {
-  if (handle_ == nullptr) return;
-  vkDeviceWaitIdle(handle_);  // a lost device is idle too
-  timeline_ = {};
-  vkDestroyDevice(handle_, nullptr);
+  wait_idle();
 }
 
 void Device::check_device(VkResult result, std::string_view call) {
@@ -81,7 +80,7 @@ void Device::wait(Timepoint timepoint) {
   info.semaphoreCount = 1;
   info.pSemaphores = &semaphore;
   info.pValues = &timepoint.value;
-  check_device(vkWaitSemaphores(handle_, &info, UINT64_MAX), "vkWaitSemaphores");
+  check_device(vkWaitSemaphores(handle(), &info, UINT64_MAX), "vkWaitSemaphores");
   check_validation();
 }
 
@@ -89,7 +88,7 @@ OwnedCommandPool Device::make_command_pool() {
   auto info = structure<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
   info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
   info.queueFamilyIndex = physical_.queue_family;
-  return create<OwnedCommandPool>(handle_, vkCreateCommandPool, info, "vkCreateCommandPool");
+  return create<OwnedCommandPool>(handle(), vkCreateCommandPool, info, "vkCreateCommandPool");
 }
 
 VkCommandBuffer Device::allocate_commands(VkCommandPool pool) {
@@ -98,7 +97,7 @@ VkCommandBuffer Device::allocate_commands(VkCommandPool pool) {
   info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
   info.commandBufferCount = 1;
   VkCommandBuffer commands = nullptr;
-  check_device(vkAllocateCommandBuffers(handle_, &info, &commands), "vkAllocateCommandBuffers");
+  check_device(vkAllocateCommandBuffers(handle(), &info, &commands), "vkAllocateCommandBuffers");
   return commands;
 }
 

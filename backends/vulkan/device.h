@@ -15,14 +15,15 @@ class Device {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
-  VkDevice handle() const { return handle_; }
+  VkDevice handle() const { return handle_.get(); }
   const PhysicalDevice& physical() const { return physical_; }
   const VkPhysicalDeviceLimits& limits() const { return physical_.properties.limits; }
 
   // Submits to the queue; what comes back is reached when the commands and all before them are done.
   Timepoint submit(VkCommandBuffer commands);
   void wait(Timepoint timepoint);
-  Timepoint submitted() const { return {counter_}; }  // the last one
+  void wait_idle() noexcept { vkDeviceWaitIdle(handle()); }  // for destructors; an idle device may be a lost one
+  Timepoint submitted() const { return {counter_}; }         // the last one
 
   // A failure of the device, and a message of the validation layer, is thrown again by every later call.
   void check_device(VkResult result, std::string_view call);
@@ -42,7 +43,10 @@ class Device {
 
   Instance instance_;
   PhysicalDevice physical_;
-  VkDevice handle_ = nullptr;
+  struct Destroy {
+    void operator()(VkDevice device) const { vkDestroyDevice(device, nullptr); }
+  };
+  std::unique_ptr<std::remove_pointer_t<VkDevice>, Destroy> handle_;
   VkQueue queue_ = nullptr;
   OwnedSemaphore timeline_;
   uint64_t counter_ = 0;

@@ -33,7 +33,7 @@ VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pi
 }
 
 VulkanExecutable::~VulkanExecutable() {
-  if (device_->handle() != nullptr) vkDeviceWaitIdle(device_->handle());  // a lost device is idle too
+  device_->wait_idle();
 }
 
 // Chooses shaders, makes pipelines and writes descriptor sets.

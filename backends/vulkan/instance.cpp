@@ -68,7 +68,7 @@ Instance::Instance() {
     fail(Exit::device, "vulkan",
          "the Vulkan loader finds no driver; install one (Debian: mesa-vulkan-drivers), or correct VK_ICD_FILENAMES");
   check(result, "vkCreateInstance");
-  volkLoadInstanceOnly(handle_);
+  volkLoadInstance(handle_);  // device functions too, by the loader: several devices may be open
   if (validation)
     check(vkCreateDebugUtilsMessengerEXT(handle_, &messenger, nullptr, &messenger_), "vkCreateDebugUtilsMessengerEXT");
 }
