@@ -47,9 +47,8 @@ void main() {
 #ifdef DELTA
       STORE(T, sum, first + i, s);
 #endif
-      const Pack v = ROUND(T, multiply(scale(s, scale_of_row), LOAD(T, weight, i)));
-      STORE(T, y, first + i, v);
-      largest = max(largest, amax_of(v));
+      const Pack v = multiply(scale(s, scale_of_row), LOAD(T, weight, i));
+      STORE_RAISING(T, y, first + i, v, largest);
     }
     if (lane() == 0u) rstd[row] = scale_of_row;
   }

@@ -45,9 +45,7 @@ void main() {
 #ifdef DSUM
       v = add(LOAD(T, dsum, first + i), v);
 #endif
-      v = ROUND(T, v);
-      STORE(T, dx, first + i, v);
-      largest = max(largest, amax_of(v));
+      STORE_RAISING(T, dx, first + i, v, largest);
     }
   }
   raise_amax(largest);

@@ -29,9 +29,8 @@ void main() {
       const uint i = gl_WorkGroupID.y * 32u + u * 8u + lane();
       if (i >= packs) break;
       const Pack gate = LOAD(T, x, row * 2u * packs + i), up = LOAD(T, x, (row * 2u + 1u) * packs + i);
-      const Pack v = ROUND(T, Pack(swiglu(gate.low, up.low), swiglu(gate.high, up.high)));
-      STORE(T, y, row * packs + i, v);
-      largest = max(largest, amax_of(v));
+      const Pack v = Pack(swiglu(gate.low, up.low), swiglu(gate.high, up.high));
+      STORE_RAISING(T, y, row * packs + i, v, largest);
     }
   }
   raise_amax(largest);

@@ -38,11 +38,8 @@ void main() {
       Pack dgate, dup;
       differentiate(d.low, gate.low, up.low, dgate.low, dup.low);
       differentiate(d.high, gate.high, up.high, dgate.high, dup.high);
-      dgate = ROUND(T, dgate);
-      dup = ROUND(T, dup);
-      STORE(T, dx, gate_at, dgate);
-      STORE(T, dx, up_at, dup);
-      largest = max(largest, max(amax_of(dgate), amax_of(dup)));
+      STORE_RAISING(T, dx, gate_at, dgate, largest);
+      STORE_RAISING(T, dx, up_at, dup, largest);
     }
   }
   raise_amax(largest);

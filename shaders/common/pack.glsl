@@ -69,3 +69,22 @@ uint amax_of(Pack v) {
   const uvec4 m = max(floatBitsToUint(v.low) & 0x7fffffffu, floatBitsToUint(v.high) & 0x7fffffffu);
   return max(max(m.x, m.y), max(m.z, m.w));
 }
+
+uint amax_of_bf16(uvec4 t) {
+  const uvec4 m = max(t << 16 & 0x7fff0000u, t & 0x7fff0000u);
+  return max(max(m.x, m.y), max(m.z, m.w));
+}
+
+// STORE, and largest = max(largest, bits(|what is stored|))
+#define STORE_RAISING_f32(buffer, i, v, largest) \
+  {                                              \
+    STORE_f32(buffer, i, v)                      \
+    largest = max(largest, amax_of(v));          \
+  }
+#define STORE_RAISING_bf16(buffer, i, v, largest)    \
+  {                                                  \
+    const uvec4 codes = bf16_from_pack(v);           \
+    buffer[i] = codes;                               \
+    largest = max(largest, amax_of_bf16(codes));     \
+  }
+#define STORE_RAISING(T, buffer, i, v, largest) JOIN(STORE_RAISING_, T)(buffer, i, v, largest)
