@@ -43,13 +43,13 @@ Allocation allocate(Device& device, std::string_view name, uint64_t bytes, VkBuf
   allocation.memoryTypeIndex = device.memory_type(needs.memoryTypeBits, required, preferred);
   VkDeviceMemory memory = nullptr;
   const VkResult result = vkAllocateMemory(device.handle(), &allocation, nullptr, &memory);
+  made.memory = OwnedDeviceMemory(device.handle(), memory);
   if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
     fail(Exit::does_not_fit, "vulkan",
          "arena {} takes {} bytes, which the device does not have left; lower "
          "memory.device or batch.micro_batch, or end other programs that use it",
          name, needs.size);
   device.check_device(result, "vkAllocateMemory");
-  made.memory = OwnedDeviceMemory(device.handle(), memory);
   device.check_device(vkBindBufferMemory(device.handle(), made.buffer.get(), memory, 0), "vkBindBufferMemory");
   made.type = allocation.memoryTypeIndex;
   return made;
@@ -81,8 +81,8 @@ ArenaMemory::ArenaMemory(std::shared_ptr<Device> device, const Arena& arena)
   if (host) allocation_ = allocate(*device_, arena.name, bytes, kArenaUsage, kHost, VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
   else allocation_ = allocate(*device_, arena.name, bytes, kArenaUsage, local, mapped ? kHost : 0);
   if (mapped) map(*device_, allocation_);
-  device_->allocated += arena.bytes;
   device_->check_validation();
+  device_->allocated += arena.bytes;
 }
 
 ArenaMemory::~ArenaMemory() {

@@ -87,18 +87,20 @@ OwnedPipeline Pipelines::make(const Shader& shader, const Layout& layout, std::s
   info.stage.pSpecializationInfo = &specialization;
   info.layout = layout.pipeline.get();
   info.basePipelineIndex = -1;
-  VkPipeline pipeline = nullptr;
-  device_->check_device(vkCreateComputePipelines(device_->handle(), cache_.get(), 1, &info, nullptr, &pipeline),
-                        fmt::format("vkCreateComputePipelines of {}", shader.name));
-  return {device_->handle(), pipeline};
+  VkPipeline handle = nullptr;
+  const VkResult result = vkCreateComputePipelines(device_->handle(), cache_.get(), 1, &info, nullptr, &handle);
+  OwnedPipeline pipeline(device_->handle(), handle);
+  device_->check_device(result, fmt::format("vkCreateComputePipelines of {}", shader.name));
+  return pipeline;
 }
 
 Pipeline Pipelines::get(const Shader& shader, const Parameters& parameters) {
   std::vector<uint32_t> values(shader.constants.size());
   if (shader.specialize != nullptr) shader.specialize(parameters, values.data());
   Layout& layout = layout_of(shader);
-  const auto [found, inserted] = pipelines_.try_emplace({&shader, values});
-  if (inserted) found->second = make(shader, layout, values);
+  auto found = pipelines_.find({&shader, values});
+  if (found == pipelines_.end())
+    found = pipelines_.emplace(std::pair(&shader, values), make(shader, layout, values)).first;
   return {found->second.get(), layout.pipeline.get(), layout.set.get()};
 }
 
