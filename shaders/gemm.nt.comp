@@ -1,0 +1,18 @@
+// gemm, form nt: see core/abi/gemm.h and shaders/common/gemm_tile.glsl. Software Vulkan's, by its subgroups of 8.
+// reads a, b, bias, scale_a, scale_b, and c when it accumulates; writes c. Each element's products are added in the order of k.
+//! variant f32 f32 - - - f32 : -DA=f32 -DC=f32
+//! variant f32 f32 f32 - - f32 : -DA=f32 -DC=f32 -DBIAS
+//! variant bf16 bf16 - - - bf16 : -DA=bf16 -DC=bf16
+//! variant bf16 bf16 bf16 - - bf16 : -DA=bf16 -DC=bf16 -DBIAS
+//! variant bf16 bf16 - - - f32 : -DA=bf16 -DC=f32
+//! variant e4m3 e4m3 - f32 f32 bf16 : -DA=e4m3 -DC=bf16 -DSCALES
+//! variant e4m3 e4m3 bf16 f32 f32 bf16 : -DA=e4m3 -DC=bf16 -DSCALES -DBIAS
+//! variant e4m3 e4m3 - f32 f32 f32 : -DA=e4m3 -DC=f32 -DSCALES
+//! device subgroup8
+//! when p.form == kGemmNt && p.k % 8 == 0 && p.lda % 8 == 0 && p.ldb % 8 == 0 && p.ldc % 8 == 0
+//! specialize 0 p.accumulate
+//! grid (p.m + 15) / 16, (p.n + 63) / 64
+#version 460
+#define FORM 0
+#extension GL_GOOGLE_include_directive : require
+#include "shaders/common/gemm_tile.glsl"
