@@ -39,7 +39,7 @@ class StepGraph {
   void begin(bool training) {
     const auto out =
         graph_.add(Range::begin, OpId::begin_step, Parameters(abi::BeginStep{}), {step_inputs_, counter_}, "begin");
-    scalars_ = out[0];
+    scalars_ = out[1];  // out[0] is the counter
     loss_ = graph_.zeros(Range::begin, {DType::f32, {1}}, "loss");
     graph_.keep(loss_, "loss");
     if (training)
@@ -132,7 +132,8 @@ class StepGraph {
       losses.push_back(out[1]);
       if (backward != nullptr) cotangents.push_back(head_gradient(*backward, x, out[0]));
     }
-    graph_.add(range, OpId::loss_sum, Parameters(abi::LossSum{}), {graph_.concat(range, losses), loss_}, "loss");
+    loss_ =
+        graph_.add(range, OpId::loss_sum, Parameters(abi::LossSum{}), {graph_.concat(range, losses), loss_}, "loss")[0];
     return backward != nullptr ? graph_.concat(range, cotangents) : ValueId{};
   }
 

@@ -20,7 +20,7 @@ struct StepShape {
 //   inputs.tokens, inputs.targets, inputs.positions (2, A, B*T) i32; inputs.scalars (2, 16) u32, abi StepScalars;
 //   report (2, 16) u32 counter (16) i32, t (1) u32, both zero at first; rope (T, head_dim/2, 2) f32, filled by the
 //   host; loss (1) f32, the sum since begin
-Graph build_step_graph(const ModelConfig& config, const Precision& precision, const Optimizer& optimizer,
+Graph build_step_graph(const ModelConfig& config, const Precision& precision, const RunConfig::Optimizer& optimizer,
                        const StepShape& shape);
 
 // Evaluation alone: begin and evaluate, no gradients or optimizer states.
