@@ -1,5 +1,10 @@
 #include "core/train/config.h"
 
+// toml++ 3.3 asserts (with NDEBUG, assumes) what a malformed file breaks, a line with '[' alone; its checks behind
+// report that.
+#include <toml++/impl/preprocessor.h>
+#undef TOML_ASSERT_ASSUME
+#define TOML_ASSERT_ASSUME(condition) static_assert(true)
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -90,7 +95,38 @@ ConfigValue value_of(const toml::node& node) {
   return list;
 }
 
+// The end of the TOML string or comment that starts at text[at].
+size_t end_of_quoted(std::string_view text, size_t at) {
+  const char quote = text[at];
+  if (quote == '#') return std::min(text.find('\n', at), text.size());
+  const std::string close(text.substr(at, 3) == std::string(3, quote) ? 3 : 1, quote);
+  for (at += close.size(); at < text.size(); ++at) {
+    if (close.size() == 1 && text[at] == '\n') return at;
+    if (quote == '"' && text[at] == '\\') ++at;
+    else if (text.substr(at, close.size()) == close) break;
+  }
+  at = std::min(at + close.size(), text.size());
+  for (int more = 0; close.size() == 3 && more < 2 && text.substr(at, 1) == close.substr(1, 1); ++more) ++at;
+  return at;
+}
+
+// TOML has no character beyond ASCII outside strings and comments, and toml++ 3.3 runs into undefined behaviour on
+// some. Returns the first one's line, or 0.
+uint32_t stray_character_line(std::string_view text) {
+  size_t at = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;  // a byte-order mark is fine
+  while (at < text.size()) {
+    const char c = text[at];
+    if (static_cast<unsigned char>(c) >= 0x80)
+      return uint32_t(1 + std::count(text.begin(), text.begin() + ptrdiff_t(at), '\n'));
+    at = c == '"' || c == '\'' || c == '#' ? end_of_quoted(text, at) : at + 1;
+  }
+  return 0;
+}
+
 toml::table parse_toml(std::string_view text, const std::string& path) {
+  if (const uint32_t line = stray_character_line(text); line != 0)
+    fail(Exit::configuration, fmt::format("{}:{}", path, line),
+         "is not TOML: a character outside ASCII wants quotes around it");
   try {
     return toml::parse(text, path);
   } catch (const toml::parse_error& e) {
@@ -129,9 +165,9 @@ void read_file(RunConfig& config, std::string_view text, const std::string& path
 // The text after '=': a TOML value, else a string as it stands.
 ConfigValue override_value(const std::string& text) {
   try {
-    const toml::table table = toml::parse("value = " + text);
+    const toml::table table = parse_toml("value = " + text, "");
     if (table.size() == 1) return value_of(*table.get("value"));
-  } catch (const toml::parse_error&) {  // a bare word or a path
+  } catch (const Error&) {  // a bare word or a path
   }
   return text;
 }

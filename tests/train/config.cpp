@@ -119,6 +119,17 @@ TEST_CASE("config: what config_text writes reads back the same") {
   CHECK(c.optimizer.master_dtype == DType::f32);
 }
 
+TEST_CASE("config: characters outside ASCII in strings and comments") {
+  const std::string text =
+      "# \u03a3 \"\n[model]\npath = 'caf\u00e9' # \u00e9\n[data]\ntrain = "
+      "[\"\"\"\n\u00e9\\\"\"\"\"\"]\n[run]\ndirectory = \"\\\"\u00e9\"\n";
+  const RunConfig c = parse_config(text, "c.toml", Flags{"--run.backend=\u00e9"});
+  CHECK(c.model.path == "caf\u00e9");
+  CHECK(c.data.train == Flags{"\u00e9\"\""});
+  CHECK(c.run.directory == "\"\u00e9");
+  CHECK(c.run.backend == "\u00e9");
+}
+
 TEST_CASE("config: overrides win, the last one most; words may be bare") {
   const RunConfig c = with({"--schedule.steps=5", "--schedule.steps=6", "--run.directory=2024",
                             "--run.backend=vulkan:1", "--data.train=b.bin", "--data.shuffle=false"});
@@ -146,6 +157,8 @@ TEST_CASE("config: an unknown key is named with its line and the nearest known o
 
 TEST_CASE("config: malformed and missing files") {
   check_says(refusal("[model]\npath = \n"), "[c.toml:2] is not TOML");
+  check_says(refusal("[\n[data]\n"), "[c.toml:1] is not TOML");
+  check_says(refusal("# caf\u00e9\n[model]\npath = caf\u00e9\n"), "[c.toml:3] is not TOML: a character outside ASCII");
   check_says(refusal("[model]\npath = \"a\"\npath = \"b\"\n"), "[c.toml:3]");
   check_says(refusal("[data]\ntrain = [\"a\"]\n[run]\ndirectory = \"r\"\n"), "[c.toml] model.path is missing");
   for (const char* path : {"/nonexistent/c.toml", "/"}) {
