@@ -39,9 +39,7 @@ Filler constant(double value) {
 }
 
 Filler zeros() {
-  return [](Tensor& x, Random&) {
-    for (uint64_t i = 0; i < x.size(); ++i) x.set_bits(i, 0);
-  };
+  return constant(0);
 }
 
 Filler codes() {

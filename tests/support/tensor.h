@@ -1,6 +1,7 @@
 // A view of an operand for references and fills: element i as a number, rounded as its dtype says when it is stored.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <span>
@@ -115,7 +116,7 @@ using Operands = std::span<Tensor>;
 
 // bits(|x|) of what the element holds, widened to f32: amax's order, in which NaN wins
 inline uint32_t magnitude_bits(const Tensor& x, uint64_t i) {
-  return (x.dtype() == DType::bf16 ? x.bits(i) << 16 : x.bits(i)) & 0x7fffffffu;
+  return abi::float_bits(static_cast<float>(x.get(i))) & 0x7fffffffu;
 }
 
 // amax[0] of x, not below what stands there. Fused in an op it is of the stored, rounded values.
