@@ -1,0 +1,12 @@
+// attention_backward_key_value: see core/abi/attention_backward.h and shaders/common/attention_backward_key_value_tile.glsl. Software Vulkan's, by
+// its subgroups of 8; head_dim up to 64. reads qkv, positions, dout, lse, delta; writes the k and v parts of dqkv.
+//! variant f32 i32 f32 f32 f32 f32 : -DT=f32
+//! variant bf16 i32 bf16 f32 f32 bf16 : -DT=bf16
+//! device subgroup8
+//! when p.head_dim <= 64
+//! specialize 0 p.head_dim / 8
+//! grid (p.sequence_length + 7) / 8, p.kv_heads, p.batch
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#define CHUNKS 1
+#include "shaders/common/attention_backward_key_value_tile.glsl"
