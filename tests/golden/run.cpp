@@ -1,0 +1,155 @@
+#include "tests/golden/run.h"
+
+#include <cstdlib>
+#include <map>
+
+#include "core/abi/numeric.h"
+#include "tests/support/op_case.h"
+
+namespace tandem::test {
+namespace {
+
+std::string cases_directory() {
+  const char* root = std::getenv("TANDEM_SOURCE_ROOT");
+  return std::string(root ? root : ".") + "/tests/golden/cases/";
+}
+
+StepShape shape_of(const RunConfig& config, const ModelConfig& model, const Precision& precision) {
+  return with_head_chunks(
+      {config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1}, model, precision,
+      config.memory.lm_head_chunks);
+}
+
+std::vector<std::byte> bytes_of_binding(const Session& session, const std::string& name) {
+  std::vector<std::byte> bytes(session.desc(name).bytes());
+  session.read(name, bytes);
+  return bytes;
+}
+
+std::vector<float> floats(const TensorFile& file, const std::string& name) {
+  std::vector<float> values(file.info(name).shape.count());
+  file.read(name, DType::f32, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+}  // namespace
+
+Golden::Golden(const std::string& name) : directory(cases_directory() + name), model(open_model(directory)) {
+  const std::string path = directory + "/golden.json";
+  values = parse_json(read_text(path), path);
+}
+
+RunConfig Golden::config(const std::vector<std::string>& overrides) const {
+  const Json& o = values.at("optimizer");
+  std::string text = fmt::format(
+      "[model]\npath = \"{}\"\n[data]\ntrain = [\"{}/train.bin\"]\nshuffle = false\nsequence_length = {}\n"
+      "[batch]\nmicro_batch = {}\ngradient_accumulation = {}\n"
+      "[schedule]\nsteps = {}\nwarmup_steps = {}\nkind = {}\nfinal_fraction = {}\n[run]\ndirectory = \"unused\"\n",
+      directory, directory, values.at("sequence_length").dump(), values.at("micro_batch").dump(),
+      values.at("gradient_accumulation").dump(), values.at("steps").dump(), values.at("warmup_steps").dump(),
+      values.at("kind").dump(), values.at("final_fraction").dump());
+  text += "[optimizer]\n";
+  for (const auto& [key, value] : o.items()) text += fmt::format("{} = {}\n", key, value.dump());
+  return parse_config(text, "golden.toml", overrides);
+}
+
+Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config)
+    : config_(config), specs_(parameter_specs(model.config)) {
+  const Precision precision = precision_of(config);
+  const StepShape shape = shape_of(config, model.config, precision);
+  check_fp8(model.config, precision, shape.rows());
+  const LoaderOptions options{
+      .sequence_length = shape.sequence_length, .micro_batch = shape.micro_batch, .accumulation = shape.accumulation};
+  loader_ = std::make_unique<Loader>(open_token_files(config.data.train, model.config.vocabulary), options);
+  eval_ = std::make_unique<EvalWindows>(open_token_files(config.data.train, model.config.vocabulary), options);
+  Compiled compiled = compile(build_step_graph(model.config, precision, config.optimizer, shape), backend.target());
+  session_ = std::make_unique<Session>(backend, std::move(compiled.program));
+  runner_ = std::make_unique<StepRunner>(*session_, shape, rope_table(model.config, shape.sequence_length));
+  if (config.model.from_scratch) initialise_parameters(*session_, model, precision, config.model.seed);
+  else load_parameters(*session_, model, precision);
+}
+
+abi::StepReport Run::step(uint64_t s) {
+  return step(loader_->step(s), s);
+}
+
+abi::StepReport Run::step(const StepBatch& batch, uint64_t s) {
+  return runner_->finish(runner_->train(batch, s, learning_rate(config_, s), config_.model.seed));
+}
+
+std::vector<double> Run::losses(uint64_t steps) {
+  std::vector<double> losses;
+  for (uint64_t s = 0; s < steps; ++s) losses.push_back(step(s).loss);
+  return losses;
+}
+
+double Run::evaluation_loss() {
+  return evaluate(*runner_, *eval_).loss;
+}
+
+std::vector<float> Run::values(const std::string& binding) const {
+  std::vector<std::byte> bytes = bytes_of_binding(*session_, binding);
+  const Tensor tensor(session_->desc(binding), bytes.data());
+  std::vector<float> values(tensor.size());
+  for (uint64_t i = 0; i < values.size(); ++i) values[i] = float(tensor.get(i));
+  return values;
+}
+
+State Run::state() const {
+  State state;
+  for (const ParameterSpec& spec : specs_)
+    for (const char* suffix : {"", ".m", ".v", ".master"})
+      if (session_->has(spec.name + suffix))
+        state.emplace_back(spec.name + suffix, bytes_of_binding(*session_, spec.name + suffix));
+  return state;
+}
+
+Backend& executor(const std::string& name) {
+  static std::map<std::string, std::unique_ptr<Backend>> open;
+  std::unique_ptr<Backend>& backend = open[name];
+  if (backend) return *backend;
+  std::vector<BackendFactory> factories = test_backends();
+  factories.push_back(host_backend());
+  for (const BackendFactory& factory : factories)
+    if (factory.name == name) backend = factory.open(0);
+  TANDEM_CHECK(backend, "{} is not linked", name);
+  return *backend;
+}
+
+double nmse(const std::vector<float>& candidate, const std::vector<float>& reference) {
+  REQUIRE(candidate.size() == reference.size());
+  double error = 0, size = 0;
+  for (size_t i = 0; i < candidate.size(); ++i) {
+    error += std::pow(double(candidate[i]) - reference[i], 2);
+    size += std::pow(double(reference[i]), 2);
+  }
+  REQUIRE(size > 0);
+  return error / size;
+}
+
+double relative_difference(double candidate, double reference) {
+  return std::abs(candidate - reference) / std::abs(reference);
+}
+
+double worst_nmse(const Run& run, const std::string& suffix, const std::string& safetensors) {
+  const TensorFile file(safetensors);
+  double worst = 0;
+  size_t compared = 0;
+  for (const ParameterSpec& spec : run.specs()) {
+    const std::vector<float> whole = run.values(spec.name + suffix);
+    const uint64_t row = spec.shape.count() / spec.shape[0];
+    for (const StoredTensor& part : spec.parts) {
+      const auto begin = whole.begin() + ptrdiff_t(part.first_row * row);
+      const double error =
+          nmse(std::vector<float>(begin, begin + ptrdiff_t(part.shape.count())), floats(file, part.name));
+      INFO(part.name, suffix, ": NMSE ", error);
+      CHECK(std::isfinite(error));
+      worst = std::max(worst, std::isfinite(error) ? error : HUGE_VAL);
+      ++compared;
+    }
+  }
+  CHECK(compared == file.tensors().size());
+  return worst;
+}
+
+}  // namespace tandem::test

@@ -1,0 +1,82 @@
+// A golden case, and training runs of it through the core library on one executor.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include "core/base/json.h"
+#include "core/train/evaluate.h"
+#include "core/train/generate.h"
+#include "core/train/schedule.h"
+#include "core/train/setup.h"
+
+namespace tandem::test {
+
+// A directory of tests/golden/cases, made by tests/golden/make.py.
+struct Golden {
+  explicit Golden(const std::string& name);
+
+  std::string directory;
+  ModelSource model;
+  Json values;  // golden.json
+
+  // the case's own configuration, changed by overrides such as "--precision.recipe=bf16"
+  RunConfig config(const std::vector<std::string>& overrides = {}) const;
+};
+constexpr const char* kGoldens[] = {"qwen2", "llama", "qwen3"};
+
+// What a step reports, and the whole state's bits after it.
+using State = std::vector<std::pair<std::string, std::vector<std::byte>>>;
+
+// A training run as `tandem train` makes it, without a run directory.
+class Run {
+ public:
+  Run(Backend& backend, const ModelSource& model, const RunConfig& config);
+
+  abi::StepReport step(uint64_t s);                          // of the loader's data
+  abi::StepReport step(const StepBatch& batch, uint64_t s);  // of this data
+  std::vector<double> losses(uint64_t steps);                // of steps 0 .. steps-1
+  double evaluation_loss();                                  // over the training data
+
+  std::vector<float> values(const std::string& binding) const;
+  State state() const;  // parameters, moments and masters
+
+  StepBatch batch(uint64_t s) const { return loader_->step(s); }
+  StepRunner& runner() { return *runner_; }
+  Session& session() { return *session_; }
+  const std::vector<ParameterSpec>& specs() const { return specs_; }
+
+ private:
+  RunConfig config_;
+  std::vector<ParameterSpec> specs_;
+  std::unique_ptr<Loader> loader_;
+  std::unique_ptr<EvalWindows> eval_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<StepRunner> runner_;
+};
+
+// "host", or a backend that is linked; opened once
+Backend& executor(const std::string& name);
+
+// sum (candidate - reference)^2 / sum reference^2
+double nmse(const std::vector<float>& candidate, const std::vector<float>& reference);
+double relative_difference(double candidate, double reference);
+// the largest over all stored tensors of the file, against the bindings named as their parameters with suffix behind
+double worst_nmse(const Run& run, const std::string& suffix, const std::string& safetensors);
+
+}  // namespace tandem::test
+
+// A test case an executor: function(Backend&), any arguments behind.
+#ifdef TANDEM_VULKAN
+#define ON_EXECUTORS(name, function, ...)                                    \
+  TEST_CASE(name " on host") {                                               \
+    function(::tandem::test::executor("host") __VA_OPT__(, ) __VA_ARGS__);   \
+  }                                                                          \
+  TEST_CASE(name " on vulkan") {                                             \
+    function(::tandem::test::executor("vulkan") __VA_OPT__(, ) __VA_ARGS__); \
+  }
+#else
+#define ON_EXECUTORS(name, function, ...)                                  \
+  TEST_CASE(name " on host") {                                             \
+    function(::tandem::test::executor("host") __VA_OPT__(, ) __VA_ARGS__); \
+  }
+#endif
