@@ -7,24 +7,24 @@
 #define LOAD_DOUT(j) b[j] = LOAD(T, dout, dout_at + (block + lane * 8u + uint(j)) * p.q_heads * kPacks + d);
 #define LOAD_QUERY_ROW(j, c) b[j] = LOAD(T, qkv, q_at + min(block + 8u * l + uint(j), uint(last)) * row_packs + 8u * uint(c) + lane);
 #define LOAD_DOUT_ROW(j, c) b[j] = LOAD(T, dout, dout_at + min(block + 8u * l + uint(j), uint(last)) * p.q_heads * kPacks + 8u * uint(c) + lane);
-#define WEIGH(r)                                                                                  \
-  {                                                                                               \
-    const int row_key = subgroupShuffle(key, uint(r));                                            \
-    const Pack x = scale(scores[r], p.scale * kLog2E);                                            \
-    const Pack weight = exp2_of(Pack(x.low - lses.low, x.high - lses.high));                      \
-    const Pack change = Pack(gradients[r].low - deltas.low, gradients[r].high - deltas.high);     \
-    scores[r] = seen(weight, seen_from, row_key, at);                                             \
-    gradients[r] = seen(multiply(weight, change), seen_from, row_key, at);                        \
+#define WEIGH(r)                                                                               \
+  {                                                                                            \
+    const int row_key = subgroupShuffle(key, uint(r));                                         \
+    const Pack x = scale(scores[r], p.scale * kLog2E);                                         \
+    const Pack weight = exp2_of(Pack(x.low - lses.low, x.high - lses.high));                   \
+    const Pack change = Pack(gradients[r].low - deltas.low, gradients[r].high - deltas.high);  \
+    scores[r] = seen(weight, seen_from, row_key, at);                                          \
+    gradients[r] = seen(multiply(weight, change), seen_from, row_key, at);                     \
   }
-#define STORE_ROW(r, sums, c) \
-  if (8u * uint(c) + lane < kPacks) {                                                                                                  \
-    const Pack v_k = scale(dk[c][r], p.scale), v_v = dv[c][r];                                                                         \
-    largest = max(largest, max(amax_of(v_k), amax_of(v_v)));                                                                           \
-    if (stored(uint(r), turn)) {                                                                                                       \
-      const uint to = k_at + (t0 + uint(r)) * row_packs + 8u * uint(c) + lane;                                                         \
-      dqkv[to] = TO_OCTET(T, v_k);                                                                                                     \
-      dqkv[to + p.kv_heads * kPacks] = TO_OCTET(T, v_v);                                                                               \
-    }                                                                                                                                  \
+#define STORE_ROW(r, sums, c)                                                   \
+  if (8u * uint(c) + lane < kPacks) {                                           \
+    const Pack v_k = scale(dk[c][r], p.scale), v_v = dv[c][r];                  \
+    largest = max(largest, max(amax_of(v_k), amax_of(v_v)));                    \
+    if (stored(uint(r), turn)) {                                                \
+      const uint to = k_at + (t0 + uint(r)) * row_packs + 8u * uint(c) + lane;  \
+      STORE(T, dqkv, to, v_k);                                                  \
+      STORE(T, dqkv, to + p.kv_heads * kPacks, v_v);                            \
+    }                                                                           \
   }
 
 struct Keys {

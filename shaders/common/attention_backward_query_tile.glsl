@@ -6,20 +6,20 @@
 #define LOAD_KEY(j) b[j] = LOAD(T, qkv, k_at + (block + lane * 8u + uint(j)) * row_packs + d);
 #define LOAD_VALUE(j) b[j] = LOAD(T, qkv, k_at + p.kv_heads * kPacks + (block + lane * 8u + uint(j)) * row_packs + d);
 #define LOAD_KEY_ROW(j, c) b[j] = LOAD(T, qkv, k_at + min(block + 8u * l + uint(j), last) * row_packs + 8u * uint(c) + lane);
-#define WEIGH(r)                                                                                                                   \
-  {                                                                                                                                \
-    const int at = int(block + 8u * lane), from = subgroupShuffle(first, uint(r)) - at, to = subgroupShuffle(query, uint(r)) - at; \
-    const Pack x = scale(scores[r], p.scale * kLog2E);                                                                             \
-    const float row_lse = subgroupShuffle(own_lse, uint(r)), row_delta = subgroupShuffle(own_delta, uint(r));                      \
-    const Pack weight = exp2_of(Pack(x.low - row_lse, x.high - row_lse));                                                          \
-    const Pack change = Pack(gradients[r].low - row_delta, gradients[r].high - row_delta);                                         \
-    scores[r] = between(multiply(weight, change), from, to, 0.0);                                                                  \
+#define WEIGH(r)                                                                                                                    \
+  {                                                                                                                                 \
+    const int at = int(block + 8u * lane), from = subgroupShuffle(first, uint(r)) - at, to = subgroupShuffle(query, uint(r)) - at;  \
+    const Pack x = scale(scores[r], p.scale * kLog2E);                                                                              \
+    const float row_lse = subgroupShuffle(own_lse, uint(r)), row_delta = subgroupShuffle(own_delta, uint(r));                       \
+    const Pack weight = exp2_of(Pack(x.low - row_lse, x.high - row_lse));                                                           \
+    const Pack change = Pack(gradients[r].low - row_delta, gradients[r].high - row_delta);                                          \
+    scores[r] = between(multiply(weight, change), from, to, 0.0);                                                                   \
   }
-#define STORE_ROW(r, sums, c) \
-  if (8u * uint(c) + lane < kPacks) {                                                                                              \
-    const Pack v = scale(sums[c][r], p.scale);                                                                                     \
-    largest = max(largest, amax_of(v));                                                                                            \
-    if (stored(uint(r), turn)) dqkv[base + (t0 + uint(r)) * row_packs + head * kPacks + 8u * uint(c) + lane] = TO_OCTET(T, v);     \
+#define STORE_ROW(r, sums, c)                                                                                               \
+  if (8u * uint(c) + lane < kPacks) {                                                                                       \
+    const Pack v = scale(sums[c][r], p.scale);                                                                              \
+    largest = max(largest, amax_of(v));                                                                                     \
+    if (stored(uint(r), turn)) STORE(T, dqkv, base + (t0 + uint(r)) * row_packs + head * kPacks + 8u * uint(c) + lane, v);  \
   }
 
 void main() {

@@ -11,7 +11,7 @@ layout(binding = 1) readonly buffer Positions { int positions[]; };
 layout(binding = 2, rgba32ui) uniform readonly uimageBuffer dout;
 layout(binding = 3) readonly buffer Lse { float lse[]; };
 layout(binding = 4) readonly buffer Delta { float delta[]; };
-layout(binding = 5) writeonly buffer Dqkv { OCTET(T) dqkv[]; };
+layout(binding = 5) writeonly buffer Dqkv { uvec4 dqkv[]; };
 #include "shaders/common/tile.glsl"
 
 #define BROADCAST_ROW(r) rows[r] = SHUFFLE(own, uint(r));

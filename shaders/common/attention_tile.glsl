@@ -12,7 +12,7 @@ layout(constant_id = 0) const uint kPacks = 8u;  // p.head_dim / 8
 layout(push_constant) uniform Parameters { Attention p; };
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer qkv;
 layout(binding = 1) readonly buffer Positions { int positions[]; };
-layout(binding = 2) writeonly buffer Out { OCTET(T) out_[]; };
+layout(binding = 2) writeonly buffer Out { uvec4 out_[]; };
 layout(binding = 3) writeonly buffer Lse { float lse[]; };
 #include "shaders/common/tile.glsl"
 
@@ -24,34 +24,34 @@ const float kLowest = -1e30;
 #define BROADCAST_QUERY(r) rows[r] = SHUFFLE(own, uint(r));
 #define BROADCAST_WEIGHT(r) rows[r] = SHUFFLE(scores[r], l);
 #define ZERO_SCORE(r) scores[r] = splat(0.0);
-#define ZERO_ROW(r)     \
-  top[r] = kLowest;     \
+#define ZERO_ROW(r)  \
+  top[r] = kLowest;  \
   sum[r] = 0.0;
 #define ZERO_MIXED(r, c) mixed[c][r] = splat(0.0);
 #define RESCALE(r, c) mixed[c][r] = scale(mixed[c][r], old[r]);
-#define WEIGH(r)                                                                                              \
-  {                                                                                                           \
-    const int at = int(block + 8u * lane), from = subgroupShuffle(first, uint(r)) - at, to = subgroupShuffle(query, uint(r)) - at; \
-    const Pack score = between(scale(scores[r], p.scale * kLog2E), from, to, kLowest);                        \
-    const float larger = max(top[r], max_octet(max_of(score)));                                               \
-    old[r] = exp2_of(vec4(top[r] - larger)).x;                                                                \
-    top[r] = larger;                                                                                          \
-    scores[r] = between(exp2_of(Pack(score.low - larger, score.high - larger)), from, to, 0.0);               \
-    sum[r] = sum[r] * old[r] + sum_of(scores[r]);                                                             \
+#define WEIGH(r)                                                                                                                    \
+  {                                                                                                                                 \
+    const int at = int(block + 8u * lane), from = subgroupShuffle(first, uint(r)) - at, to = subgroupShuffle(query, uint(r)) - at;  \
+    const Pack score = between(scale(scores[r], p.scale * kLog2E), from, to, kLowest);                                              \
+    const float larger = max(top[r], max_octet(max_of(score)));                                                                     \
+    old[r] = exp2_of(vec4(top[r] - larger)).x;                                                                                      \
+    top[r] = larger;                                                                                                                \
+    scores[r] = between(exp2_of(Pack(score.low - larger, score.high - larger)), from, to, 0.0);                                     \
+    sum[r] = sum[r] * old[r] + sum_of(scores[r]);                                                                                   \
   }
-#define STORE_MIXED(r, c)                                                                              \
-  {                                                                                                    \
-    const Pack v = scale(mixed[c][r], 1.0 / sum[r]);                                                   \
-    if (8u * uint(c) + lane < kPacks) {                                                                \
-      largest = max(largest, amax_of(v));                                                              \
-      if (stored(uint(r), turn)) out_[((row0 + t0 + uint(r)) * p.q_heads + head) * kPacks + 8u * uint(c) + lane] = TO_OCTET(T, v); \
-    }                                                                                                  \
+#define STORE_MIXED(r, c)                                                                                                       \
+  {                                                                                                                             \
+    const Pack v = scale(mixed[c][r], 1.0 / sum[r]);                                                                            \
+    if (8u * uint(c) + lane < kPacks) {                                                                                         \
+      largest = max(largest, amax_of(v));                                                                                       \
+      if (stored(uint(r), turn)) STORE(T, out_, ((row0 + t0 + uint(r)) * p.q_heads + head) * kPacks + 8u * uint(c) + lane, v);  \
+    }                                                                                                                           \
   }
-#define STORE_LSE(r)                                                       \
-  {                                                                        \
-    sum[r] = sum_octet(sum[r]);                                            \
-    if (lane == uint(r) && stored(uint(r), turn))                          \
-      lse[(sequence * p.q_heads + head) * p.sequence_length + t0 + uint(r)] = top[r] * 0.69314718 + log_f32(sum[r]); \
+#define STORE_LSE(r)                                                                                                  \
+  {                                                                                                                   \
+    sum[r] = sum_octet(sum[r]);                                                                                       \
+    if (lane == uint(r) && stored(uint(r), turn))                                                                     \
+      lse[(sequence * p.q_heads + head) * p.sequence_length + t0 + uint(r)] = top[r] * 0.69314718 + log_f32(sum[r]);  \
   }
 
 #if CHUNKS == 1

@@ -22,7 +22,7 @@ layout(binding = 2) readonly buffer Bias { ELEMENT(C) bias[]; };
 layout(binding = 3) readonly buffer ScaleA { float scale_a; };
 layout(binding = 4) readonly buffer ScaleB { float scale_b; };
 #endif
-layout(binding = 5) buffer COut { OCTET(C) c[]; };
+layout(binding = 5) buffer COut { uvec4 c[]; };
 
 #if FORM == 2  // loaded[h] of lane l: k = 4 h + l / 2, rows 8 (l % 2) ... + 7; broadcast: rows[k] holds 8 rows
 #define A_AT(k0, h) ((k0 + 4u * h + lane / 2u) * lda + m0 / 8u + lane % 2u)
@@ -78,8 +78,8 @@ void store(uint m, uint n, Pack sum) {
   sum.high += vec4(BIAS_AT(4u), BIAS_AT(5u), BIAS_AT(6u), BIAS_AT(7u));
 #endif
   const uint at = m * (p.ldc / 8u) + n / 8u;
-  if (kAccumulate != 0u) sum = add(FROM_OCTET(C, c[at]), sum);
-  c[at] = TO_OCTET(C, sum);
+  if (kAccumulate != 0u) sum = add(LOAD_BACK(C, c, at), sum);
+  STORE(C, c, at, sum);
 }
 
 void main() {

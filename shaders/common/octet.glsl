@@ -1,4 +1,4 @@
-// What the shaders for subgroups of 8 add to pack.glsl: packs of e4m3, 32-byte stores, and packs of other lanes.
+// What the shaders for subgroups of 8 add to pack.glsl: packs of e4m3, of the output, and of other lanes.
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #include "shaders/common/pack.glsl"
@@ -18,19 +18,10 @@ Pack scaled_from_e4m3(uvec2 t) {
 }
 #define LOAD_e4m3(image, i) scaled_from_e4m3(imageLoad(image, int(i)).xy)
 
-// Rows of C and of heads: 8 elements at once, the fastest store in software.
-#define OCTET_f32 u64vec4
-#define OCTET_bf16 uvec4
-#define OCTET(T) JOIN(OCTET_, T)
-#define PAIR(v) packUint2x32(floatBitsToUint(v))
-#define TO_OCTET_f32(v) u64vec4(PAIR((v).low.xy), PAIR((v).low.zw), PAIR((v).high.xy), PAIR((v).high.zw))
-#define TO_OCTET_bf16(v) bf16_from_pack(v)
-#define TO_OCTET(T, v) JOIN(TO_OCTET_, T)(v)
-Pack pack_from_pairs(u64vec4 o) {
-  return pack_from_f32(uvec4(unpackUint2x32(o.x), unpackUint2x32(o.y)), uvec4(unpackUint2x32(o.z), unpackUint2x32(o.w)));
-}
-#define FROM_OCTET_f32(o) pack_from_pairs(o)
-#define FROM_OCTET_bf16(o) pack_from_bf16(o)
-#define FROM_OCTET(T, o) JOIN(FROM_OCTET_, T)(o)
+// pack i of a buffer of uvec4, as STORE leaves it there
+#define LOAD_BACK_f32(buffer, i) pack_from_f32(buffer[2u * (i)], buffer[2u * (i) + 1u])
+#define LOAD_BACK_bf16(buffer, i) pack_from_bf16(buffer[i])
+#define LOAD_BACK(T, buffer, i) JOIN(LOAD_BACK_, T)(buffer, i)
 
+// the pack of lane `from`
 #define SHUFFLE(pack, from) Pack(subgroupShuffle((pack).low, from), subgroupShuffle((pack).high, from))

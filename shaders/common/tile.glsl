@@ -5,10 +5,10 @@ const float kLog2E = 1.44269504;
 // TIMES_COLUMNS, TIMES_ROWS: sums[r], 8 columns, += over k, ascending, of element k of rows[r] times the columns' values at k, where b[j] holds 8 k's
 // of column j, or b[k] the 8 columns at k. In halves of 4 columns, which fit the registers.
 #define TILE_MULTIPLY_ADD(r, k, sums, rows, half) sums[r].half += AT(rows[r], k) * columns;
-#define TILE_STEP(k, sums, rows, half, values)      \
-  {                                                 \
-    const vec4 columns = values;                    \
-    EACH8_4(TILE_MULTIPLY_ADD, k, sums, rows, half) \
+#define TILE_STEP(k, sums, rows, half, values)       \
+  {                                                  \
+    const vec4 columns = values;                     \
+    EACH8_4(TILE_MULTIPLY_ADD, k, sums, rows, half)  \
   }
 #define TILE_COLUMNS(k, sums, rows, b) TILE_STEP(k, sums, rows, low, vec4(AT(b[0], k), AT(b[1], k), AT(b[2], k), AT(b[3], k)))
 #define TILE_COLUMNS_HIGH(k, sums, rows, b) TILE_STEP(k, sums, rows, high, vec4(AT(b[4], k), AT(b[5], k), AT(b[6], k), AT(b[7], k)))
