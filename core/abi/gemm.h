@@ -1,6 +1,7 @@
 // gemm: C (m, n) = round(A B [+ bias] [+ C]), sums in f32; the accumulate form is the gradient update g = rne(g + dW).
 // operands: a, b, bias (n)|-, scale_a (1)|-, scale_b (1)|-, c. Row-major; a leading dimension counts elements.
 // e4m3 operands stand for code * scale, and only form nt exists for them. bias, if any, has the dtype of c.
+// Columns n ... ldc - 1, which pad c, are left undefined.
 #ifndef TANDEM_ABI_GEMM_H
 #define TANDEM_ABI_GEMM_H
 #include "core/abi/abi.h"

@@ -1,4 +1,4 @@
-// x (rows, columns) f32 or bf16, amax (64) u32 -> q (rows, columns) e4m3|-, qt (columns, rows) e4m3|-, scale (1) f32.
+// x (rows, columns) bf16, amax (64) u32 -> q (rows, columns) e4m3|-, qt (columns, rows) e4m3|-, scale (1) f32.
 // The caller sets has_q and has_qt.
 #include "core/abi/quantize.h"
 
@@ -14,6 +14,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   const Shape& x = in.matrix(0, "x", 16).shape;
   require(x[0] % 16 == 0, "quantize: x is {}, expected a multiple of 16 rows", in[0]);
   require(p.has_q || p.has_qt, "quantize: neither q nor qt is asked for");
+  in.expect(0, "x", {DType::bf16, x});  // the fp8 recipe's only activation and parameter dtype
   in.expect(1, "amax", amax_desc(true));
   p.rows = u32(x[0]);
   p.columns = u32(x[1]);

@@ -62,10 +62,11 @@ void float_cases(Cases& cases, DType dtype) {
 void padded_cases(Cases& cases, DType dtype) {
   abi::Gemm logits = parameters(abi::kGemmNt);
   logits.ldc = 272;
-  cases
-      .add(fmt::format("logits {} 257 in 272", name_of(dtype)), logits,
-           {in(dtype, {19, 64}), in(dtype, {257, 64}), absent(), absent(), absent()})
-      .partial();
+  Case& c = cases.add(fmt::format("logits {} 257 in 272", name_of(dtype)), logits,
+                      {in(dtype, {19, 64}), in(dtype, {257, 64}), absent(), absent(), absent()});
+  c.partial();
+  for (uint32_t i = 0; i < 19 * 272; ++i)
+    if (i % 272 >= 257) c.ignored.insert({5, i});
   cases.add(fmt::format("dx of logits {} 257 in 272", name_of(dtype)), parameters(abi::kGemmNn),
             {in(dtype, {19, 272}), in(dtype, {257, 64}), absent(), absent(), absent()});
   cases.add(fmt::format("dW of logits {} 257 in 272", name_of(dtype)), parameters(abi::kGemmTn, 1),

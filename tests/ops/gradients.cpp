@@ -43,8 +43,8 @@ class Tape {
     return v;
   }
   // a transient that a gradient can flow into: 0 + leaf
-  ValueId activation(Shape shape, double scale = 1) {
-    const ValueId x = leaf(kF32, shape, normal(scale)), zero = leaf(kF32, shape, zeros());
+  ValueId activation(Shape shape, double scale = 1, DType dtype = kF32) {
+    const ValueId x = leaf(dtype, shape, normal(scale)), zero = leaf(dtype, shape, zeros());
     const ValueId sum = op(OpId::add, abi::Add{}, {x, zero})[0];
     activations_.emplace_back(x, sum);
     return sum;
@@ -340,7 +340,7 @@ double nmse_of_product(const Tensor& c, const Tensor& a, uint64_t ai, uint64_t a
 TEST_CASE("gradient: gemm of e4m3 codes stays near the product of its values on host") {
   constexpr uint64_t kTokens = 32, kIn = 48, kOut = 64;
   Tape t;
-  const ValueId x = t.activation({kTokens, kIn}), w = t.leaf(kF32, {kOut, kIn}, normal(0.02));
+  const ValueId x = t.activation({kTokens, kIn}, 1, DType::bf16), w = t.leaf(DType::bf16, {kOut, kIn}, normal(0.02));
   const auto xq = quantized(t, x), wq = quantized(t, w);
   const ValueId y = t.op(OpId::gemm, linear(), {xq[0], wq[0], {}, xq[2], wq[2]})[0];
   t.graph.node(uint32_t(t.graph.nodes().size() - 1)).saved = {xq[1], wq[1]};

@@ -90,7 +90,7 @@ TEST_CASE("known answer: swiglu on host") {
 TEST_CASE("known answer: quantize on host") {
   std::vector<double> values(256, 0);
   values[1] = 7, values[16] = -1;
-  Buffer x = buffer_of(kF32, {16, 16}, values), amax = make_buffer({DType::u32, {64}});
+  Buffer x = buffer_of(DType::bf16, {16, 16}, values), amax = make_buffer({DType::u32, {64}});
   amax.view().set_bits(0, abi::float_bits(7));
   auto out = evaluate(OpId::quantize, Parameters(abi::Quantize{0, 0, 1, 1}), {x.view(), amax.view()});
   CHECK(out[0].view().bits(1) == 0x7e);   // 7 * 64 = 448
