@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <vector>
 
 #include "tests/support/e4m3_nearest.h"
 
@@ -24,16 +25,20 @@ uint32_t bf16_nearest(float x) {
   const uint32_t sign = std::signbit(x) ? 0x8000 : 0;
   const double magnitude = std::abs(double(x));
   if (std::isinf(x)) return sign | 0x7f80;
-  const auto value = [](uint32_t code) {
-    const int exponent = int(code >> 7), mantissa = int(code & 127);
-    return exponent == 0 ? std::ldexp(mantissa, -133) : std::ldexp(128 + mantissa, exponent - 134);
-  };
+  static const std::vector<double> kValues = [] {
+    std::vector<double> values;
+    for (int code = 0; code <= 0x7f80; ++code) {
+      const int exponent = code >> 7, mantissa = code & 127;
+      values.push_back(exponent == 0 ? std::ldexp(mantissa, -133) : std::ldexp(128 + mantissa, exponent - 134));
+    }
+    return values;
+  }();
   uint32_t low = 0, high = 0x7f80;
   while (high - low > 1) {
     const uint32_t middle = (low + high) / 2;
-    (value(middle) <= magnitude ? low : high) = middle;
+    (kValues[middle] <= magnitude ? low : high) = middle;
   }
-  const double below = magnitude - value(low), above = value(high) - magnitude;
+  const double below = magnitude - kValues[low], above = kValues[high] - magnitude;
   return sign | (below < above || (below == above && low % 2 == 0) ? low : high);
 }
 
