@@ -8,6 +8,8 @@
 
 namespace {
 
+using namespace tandem;
+
 constexpr const char* kAbout = R"(Tandem trains language models in 8 bits on the GPUs that people own.
 
 A run, from text to a model that transformers loads:
@@ -19,8 +21,14 @@ A run, from text to a model that transformers loads:
 Exit codes: 0 done; 1 internal error; 2 configuration or arguments; 3 bad input file; 4 does not fit in memory;
 5 diverged; 6 device; 7 storage; 75 stopped by a signal after saving.)";
 
+// CLI11 would only say that a command is missing.
+void check_command(const CLI::App& app, const std::string& word) {
+  const auto named = [&](const CLI::App* command) { return command->get_name() == word; };
+  if (!word.starts_with('-') && app.get_subcommands(named).empty())
+    fail(Exit::configuration, "tandem", "unknown command '{}'; 'tandem --help' lists them", word);
+}
+
 int run(int argc, char** argv) {
-  using namespace tandem;
   CLI::App app(kAbout, "tandem");
   app.require_subcommand(1);
   const Registry registry = cli::linked_backends();
@@ -30,6 +38,7 @@ int run(int argc, char** argv) {
   cli::add_generate(app, registry, action);
   cli::add_data(app, action);
   cli::add_devices(app, registry, action);
+  if (argc > 1) check_command(app, argv[1]);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

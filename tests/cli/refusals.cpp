@@ -1,0 +1,185 @@
+// What `tandem` refuses: the exit code, what the message names, nothing on standard output, no run directory.
+#include <doctest/doctest.h>
+
+#include "tests/cli/command.h"
+
+namespace tandem::test {
+namespace {
+
+void check_refused(const Outcome& o, int exit, std::initializer_list<std::string_view> named) {
+  INFO("standard error: ", o.err);
+  CHECK(o.exit == exit);
+  CHECK(o.out == "");
+  for (std::string_view text : named) {
+    CAPTURE(std::string(text));
+    CHECK(o.says(text));
+  }
+}
+
+// a workplace in which small_config() trains
+struct TrainingPlace : Workplace {
+  TrainingPlace() {
+    write_model("model");
+    write_tokens("train.bin", 16 * 8 + 1, 257);
+    write("c.toml", small_config());
+  }
+  void check(const std::vector<std::string>& overrides, int exit, std::initializer_list<std::string_view> named) const {
+    std::vector<std::string> arguments = {"train", "c.toml"};
+    arguments.insert(arguments.end(), overrides.begin(), overrides.end());
+    check_refused(tandem(arguments), exit, named);
+    CHECK_FALSE(file_exists(path("run")));
+  }
+};
+
+TEST_CASE("train refuses a bad configuration") {
+  const TrainingPlace place;
+  check_refused(place.tandem({"train", "missing.toml"}), 2, {"missing.toml"});
+  place.write("c.toml", "[model]\npath = \"model\"\nfrom_scratch = = 1\n");
+  place.check({}, 2, {"c.toml:3"});
+  place.write("c.toml", small_config({{"optimizer.learning_rat", "1"}}));
+  place.check({}, 2, {"c.toml:", "optimizer.learning_rat;", "optimizer.learning_rate"});
+  place.write("c.toml", small_config({{"schedule.steps", "\"many\""}}));
+  place.check({}, 2, {"c.toml:", "schedule.steps", "many"});
+  place.write("c.toml", "[model]\npath = \"model\"\n");
+  place.check({}, 2, {"c.toml", "data.train"});
+}
+
+TEST_CASE("train refuses bad arguments") {
+  const TrainingPlace place;
+  place.check({"--batch.micro_bach=2"}, 2, {"--batch.micro_bach", "batch.micro_batch"});
+  place.check({"--batch.micro_batch=-2"}, 2, {"--batch.micro_batch"});
+  place.check({"--unknown"}, 2, {"--unknown"});
+  place.check({"another.toml"}, 2, {"another.toml"});
+  place.check({"--memory.offload=m"}, 2, {"memory.offload", "not built"});
+  place.check({"--run.backend=metal"}, 2, {"metal"});
+  place.check({"--run.backend=vulkan:x"}, 2, {"vulkan:x"});
+  check_refused(place.tandem({}), 2, {});
+  check_refused(place.tandem({"trian"}), 2, {"trian"});
+  check_refused(place.tandem({"train"}), 2, {"config"});
+}
+
+TEST_CASE("train refuses a model that it cannot train") {
+  const TrainingPlace place;
+  place.check({"--model.path=nowhere"}, 2, {"nowhere"});
+  place.write_model("model", {{"hidden_act", "gelu"}});
+  place.check({}, 2, {"config.json", "hidden_act", "gelu"});
+  place.write_model("model", {{"model_type", "gpt2"}});
+  place.check({}, 2, {"config.json", "gpt2"});
+  place.write("model/config.json", "{\"model_type\": ");
+  place.check({}, 2, {"config.json"});
+}
+
+TEST_CASE("train refuses sizes that fp8 cannot have, by key") {
+  const TrainingPlace place;
+  place.check({"--precision.recipe=fp8", "--data.sequence_length=15"}, 2,
+              {"batch.micro_batch", "data.sequence_length"});
+  place.write_model("model", {{"intermediate_size", 40}});
+  place.check({"--precision.recipe=fp8"}, 2, {"intermediate_size", "40"});
+  place.write_model("model", {{"head_dim", 8}});
+  place.check({"--precision.recipe=fp8"}, 2, {"num_key_value_heads", "8"});
+  place.write_model("model", {{"hidden_size", 24}, {"head_dim", 16}});
+  place.check({"--precision.recipe=fp8"}, 2, {"hidden_size", "24"});
+}
+
+TEST_CASE("train refuses token files that are not whole") {
+  const TrainingPlace place;
+  place.check({"--data.train=nothing.bin"}, 3, {"nothing.bin"});
+  place.write("short.bin", "BIN.TOK\n");
+  place.check({"--data.train=short.bin"}, 3, {"short.bin"});
+  const std::string whole = place.read("train.bin");
+  place.write("cut.bin", whole.substr(0, whole.size() - 2));
+  place.check({"--data.train=cut.bin"}, 3, {"cut.bin"});
+  place.write_tokens("large.bin", 65, 300);
+  place.check({"--data.train=large.bin"}, 3, {"large.bin", "257"});
+  place.check({"--data.eval=large.bin"}, 3, {"large.bin", "257"});
+  place.write_tokens("window.bin", 16, 257);
+  place.check({"--data.train=window.bin"}, 3, {"window.bin"});
+}
+
+TEST_CASE("train leaves a run directory that is not empty alone") {
+  const TrainingPlace place;
+  make_directories(place.path("used"));
+  place.write("used/notes.txt", "mine");
+  place.check({"--run.directory=used"}, 2, {"run.directory", "used"});
+  CHECK(place.read("used/notes.txt") == "mine");
+  place.check({"--run.directory=c.toml"}, 2, {"run.directory", "c.toml"});
+}
+
+TEST_CASE("a backend that is not there exits with 6") {
+  const TrainingPlace place;
+  place.check({"--run.backend=cuda"}, 6, {"cuda"});
+  place.check({"--run.backend=vulkan:9"}, 6, {"vulkan:9"});
+  place.copy_golden("llama", "golden");
+  check_refused(place.tandem({"eval", "--model", "golden", "--data", "golden/train.bin", "--sequence-length", "16",
+                              "--backend", "cuda", "--json"}),
+                6, {"cuda"});
+}
+
+TEST_CASE("eval and generate refuse bad input") {
+  const Workplace place;
+  place.copy_golden("llama", "golden");
+  place.write_tokens("large.bin", 65, 300);
+  const auto eval = [&](const std::string& model, const std::string& data, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"eval", "--json", "--model", model, "--data", data, "--sequence-length", "16"});
+    return place.tandem(more);
+  };
+  check_refused(eval("nowhere", "large.bin"), 2, {"nowhere"});
+  check_refused(eval("golden", "large.bin"), 3, {"large.bin", "96"});
+  check_refused(eval("golden", "golden/train.bin", {"--recipe", "fp16"}), 2, {"--recipe", "fp16"});
+  check_refused(eval("golden", "golden/train.bin", {"--recipe", "fp8", "--micro-batch", "0"}), 2, {"--micro-batch"});
+  check_refused(place.tandem({"eval", "--model", "golden", "--data", "large.bin"}), 2, {"--sequence-length"});
+
+  const auto generate = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"generate", "--json", "--model", "golden"});
+    return place.tandem(more);
+  };
+  check_refused(generate({}), 2, {"--prompt"});
+  check_refused(generate({"--prompt-tokens", "1,x"}), 2, {"--prompt-tokens"});
+  check_refused(generate({"--prompt-tokens", "1,96"}), 2, {"96"});
+  check_refused(generate({"--prompt-tokens", "1", "--prompt", "a"}), 2, {"--prompt"});
+  check_refused(generate({"--prompt-tokens", "1", "--recipe", "fp8"}), 2, {"--recipe"});
+  check_refused(generate({"--prompt", "text"}), 2, {"--prompt-tokens"});  // 96 tokens are too few for bytes
+}
+
+TEST_CASE("data refuses what it cannot read") {
+  const Workplace place;
+  place.write("a.txt", "text");
+  place.write("bad.jsonl", "{\"text\": \"a\"}\n{\"test\": \"b\"}\n");
+  check_refused(place.tandem({"data", "info", "--json", "none.bin"}), 3, {"none.bin"});
+  check_refused(place.tandem({"data", "info", "--json", "a.txt"}), 3, {"a.txt"});
+  const auto tokenize = [&](const std::string& tokenizer, const std::string& input) {
+    return place.tandem({"data", "tokenize", "--tokenizer", tokenizer, input, "--out", "o.bin"});
+  };
+  check_refused(tokenize("nowhere", "a.txt"), 2, {"nowhere"});
+  check_refused(tokenize("bytes", "none.txt"), 3, {"none.txt"});
+  check_refused(tokenize("bytes", "bad.jsonl"), 3, {"bad.jsonl:2", "text"});
+  check_refused(tokenize("bytes", "a.pdf"), 2, {"a.pdf"});
+  CHECK_FALSE(file_exists(place.path("o.bin")));
+}
+
+TEST_CASE("train refuses a model without weights on vulkan") {
+  const TrainingPlace place;
+  place.check({"--model.from_scratch=false"}, 3, {"model", "safetensors"});
+}
+
+TEST_CASE("a missing tensor is refused by name on vulkan") {
+  const Workplace place;
+  place.copy_golden("llama", "golden");
+  std::string weights = place.read("golden/model.safetensors");
+  const std::string name = "model.layers.1.mlp.up_proj.weight";
+  const size_t at = weights.find(name);
+  REQUIRE(at != std::string::npos);
+  weights.replace(at, name.size(), "model.layers.1.mlp.Up_proj.weight");
+  place.write("golden/model.safetensors", weights);
+  check_refused(
+      place.tandem({"eval", "--json", "--model", "golden", "--data", "golden/train.bin", "--sequence-length", "16"}), 3,
+      {"golden", "up_proj.weight", "missing"});
+  place.write("c.toml", small_config({{"model.path", "\"golden\""},
+                                      {"model.from_scratch", "false"},
+                                      {"data.train", "[\"golden/train.bin\"]"}}));
+  check_refused(place.tandem({"train", "c.toml"}), 3, {"golden", "up_proj.weight", "missing"});
+  CHECK_FALSE(file_exists(place.path("run")));
+}
+
+}  // namespace
+}  // namespace tandem::test

@@ -1,0 +1,214 @@
+// What `tandem` does: help, devices, token files, and a model from text to generation.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "core/data/bytes_tokenizer.h"
+#include "core/data/token_file.h"
+#include "core/model/safetensors.h"
+#include "tests/cli/command.h"
+
+namespace tandem::test {
+namespace {
+
+using Keys = std::vector<std::string>;
+
+void check_done(const Outcome& o) {
+  INFO("standard error: ", o.err);
+  REQUIRE(o.exit == 0);
+}
+
+std::vector<Json> lines_of(const std::string& text) {
+  REQUIRE(text.ends_with('\n'));
+  std::vector<Json> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(parse_json(line, "metrics.jsonl"));
+  return lines;
+}
+
+TEST_CASE("every command has help") {
+  const Workplace place;
+  for (const Keys& command : {Keys{}, Keys{"train"}, Keys{"eval"}, Keys{"generate"}, Keys{"data"},
+                              Keys{"data", "tokenize"}, Keys{"data", "info"}, Keys{"devices"}}) {
+    Keys arguments = command;
+    arguments.push_back("--help");
+    const Outcome o = place.tandem(arguments);
+    CAPTURE(fmt::format("{}", fmt::join(arguments, " ")));
+    CHECK(o.exit == 0);
+    CHECK(o.out.find("--help") != std::string::npos);
+    CHECK(o.err == "");
+  }
+}
+
+void check_devices(bool vulkan) {
+  const Workplace place;
+  const Outcome o = place.tandem({"devices", "--json"});
+  check_done(o);
+  const Json j = o.json();
+  CHECK(keys_of(j) == Keys{"devices", "missing"});
+  bool found = false;
+  for (const Json& d : j.at("devices")) {
+    CHECK(keys_of(d) == Keys{"backend", "index", "name", "memory_bytes", "recipes"});
+    CHECK(d.at("index").is_number_unsigned());
+    CHECK(d.at("memory_bytes").is_number_unsigned());
+    CHECK(d.at("memory_bytes") > 0);
+    found |= d.at("backend") == "vulkan";
+    if (d.at("backend") == "vulkan") CHECK(d.at("recipes") == Json{"fp32", "bf16", "fp8"});
+  }
+  for (const Json& m : j.at("missing")) {
+    CHECK(keys_of(m) == Keys{"backend", "reason"});
+    CHECK(m.at("reason") != "");
+    found |= m.at("backend") == "vulkan" && !vulkan;
+  }
+  CHECK(found);
+  check_done(place.tandem({"devices"}));
+}
+TEST_CASE("devices --json lists each backend") {
+  check_devices(false);
+}
+TEST_CASE("devices --json lists what works on vulkan") {
+  check_devices(true);
+}
+
+TEST_CASE("text becomes a token file") {
+  const Workplace place;
+  place.write("a.txt", "Hi\n\xff");
+  place.write("b.jsonl", "{\"text\": \"\\u00e9\"}\n\n{\"text\": \"\", \"more\": 1}\n");
+  const Outcome made = place.tandem({"data", "tokenize", "--tokenizer", "bytes", "a.txt", "b.jsonl", "--out", "o.bin"});
+  check_done(made);
+  CHECK(made.out == "");
+  const std::vector<int32_t> tokens = {'H', 'i', '\n', 0xff, 256, 0xc3, 0xa9, 256, 256};
+  CHECK(place.read("o.bin").substr(kTokenFileHeader) == bytes_of(tokens));
+
+  const Outcome info = place.tandem({"data", "info", "--json", "o.bin"});
+  check_done(info);
+  CHECK(info.json() == Json{{"format", "llmq-v2"}, {"tokens", 9}, {"vocabulary_size", 257}, {"targets", 8}});
+  CHECK(keys_of(info.json()) == Keys{"format", "tokens", "vocabulary_size", "targets"});
+  place.write("masked.bin", llmq_v2({1, 2, 3, 4}, 300, std::string(1, char(0b1011))));
+  CHECK(place.tandem({"data", "info", "--json", "masked.bin"}).json().at("targets") == 2);
+}
+
+void check_metrics(const Json& m, uint64_t step) {
+  CHECK(keys_of(m) == Keys{"step", "loss", "grad_norm", "learning_rate", "tokens", "targets", "seconds",
+                           "tokens_per_second", "mfu", "memory", "skipped"});
+  CHECK(m.at("step") == step);
+  CHECK(m.at("tokens") == step * 32);
+  CHECK(m.at("targets") == 32);
+  for (const char* key : {"loss", "grad_norm", "learning_rate", "seconds", "tokens_per_second"}) {
+    CAPTURE(key);
+    CHECK(m.at(key).is_number_float());
+    CHECK(m.at(key) > 0);
+  }
+  CHECK((m.at("mfu").is_null() || m.at("mfu").is_number_float()));
+  CHECK(m.at("memory").is_number_unsigned());
+  CHECK(m.at("memory") > 0);
+  CHECK(m.at("skipped") == false);
+}
+
+// what is written of a model of this recipe, and what the other commands make of it
+void check_model(const Workplace& place, const std::string& recipe, const Json& last_evaluation) {
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"})
+    CHECK(file_exists(place.path(std::string("run/model/") + name)));
+  const TensorFile weights(place.path("run/model/model.safetensors"));
+  CHECK(weights.info("model.norm.weight").type == (recipe == "fp32" ? StoredType::f32 : StoredType::bf16));
+  CHECK(is_bytes_tokenizer(parse_json(place.read("run/model/tokenizer.json"), "tokenizer.json")));
+
+  const Outcome eval = place.tandem({"eval", "--json", "--model", "run/model", "--data", "eval.bin",
+                                     "--sequence-length", "16", "--micro-batch", "3", "--recipe", recipe});
+  check_done(eval);
+  const Json e = eval.json();
+  CHECK(keys_of(e) == Keys{"loss", "tokens", "sequences"});
+  CHECK(e.at("loss").get<double>() ==
+        doctest::Approx(last_evaluation.at("loss").get<double>()).epsilon(recipe == "fp8" ? 1e-3 : 1e-6));
+  CHECK(e.at("tokens") == last_evaluation.at("tokens"));
+  CHECK(e.at("sequences") == 5);
+
+  const auto generate = [&](const Keys& more) {
+    Keys arguments = {"generate", "--json", "--model", "run/model", "--max-tokens", "5"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome o = place.tandem(arguments);
+    check_done(o);
+    return o.json();
+  };
+  const Json text = generate({"--prompt", "AB"});
+  CHECK(keys_of(text) == Keys{"tokens", "text"});
+  CHECK(text.at("tokens").size() <= 5);
+  CHECK(text.at("text").is_string());
+  CHECK(text == generate({"--prompt-tokens", "65,66"}));
+}
+
+void check_training(const std::string& recipe) {
+  const Workplace place;
+  place.write_model("model");
+  place.write_tokens("train.bin", 16 * 8 + 1, 257);
+  place.write_tokens("eval.bin", 16 * 5 + 1, 257);
+  place.write("c.toml",
+              small_config({{"data.eval", "[\"eval.bin\"]"}, {"run.eval_every", "2"}, {"schedule.steps", "9"}}));
+  const Outcome o = place.tandem({"train", "c.toml", "--schedule.steps=3", "--precision.recipe=" + recipe});
+  check_done(o);
+  CHECK(o.out == "");
+
+  const std::vector<Json> lines = lines_of(place.read("run/metrics.jsonl"));
+  REQUIRE(lines.size() == 5);  // steps 1, 2, evaluation, step 3, evaluation
+  check_metrics(lines[0], 1);
+  check_metrics(lines[1], 2);
+  check_metrics(lines[3], 3);
+  CHECK(lines[0].at("loss").get<double>() == doctest::Approx(std::log(257)).epsilon(0.02));
+  CHECK(lines[0].at("learning_rate") == 1e-2);
+  for (const size_t i : {size_t{2}, size_t{4}}) {
+    CHECK(keys_of(lines[i]) == Keys{"eval"});
+    CHECK(keys_of(lines[i].at("eval")) == Keys{"step", "loss", "tokens"});
+    CHECK(lines[i].at("eval").at("step") == i / 2 + 1);
+    CHECK(lines[i].at("eval").at("tokens") == 80);
+  }
+  CHECK(lines[4].at("eval").at("loss") != lines[2].at("eval").at("loss"));
+  CHECK(place.read("run/config.toml").find("steps = 3\n") != std::string::npos);
+  parse_json(place.read("run/plan.json"), "plan.json");
+  check_model(place, recipe, lines[4].at("eval"));
+
+  // the merged configuration is one that trains, to the same model
+  check_done(place.tandem({"train", "run/config.toml", "--run.directory=again"}));
+  CHECK(place.read("again/model/model.safetensors") == place.read("run/model/model.safetensors"));
+  CHECK(place.tandem({"train", "run/config.toml"}).exit == 2);
+}
+TEST_CASE("train, eval and generate in fp32 on vulkan") {
+  check_training("fp32");
+}
+TEST_CASE("train, eval and generate in bf16 on vulkan") {
+  check_training("bf16");
+}
+TEST_CASE("train, eval and generate in fp8 on vulkan") {
+  check_training("fp8");
+}
+
+TEST_CASE("training that diverges ends with 5 on vulkan") {
+  const Workplace place;
+  place.write_model("model");
+  place.write_tokens("train.bin", 16 * 8 + 1, 257);
+  place.write("c.toml", small_config({{"optimizer.learning_rate", "1e30"},
+                                      {"optimizer.grad_clip", "0"},
+                                      {"schedule.steps", "20"},
+                                      {"run.max_skipped", "2"}}));
+  const Outcome o = place.tandem({"train", "c.toml"});
+  INFO("standard error: ", o.err);
+  CHECK(o.exit == 5);
+  CHECK(o.says("optimizer.learning_rate"));
+  const std::vector<Json> lines = lines_of(place.read("run/metrics.jsonl"));
+  REQUIRE(lines.size() >= 2);
+  CHECK(lines.back().at("skipped") == true);
+  CHECK((lines.back().at("loss").is_null() || lines.back().at("grad_norm").is_null()));
+  CHECK_FALSE(file_exists(place.path("run/model")));
+}
+
+TEST_CASE("a model with no text for its tokens on vulkan") {
+  const Workplace place;
+  place.copy_golden("llama", "golden");
+  const Outcome o = place.tandem(
+      {"generate", "--json", "--model", "golden", "--prompt-tokens", "1,2,19,42,11,82,3,26", "--max-tokens", "3"});
+  check_done(o);
+  CHECK(o.json() == Json{{"tokens", {85, 88, 49}}, {"text", nullptr}});  // of golden.json
+}
+
+}  // namespace
+}  // namespace tandem::test
