@@ -13,7 +13,8 @@
 layout(push_constant) uniform Parameters { Rope p; };
 layout(binding = 0) readonly buffer Positions { int positions[]; };
 layout(binding = 1, rgba32f) uniform readonly imageBuffer table;  // two (cos, sin) a texel
-layout(binding = 2, QUAD_FORMAT(T)) uniform QUAD_IMAGE(T) x;
+layout(binding = 18, QUAD_FORMAT(T)) uniform readonly QUAD_IMAGE(T) x;
+layout(binding = 2) writeonly buffer Rotated { QUAD_CODES(T) rotated[]; };
 
 void main() {
   const uint row = gl_WorkGroupID.z * 65535u + gl_WorkGroupID.y, head = gl_WorkGroupID.x * 8u + group();
@@ -27,7 +28,7 @@ void main() {
     const vec4 a = QUAD_LOAD(T, x, first + i), b = QUAD_LOAD(T, x, first + quads + i);
     precise vec4 rotated_a = a * cosine - b * sine;
     precise vec4 rotated_b = b * cosine + a * sine;
-    QUAD_STORE(T, x, first + i, rotated_a);
-    QUAD_STORE(T, x, first + quads + i, rotated_b);
+    QUAD_WRITE(T, rotated, first + i, rotated_a);
+    QUAD_WRITE(T, rotated, first + quads + i, rotated_b);
   }
 }

@@ -1,5 +1,6 @@
 // Quads: 4 consecutive elements of a texel buffer as a vec4: one rgba32f texel, or 4 bf16 codes in one rg32ui texel. T is f32 or bf16.
-// QUAD_STORE rounds to nearest even; QUAD_STORE_STOCHASTIC takes 4 random words, which f32 has no use for.
+// QUAD_CODES(T) is their type in a storage buffer, which QUAD_WRITE stores to: 3 times faster in software than an image's store.
+// QUAD_STORE and QUAD_WRITE round to nearest even; the ..._STOCHASTIC forms take 4 random words, which f32 has no use for.
 #define QUAD_FORMAT_f32 rgba32f
 #define QUAD_FORMAT_bf16 rg32ui
 #define QUAD_IMAGE_f32 imageBuffer
@@ -22,6 +23,13 @@ uvec4 bf16_from_quad_stochastic(vec4 v, uvec4 r) {
 #define QUAD_STORE_STOCHASTIC_f32(image, i, v, random) imageStore(image, int(i), v)
 #define QUAD_STORE_STOCHASTIC_bf16(image, i, v, random) imageStore(image, int(i), bf16_from_quad_stochastic(v, random))
 
+#define QUAD_CODES_f32 vec4
+#define QUAD_CODES_bf16 uvec2
+#define QUAD_WRITE_f32(buffer, i, v) buffer[i] = v
+#define QUAD_WRITE_bf16(buffer, i, v) buffer[i] = bf16_from_quad(v).xy
+#define QUAD_WRITE_STOCHASTIC_f32(buffer, i, v, random) buffer[i] = v
+#define QUAD_WRITE_STOCHASTIC_bf16(buffer, i, v, random) buffer[i] = bf16_from_quad_stochastic(v, random).xy
+
 #define QUAD_JOIN_EXPANDED(a, b) a##b
 #define QUAD_JOIN(a, b) QUAD_JOIN_EXPANDED(a, b)
 #define QUAD_FORMAT(T) QUAD_JOIN(QUAD_FORMAT_, T)
@@ -29,3 +37,6 @@ uvec4 bf16_from_quad_stochastic(vec4 v, uvec4 r) {
 #define QUAD_LOAD(T, image, i) QUAD_JOIN(QUAD_LOAD_, T)(image, i)
 #define QUAD_STORE(T, image, i, v) QUAD_JOIN(QUAD_STORE_, T)(image, i, v)
 #define QUAD_STORE_STOCHASTIC(T, image, i, v, random) QUAD_JOIN(QUAD_STORE_STOCHASTIC_, T)(image, i, v, random)
+#define QUAD_CODES(T) QUAD_JOIN(QUAD_CODES_, T)
+#define QUAD_WRITE(T, buffer, i, v) QUAD_JOIN(QUAD_WRITE_, T)(buffer, i, v)
+#define QUAD_WRITE_STOCHASTIC(T, buffer, i, v, random) QUAD_JOIN(QUAD_WRITE_STOCHASTIC_, T)(buffer, i, v, random)
