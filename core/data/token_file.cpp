@@ -68,7 +68,8 @@ void TokenFile::scan() {
     least = std::min(least, token(i));
     largest_ = std::max(largest_, token(i));
   }
-  for (uint64_t i = 0; least < 0; ++i)
+  if (least >= 0) return;
+  for (uint64_t i = 0; i < size_; ++i)
     if (token(i) < 0)
       fail(Exit::input, path(), "offset {}: token {} is {}, expected 0 or more", offset_of(i), i, token(i));
 }
