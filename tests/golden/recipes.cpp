@@ -1,6 +1,8 @@
 // bf16 and fp8 near fp32: near the golden losses, and near a longer run in fp32.
+#include <bit>
 #include <cstdlib>
 
+#include "core/abi/numeric.h"
 #include "tests/golden/run.h"
 
 namespace tandem::test {
@@ -48,6 +50,50 @@ void check_masters(Backend& backend) {
   }
 }
 ON_EXECUTORS("f32 masters follow the golden parameters, bf16 parameters follow the masters", check_masters)
+
+// bf16 parameters after one update, made again from the stored f32 moments and the random bits of docs/numerics.md: the
+// key is the seed, the counter (element / 4, tensor's number, step, 0), all counted in the stored tensor.
+size_t wrongly_rounded(const Run& run, const ParameterSpec& spec, const std::vector<float>& before,
+                       const RunConfig& config, uint32_t step) {
+  const std::vector<float> after = run.values(spec.name), m = run.values(spec.name + ".m"),
+                           v = run.values(spec.name + ".v");
+  const RunConfig::Optimizer& o = config.optimizer;
+  const double rate = learning_rate(config, step), decay = spec.shape.rank() >= 2 ? o.weight_decay : 0;
+  size_t wrong = 0;
+  for (const StoredTensor& part : spec.parts) {
+    const uint64_t first = part.first_row * (spec.shape.count() / spec.shape[0]);
+    for (uint64_t e = 0; e < part.shape.count(); ++e) {
+      const uint64_t i = first + e;
+      const double root = std::sqrt(v[i] / (1 - o.beta2)) + o.epsilon;
+      const float exact = float(before[i] * (1 - rate * decay) - rate * m[i] / (1 - o.beta1) / root);
+      const uint32_t low = uint32_t(config.model.seed), high = uint32_t(config.model.seed >> 32);
+      const uint32_t random = abi::philox(low, high, uint32_t(e / 4), part.number, step, 0).word[e % 4] & 0xffff;
+      const uint32_t code = (std::bit_cast<uint32_t>(exact) + random) >> 16;
+      wrong += std::bit_cast<uint32_t>(after[i]) >> 16 == code ? 0 : 1;
+    }
+  }
+  return wrong;
+}
+
+void check_random_bits(Backend& backend, const char* name) {
+  const Golden golden(name);
+  const RunConfig config =
+      golden.config({"--precision.recipe=bf16", "--optimizer.m_dtype=f32", "--optimizer.v_dtype=f32",
+                     "--model.seed=81985529216486895", "--schedule.kind=constant"});
+  Run run(backend, golden.model, config);
+  std::vector<std::vector<float>> before;
+  for (const ParameterSpec& spec : run.specs()) before.push_back(run.values(spec.name));
+  const uint32_t step = 5;
+  REQUIRE(run.step(run.batch(0), step).t == 1);
+  for (size_t i = 0; i < before.size(); ++i) {
+    const ParameterSpec& spec = run.specs()[i];
+    CAPTURE(spec.name);
+    // a value within its last ulps of the threshold may go either way
+    CHECK(double(wrongly_rounded(run, spec, before[i], config, step)) <= 1e-3 * double(spec.shape.count()) + 1);
+  }
+}
+ON_EXECUTORS("qwen2 is rounded by the documented random bits", check_random_bits, "qwen2")
+ON_EXECUTORS("llama is rounded by the documented random bits", check_random_bits, "llama")
 
 // A longer run on one case: a small constant rate, so that the recipes and not chaos set them apart.
 void check_long_run(Backend& backend) {
