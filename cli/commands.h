@@ -16,6 +16,7 @@ void add_train(CLI::App& app, const Registry& registry, Action& action);
 void add_eval(CLI::App& app, const Registry& registry, Action& action);
 void add_generate(CLI::App& app, const Registry& registry, Action& action);
 void add_data(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, const Registry& registry, Action& action);
 
 // every backend of this build; the ones left out say why

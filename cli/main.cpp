@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
   cli::add_eval(app, registry, action);
   cli::add_generate(app, registry, action);
   cli::add_data(app, action);
+  cli::add_export(app, action);
   cli::add_devices(app, registry, action);
   if (argc > 1) check_command(app, argv[1]);
   try {

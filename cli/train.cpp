@@ -27,9 +27,13 @@ void add_train(CLI::App& app, const Registry& registry, Action& action) {
   CLI::App* command = app.add_subcommand("train", kHelp);
   auto path = std::make_shared<std::string>();
   command->add_option("config", *path, "the TOML file")->required();
+  auto resume = std::make_shared<bool>(false);
+  command->add_flag("--resume", *resume, "go on from the newest sound checkpoint of the run directory");
   command->allow_extras();
-  command->callback([&registry, &action, command, path] {
-    action = [&registry, command, path] { return train(load_config(*path, overrides_of(*command)), registry); };
+  command->callback([&registry, &action, command, path, resume] {
+    action = [&registry, command, path, resume] {
+      return train(load_config(*path, overrides_of(*command)), registry, *resume);
+    };
   });
 }
 

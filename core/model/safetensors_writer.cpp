@@ -28,8 +28,9 @@ std::string header_of(std::span<const OutputTensor> tensors) {
   return text;
 }
 
-// consecutive tensors of at most limit bytes together
-std::vector<std::span<const OutputTensor>> split(std::span<const OutputTensor> tensors, uint64_t limit) {
+}  // namespace
+
+std::vector<std::span<const OutputTensor>> split_shards(std::span<const OutputTensor> tensors, uint64_t limit) {
   std::vector<std::span<const OutputTensor>> shards;
   size_t first = 0;
   uint64_t bytes = 0;
@@ -44,8 +45,6 @@ std::vector<std::span<const OutputTensor>> split(std::span<const OutputTensor> t
   shards.push_back(tensors.subspan(first));
   return shards;
 }
-
-}  // namespace
 
 void write_safetensors(const std::string& path, std::span<const OutputTensor> tensors) {
   const std::string header = header_of(tensors);
@@ -64,7 +63,7 @@ void write_safetensors(const std::string& path, std::span<const OutputTensor> te
 
 std::vector<std::string> write_model_files(const std::string& directory, std::span<const OutputTensor> tensors,
                                            uint64_t limit) {
-  const auto shards = split(tensors, limit);
+  const auto shards = split_shards(tensors, limit);
   if (shards.size() == 1) {
     write_safetensors(directory + "/model.safetensors", tensors);
     return {"model.safetensors"};

@@ -19,6 +19,9 @@ struct OutputTensor {
 
 constexpr uint64_t kShardBytes = 5'000'000'000;
 
+// Runs of consecutive tensors of at most limit bytes together; one over the limit stands alone.
+std::vector<std::span<const OutputTensor>> split_shards(std::span<const OutputTensor> tensors, uint64_t limit);
+
 // One synced file, with metadata {"format": "pt"}, the header padded with spaces to a multiple of 8.
 void write_safetensors(const std::string& path, std::span<const OutputTensor> tensors);
 

@@ -30,8 +30,6 @@ constexpr std::string_view kNotBuilt[] = {
     "distributed.devices",
     "distributed.zero",
     "distributed.collectives",
-    "checkpoint.every",
-    "checkpoint.keep",
 };
 
 // Where each key got its value, "config.toml:12" or "--section.key"; keys at their default are absent.
@@ -263,7 +261,7 @@ std::string config_text(const RunConfig& config) {
 }
 
 void write_config(const std::string& path, const RunConfig& config) {
-  write_file_synced(path, config_text(config));
+  replace_file(path, config_text(config));
 }
 
 uint64_t parse_size(std::string_view text, std::string_view where) {

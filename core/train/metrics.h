@@ -24,6 +24,10 @@ struct EvalMetrics {
   uint64_t tokens = 0;  // valid targets
 };
 
+// Cuts a metrics.jsonl back to the whole lines of steps up to this one; true if an evaluation at it is among them. A
+// file that is not there is fine.
+bool cut_metrics(const std::string& path, uint64_t step);
+
 // Appends whole lines: each is one write(2). Exit::storage naming the file when it fails.
 class MetricsWriter {
  public:
@@ -34,6 +38,7 @@ class MetricsWriter {
 
   void write(const StepMetrics& m);
   void write(const EvalMetrics& m);
+  void sync();  // what was written is on the disk
 
  private:
   void line(const std::string& text);

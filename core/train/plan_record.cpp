@@ -18,7 +18,7 @@ void write_plan(const std::string& path, const DeviceInfo& device, const StepSha
                     {"arenas", arenas},
                     {"lm_head_chunks", shape.head_chunks},
                     {"micro_batch", shape.micro_batch}};
-  write_file_synced(path, write_json(record));
+  replace_file(path, write_json(record));
 }
 
 }  // namespace tandem

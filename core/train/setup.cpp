@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/data/bytes_tokenizer.h"
-#include "core/model/model_directory.h"
 
 namespace tandem {
 namespace {
@@ -96,6 +95,16 @@ void initialise_parameters(Session& session, const ModelSource& model, const Pre
   });
 }
 
+void save_model(const ParameterReader& reader, const ModelSource& model, const Precision& precision,
+                const std::string& out, bool replace) {
+  SaveOptions options;
+  if (uses_bytes_tokenizer(model))
+    options.extra = {{"tokenizer.json", bytes_tokenizer_json()},
+                     {"tokenizer_config.json", bytes_tokenizer_config_json()}};
+  options.replace = replace;
+  save_model_directory(out, model.path, precision.compute(), parameter_specs(model.config), reader, options);
+}
+
 void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out) {
   std::vector<std::byte> data;
   const auto read = [&](const ParameterSpec& spec) {
@@ -103,11 +112,7 @@ void save_model(const Session& session, const ModelSource& model, const Precisio
     session.read(spec.name, data);
     return std::span<const std::byte>(data);
   };
-  SaveOptions options;
-  if (uses_bytes_tokenizer(model))
-    options.extra = {{"tokenizer.json", bytes_tokenizer_json()}, {"tokenizer_config.json", bytes_tokenizer_config_json()}};
-  options.replace = true;
-  save_model_directory(out, model.path, precision.compute(), parameter_specs(model.config), read, options);
+  save_model(read, model, precision, out, true);
 }
 
 }  // namespace tandem

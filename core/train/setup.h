@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "core/model/model_directory.h"
 #include "core/model/step_graph.h"
 #include "core/passes/compile.h"
 #include "core/runtime/registry.h"
@@ -40,7 +41,11 @@ StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Pre
 void load_parameters(Session& session, const ModelSource& model, const Precision& precision);
 void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed);
 
-// Writes a Hugging Face directory from the session's parameters: beside, synced, then renamed to out.
+// Writes a Hugging Face directory: beside, synced, then renamed to out. replace: one that is there, else
+// Exit::configuration
+void save_model(const ParameterReader& reader, const ModelSource& model, const Precision& precision,
+                const std::string& out, bool replace);
+// from the session's parameters, replacing
 void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out);
 
 }  // namespace tandem

@@ -1,94 +1,92 @@
 #include "core/train/trainer.h"
 
 #include <chrono>
-#include <filesystem>
+#include <optional>
 
 #include "core/base/file.h"
-#include "core/data/tokenizer.h"
 #include "core/train/evaluate.h"
 #include "core/train/metrics.h"
 #include "core/train/plan_record.h"
 #include "core/train/progress.h"
+#include "core/train/resume.h"
+#include "core/train/run_data.h"
+#include "core/train/run_directory.h"
 #include "core/train/schedule.h"
-#include "core/train/setup.h"
+#include "core/train/signals.h"
+#include "core/train/state.h"
 
 namespace tandem {
 namespace {
 
-namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 StepShape shape_of(const RunConfig& config, const ModelConfig& model, const Precision& precision) {
   const StepShape shape{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
   return with_head_chunks(shape, model, precision, config.memory.lm_head_chunks);
 }
 
-void require_empty(const std::string& directory) {
-  std::error_code error;
-  if (fs::exists(directory, error) && !(fs::is_directory(directory, error) && fs::is_empty(directory, error)))
-    fail(Exit::configuration, "run.directory", "{} is not an empty directory; use another, or remove it", directory);
-}
-
 class Trainer {
  public:
-  Trainer(const RunConfig& config, const Registry& registry)
+  Trainer(const RunConfig& config, const Registry& registry, bool resume)
       : config_(config),
         precision_(precision_of(config)),
         model_(open_model(config.model.path)),
-        shape_(shape_of(config, model_.config, precision_)) {
-    require_empty(config_.run.directory);
+        shape_(shape_of(config, model_.config, precision_)),
+        inputs_(run_inputs(config)) {
+    std::optional<Checkpoint> from;
+    if (resume) from.emplace(open_checkpoint());
+    else require_empty(config_.run.directory);
     check_fp8(model_.config, precision_, shape_.rows());
-    open_data();
+    data_ = open_data(config_, model_, shape_);
     open_device(registry);
-    fill_parameters();
+    if (from) restore_state(*session_, parameter_specs(model_.config), *from);
+    else fill_parameters();
   }
 
-  void run() {
+  Exit run() {
     start_directory();
-    Prefetcher batches(*loader_, 0, config_.schedule.steps);
+    Prefetcher batches(*data_.train, done_, config_.schedule.steps);
     Progress progress(config_.schedule.steps, tokens_per_step());
     progress.message(fmt::format("{} on {}:{} ({}), {:.2f} GiB on the device", name_of(precision_.recipe),
                                  device_.backend, device_.index, device_.name, double(memory_) / (1 << 30)));
-    for (uint64_t step = 0; step < config_.schedule.steps; ++step) {
-      train_step(step, batches, progress);
-      if (due_for_evaluation(step + 1)) evaluate_now(step + 1, progress);
+    if (saved_) progress.message(fmt::format("resumed after step {}", done_));
+    if (saved_ && !evaluated_ && due_for_evaluation()) evaluate_now(progress);
+    while (!signals_.stop() && done_ < config_.schedule.steps) {
+      train_step(batches, progress);
+      if (due_for_evaluation()) evaluate_now(progress);
+      const bool asked = signals_.take_save();
+      if (asked || done_ % config_.checkpoint.every == 0 || done_ == config_.schedule.steps) save(progress);
     }
-    save_model(*session_, model_, precision_, config_.run.directory + "/model");
-    progress.message(fmt::format("the model is in {}/model", config_.run.directory));
+    if (signals_.stop()) {
+      if (saved_ != done_) save(progress);
+      progress.message(fmt::format("stopped by a signal after step {}; go on with --resume", done_));
+      return Exit::interrupted;
+    }
+    save_model(*session_, model_, precision_, directory_->model());
+    progress.message(fmt::format("the model is in {}", directory_->model()));
+    return Exit::ok;
   }
 
  private:
   uint64_t tokens_per_step() const { return uint64_t(shape_.rows()) * shape_.accumulation; }
 
-  void open_data() {
-    if (shape_.sequence_length > model_.config.max_positions)
-      warn(fmt::format("data.sequence_length {} is above the model's max_position_embeddings {}",
-                       shape_.sequence_length, model_.config.max_positions));
-    const LoaderOptions options = loader_options();
-    loader_ = std::make_unique<Loader>(open_token_files(config_.data.train, model_.config.vocabulary), options);
-    if (!config_.data.eval.empty())
-      eval_ = std::make_unique<EvalWindows>(open_token_files(config_.data.eval, model_.config.vocabulary), options);
-  }
-
-  LoaderOptions loader_options() const {
-    const RunConfig::Data& d = config_.data;
-    LoaderOptions options{.sequence_length = shape_.sequence_length,
-                          .micro_batch = shape_.micro_batch,
-                          .accumulation = shape_.accumulation,
-                          .shuffle = d.shuffle,
-                          .seed = d.seed,
-                          .separate_documents = d.separate_documents};
-    if (d.separate_documents) options.document_end = document_end();
-    return options;
-  }
-
-  // data.document_end, or with "auto" the tokenizer's end token, or else the model's
-  int32_t document_end() const {
-    if (config_.data.document_end) return int32_t(*config_.data.document_end);
-    if (const auto tokenizer = open_tokenizer(model_.path, model_.config.vocabulary)) return tokenizer->document_end();
-    if (model_.config.eos_ids.empty())
-      fail(Exit::configuration, "data.document_end", "auto finds no end token in {}; give the token id", model_.path);
-    return int32_t(model_.config.eos_ids.front());
+  // the run goes on after it, with the LM-head chunks that it had
+  Checkpoint open_checkpoint() {
+    if (!file_exists(config_.run.directory))
+      fail(Exit::input, config_.run.directory, "is not there, so there is no run to resume; leave --resume out");
+    directory_.emplace(config_.run.directory);
+    Checkpoint from = newest_checkpoint(directory_->checkpoints());
+    const Manifest& manifest = from.manifest();
+    check_resume(manifest, config_, inputs_);
+    shape_.head_chunks = manifest.head_chunks;
+    saved_ = done_ = manifest.step;
+    sequence_ = manifest.sequence;
+    skipped_ = manifest.skipped;
+    return from;
   }
 
   void open_device(const Registry& registry) {
@@ -109,25 +107,29 @@ class Trainer {
   }
 
   void start_directory() {
-    std::error_code error;
-    fs::create_directories(config_.run.directory, error);
-    if (error) fail(Exit::storage, config_.run.directory, "cannot be created: {}", error.message());
-    write_config(config_.run.directory + "/config.toml", config_);
-    write_plan(config_.run.directory + "/plan.json", device_, shape_, plan_, memory_);
-    metrics_ = std::make_unique<MetricsWriter>(config_.run.directory + "/metrics.jsonl");
+    if (!directory_) {
+      require_empty(config_.run.directory);
+      directory_.emplace(config_.run.directory);
+      require_empty(config_.run.directory);  // now that no other run can start in it
+    }
+    write_config(directory_->config(), config_);
+    write_plan(directory_->plan(), device_, shape_, plan_, memory_);
+    evaluated_ = cut_metrics(directory_->metrics(), done_);
+    metrics_.emplace(directory_->metrics());
   }
 
-  void train_step(uint64_t step, Prefetcher& batches, Progress& progress) {
+  void train_step(Prefetcher& batches, Progress& progress) {
     const auto start = Clock::now();
     const StepBatch batch = batches.next();
-    const double rate = learning_rate(config_, step);
-    const abi::StepReport report = runner_->finish(runner_->train(batch, step, rate, config_.model.seed));
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    const StepMetrics m{.step = step + 1,
+    const double rate = learning_rate(config_, done_);
+    const abi::StepReport report = runner_->finish(runner_->train(batch, done_, rate, config_.model.seed));
+    const double seconds = seconds_since(start);
+    ++done_;
+    const StepMetrics m{.step = done_,
                         .loss = report.loss,
                         .grad_norm = report.grad_norm,
                         .learning_rate = rate,
-                        .tokens = (step + 1) * tokens_per_step(),
+                        .tokens = done_ * tokens_per_step(),
                         .targets = batch.valid_targets,
                         .seconds = seconds,
                         .tokens_per_second = double(tokens_per_step()) / seconds,
@@ -144,38 +146,65 @@ class Trainer {
            skipped_);
   }
 
-  bool due_for_evaluation(uint64_t done) const {
-    return eval_ != nullptr &&
-           (done == config_.schedule.steps || (config_.run.eval_every > 0 && done % config_.run.eval_every == 0));
+  bool due_for_evaluation() const {
+    const uint64_t every = config_.run.eval_every;
+    return data_.eval != nullptr && done_ > 0 && (done_ == config_.schedule.steps || (every > 0 && done_ % every == 0));
   }
 
-  void evaluate_now(uint64_t done, Progress& progress) {
-    const Evaluation e = evaluate(*runner_, *eval_, config_.run.eval_windows);
-    metrics_->write(EvalMetrics{done, e.loss, e.tokens});
-    progress.message(fmt::format("step {}: evaluation loss {:.4f} over {} tokens", done, e.loss, e.tokens));
+  // a signal to stop breaks it off; the resumed run does it again
+  void evaluate_now(Progress& progress) {
+    const auto e = evaluate(*runner_, *data_.eval, config_.run.eval_windows, [&] { return signals_.stop(); });
+    if (!e) return;
+    metrics_->write(EvalMetrics{done_, e->loss, e->tokens});
+    progress.message(fmt::format("step {}: evaluation loss {:.4f} over {} tokens", done_, e->loss, e->tokens));
   }
 
+  void save(Progress& progress) {
+    const auto start = Clock::now();
+    metrics_->sync();
+    save_state(*session_, parameter_specs(model_.config), directory_->checkpoints(),
+               {.step = done_,
+                .sequence = ++sequence_,
+                .tokens = done_ * tokens_per_step(),
+                .t = 0,
+                .skipped = skipped_,
+                .config = config_text(config_),
+                .backend = device_.backend,
+                .device = device_.name,
+                .head_chunks = shape_.head_chunks,
+                .inputs = inputs_,
+                .files = {}});
+    rotate_checkpoints(directory_->checkpoints(), done_, config_.checkpoint.keep);
+    saved_ = done_;
+    progress.message(fmt::format("saved step {} in {:.2f} s", done_, seconds_since(start)));
+  }
+
+  Signals signals_;  // first: one that comes while all below is opened counts
   RunConfig config_;
   Precision precision_;
   ModelSource model_;
   StepShape shape_;
-  std::unique_ptr<Loader> loader_;
-  std::unique_ptr<EvalWindows> eval_;
+  std::vector<InputFile> inputs_;
+  std::optional<RunDirectory> directory_;
+  RunData data_;
   DeviceInfo device_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<StepRunner> runner_;
-  std::unique_ptr<MetricsWriter> metrics_;
+  std::optional<MetricsWriter> metrics_;
   MemoryPlan plan_;
-  uint64_t memory_ = 0;   // device bytes
-  uint32_t skipped_ = 0;  // steps in a row
+  uint64_t memory_ = 0;  // device bytes
+  uint64_t done_ = 0;    // steps
+  uint64_t sequence_ = 0;
+  std::optional<uint64_t> saved_;  // the step of the newest checkpoint
+  bool evaluated_ = false;         // at the step resumed from
+  uint32_t skipped_ = 0;           // steps in a row
 };
 
 }  // namespace
 
-Exit train(const RunConfig& config, const Registry& registry) {
-  Trainer(config, registry).run();
-  return Exit::ok;
+Exit train(const RunConfig& config, const Registry& registry, bool resume) {
+  return Trainer(config, registry, resume).run();
 }
 
 }  // namespace tandem

@@ -1,4 +1,4 @@
-// `tandem train`: from a configuration to a run directory with metrics and a final model.
+// `tandem train`: from a configuration to a run directory with metrics, checkpoints and a final model.
 #pragma once
 
 #include "core/runtime/registry.h"
@@ -6,8 +6,10 @@
 
 namespace tandem {
 
-// Checks everything (config, model, data, device, plan) before it creates the run directory, then trains.
-// Exit::diverged after run.max_skipped steps in a row whose loss or gradient norm is not finite.
-Exit train(const RunConfig& config, const Registry& registry);
+// Checks everything (config, model, data, device, plan) before it creates the run directory, then trains. With resume
+// it goes on from the newest checkpoint that verifies, to the bit; Exit::input when there is none.
+// Returns Exit::interrupted when SIGTERM or SIGINT stopped it after a save. Exit::diverged after run.max_skipped steps
+// in a row whose loss or gradient norm is not finite; the checkpoints before that stay.
+Exit train(const RunConfig& config, const Registry& registry, bool resume);
 
 }  // namespace tandem

@@ -1,0 +1,29 @@
+#include "core/train/export.h"
+
+#include "core/train/checkpoint.h"
+#include "core/train/setup.h"
+
+namespace tandem {
+
+void export_checkpoint(const std::string& path, const std::string& out) {
+  const Checkpoint checkpoint(path);
+  const Manifest& manifest = checkpoint.manifest();
+  const RunConfig config = parse_config(manifest.config, path + "/manifest.json", {});
+  const std::string model_config = config.model.path + "/config.json";
+  if (manifest.inputs.empty() || input_file(model_config).hash != manifest.inputs[0].hash)
+    fail(Exit::input, model_config, "is not the one that {} was trained with; restore it", path);
+  const ModelSource model = open_model(config.model.path);
+  const Precision precision = precision_of(config);
+  std::vector<std::byte> data;
+  const auto read = [&](const ParameterSpec& spec) {
+    data.clear();
+    for (const StoredTensor& part : spec.parts) {
+      const auto bytes = checkpoint.bytes(part.name, {precision.compute(), part.shape});
+      data.insert(data.end(), bytes.begin(), bytes.end());
+    }
+    return std::span<const std::byte>(data);
+  };
+  save_model(read, model, precision, out, false);
+}
+
+}  // namespace tandem
