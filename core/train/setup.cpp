@@ -1,6 +1,7 @@
 #include "core/train/setup.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/data/bytes_tokenizer.h"
 
@@ -17,6 +18,25 @@ void fill_parameters(Session& session, const Precision& precision, const Source&
       if (session.has(spec.name + ".master")) session.write(spec.name + ".master", data);
     });
 }
+
+// core/abi counts an operand's elements in 32 bits.
+void check_sizes(const ModelConfig& config, const StepShape& shape) {
+  constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
+  const uint64_t qkv = uint64_t(config.head_dim) * (config.q_heads + 2 * uint64_t(config.kv_heads));
+  const uint64_t widest = std::max({uint64_t(config.hidden), qkv, 2 * uint64_t(config.ffn)});
+  const uint64_t most_sequences = kMost / (shape.sequence_length * widest);
+  if (most_sequences == 0)
+    fail(Exit::does_not_fit, "data.sequence_length", "{} is too long for this model; the longest that fits is {}",
+         shape.sequence_length, kMost / widest);
+  if (shape.micro_batch > most_sequences)
+    fail(Exit::does_not_fit, "batch.micro_batch", "{} sequences of {} tokens are too many; the most that fits is {}",
+         shape.micro_batch, shape.sequence_length, most_sequences);
+  const uint64_t most_steps = kMost / (2 * uint64_t(shape.rows()));  // the inputs of two steps in one operand
+  if (shape.accumulation > most_steps)
+    fail(Exit::does_not_fit, "batch.gradient_accumulation", "{} is too many; the most that fits is {}",
+         shape.accumulation, most_steps);
+}
+
 // a directory with no tokenizer of its own, and room for the bytes
 bool uses_bytes_tokenizer(const ModelSource& model) {
   return !file_exists(model.path + "/tokenizer.json") && open_tokenizer(model.path, model.config.vocabulary) != nullptr;
@@ -77,6 +97,7 @@ void check_recipe(const DeviceInfo& device, const Precision& precision) {
 
 StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
                            std::optional<uint32_t> chunks) {
+  check_sizes(config, shape);
   shape.head_chunks = chunks.value_or(choose_head_chunks(config, precision, shape));
   return shape;
 }

@@ -33,7 +33,8 @@ void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t r
 // the device can run the recipe: Exit::configuration proposing bf16
 void check_recipe(const DeviceInfo& device, const Precision& precision);
 
-// shape with the LM-head chunks asked for, or else chosen
+// shape with the LM-head chunks asked for, or else chosen; Exit::does_not_fit where an operand would have 2^32
+// elements, naming the key and the most that fits
 StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
                            std::optional<uint32_t> chunks = {});
 

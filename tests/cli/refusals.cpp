@@ -96,6 +96,14 @@ TEST_CASE("train refuses token files that are not whole") {
   place.check({"--data.train=window.bin"}, 3, {"window.bin"});
 }
 
+TEST_CASE("a batch beyond 32-bit sizes does not fit") {
+  const TrainingPlace place;  // 16 tokens, 2 * 48 values the widest
+  place.check({"--batch.micro_batch=2796203"}, 4, {"batch.micro_batch", "2796203", "2796202"});
+  place.check({"--data.sequence_length=65536", "--batch.micro_batch=65536"}, 4, {"batch.micro_batch", "682"});
+  place.check({"--data.sequence_length=100000000"}, 4, {"data.sequence_length", "44739242"});
+  place.check({"--batch.gradient_accumulation=2000000000"}, 4, {"batch.gradient_accumulation", "67108863"});
+}
+
 TEST_CASE("train leaves a run directory that is not empty alone") {
   const TrainingPlace place;
   make_directories(place.path("used"));
