@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
 #include "core/base/hash.h"
 #include "core/train/manifest.h"
@@ -78,6 +79,14 @@ void remove_checkpoint(const std::string& path) {
   remove_all(aside);
 }
 
+// after a failure that is being reported already
+void remove_draft(const std::string& path) {
+  try {
+    remove_all(path);
+  } catch (const Error&) {  // the next save removes it
+  }
+}
+
 std::optional<uint64_t> step_of(const std::string& name) {
   if (!name.starts_with(kPrefix)) return {};
   uint64_t step = 0;
@@ -135,8 +144,7 @@ void write_checkpoint(const std::string& directory, Manifest manifest, std::span
     }
     rename_synced(draft, path);
   } catch (const Error&) {  // the space it took may be what is missing
-    std::error_code ignored;
-    fs::remove_all(draft, ignored);
+    remove_draft(draft);
     throw;
   }
 }

@@ -82,6 +82,7 @@ class Trainer {
     Checkpoint from = newest_checkpoint(directory_->checkpoints());
     const Manifest& manifest = from.manifest();
     check_resume(manifest, config_, inputs_);
+    remove_unfinished(directory_->checkpoints());
     shape_.head_chunks = manifest.head_chunks;
     saved_ = done_ = manifest.step;
     sequence_ = manifest.sequence;

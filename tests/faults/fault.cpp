@@ -1,0 +1,115 @@
+// A library to preload: at the Nth call of one kind on a path that holds PART, the call fails, or a signal comes first.
+// TANDEM_FAULT="CALL:N:WHAT:PART": CALL is open, write, fsync, close, rename, mkdir or unlink; WHAT an errno, or sN for
+// signal N, or SN for it twice.
+#undef _FILE_OFFSET_BITS  // with it, open would be compiled as open64
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+namespace {
+
+struct Fault {
+  std::string call, what, part;
+  long nth = 0, seen = 0;
+
+  Fault() {
+    const char* text = getenv("TANDEM_FAULT");
+    char name[32], action[32], place[128];
+    if (text && sscanf(text, "%31[^:]:%ld:%31[^:]:%127s", name, &nth, action, place) == 4)
+      call = name, what = action, part = place;
+  }
+};
+
+Fault& fault() {
+  static Fault one;
+  return one;
+}
+
+// whether this call fails; errno is then set
+bool strikes(const char* call, const char* path) {
+  Fault& f = fault();
+  if (f.call != call || strstr(path, f.part.c_str()) == nullptr || ++f.seen != f.nth) return false;
+  const bool twice = f.what[0] == 'S';
+  if (!twice && f.what[0] != 's') return errno = atoi(f.what.c_str()), true;
+  for (int i = 0; i < (twice ? 2 : 1); ++i) ::kill(::getpid(), atoi(f.what.c_str() + 1));
+  return false;
+}
+
+bool strikes(const char* call, int descriptor) {
+  if (fault().call != call) return false;
+  char link[64], path[PATH_MAX] = {};
+  snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+  return ::readlink(link, path, sizeof path - 1) > 0 && strikes(call, path);
+}
+
+template <typename Function>
+Function next(const char* name) {
+  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+extern "C" {
+
+int open(const char* path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  const mode_t mode = (flags & O_CREAT) ? va_arg(rest, mode_t) : 0;
+  va_end(rest);
+  if (strikes("open", path)) return -1;
+  return next<int (*)(const char*, int, ...)>("open")(path, flags, mode);
+}
+
+int open64(const char* path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  const mode_t mode = (flags & O_CREAT) ? va_arg(rest, mode_t) : 0;
+  va_end(rest);
+  if (strikes("open", path)) return -1;
+  return next<int (*)(const char*, int, ...)>("open64")(path, flags, mode);
+}
+
+ssize_t write(int descriptor, const void* bytes, size_t count) {
+  if (strikes("write", descriptor)) return -1;
+  return next<ssize_t (*)(int, const void*, size_t)>("write")(descriptor, bytes, count);
+}
+
+int fsync(int descriptor) {
+  if (strikes("fsync", descriptor)) return -1;
+  return next<int (*)(int)>("fsync")(descriptor);
+}
+
+int close(int descriptor) {
+  const bool struck = strikes("close", descriptor);
+  const int error = errno, result = next<int (*)(int)>("close")(descriptor);
+  if (struck) errno = error;
+  return struck ? -1 : result;
+}
+
+int rename(const char* from, const char* to) {
+  if (strikes("rename", from)) return -1;
+  return next<int (*)(const char*, const char*)>("rename")(from, to);
+}
+
+int mkdir(const char* path, mode_t mode) {
+  if (strikes("mkdir", path)) return -1;
+  return next<int (*)(const char*, mode_t)>("mkdir")(path, mode);
+}
+
+// what std::filesystem::remove_all uses for what lies in a directory
+int unlinkat(int directory, const char* path, int flags) {
+  if (strikes("unlink", directory) || strikes("unlink", path)) return -1;
+  return next<int (*)(int, const char*, int)>("unlinkat")(directory, path, flags);
+}
+
+}  // extern "C"
