@@ -1,0 +1,168 @@
+// Runs that are stopped and resumed: by a signal or a kill at a chosen call, in each recipe, over two files and two
+// epochs.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "core/train/checkpoint.h"
+#include "tests/cli/command.h"
+
+namespace tandem::test {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int kStopped = 75;
+
+// 12 steps of 2 windows of 16 tokens; 15 windows in two files
+struct RunPlace : Workplace {
+  explicit RunPlace(const std::string& recipe = "fp32") {
+    write_model("model");
+    write_tokens("a.bin", 16 * 10 + 1, 257);
+    write_tokens("b.bin", 16 * 5 + 1, 257);
+    write("c.toml", small_config({{"data.train", "[\"a.bin\", \"b.bin\"]"},
+                                  {"data.eval", "[\"b.bin\"]"},
+                                  {"precision.recipe", '"' + recipe + '"'},
+                                  {"schedule.steps", "12"},
+                                  {"checkpoint.every", "4"},
+                                  {"checkpoint.keep", "2"},
+                                  {"run.eval_every", "5"},
+                                  {"run.backend", "\"vulkan\""}}));
+  }
+  // fault: see tests/faults/fault.cpp
+  Outcome train(std::vector<std::string> more, const std::string& fault = "") const {
+    more.insert(more.begin(), {"train", "c.toml"});
+    if (!fault.empty()) setenv("LD_PRELOAD", std::getenv("TANDEM_FAULT_LIBRARY"), 1);
+    setenv("TANDEM_FAULT", fault.c_str(), 1);
+    const Outcome outcome = tandem(more);
+    unsetenv("LD_PRELOAD");
+    return outcome;
+  }
+  Outcome resume(const std::string& flag = "--run.directory=run") const { return train({"--resume", flag}); }
+
+  // what must not depend on interruptions: every byte of model/, and the lines without times
+  std::string result(const std::string& run) const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(path(run + "/model")))
+      files[entry.path().filename().string()] = read_text(entry.path().string());
+    std::string all;
+    for (const auto& [name, content] : files) all += name + content;
+    std::istringstream lines(read(run + "/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      Json json = parse_json(line, "metrics.jsonl");
+      for (const char* key : {"seconds", "tokens_per_second", "memory"}) json.erase(key);
+      all += json.dump() + "\n";
+    }
+    return all;
+  }
+};
+
+TEST_CASE("a stopped run, resumed, ends to the bit as one that was not, on vulkan") {
+  for (const char* recipe : {"fp32", "bf16", "fp8"}) {
+    const RunPlace place(recipe);
+    REQUIRE(place.train({"--run.directory=whole"}).exit == 0);
+    const std::string expected = place.result("whole");
+    // killed in the second save; stopped at the line of step 5, so in its evaluation; at that of step 7; in the last
+    // save (a resumed run's first write is that of the lines it keeps)
+    const std::pair<std::string, int> stops[] = {
+        {fmt::format("write:12:s{}:.tmp-step_00000008", SIGKILL), 128 + SIGKILL},
+        {fmt::format("write:2:s{}:metrics.jsonl", SIGTERM), kStopped},
+        {fmt::format("write:4:s{}:metrics.jsonl", SIGINT), kStopped},
+        {fmt::format("fsync:1:s{}:.tmp-step_00000012", SIGTERM), kStopped}};
+    bool first = true;
+    std::vector<uint64_t> break_offs;
+    for (const auto& [fault, exit] : stops) {
+      CAPTURE(fault);
+      const Outcome o = place.train(first ? std::vector<std::string>{} : std::vector<std::string>{"--resume"}, fault);
+      INFO(o.err);
+      CHECK(o.exit == exit);
+      if (!first) break_offs.push_back(checkpoint_steps(place.path("run/checkpoints")).front());
+      if (break_offs.size() == 1) CHECK(place.read("run/metrics.jsonl").find("eval") == std::string::npos);
+      first = false;
+    }
+    CHECK(break_offs == std::vector<uint64_t>{5, 7, 12});
+    CHECK(place.resume().exit == 0);
+    CHECK((place.result("run") == expected));
+    fs::remove_all(place.path("run/model"));
+    CHECK(place.resume().exit == 0);  // a finished run completes its model
+    CHECK((place.result("run") == expected));
+  }
+}
+
+TEST_CASE("signals before the first step, twice, and one that only saves, on vulkan") {
+  const RunPlace place;
+  const Outcome early = place.train({}, fmt::format("open:1:s{}:model/config.json", SIGTERM));
+  CHECK(early.exit == kStopped);
+  CHECK(checkpoint_steps(place.path("run/checkpoints")) == std::vector<uint64_t>{0});
+  CHECK(place.train({"--resume"}, fmt::format("write:2:S{}:metrics.jsonl", SIGINT)).exit == 130);
+  const Outcome saving = place.train({"--resume", "--schedule.steps=3"}, fmt::format("write:2:s{}:metrics", SIGUSR1));
+  CHECK(saving.exit == 0);
+  CHECK(saving.says("saved step 2"));
+  CHECK(saving.says("schedule.steps"));
+}
+
+TEST_CASE("resume names what is wrong and takes the next older checkpoint, on vulkan") {
+  const RunPlace place;
+  CHECK(place.resume().exit == 3);
+  CHECK_FALSE(file_exists(place.path("run")));
+  REQUIRE(place.train({}).exit == 0);
+  CHECK(checkpoint_steps(place.path("run/checkpoints")) == std::vector<uint64_t>{12, 8});
+  CHECK(place.train({}).exit == 2);
+  const std::string expected = place.result("run");
+
+  const Outcome other = place.resume("--optimizer.beta1=0.5");
+  CHECK(other.exit == 2);
+  CHECK(other.says("optimizer.beta1"));
+  {
+    const int lock = open(place.path("run/.lock").c_str(), O_RDWR | O_CLOEXEC);
+    REQUIRE(flock(lock, LOCK_EX) == 0);
+    const Outcome second = place.resume();
+    CHECK(second.exit == 2);
+    CHECK(second.says("in use"));
+    close(lock);
+  }
+  const std::string tokens = place.read("b.bin");
+  place.write("b.bin", tokens.substr(0, tokens.size() - 4) + std::string(4, '\1').replace(1, 3, 3, '\0'));
+  const Outcome changed = place.resume();
+  CHECK(changed.exit == 3);
+  CHECK(changed.says("b.bin"));
+  place.write("b.bin", tokens);
+
+  const std::string optimizer = "run/checkpoints/step_00000012/optimizer-00001-of-00001.safetensors";
+  std::string damaged = place.read(optimizer);
+  damaged[damaged.size() / 2] = char(damaged[damaged.size() / 2] ^ 4);
+  place.write(optimizer, damaged);
+  CHECK(place.tandem({"export", "run/checkpoints/step_00000012", "--out", "exported"}).exit == 3);
+  const Outcome resumed = place.resume();
+  CHECK(resumed.exit == 0);
+  CHECK(resumed.says("step_00000012 cannot be used"));
+  CHECK(resumed.says("resumed after step 8"));
+  CHECK((place.result("run") == expected));
+
+  REQUIRE(place.tandem({"export", "run/checkpoints/step_00000012", "--out", "exported"}).exit == 0);
+  for (const char* name : {"config.json", "model.safetensors"})
+    CHECK((place.read(std::string("exported/") + name) == place.read(std::string("run/model/") + name)));
+  CHECK(place.tandem({"export", "run/checkpoints/step_00000012", "--out", "exported"}).exit == 2);
+}
+
+TEST_CASE("a full disk or a diverged run keeps the last good checkpoint, on vulkan") {
+  const RunPlace place;
+  const Outcome full = place.train({}, fmt::format("write:9:{}:.tmp-step_00000008", ENOSPC));
+  CHECK(full.exit == 7);
+  CHECK(checkpoint_steps(place.path("run/checkpoints")) == std::vector<uint64_t>{4});
+  CHECK(place.resume().exit == 0);
+
+  const Outcome diverged = place.train({"--run.directory=diverged", "--optimizer.learning_rate=1e38",
+                                        "--checkpoint.every=1", "--checkpoint.keep=20", "--run.max_skipped=2"});
+  CHECK(diverged.exit == 5);
+  CHECK_FALSE(checkpoint_steps(place.path("diverged/checkpoints")).empty());
+}
+
+}  // namespace
+}  // namespace tandem::test
