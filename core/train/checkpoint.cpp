@@ -129,6 +129,7 @@ void write_checkpoint(const std::string& directory, Manifest manifest, std::span
                       std::span<const OutputTensor> optimizer, uint64_t shard_bytes) {
   const std::string path = directory + "/" + checkpoint_name(manifest.step), draft = beside(path);
   make_directories(directory);
+  sync_directory(fs::absolute(directory).parent_path().string());  // which holds the directory, perhaps a new one
   remove_unfinished(directory);
   require_space(directory, bytes_of_tensors(model) + bytes_of_tensors(optimizer));
   manifest.files.clear();
