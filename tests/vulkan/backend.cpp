@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "core/abi/add.h"
+#include "core/abi/loss_sum.h"
 
 namespace tandem {
 namespace {
@@ -204,15 +205,16 @@ TEST_CASE("an operand larger than a binding is refused at load on vulkan") {
   Program program;
   program.arenas = {arena(limit + 4096)};
   const TensorDesc desc{DType::f32, {count}};
-  const Operand operand{desc, {0, 0, desc.bytes()}, Access::read};
+  const Operand losses{desc, {0, 0, desc.bytes()}, Access::read};  // bound as a storage buffer
+  const Operand loss{{DType::f32, {1}}, {0, limit + 2048, 4}, Access::read_write};
   program.ranges[size_t(Range::update)] = {
-      {0, Dispatch{OpId::add, Parameters(abi::Add{count}), {operand, operand, operand}}, "layer 3 sum"}};
+      {0, Dispatch{OpId::loss_sum, Parameters(abi::LossSum{count}), {losses, loss}}, "layer 3 sum"}};
   const auto memory = backend->allocate(program.arenas[0]);
   Memory* const memories[] = {memory.get()};
   const std::string error = error_of([&] { backend->load(program, memories); });
   CHECK(contains(error, "4: "));
   CHECK(contains(error, "layer 3 sum"));
-  CHECK(contains(error, "of add"));
+  CHECK(contains(error, "of loss_sum"));
 }
 
 TEST_CASE("dtypes that no shader takes are refused at load on vulkan") {
