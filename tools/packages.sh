@@ -47,7 +47,10 @@ configure() {
   local directory=$1
   shift
   if [ -e "$directory/build.ninja" ]; then
-    meson configure "$directory" "$@"
+    # what was missing at the first time may be installed by now: forget the answers
+    meson configure "$directory" --clearcache
+    meson setup --reconfigure "$directory" "$@" >"$directory.log" 2>&1 || { tail -n 20 "$directory.log" >&2; return 1; }
+    rm -f "$directory.log"
   else
     rm -rf "$directory"
     meson setup "$directory" "$@" >"$directory.log" 2>&1 || { tail -n 20 "$directory.log" >&2; return 1; }
