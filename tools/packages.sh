@@ -47,8 +47,6 @@ configure() {
   local directory=$1
   shift
   if [ -e "$directory/build.ninja" ]; then
-    # what was missing at the first time may be installed by now: forget the answers
-    meson configure "$directory" --clearcache
     meson setup --reconfigure "$directory" "$@" >"$directory.log" 2>&1 || { tail -n 20 "$directory.log" >&2; return 1; }
     rm -f "$directory.log"
   else
