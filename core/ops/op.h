@@ -38,10 +38,11 @@ struct Signature {
   uint32_t first_output = 0;  // ... by outputs first_output, first_output + 1, ...
 };
 
-// flops and bytes moved, for the cost model
+// flops and bytes moved, for the cost model; workspace: bytes of scratch that the op's CUDA kernel wants
 struct Cost {
   uint64_t flops = 0;
   uint64_t bytes = 0;
+  uint64_t workspace = 0;
 };
 
 struct Op {
