@@ -14,7 +14,7 @@ MAY_INCLUDE = {
     "core": ["core"],
     "backends/vulkan": ["core", "backends/vulkan"],
     "backends/cuda": ["core", "backends/cuda", "kernels"],
-    "kernels": ["core/abi", "kernels"],
+    "kernels": ["core/abi", "core/base/dtype.h", "core/ops/table.inc", "kernels", "tests/support/cuda_host/device.h"],
     "shaders": ["core/abi", "shaders"],
     "cli": ["core", "backends", "cli"],
     "tests": ["core", "backends", "kernels", "cli", "tests"],
