@@ -118,7 +118,7 @@ class Planner {
   }
 
   void check_fits() const {
-    const uint64_t total = plan_.device_bytes() + target_.reserve_bytes;
+    const uint64_t total = plan_.device_bytes() + target_.fixed_bytes();
     if (total <= target_.memory_bytes) return;
     std::vector<uint32_t> largest(storage_.roots.size());
     for (uint32_t r = 0; r < largest.size(); ++r) largest[r] = r;

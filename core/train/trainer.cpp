@@ -98,7 +98,7 @@ class Trainer {
         compile(build_step_graph(model_.config, precision_, config_.optimizer, shape_), backend_->target());
     plan_ = std::move(compiled.memory);
     session_ = std::make_unique<Session>(*backend_, std::move(compiled.program));
-    memory_ = session_->device_bytes() + backend_->target().reserve_bytes;
+    memory_ = session_->device_bytes() + backend_->target().fixed_bytes();
     runner_ = std::make_unique<StepRunner>(*session_, shape_, rope_table(model_.config, shape_.sequence_length));
   }
 
