@@ -1,6 +1,7 @@
 // The op-free interface of a backend: memory, loading a Program, submitting its ranges.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 
@@ -55,6 +56,9 @@ class Executable {
   virtual std::vector<double> profile(Range) { return {}; }
 };
 
+// Which kernel a backend took where it had a choice, by op and shape: part of a run's numerics, so a checkpoint keeps it.
+using KernelChoices = std::map<std::string, std::string>;
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -66,6 +70,9 @@ class Backend {
   virtual void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) = 0;
   // memories: one an arena of the program, in order; they outlive the executable
   virtual std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) = 0;
+  // the choices made by load so far; and those that later loads shall make again, where they are possible
+  virtual KernelChoices kernel_choices() const { return {}; }
+  virtual void use(const KernelChoices&) {}
 };
 
 struct DeviceInfo {
