@@ -37,42 +37,86 @@ __device__ __forceinline__ void unpack_bf16(uint32_t word, float& low, float& hi
   high = abi::bits_float(word & 0xffff0000u);
 }
 
+// eight elements as memory holds them: half the registers of a Pack for bf16
+template <typename T>
+struct Raw;
+template <>
+struct Raw<float> {
+  float4 low, high;
+};
+template <>
+struct Raw<bf16> {
+  uint4 words;
+};
+
 // p: 16-byte aligned
-__device__ __forceinline__ Pack load8(const float* p) {
-  const float4 a = reinterpret_cast<const float4*>(p)[0], b = reinterpret_cast<const float4*>(p)[1];
-  return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
+__device__ __forceinline__ Raw<float> load_raw(const float* p) {
+  return {reinterpret_cast<const float4*>(p)[0], reinterpret_cast<const float4*>(p)[1]};
 }
-__device__ __forceinline__ Pack load8(const bf16* p) {
-  const uint4 u = *reinterpret_cast<const uint4*>(p);
+__device__ __forceinline__ Raw<bf16> load_raw(const bf16* p) {
+  return {*reinterpret_cast<const uint4*>(p)};
+}
+__device__ __forceinline__ void store_raw(float* p, const Raw<float>& x) {
+  reinterpret_cast<float4*>(p)[0] = x.low;
+  reinterpret_cast<float4*>(p)[1] = x.high;
+}
+__device__ __forceinline__ void store_raw(bf16* p, const Raw<bf16>& x) {
+  *reinterpret_cast<uint4*>(p) = x.words;
+}
+
+__device__ __forceinline__ Pack unpack(const Raw<float>& x) {
+  return {{x.low.x, x.low.y, x.low.z, x.low.w, x.high.x, x.high.y, x.high.z, x.high.w}};
+}
+__device__ __forceinline__ Pack unpack(const Raw<bf16>& x) {
   Pack r;
-  unpack_bf16(u.x, r.v[0], r.v[1]);
-  unpack_bf16(u.y, r.v[2], r.v[3]);
-  unpack_bf16(u.z, r.v[4], r.v[5]);
-  unpack_bf16(u.w, r.v[6], r.v[7]);
+  unpack_bf16(x.words.x, r.v[0], r.v[1]);
+  unpack_bf16(x.words.y, r.v[2], r.v[3]);
+  unpack_bf16(x.words.z, r.v[4], r.v[5]);
+  unpack_bf16(x.words.w, r.v[6], r.v[7]);
   return r;
 }
 
 // rounds to T
-__device__ __forceinline__ void store8(float* p, const Pack& x) {
-  reinterpret_cast<float4*>(p)[0] = make_float4(x.v[0], x.v[1], x.v[2], x.v[3]);
-  reinterpret_cast<float4*>(p)[1] = make_float4(x.v[4], x.v[5], x.v[6], x.v[7]);
+template <typename T>
+__device__ __forceinline__ Raw<T> round_to(const Pack& x);
+template <>
+__device__ __forceinline__ Raw<float> round_to<float>(const Pack& x) {
+  return {make_float4(x.v[0], x.v[1], x.v[2], x.v[3]), make_float4(x.v[4], x.v[5], x.v[6], x.v[7])};
 }
-__device__ __forceinline__ void store8(bf16* p, const Pack& x) {
-  *reinterpret_cast<uint4*>(p) = make_uint4(pack_bf16(x.v[0], x.v[1]), pack_bf16(x.v[2], x.v[3]),
-                                            pack_bf16(x.v[4], x.v[5]), pack_bf16(x.v[6], x.v[7]));
+template <>
+__device__ __forceinline__ Raw<bf16> round_to<bf16>(const Pack& x) {
+  return {make_uint4(pack_bf16(x.v[0], x.v[1]), pack_bf16(x.v[2], x.v[3]), pack_bf16(x.v[4], x.v[5]),
+                     pack_bf16(x.v[6], x.v[7]))};
 }
 
+template <typename T>
+__device__ __forceinline__ Pack load8(const T* p) {
+  return unpack(load_raw(p));
+}
+// rounds to T
+template <typename T>
+__device__ __forceinline__ void store8(T* p, const Pack& x) {
+  store_raw(p, round_to<T>(x));
+}
 // x as a store to T and a load back would leave it
 template <typename T>
-__device__ __forceinline__ Pack rounded(const Pack& x);
-template <>
-__device__ __forceinline__ Pack rounded<float>(const Pack& x) {
-  return x;
+__device__ __forceinline__ Pack rounded(const Pack& x) {
+  return unpack(round_to<T>(x));
 }
-template <>
-__device__ __forceinline__ Pack rounded<bf16>(const Pack& x) {
+
+__device__ __forceinline__ Pack add(const Pack& a, const Pack& b) {
   Pack r;
-  for (int i = 0; i < 8; i += 2) unpack_bf16(pack_bf16(x.v[i], x.v[i + 1]), r.v[i], r.v[i + 1]);
+  for (int i = 0; i < 8; ++i) r.v[i] = a.v[i] + b.v[i];
+  return r;
+}
+__device__ __forceinline__ Pack multiply(const Pack& a, const Pack& b) {
+  Pack r;
+  for (int i = 0; i < 8; ++i) r.v[i] = a.v[i] * b.v[i];
+  return r;
+}
+__device__ __forceinline__ Pack scale(const Pack& a, float by) {
+  Pack r;
+  for (int i = 0; i < 8; ++i) r.v[i] = a.v[i] * by;
   return r;
 }
 
@@ -81,9 +125,11 @@ __device__ __forceinline__ float sum_of(const Pack& x) {
   return ((x.v[0] + x.v[1]) + (x.v[2] + x.v[3])) + ((x.v[4] + x.v[5]) + (x.v[6] + x.v[7]));
 }
 
-// over the warp, a butterfly from distance 16 to 1; every lane has the sum
+// over groups of `lanes` lanes, a power of two: a butterfly, the most distant lanes first; every lane has its group's
+// sum
+template <uint32_t lanes = 32>
 __device__ __forceinline__ float warp_sum(float x) {
-  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(kFullWarp, x, step);
+  for (uint32_t step = lanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(kFullWarp, x, step);
   return x;
 }
 __device__ __forceinline__ float warp_max(float x) {
@@ -112,10 +158,25 @@ __device__ __forceinline__ uint32_t magnitude(const Pack& x) {
   return largest;
 }
 
+__device__ __forceinline__ uint32_t warp_max(uint32_t x) {
+  for (int step = 16; step > 0; step /= 2) x = max(x, __shfl_xor_sync(kFullWarp, x, step));
+  return x;
+}
+
 // amax[0] = max(amax[0], largest over the warp); every lane of the warp calls it
 __device__ __forceinline__ void raise_amax(uint32_t* amax, uint32_t largest) {
-  for (int step = 16; step > 0; step /= 2) largest = max(largest, __shfl_xor_sync(kFullWarp, largest, step));
+  largest = warp_max(largest);
   if (threadIdx.x % 32 == 0 && largest != 0) atomicMax(amax, largest);
+}
+// the same over the block, in one atomic, as those on one address queue up: for blocks that do little each. scratch: 32
+// words of shared memory
+__device__ __forceinline__ void raise_amax(uint32_t* amax, uint32_t largest, uint32_t* scratch) {
+  largest = warp_max(largest);
+  if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = largest;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (uint32_t w = 1; w < blockDim.x / 32; ++w) largest = max(largest, scratch[w]);
+  if (largest != 0) atomicMax(amax, largest);
 }
 
 // f(float{}) or f(bf16{}) by dtype; false for another
