@@ -21,6 +21,20 @@ const Binding& Program::binding(std::string_view name) const {
   return *found;
 }
 
+uint64_t workspace_bytes(const Dispatch& dispatch) {
+  Descs descs;
+  for (const Operand& o : dispatch.operands) descs.push_back(o.desc);
+  return op_of(dispatch.op).cost(dispatch.parameters, descs).workspace;
+}
+
+uint64_t workspace_bytes(const Program& program) {
+  uint64_t most = 0;
+  for (const std::vector<Instruction>& range : program.ranges)
+    for (const Instruction& instruction : range)
+      if (const auto* d = std::get_if<Dispatch>(&instruction.command)) most = std::max(most, workspace_bytes(*d));
+  return most;
+}
+
 std::vector<BufferAccess> accesses_of(const Instruction& instruction) {
   std::vector<BufferAccess> accesses;
   if (const auto* d = std::get_if<Dispatch>(&instruction.command)) {

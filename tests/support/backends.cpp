@@ -1,5 +1,6 @@
 // The backends that the op cases and the verifier's tests run on.
 #include "core/runtime/backend.h"
+#include "tests/support/cuda_host/backend.h"
 #include "tests/support/op_case.h"
 
 #ifdef TANDEM_VULKAN
@@ -9,7 +10,7 @@
 namespace tandem::test {
 
 std::vector<BackendFactory> test_backends() {
-  std::vector<BackendFactory> factories;
+  std::vector<BackendFactory> factories = {cuda_host_backend()};
 #ifdef TANDEM_VULKAN
   factories.push_back(vulkan_backend());
 #endif

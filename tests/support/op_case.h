@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tests/support/compare.h"
+#include "tests/support/cuda_host/backend.h"
 #include "tests/support/fill.h"
 #include "tests/support/host_backend.h"
 
@@ -63,7 +64,7 @@ constexpr DType kFloats[] = {DType::f32, DType::bf16};
 std::vector<BackendFactory> test_backends();
 
 // Builds one-dispatch Programs and runs them on the executor: twice, with poisoned outputs and guards, against the
-// host's reference.
+// host's reference. On cuda_host, each run has another order of threads.
 void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor);
 
 }  // namespace tandem::test
@@ -73,23 +74,27 @@ void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor);
       ::tandem::OpId::op,                                                                  \
       [](const ::tandem::Parameters& p, ::tandem::test::Operands o) { reference(p.as<parameters>(), o); });
 
-// op, its abi struct; `reference` and `cases` stand above it
-#if defined(TANDEM_REFERENCES_ONLY)  // another test binary wants the host executor, not the cases
-#define OP_CASES(op, parameters) \
-  TANDEM_REFERENCE(op, parameters) [[maybe_unused]] static auto* const op##_cases = &cases;
-#elif defined(TANDEM_VULKAN)
-#define OP_CASES(op, parameters)                                    \
-  TANDEM_REFERENCE(op, parameters)                                  \
-  TEST_CASE("op " #op " on host") {                                 \
-    ::tandem::test::run_cases(::tandem::OpId::op, cases, "host");   \
-  }                                                                 \
+#if defined(TANDEM_VULKAN)
+#define TANDEM_VULKAN_CASE(op)                                      \
   TEST_CASE("op " #op " on vulkan") {                               \
     ::tandem::test::run_cases(::tandem::OpId::op, cases, "vulkan"); \
   }
 #else
-#define OP_CASES(op, parameters)                                  \
-  TANDEM_REFERENCE(op, parameters)                                \
-  TEST_CASE("op " #op " on host") {                               \
-    ::tandem::test::run_cases(::tandem::OpId::op, cases, "host"); \
-  }
+#define TANDEM_VULKAN_CASE(op)
+#endif
+
+// op, its abi struct; `reference` and `cases` stand above it
+#if defined(TANDEM_REFERENCES_ONLY)  // another test binary wants the host executor, not the cases
+#define OP_CASES(op, parameters) \
+  TANDEM_REFERENCE(op, parameters) [[maybe_unused]] static auto* const op##_cases = &cases;
+#else
+#define OP_CASES(op, parameters)                                                                               \
+  TANDEM_REFERENCE(op, parameters)                                                                             \
+  TEST_CASE("op " #op " on host") {                                                                            \
+    ::tandem::test::run_cases(::tandem::OpId::op, cases, "host");                                              \
+  }                                                                                                            \
+  TEST_CASE("op " #op " on cuda_host" * doctest::skip(!::tandem::test::has_cuda_kernel(::tandem::OpId::op))) { \
+    ::tandem::test::run_cases(::tandem::OpId::op, cases, "cuda_host");                                         \
+  }                                                                                                            \
+  TANDEM_VULKAN_CASE(op)
 #endif
