@@ -17,10 +17,13 @@ layout(binding = 1, rgba32ui) uniform readonly uimageBuffer x;
 layout(binding = 2) writeonly buffer Dx { uvec4 dx[]; };
 AMAX_OPERAND(3)
 
-// 4 columns; with s the sigmoid, silu = x s and its derivative is s (1 + x (1 - s))
+// 4 columns; with s the sigmoid, silu = x s and its derivative is s (1 + x (1 - s)); s and 1 - s as in silu_derivative
 void differentiate(vec4 dy, vec4 gate, vec4 up, out vec4 dgate, out vec4 dup) {
-  precise vec4 s = 1.0 / (1.0 + vec4(exp_f32(-gate.x), exp_f32(-gate.y), exp_f32(-gate.z), exp_f32(-gate.w)));
-  precise vec4 through_gate = dy * up * (s * (1.0 + gate * (1.0 - s)));
+  const vec4 x = -abs(gate);
+  precise vec4 e = vec4(exp_f32(x.x), exp_f32(x.y), exp_f32(x.z), exp_f32(x.w)), larger = 1.0 / (1.0 + e), smaller = e * larger;
+  const bvec4 negative = lessThan(gate, vec4(0.0));
+  const vec4 s = mix(larger, smaller, negative), rest = mix(smaller, larger, negative);
+  precise vec4 through_gate = dy * up * (s * (1.0 + gate * rest));
   precise vec4 through_up = dy * (gate * s);
   dgate = through_gate;
   dup = through_up;
