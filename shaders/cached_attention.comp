@@ -15,8 +15,6 @@ layout(binding = 1) readonly buffer Position { int position; };
 layout(binding = 2) readonly buffer Cache { ELEMENT(T) cache[]; };
 layout(binding = 3) writeonly buffer Out { ELEMENT(T) out_[]; };
 
-const uint kLaneElements = 32u;  // of head_dim up to 256 over 8 lanes
-
 void main() {
   const uint head = gl_WorkGroupID.x * 8u + group();
   if (head >= p.q_heads) return;

@@ -17,9 +17,10 @@ layout(binding = 1) writeonly buffer Partials { float partials[]; };
 void main() {
   const uint block = gl_WorkGroupID.y * 64u + gl_WorkGroupID.x, packs = kSquareSumBlock / 8u;
   precise float sum = 0.0;
-  if (block * kSquareSumBlock < p.count) {  // loads past the operand's end give 0
+  if (block * kSquareSumBlock < p.count) {
     for (uint i = gl_LocalInvocationID.x; i < packs; i += 64u) {
-      const Pack v = LOAD(T, x, block * packs + i);
+      const uint at = block * packs + i;
+      const Pack v = without_tail(LOAD(T, x, at), at, p.count);
       sum += sum_of(Pack(v.low * v.low, v.high * v.high));
     }
   }

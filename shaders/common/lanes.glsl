@@ -5,6 +5,8 @@
 
 layout(local_size_x = 64) in;
 
+const uint kLaneElements = 32u;  // of head_dim up to 256, over 8 lanes
+
 uint lane() { return gl_SubgroupInvocationID & 7u; }
 uint group() { return gl_SubgroupID * (gl_SubgroupSize >> 3) + (gl_SubgroupInvocationID >> 3); }
 

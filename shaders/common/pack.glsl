@@ -64,6 +64,14 @@ float sum_of(Pack v) {  // in the order ((0 + 4) + (1 + 5)) + ((2 + 6) + (3 + 7)
   return sum;
 }
 
+// v with the elements of pack i that stand at count and beyond made 0
+Pack without_tail(Pack v, uint i, uint count) {
+  if (i * 8u + 8u <= count) return v;
+  const uint kept = count > i * 8u ? count - i * 8u : 0u;
+  return Pack(mix(vec4(0.0), v.low, lessThan(uvec4(0, 1, 2, 3), uvec4(kept))),
+              mix(vec4(0.0), v.high, lessThan(uvec4(4, 5, 6, 7), uvec4(kept))));
+}
+
 // the largest bits(|x|), NaN above all
 uint amax_of(Pack v) {
   const uvec4 m = max(floatBitsToUint(v.low) & 0x7fffffffu, floatBitsToUint(v.high) & 0x7fffffffu);

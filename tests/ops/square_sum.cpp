@@ -18,7 +18,7 @@ void reference(const abi::SquareSum& p, Operands o) {
 void cases(Cases& cases) {
   const abi::SquareSum p{};
   for (DType dtype : kFloats) {
-    for (uint64_t count : {8, 1000, 65536, 65544, 200008})
+    for (uint64_t count : {8, 1000, 1003, 65536, 65537, 65544, 200008})
       cases.add(fmt::format("{} {}", name_of(dtype), count), p, {in(dtype, {count})});
     cases.add(fmt::format("{} rank 2", name_of(dtype)), p, {in(dtype, {300, 72})});
     for (double value : {0.0, 1e-40, 1e15, double(NAN), double(INFINITY)})
