@@ -1,19 +1,9 @@
 // Any bytes as a safetensors file: it is read, or refused with an Error.
 #include "core/model/safetensors.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cstdlib>
+#include "tests/fuzz/memory_file.h"
 
 namespace {
-
-// a file in memory, which has a path as long as it is open
-int memory_file() {
-  const int descriptor = ::memfd_create("fuzz.safetensors", MFD_CLOEXEC);
-  if (descriptor < 0) std::abort();
-  return descriptor;
-}
 
 void read_all(const tandem::TensorFile& file) {
   for (const auto& [name, info] : file.tensors())
@@ -28,11 +18,9 @@ void read_all(const tandem::TensorFile& file) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const int descriptor = memory_file();
-  static const std::string path = fmt::format("/proc/self/fd/{}", descriptor);
-  if (::ftruncate(descriptor, 0) != 0 || ::pwrite(descriptor, data, size, 0) != ssize_t(size)) std::abort();
+  const tandem::MemoryFile memory(data, size);
   try {
-    read_all(tandem::TensorFile(path));
+    read_all(tandem::TensorFile(memory.path()));
   } catch (const tandem::Error& e) {
     if (e.exit() != tandem::Exit::input) throw;
   }

@@ -1,5 +1,4 @@
 // Reference: f64 throughout, with the forward pass's lse. Source: Dao et al. 2022 (arXiv 2205.14135), appendix B.
-#include "core/abi/attention_backward.h"
 #include "tests/ops/attention_sizes.h"
 
 namespace tandem::test {
@@ -24,21 +23,7 @@ void reference(const abi::AttentionBackward& p, Operands o) {
 }
 
 void cases(Cases& cases) {
-  for (DType dtype : kFloats)
-    for (const Heads& h : kHeads)
-      for (const Sequences& s : kSequences) {
-        const abi::Attention p = attention_of(h, s);
-        const uint64_t rows = s.batch * s.length;
-        const Input stats = in(DType::f32, {s.batch, h.q, s.length});
-        const std::vector<Input> inputs = {in(dtype, {rows, h.width()}),
-                                           in(DType::i32, {rows}, positions(s.length, s.starts)),
-                                           in(dtype, {rows, uint64_t(h.q) * h.dim}), stats, stats};
-        cases
-            .add(fmt::format("{} {} {}", name_of(dtype), s.name, h.text()),
-                 abi::AttentionBackward{0, p.sequence_length, p.q_heads, p.kv_heads, p.head_dim, p.scale}, inputs)
-            .with([p](Operands i) { set_lse_and_delta(p, i); })
-            .partial();  // the k and v parts are not its own
-      }
+  add_attention_backward(cases, false);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/abi/attention.h"
+#include "core/abi/attention_backward.h"
 #include "core/abi/attention_delta.h"
 #include "tests/ops/head_sizes.h"
 #include "tests/support/evaluate.h"
@@ -52,6 +53,26 @@ inline void set_lse_and_delta(const abi::Attention& p, Operands inputs) {
 
 inline abi::Attention attention_of(const Heads& h, const Sequences& s) {
   return {0, uint32_t(s.length), h.q, h.kv, h.dim, float(1 / std::sqrt(double(h.dim)))};
+}
+
+// The cases of an op of the backward pass. in_place: dqkv is an input too, else the op writes only a part of it.
+inline void add_attention_backward(Cases& cases, bool in_place) {
+  for (DType dtype : kFloats)
+    for (const Heads& h : kHeads)
+      for (const Sequences& s : kSequences) {
+        const abi::Attention p = attention_of(h, s);
+        const uint64_t rows = s.batch * s.length;
+        const Input stats = in(DType::f32, {s.batch, h.q, s.length});
+        std::vector<Input> inputs = {in(dtype, {rows, h.width()}),
+                                     in(DType::i32, {rows}, positions(s.length, s.starts)),
+                                     in(dtype, {rows, uint64_t(h.q) * h.dim}), stats, stats};
+        if (in_place) inputs.push_back(in(dtype, {rows, h.width()}));
+        Case& c = cases.add(fmt::format("{} {} {}", name_of(dtype), s.name, h.text()),
+                            abi::AttentionBackward{0, p.sequence_length, p.q_heads, p.kv_heads, p.head_dim, p.scale},
+                            std::move(inputs));
+        c.with([p](Operands i) { set_lse_and_delta(p, i); });
+        if (!in_place) c.partial();
+      }
 }
 
 }  // namespace tandem::test
