@@ -1,12 +1,5 @@
 #include "core/train/config.h"
 
-// toml++ 3.3 asserts (with NDEBUG, assumes) what a malformed file breaks, a line with '[' alone; its checks behind
-// report that.
-#include <toml++/impl/preprocessor.h>
-#undef TOML_ASSERT_ASSUME
-#define TOML_ASSERT_ASSUME(condition) static_assert(true)
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -14,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/base/toml.h"
 #include "core/train/config_keys.h"
 
 namespace tandem {
@@ -93,45 +87,6 @@ ConfigValue value_of(const toml::node& node) {
   return list;
 }
 
-// The end of the TOML string or comment that starts at text[at].
-size_t end_of_quoted(std::string_view text, size_t at) {
-  const char quote = text[at];
-  if (quote == '#') return std::min(text.find('\n', at), text.size());
-  const std::string close(text.substr(at, 3) == std::string(3, quote) ? 3 : 1, quote);
-  for (at += close.size(); at < text.size(); ++at) {
-    if (close.size() == 1 && text[at] == '\n') return at;
-    if (quote == '"' && text[at] == '\\') ++at;
-    else if (text.substr(at, close.size()) == close) break;
-  }
-  at = std::min(at + close.size(), text.size());
-  for (int more = 0; close.size() == 3 && more < 2 && text.substr(at, 1) == close.substr(1, 1); ++more) ++at;
-  return at;
-}
-
-// TOML has no character beyond ASCII outside strings and comments, and toml++ 3.3 runs into undefined behaviour on
-// some. Returns the first one's line, or 0.
-uint32_t stray_character_line(std::string_view text) {
-  size_t at = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;  // a byte-order mark is fine
-  while (at < text.size()) {
-    const char c = text[at];
-    if (static_cast<unsigned char>(c) >= 0x80)
-      return uint32_t(1 + std::count(text.begin(), text.begin() + ptrdiff_t(at), '\n'));
-    at = c == '"' || c == '\'' || c == '#' ? end_of_quoted(text, at) : at + 1;
-  }
-  return 0;
-}
-
-toml::table parse_toml(std::string_view text, const std::string& path) {
-  if (const uint32_t line = stray_character_line(text); line != 0)
-    fail(Exit::configuration, fmt::format("{}:{}", path, line),
-         "is not TOML: a character outside ASCII wants quotes around it");
-  try {
-    return toml::parse(text, path);
-  } catch (const toml::parse_error& e) {
-    fail(Exit::configuration, fmt::format("{}:{}", path, e.source().begin.line), "is not TOML: {}", e.description());
-  }
-}
-
 // Puts one value where it belongs, or says what was expected.
 void assign(RunConfig& config, const ConfigKey& key, const ConfigValue& value, const std::string& place,
             Places& places) {
@@ -142,7 +97,6 @@ void assign(RunConfig& config, const ConfigKey& key, const ConfigValue& value, c
 }
 
 void read_file(RunConfig& config, std::string_view text, const std::string& path, Places& places) {
-  const auto place_of = [&](const toml::node& node) { return fmt::format("{}:{}", path, node.source().begin.line); };
   const toml::table root = parse_toml(text, path);
   for (const auto& [section, node] : root) {
     const std::string section_name(section.str());
@@ -151,11 +105,11 @@ void read_file(RunConfig& config, std::string_view text, const std::string& path
     const bool known =
         std::any_of(keys.begin(), keys.end(), [&](auto& k) { return section_of(k.name) == section_name; });
     if (known && table == nullptr)
-      fail(Exit::configuration, place_of(node), "{} is a section, not a key", section_name);
-    if (table == nullptr || (!known && table->empty())) require_key(section_name, place_of(node));
+      fail(Exit::configuration, toml_place(node, path), "{} is a section, not a key", section_name);
+    if (table == nullptr || (!known && table->empty())) require_key(section_name, toml_place(node, path));
     for (const auto& [name, value] : *table) {
       const std::string full = fmt::format("{}.{}", section_name, name.str());
-      assign(config, require_key(full, place_of(value)), value_of(value), place_of(value), places);
+      assign(config, require_key(full, toml_place(value, path)), value_of(value), toml_place(value, path), places);
     }
   }
 }

@@ -1,0 +1,219 @@
+#include "core/plan/device_table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "core/base/file.h"
+#include "core/base/toml.h"
+#include "core/train/config.h"
+
+namespace tandem {
+namespace {
+
+constexpr std::string_view kLeastFp8 = "8.9";  // compute capability
+constexpr double kMostRate = 1e18;             // FLOP/s or bytes/s: a slipped exponent, not a device
+
+// A table read key by key; what is left over is unknown.
+class Section {
+ public:
+  Section(const toml::table& table, std::string path, std::string name)
+      : table_(table), path_(std::move(path)), name_(std::move(name)) {}
+
+  const toml::node* find(const std::string& key) {
+    read_.push_back(key);
+    return table_.get(key);
+  }
+
+  std::string text(const std::string& key) {
+    const toml::node& node = require(key);
+    if (node.as_string() == nullptr || node.as_string()->get().empty()) wrong(node, key, "a string that is not empty");
+    return node.as_string()->get();
+  }
+
+  uint64_t size(const std::string& key) {
+    const toml::node& node = require(key);
+    if (const auto* number = node.as_integer(); number != nullptr && number->get() > 0) return uint64_t(number->get());
+    try {
+      if (const auto* text = node.as_string()) return parse_size(text->get(), "");
+    } catch (const Error&) {  // reported with the key
+    }
+    wrong(node, key, "bytes as a positive integer, or a string such as \"16 GiB\"");
+  }
+  uint64_t size_or(const std::string& key, uint64_t otherwise) { return table_.contains(key) ? size(key) : otherwise; }
+
+  uint64_t count(const std::string& key, uint64_t least, uint64_t most) {
+    const toml::node& node = require(key);
+    const auto* number = node.as_integer();
+    if (number == nullptr || number->get() < int64_t(least) || number->get() > int64_t(most))
+      wrong(node, key, fmt::format("an integer from {} to {}", least, most));
+    return uint64_t(number->get());
+  }
+
+  // over 0
+  double number(const std::string& key, double most) {
+    const toml::node& node = require(key);
+    const double value = node.value<double>().value_or(0);
+    if (!node.is_number() || !(value > 0 && value <= most))
+      wrong(node, key, fmt::format("a number over 0, at most {}", most));
+    return value;
+  }
+  double number_or(const std::string& key, double most, double otherwise) {
+    return table_.contains(key) ? number(key, most) : otherwise;
+  }
+
+  Section section(const std::string& key) {
+    const toml::node& node = require(key);
+    if (node.as_table() == nullptr) wrong(node, key, "a section");
+    return Section(*node.as_table(), path_, key);
+  }
+
+  void finish() const {
+    for (const auto& [key, node] : table_)
+      if (std::ranges::find(read_, key.str()) == read_.end())
+        fail(Exit::configuration, toml_place(node, path_), "unknown key {}; expected one of {}", full(key.str()),
+             fmt::join(read_, ", "));
+  }
+
+  [[noreturn]] void wrong(const toml::node& node, const std::string& key, const std::string& expected) const {
+    fail(Exit::configuration, toml_place(node, path_), "{} is not what was expected: {}", full(key), expected);
+  }
+
+  const toml::node& require(const std::string& key) {
+    const toml::node* node = find(key);
+    if (node == nullptr) fail(Exit::configuration, path_, "{} is missing from the device table", full(key));
+    return *node;
+  }
+
+ private:
+  std::string full(std::string_view key) const {
+    return name_.empty() ? std::string(key) : fmt::format("{}.{}", name_, key);
+  }
+
+  const toml::table& table_;
+  std::string path_, name_;
+  std::vector<std::string> read_;
+};
+
+// "8.9" as 809
+uint32_t capability(std::string_view text) {
+  uint32_t major = 0, minor = 0;
+  const char *end = text.data() + text.size(), *dot = std::find(text.data(), end, '.');
+  if (dot == end || std::from_chars(text.data(), dot, major).ptr != dot || major == 0 ||
+      std::from_chars(dot + 1, end, minor).ptr != end || dot + 1 == end || minor > 9 || major > 99)
+    return 0;
+  return 100 * major + minor;
+}
+
+void read_limits(Section limits, Target& target) {
+  target.queues = uint32_t(limits.count("queues", 1, 16));
+  target.alignment = limits.count("alignment", 16, 1 << 20);
+  target.largest_arena = limits.size_or("largest_arena", target.memory_bytes) / target.alignment * target.alignment;
+  target.largest_operand = target.largest_arena;
+  limits.finish();
+}
+
+void read_rates(Section rates, Section reached, Target& target) {
+  Rates& r = target.rates;
+  r.e4m3 = rates.number_or("e4m3", kMostRate, 0);
+  if (r.e4m3 > 0) r.e4m3 *= reached.number("e4m3", 1);
+  const double bf16 = rates.number("bf16", kMostRate);
+  r.bf16 = bf16 * reached.number("bf16", 1);
+  r.attention = bf16 * reached.number("attention", 1);
+  r.f32 = rates.number("f32", kMostRate) * reached.number("f32", 1);
+  r.multiprocessors = uint32_t(rates.count("multiprocessors", 1, 1 << 16));
+  r.bandwidth = rates.number("bandwidth", kMostRate);
+  r.host_to_device = rates.number("host_to_device", kMostRate);
+  r.device_to_host = rates.number("device_to_host", kMostRate);
+  r.launch_seconds = rates.number("launch", 1);
+  rates.finish();
+  reached.finish();
+}
+
+std::vector<std::string> files_of(const std::string& directory) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+    if (entry.path().extension() == ".toml") files.push_back(entry.path().string());
+  std::ranges::sort(files);
+  return files;
+}
+
+}  // namespace
+
+DeviceTable parse_device_table(std::string_view text, const std::string& path) {
+  const toml::table root = parse_toml(text, path);
+  Section top(root, path, "");
+  DeviceTable table;
+  Target& target = table.target;
+  target.name = top.text("name");
+  const std::string version = top.text("compute_capability");
+  if (capability(version) == 0) top.wrong(*top.find("compute_capability"), "compute_capability", "such as \"8.9\"");
+  Section memory = top.section("memory");
+  target.memory_bytes = memory.size("device");
+  target.reserve_bytes = memory.size("reserve");
+  target.workspace_bytes = memory.size("workspace");
+  target.staging_bytes = memory.size_or("staging", 0);
+  memory.finish();
+  read_limits(top.section("limits"), target);
+  read_rates(top.section("rates"), top.section("reached"), target);
+  top.finish();
+  table.info = {.backend = "table",
+                .index = 0,
+                .name = target.name,
+                .memory_bytes = target.memory_bytes,
+                .recipes = {"fp32", "bf16"},
+                .kind = DeviceInfo::Kind::discrete};
+  if (target.rates.e4m3 > 0 && capability(version) >= capability(kLeastFp8)) table.info.recipes.push_back("fp8");
+  return table;
+}
+
+std::vector<std::string> device_directories() {
+  namespace fs = std::filesystem;
+  std::vector<std::string> found;
+  const auto add = [&](const fs::path& directory) {
+    std::error_code error;
+    if (fs::is_directory(directory, error)) found.push_back(directory.string());
+  };
+  add("configs/devices");
+  std::error_code error;
+  const fs::path executable = fs::read_symlink("/proc/self/exe", error);
+  if (error) return found;
+  for (fs::path up = executable.parent_path();; up = up.parent_path()) {
+    add(up / "configs/devices");       // a build folder inside the checkout
+    add(up / "share/tandem/devices");  // installed
+    if (up == up.parent_path()) return found;
+  }
+}
+
+std::vector<std::string> device_table_names() {
+  std::vector<std::string> names;
+  for (const std::string& directory : device_directories())
+    for (const std::string& file : files_of(directory)) names.push_back(std::filesystem::path(file).stem().string());
+  std::ranges::sort(names);
+  const auto repeated = std::ranges::unique(names);
+  names.erase(repeated.begin(), repeated.end());
+  return names;
+}
+
+DeviceTable load_device_table(const std::string& name) {
+  if (name.ends_with(".toml")) return parse_device_table(read_text(name, Exit::configuration), name);
+  for (const std::string& directory : device_directories()) {
+    const std::string path = fmt::format("{}/{}.toml", directory, name);
+    if (name.find('/') == std::string::npos && file_exists(path))
+      return parse_device_table(read_text(path, Exit::configuration), path);
+  }
+  fail(Exit::configuration, "--device", "'{}' is unknown; expected BACKEND[:N], a .toml file or one of {}", name,
+       fmt::join(device_table_names(), ", "));
+}
+
+Rates rates_by_name(std::string_view device_name) {
+  for (const std::string& directory : device_directories())
+    for (const std::string& file : files_of(directory)) {
+      const DeviceTable table = parse_device_table(read_text(file, Exit::configuration), file);
+      if (table.target.name == device_name) return table.target.rates;
+    }
+  return {};
+}
+
+}  // namespace tandem
