@@ -1,0 +1,206 @@
+#include "core/plan/cost_model.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "core/abi/gemm.h"
+
+namespace tandem {
+namespace {
+
+constexpr double kBandwidthShare = 0.9;  // of the bandwidth that passes over memory reach
+
+// Tiles that libraries have for a product, and the share of the rate that each reaches when the device is full of them.
+struct Tile {
+  uint64_t rows, columns;
+  double share;
+};
+constexpr Tile kTiles[] = {{256, 128, 1.0}, {128, 256, 1.0}, {128, 128, 0.95},
+                           {128, 64, 0.8},  {64, 128, 0.8},  {64, 64, 0.65}};
+constexpr uint64_t kSplits[] = {1, 2, 4, 8};  // of the inner dimension, when there are few tiles
+constexpr uint64_t kLeastSplit = 512;         // inner elements that a split keeps
+constexpr double kSplitShare = 0.95;          // what a split leaves of the rate
+
+uint64_t divide_up(uint64_t a, uint64_t b) {
+  return (a + b - 1) / b;
+}
+
+// The share of the rate that an (m, n, k) product reaches: its tiles fill whole rounds of the multiprocessors or not.
+double shape_share(const abi::Gemm& p, uint32_t multiprocessors) {
+  if (multiprocessors == 0) return 1;
+  double best = 0;
+  for (const Tile& tile : kTiles)
+    for (const uint64_t split : kSplits) {
+      if (split > 1 && p.k / split < kLeastSplit) continue;
+      const uint64_t tiles = divide_up(p.m, tile.rows) * divide_up(p.n, tile.columns) * split;
+      const uint64_t rounds = divide_up(tiles, multiprocessors);
+      const double done = double(p.m) * double(p.n) * double(split);
+      const double room = double(rounds * multiprocessors) * double(tile.rows * tile.columns);
+      best = std::max(best, done / room * tile.share * (split > 1 ? kSplitShare : 1));
+    }
+  return best;
+}
+
+CostClass class_of(OpId op, std::span<const TensorDesc> operands) {
+  switch (op) {
+    case OpId::gemm:
+      return operands[0].dtype == DType::e4m3   ? CostClass::gemm_e4m3
+             : operands[0].dtype == DType::bf16 ? CostClass::gemm_bf16
+                                                : CostClass::gemm_f32;
+    case OpId::attention:
+    case OpId::attention_backward_query:
+    case OpId::attention_backward_key_value:
+      return CostClass::attention;
+    case OpId::adamw:
+    case OpId::square_sum:
+    case OpId::prepare_update:
+      return CostClass::optimizer;
+    default:
+      return CostClass::memory;
+  }
+}
+
+// FLOP/s of a class; attention in f32 runs outside the matrix units
+double flop_rate(CostClass c, std::span<const TensorDesc> operands, const Rates& rates) {
+  switch (c) {
+    case CostClass::gemm_e4m3:
+      return rates.e4m3 > 0 ? rates.e4m3 : rates.bf16;
+    case CostClass::gemm_bf16:
+      return rates.bf16;
+    case CostClass::attention:
+      return operands[0].dtype == DType::f32 ? std::min(rates.f32, rates.attention) : rates.attention;
+    default:
+      return rates.f32;
+  }
+}
+
+// One range, its queues side by side. Copies may be taken to be free.
+class Simulation {
+ public:
+  Simulation(const Program& program, const Rates& rates, bool free_copies)
+      : program_(program), rates_(rates), free_copies_(free_copies) {}
+
+  ProgramCost run(Range range) {
+    for (const Instruction& instruction : program_.range(range)) {
+      double& clock = clocks_[instruction.queue];
+      if (const auto* signal = std::get_if<Signal>(&instruction.command)) signalled_[signal->id] = clock;
+      else if (const auto* wait = std::get_if<Wait>(&instruction.command))
+        clock = std::max(clock, signalled_[wait->id]);
+      else if (!std::holds_alternative<Barrier>(instruction.command)) clock += run(cost(instruction.command));
+    }
+    for (const auto& [queue, clock] : clocks_) total_.seconds = std::max(total_.seconds, clock);
+    return total_;
+  }
+
+ private:
+  bool on_host(const BufferRef& buffer) const { return program_.arenas[buffer.arena].kind == ArenaKind::host; }
+
+  InstructionCost cost(const Command& command) const {
+    if (const auto* dispatch = std::get_if<Dispatch>(&command)) return cost(*dispatch);
+    if (const auto* fill = std::get_if<Fill>(&command)) {
+      const double seconds = double(fill->buffer.bytes) / (kBandwidthShare * rates_.bandwidth);
+      return {CostClass::memory, 0, fill->buffer.bytes, seconds + rates_.launch_seconds, seconds};
+    }
+    return cost(std::get<Copy>(command));
+  }
+
+  // what lives on the host is read and written over the link
+  InstructionCost cost(const Dispatch& dispatch) const {
+    descs_.clear();
+    double in = 0, out = 0;
+    for (const Operand& operand : dispatch.operands) {
+      descs_.push_back(operand.desc);
+      if (operand.desc.dtype == DType::none || !on_host(operand.buffer)) continue;
+      if (operand.access != Access::write) in += double(operand.buffer.bytes);
+      if (operand.access != Access::read) out += double(operand.buffer.bytes);
+    }
+    InstructionCost c = cost_of(dispatch.op, dispatch.parameters, descs_, rates_);
+    if (rates_.host_to_device > 0 && rates_.device_to_host > 0)
+      c.seconds = std::max({c.seconds, in / rates_.host_to_device, out / rates_.device_to_host});
+    return c;
+  }
+
+  InstructionCost cost(const Copy& copy) const {
+    double rate = kBandwidthShare * rates_.bandwidth / 2;  // within the device: read and written
+    if (on_host(copy.from)) rate = rates_.host_to_device;
+    else if (on_host(copy.to)) rate = rates_.device_to_host;
+    const double seconds = free_copies_ || rate <= 0 ? 0 : double(copy.from.bytes) / rate + rates_.launch_seconds;
+    return {CostClass::copy, 0, copy.from.bytes, seconds, 0};
+  }
+
+  double run(const InstructionCost& c) {
+    ClassCost& sum = total_.classes[size_t(c.kind)];
+    ++sum.instructions;
+    sum.flops += c.flops;
+    sum.bytes += c.bytes;
+    sum.seconds += c.seconds;
+    sum.floor += c.floor;
+    return c.seconds;
+  }
+
+  const Program& program_;
+  const Rates& rates_;
+  bool free_copies_;
+  ProgramCost total_;
+  std::map<uint32_t, double> clocks_, signalled_;  // by queue, by signal
+  mutable Descs descs_;
+};
+
+}  // namespace
+
+std::string_view name_of(CostClass c) {
+  constexpr std::string_view kNames[] = {"e4m3 products", "bf16 products", "f32 products", "attention",
+                                         "memory passes", "optimizer",     "copies"};
+  return kNames[size_t(c)];
+}
+
+double ProgramCost::floor() const {
+  return std::accumulate(classes.begin(), classes.end(), 0.0,
+                         [](double sum, const ClassCost& c) { return sum + c.floor; });
+}
+
+uint64_t ProgramCost::flops() const {
+  return std::accumulate(classes.begin(), classes.end(), uint64_t{0},
+                         [](uint64_t sum, const ClassCost& c) { return sum + c.flops; });
+}
+
+ProgramCost& ProgramCost::add(const ProgramCost& other, uint64_t times) {
+  for (size_t c = 0; c < kCostClassCount; ++c) {
+    classes[c].instructions += times * other.classes[c].instructions;
+    classes[c].flops += times * other.classes[c].flops;
+    classes[c].bytes += times * other.classes[c].bytes;
+    classes[c].seconds += double(times) * other.classes[c].seconds;
+    classes[c].floor += double(times) * other.classes[c].floor;
+  }
+  seconds += double(times) * other.seconds;
+  exposed_copy += double(times) * other.exposed_copy;
+  return *this;
+}
+
+InstructionCost cost_of(OpId op, const Parameters& parameters, std::span<const TensorDesc> operands,
+                        const Rates& rates) {
+  TANDEM_CHECK(rates.known(), "a cost needs the device's rates");
+  const Cost cost = op_of(op).cost(parameters, operands);
+  const CostClass c = class_of(op, operands);
+  const double work = double(cost.flops) / flop_rate(c, operands, rates);
+  const double moved = double(cost.bytes) / (kBandwidthShare * rates.bandwidth);
+  const double share = op == OpId::gemm ? shape_share(parameters.as<abi::Gemm>(), rates.multiprocessors) : 1;
+  return {c, cost.flops, cost.bytes, std::max(work / share, moved) + rates.launch_seconds, std::max(work, moved)};
+}
+
+ProgramCost cost_of(const Program& program, Range range, const Rates& rates) {
+  ProgramCost cost = Simulation(program, rates, false).run(range);
+  if (cost.of(CostClass::copy).instructions > 0)
+    cost.exposed_copy = cost.seconds - Simulation(program, rates, true).run(range).seconds;
+  return cost;
+}
+
+ProgramCost cost_of_step(const Program& program, uint64_t accumulation, const Rates& rates) {
+  ProgramCost step = cost_of(program, Range::begin, rates);
+  step.add(cost_of(program, Range::micro_step, rates), accumulation);
+  step.add(cost_of(program, Range::update, rates), 1);
+  return step;
+}
+
+}  // namespace tandem

@@ -1,0 +1,59 @@
+// Predicted seconds of a Program on a Target, from the Target's rates. A matrix product takes the longer of its FLOPs,
+// at the rate of its operands' dtype and as its shape fills the multiprocessors, and its bytes; any other dispatch the
+// longer of its FLOPs and its bytes, at 90% of the bandwidth; each one a launch besides. Queues run beside each other
+// and wait as their signals say.
+#pragma once
+
+#include <array>
+
+#include "core/program/program.h"
+#include "core/runtime/backend.h"
+
+namespace tandem {
+
+enum class CostClass : uint8_t {
+  gemm_e4m3,
+  gemm_bf16,
+  gemm_f32,
+  attention,
+  memory,     // passes over activations: norms, SwiGLU, RoPE, quantize, cross entropy, ...
+  optimizer,  // AdamW and the gradient norm
+  copy,
+};
+constexpr size_t kCostClassCount = size_t(CostClass::copy) + 1;
+std::string_view name_of(CostClass c);
+
+// A dispatch, fill or copy, alone on the device.
+struct InstructionCost {
+  CostClass kind = CostClass::memory;
+  uint64_t flops = 0, bytes = 0;
+  double seconds = 0;
+  double floor = 0;  // with no launch, and a product of a shape that fills the device; of a copy: 0
+};
+
+// Rates must be known. operands: as in Dispatch, all on the device.
+InstructionCost cost_of(OpId op, const Parameters& parameters, std::span<const TensorDesc> operands,
+                        const Rates& rates);
+
+struct ClassCost {
+  uint64_t instructions = 0, flops = 0, bytes = 0;
+  double seconds = 0, floor = 0;
+};
+
+struct ProgramCost {
+  std::array<ClassCost, kCostClassCount> classes{};
+  double seconds = 0;       // from the first instruction to the last one's end
+  double exposed_copy = 0;  // of them, what copies hold up
+
+  const ClassCost& of(CostClass c) const { return classes[size_t(c)]; }
+  double floor() const;
+  uint64_t flops() const;
+  ProgramCost& add(const ProgramCost& other, uint64_t times);
+};
+
+ProgramCost cost_of(const Program& program, Range range, const Rates& rates);
+
+// begin, accumulation times micro_step, update
+ProgramCost cost_of_step(const Program& program, uint64_t accumulation, const Rates& rates);
+
+}  // namespace tandem

@@ -1,0 +1,56 @@
+// The shipped model configurations, against the parameter counts that their publishers give.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/model/weights.h"
+#include "core/train/config.h"
+
+using namespace tandem;
+
+namespace {
+
+std::string source(const std::string& path) {
+  const char* root = std::getenv("TANDEM_SOURCE_ROOT");
+  return std::string(root ? root : ".") + "/" + path;
+}
+
+struct Published {
+  const char* name;
+  uint64_t parameters;  // a tied LM head counted once
+};
+
+constexpr Published kModels[] = {
+    {"qwen2.5-0.5b", 494032768},  {"qwen2.5-1.5b", 1543714304}, {"qwen2.5-3b", 3085938688},
+    {"qwen2.5-7b", 7615616512},   {"qwen2.5-14b", 14770033664}, {"qwen2.5-32b", 32763876352},
+    {"llama-3.2-1b", 1235814400}, {"llama-3.2-3b", 3212749824}, {"llama-3.1-8b", 8030261248},
+    {"qwen3-0.6b", 596049920},    {"qwen3-1.7b", 1720574976},   {"qwen3-4b", 4022468096},
+    {"qwen3-8b", 8190735360},     {"qwen3-14b", 14768307200},
+};
+
+}  // namespace
+
+TEST_CASE("configs/models: parameter counts are the published ones, and no key is unknown") {
+  for (const Published& model : kModels) {
+    CAPTURE(std::string(model.name));
+    const auto no_warning = [](const std::string& text) { FAIL_CHECK(text); };
+    const ModelConfig config = load_model_config(source(std::string("configs/models/") + model.name), no_warning);
+    uint64_t count = 0;
+    for (const ParameterSpec& spec : parameter_specs(config)) count += spec.shape.count();
+    CHECK(count == model.parameters);
+  }
+}
+
+TEST_CASE("configs: each file loads and names a model that is shipped") {
+  size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source("configs"))) {
+    if (entry.path().extension() != ".toml") continue;
+    CAPTURE(entry.path().string());
+    const RunConfig config = load_config(entry.path().string(), {});
+    CHECK(std::filesystem::exists(source(config.model.path + "/config.json")));
+    CHECK(config.precision.recipe == "fp8");
+    ++files;
+  }
+  CHECK(files >= std::size(kModels) + 1);  // and the quickstart's
+}

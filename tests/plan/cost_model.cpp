@@ -1,0 +1,133 @@
+#include "core/plan/cost_model.h"
+
+#include <doctest/doctest.h>
+
+#include "core/abi/add.h"
+#include "core/abi/gemm.h"
+
+using namespace tandem;
+
+namespace {
+
+Rates rates() {
+  Rates r;
+  r.e4m3 = 200e12;
+  r.bf16 = 100e12;
+  r.f32 = 20e12;
+  r.attention = 50e12;
+  r.multiprocessors = 100;
+  r.bandwidth = 1e12;
+  r.host_to_device = 20e9;
+  r.device_to_host = 10e9;
+  r.launch_seconds = 1e-6;
+  return r;
+}
+
+// c (m, n) = a (m, k) b (n, k)^T
+InstructionCost product(DType dtype, uint64_t m, uint64_t n, uint64_t k, const Rates& r) {
+  const TensorDesc scale = dtype == DType::e4m3 ? TensorDesc{DType::f32, {1}} : TensorDesc{};
+  const Descs inputs{{dtype, {m, k}}, {dtype, {n, k}}, {}, scale, scale};
+  Parameters p(abi::Gemm{.form = abi::kGemmNt});
+  const Signature s = op_of(OpId::gemm).infer(inputs, p);
+  Descs operands = inputs;
+  operands.push_back(s.outputs[0]);
+  return cost_of(OpId::gemm, p, operands, r);
+}
+
+// Arena 0 on the device, 1 on the host.
+Program two_arenas() {
+  Program p;
+  p.arenas = {{"device", ArenaKind::device, 1 << 30}, {"host", ArenaKind::host, 1 << 30}};
+  return p;
+}
+constexpr uint64_t kBytes = 200 << 20;
+const BufferRef kDevice{0, 0, kBytes}, kHost{1, 0, kBytes}, kElsewhere{0, 512 << 20, kBytes};
+
+void push(Program& p, uint32_t queue, Command command) {
+  p.ranges[size_t(Range::micro_step)].push_back({queue, std::move(command), {}});
+}
+
+// x (4096, 4096) f32 + y -> z, its operands in the arena
+Command add_in(uint32_t arena) {
+  const TensorDesc x{DType::f32, {4096, 4096}};
+  const BufferRef device{0, 0, x.bytes()}, there{arena, 0, x.bytes()};
+  return Dispatch{OpId::add,
+                  Parameters(abi::Add{}),
+                  {{x, there, Access::read}, {x, device, Access::read}, {x, device, Access::write}}};
+}
+
+}  // namespace
+
+TEST_CASE("cost of a product: FLOPs at the dtype's rate when it is large, bytes when it is thin") {
+  const InstructionCost large = product(DType::e4m3, 25600, 12800, 8192, rates());  // 100 tiles each way: full rounds
+  CHECK(large.kind == CostClass::gemm_e4m3);
+  CHECK(large.flops == uint64_t(2) * 25600 * 12800 * 8192);
+  CHECK(large.seconds == doctest::Approx(double(large.flops) / 200e12 + 1e-6));
+  CHECK(large.floor == doctest::Approx(double(large.flops) / 200e12));
+  CHECK(product(DType::bf16, 25600, 12800, 8192, rates()).seconds == doctest::Approx(2 * large.seconds).epsilon(0.01));
+
+  const InstructionCost thin = product(DType::bf16, 16, 12800, 12800, rates());
+  const double bytes = 2.0 * (16.0 * 12800 + 12800.0 * 12800 + 16 * 12800);
+  CHECK(thin.floor == doctest::Approx(bytes / 0.9e12));
+  CHECK(thin.bytes == uint64_t(bytes));
+}
+
+TEST_CASE("cost of a product: one tile more than the multiprocessors takes another round") {
+  Rates r = rates();
+  r.launch_seconds = 0;
+  r.multiprocessors = 16;
+  const auto seconds = [&](uint64_t m) { return product(DType::e4m3, m, 256, 256, r).seconds; };
+  const double full = seconds(2048);  // 16 tiles of 256 x 128
+  CHECK(seconds(2049) > 1.1 * full);  // though its work is the same
+  CHECK(seconds(4096) == doctest::Approx(2 * full));
+  CHECK(product(DType::e4m3, 2048, 256, 256, r).floor * 1.001 < seconds(2049));
+}
+
+TEST_CASE("cost of a product: a long inner dimension is split where tiles are few") {
+  Rates r = rates();
+  r.launch_seconds = 0;
+  const InstructionCost few = product(DType::bf16, 256, 256, 65536, r);
+  CHECK(few.seconds <
+        10 * few.floor);  // unsplit, two large tiles on 100 multiprocessors would take 50 times, small ones 9
+  CHECK(few.seconds > few.floor);
+}
+
+TEST_CASE("cost of a range: queues run side by side, waits hold, exposed copies are told") {
+  Program p = two_arenas();
+  const double copy = kBytes / 20e9 + 1e-6, add = 3 * 4.0 * 4096 * 4096 / 0.9e12 + 1e-6;
+  push(p, 1, Copy{kHost, kElsewhere});
+  push(p, 1, Signal{0});
+  push(p, 0, add_in(0));
+  ProgramCost cost = cost_of(p, Range::micro_step, rates());
+  CHECK(cost.seconds == doctest::Approx(std::max(copy, add)));
+  push(p, 0, Wait{0});
+  push(p, 0, add_in(0));
+  cost = cost_of(p, Range::micro_step, rates());
+  CHECK(cost.seconds == doctest::Approx(copy + add));
+  CHECK(cost.exposed_copy == doctest::Approx(copy - add));
+  CHECK(cost.of(CostClass::copy).seconds == doctest::Approx(copy));
+  CHECK(cost.of(CostClass::memory).instructions == 2);
+  CHECK(cost.floor() == doctest::Approx(2 * (add - 1e-6)));
+
+  Program alone = two_arenas();  // one queue: nothing is hidden
+  push(alone, 0, Copy{kDevice, kHost});
+  push(alone, 0, add_in(0));
+  CHECK(cost_of(alone, Range::micro_step, rates()).exposed_copy == doctest::Approx(kBytes / 10e9 + 1e-6));
+}
+
+TEST_CASE("cost of a dispatch: operands on the host come over the link") {
+  Program p = two_arenas();
+  push(p, 0, add_in(1));
+  CHECK(cost_of(p, Range::micro_step, rates()).seconds == doctest::Approx(4.0 * 4096 * 4096 / 20e9));
+}
+
+TEST_CASE("cost of a step: begin and update once, micro_step as often as it accumulates") {
+  Program p = two_arenas();
+  for (Range range : {Range::begin, Range::micro_step, Range::update, Range::evaluate})
+    p.ranges[size_t(range)].push_back({0, add_in(0), {}});
+  const double one = cost_of(p, Range::begin, rates()).seconds;
+  const ProgramCost step = cost_of_step(p, 5, rates());
+  CHECK(step.seconds == doctest::Approx(7 * one));
+  CHECK(step.of(CostClass::memory).instructions == 7);
+  CHECK(step.flops() == uint64_t(7) * 4096 * 4096);
+}
