@@ -4,6 +4,8 @@
 #include "core/abi/abi.h"
 TANDEM_ABI_BEGIN
 
+const uint32_t kAmaxWords = 64;  // of an amax operand, so that slots keep an operand's alignment; word 0 is used
+
 struct Amax {
   uint32_t count;
 };

@@ -1,12 +1,8 @@
 #include "core/graph/backward.h"
 
 #include "core/abi/add.h"
-#include "core/abi/amax.h"
-#include "core/abi/quantize.h"
 
 namespace tandem {
-
-constexpr uint64_t kAmaxWords = 64;  // a slot fills an operand's alignment
 
 ValueId Backward::cotangent(ValueId value) const {
   const auto found = cotangents_.find(value.index);
@@ -58,17 +54,11 @@ std::vector<ValueId> Backward::emit(const Node& n, OpId op, Parameters parameter
   return graph_.add(range_, op, std::move(parameters), std::move(inputs), n.label);
 }
 
-ValueId Backward::amax_slot() {
-  TANDEM_CHECK(amax_used_ < graph_.desc(amax_zeros_).shape[0] / kAmaxWords, "out of amax slots after {}", amax_used_);
-  return graph_.slice(range_, amax_zeros_, kAmaxWords * amax_used_++, kAmaxWords);
-}
-
-Backward::Quantized Backward::quantized(const Node& n, ValueId cotangent) {
+Quantized Backward::quantized(const Node& n, ValueId cotangent) {
   const auto found = quantized_.find(cotangent.index);
   if (found != quantized_.end()) return found->second;
-  const ValueId amax = emit(n, OpId::amax, Parameters(abi::Amax{}), {cotangent, amax_slot()})[0];
-  const auto q = emit(n, OpId::quantize, Parameters(abi::Quantize{.has_q = 1, .has_qt = 1}), {cotangent, amax});
-  return quantized_[cotangent.index] = {q[0], q[1], q[2]};
+  TANDEM_CHECK(quantizer_ != nullptr, "{} wants e4m3 copies, and no quantizer is set", n.label);
+  return quantized_[cotangent.index] = quantizer_->quantize(cotangent, {}, true, n.label);
 }
 
 }  // namespace tandem

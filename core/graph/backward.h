@@ -3,13 +3,15 @@
 
 #include <unordered_map>
 
-#include "core/graph/graph.h"
+#include "core/graph/quantizer.h"
 
 namespace tandem {
 
 class Backward {
  public:
-  Backward(Graph& graph, Range range) : graph_(graph), range_(range) {}
+  // quantizer: of the same range, for cotangents that e4m3 GEMMs read
+  Backward(Graph& graph, Range range, Quantizer* quantizer = nullptr)
+      : graph_(graph), range_(range), quantizer_(quantizer) {}
 
   // cotangents of activations: add() sums when a value has several uses
   ValueId cotangent(ValueId value) const;  // not present() when nothing depends on it
@@ -26,27 +28,16 @@ class Backward {
   // for vjps: adds a node in this range, labelled after n
   std::vector<ValueId> emit(const Node& n, OpId op, Parameters parameters, std::vector<ValueId> inputs);
   Graph& graph() { return graph_; }
-  // e4m3 copies of a cotangent, made once and shared by dgrad and wgrad: q (R, C), qt (C, R), scale (1)
-  struct Quantized {
-    ValueId q, qt, scale;
-  };
+  // e4m3 copies of a cotangent, made once and shared by dgrad and wgrad
   Quantized quantized(const Node& n, ValueId cotangent);
-  // zeroed words for amax: (64) u32, from one buffer that is zeroed once per micro-step
-  ValueId amax_slot();
-  void set_amax_slots(ValueId zeros, uint32_t used) {
-    amax_zeros_ = zeros;
-    amax_used_ = used;
-  }
-  uint32_t amax_used() const { return amax_used_; }
 
  private:
   ValueId parameter_of(ValueId value) const;
   Graph& graph_;
   Range range_;
+  Quantizer* quantizer_;
   std::unordered_map<uint32_t, ValueId> cotangents_, accumulators_, stands_for_;
   std::unordered_map<uint32_t, Quantized> quantized_;
-  ValueId amax_zeros_;
-  uint32_t amax_used_ = 0;
 };
 
 }  // namespace tandem

@@ -17,7 +17,6 @@ namespace tandem {
 namespace {
 
 constexpr uint64_t kSlots = 2;       // of a step's inputs and report, by step parity
-constexpr uint64_t kAmaxWords = 64;  // a slot fills an operand's alignment
 constexpr uint64_t kChunkRows = 64;  // LM-head chunks start at multiples, so that their parts are aligned
 constexpr uint64_t kLogitBytes = 64 << 20;
 
@@ -54,17 +53,16 @@ class StepGraph {
 
   void micro_step() {
     const Batch batch = load(Range::micro_step);
-    amax_zeros(Range::micro_step, model_.amax_slots_forward() + model_.amax_slots_backward());
-    Backward backward(graph_, Range::micro_step);
+    Quantizer quantizer = quantizer_of(Range::micro_step, model_.amax_slots_forward() + model_.amax_slots_backward());
+    Backward backward(graph_, Range::micro_step, &quantizer);
     for (size_t i = 0; i < gradients_.size(); ++i)
       backward.set_accumulator(model_.parameter(model_.specs()[i].name), gradients_[i]);
     model_.declare_copies(backward);
 
     const uint32_t first = uint32_t(graph_.nodes().size());
-    const ValueId hidden =
-        model_.hidden_states(Range::micro_step, batch.tokens, batch.positions, rope_, shape_.sequence_length, true);
+    const ValueId hidden = model_.hidden_states(Range::micro_step, batch.tokens, batch.positions, rope_,
+                                                shape_.sequence_length, true, quantizer);
     const uint32_t last = uint32_t(graph_.nodes().size());
-    backward.set_amax_slots(model_.amax_zeros(), model_.amax_used());
     backward.add(hidden, head(Range::micro_step, hidden, batch.targets, &backward));
     backward.run(first, last);
     for (size_t i = 0; i < gradients_.size(); ++i)
@@ -89,9 +87,9 @@ class StepGraph {
 
   void evaluate() {
     const Batch batch = load(Range::evaluate);
-    amax_zeros(Range::evaluate, model_.amax_slots_forward());
-    const ValueId hidden =
-        model_.hidden_states(Range::evaluate, batch.tokens, batch.positions, rope_, shape_.sequence_length, false);
+    Quantizer quantizer = quantizer_of(Range::evaluate, model_.amax_slots_forward());
+    const ValueId hidden = model_.hidden_states(Range::evaluate, batch.tokens, batch.positions, rope_,
+                                                shape_.sequence_length, false, quantizer);
     head(Range::evaluate, hidden, batch.targets, nullptr);
   }
 
@@ -110,8 +108,8 @@ class StepGraph {
     return {one(tokens_), one(targets_), one(positions_)};
   }
 
-  void amax_zeros(Range range, uint32_t slots) {
-    if (slots > 0) model_.set_amax_zeros(graph_.zeros(range, {DType::u32, {kAmaxWords * slots}}, "amax"));
+  Quantizer quantizer_of(Range range, uint32_t slots) {
+    return slots > 0 ? Quantizer(graph_, range, slots, "amax") : Quantizer();
   }
 
   // The LM head and the loss over chunks of tokens; with backward, also the head's gradients: returns that of hidden.

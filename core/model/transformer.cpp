@@ -2,22 +2,18 @@
 
 #include <cmath>
 
-#include "core/abi/amax.h"
 #include "core/abi/attention.h"
 #include "core/abi/cache_append.h"
 #include "core/abi/cached_attention.h"
 #include "core/abi/embedding.h"
 #include "core/abi/gemm.h"
 #include "core/abi/head_rms_norm.h"
-#include "core/abi/quantize.h"
 #include "core/abi/rms_norm.h"
 #include "core/abi/rope.h"
 #include "core/abi/swiglu.h"
 
 namespace tandem {
 namespace {
-
-constexpr uint64_t kAmaxWords = 64;  // a slot fills an operand's alignment
 
 std::string layer_name(uint32_t layer, std::string_view part) {
   return fmt::format("layers.{}.{}", layer, part);
@@ -46,18 +42,13 @@ ValueId Transformer::head() const {
   return parameter(config_.tied ? "embedding.weight" : "lm_head.weight");
 }
 
-ValueId Transformer::amax_slot(const Scope& s) {
-  return graph_.slice(s.range, amax_zeros_, kAmaxWords * amax_used_++, kAmaxWords);
-}
-
 void Transformer::quantize_weights(Range range, bool training) {
   if (!precision_.fp8()) return;
-  amax_zeros_ = graph_.zeros(range, {DType::u32, {kAmaxWords * 4 * config_.layers}}, "weight amax");
-  amax_used_ = 0;
+  Quantizer quantizer(graph_, range, 4 * config_.layers, "weight amax");
   for (uint32_t layer = 0; layer < config_.layers; ++layer)
     for (const char* part : {"qkv", "o", "gate_up", "down"}) {
       const std::string name = layer_name(layer, part) + ".weight";
-      quantized_[name] = linear_input({range, training, name}, parameter(name));
+      quantized_[name] = quantizer.quantize(parameter(name), {}, training, name);
     }
 }
 
@@ -67,11 +58,8 @@ void Transformer::declare_copies(Backward& backward) const {
 
 // x as a GEMM wants it; amax, if a producer has taken it already
 LinearInput Transformer::linear_input(const Scope& s, ValueId x, ValueId amax) {
-  if (!precision_.fp8()) return {x, {}, {}, {}};
-  if (!amax.present()) amax = graph_.add(s.range, OpId::amax, Parameters(abi::Amax{}), {x, amax_slot(s)}, s.label)[0];
-  const abi::Quantize p{.has_q = 1, .has_qt = s.training ? 1u : 0u};
-  const auto out = graph_.add(s.range, OpId::quantize, Parameters(p), {x, amax}, s.label);
-  return {x, out[0], out[1], out[2]};
+  if (!precision_.fp8()) return {x, {}};
+  return {x, quantizer_->quantize(x, amax, s.training, s.label)};
 }
 
 ValueId Transformer::linear(const Scope& s, const LinearInput& x, const std::string& name) {
@@ -79,9 +67,9 @@ ValueId Transformer::linear(const Scope& s, const LinearInput& x, const std::str
   const abi::Gemm p{.form = abi::kGemmNt};
   if (!precision_.fp8())
     return graph_.add(s.range, OpId::gemm, Parameters(p), {x.x, parameter(name + ".weight"), bias, {}, {}}, name)[0];
-  const LinearInput& w = quantized_.at(name + ".weight");
-  const ValueId y = graph_.add(s.range, OpId::gemm, Parameters(p), {x.q, w.q, bias, x.scale, w.scale}, name)[0];
-  if (s.training) graph_.node(uint32_t(graph_.nodes().size() - 1)).saved = {x.qt, w.qt};
+  const Quantized &q = x.quantized, &w = quantized_.at(name + ".weight");
+  const ValueId y = graph_.add(s.range, OpId::gemm, Parameters(p), {q.q, w.q, bias, q.scale, w.scale}, name)[0];
+  if (s.training) graph_.node(uint32_t(graph_.nodes().size() - 1)).saved = {q.qt, w.qt};
   return y;
 }
 
@@ -90,7 +78,7 @@ Transformer::Normed Transformer::norm(const Scope& s, ValueId residual, ValueId 
   const bool amax = precision_.fp8() && weight != "norm.weight";  // the LM head reads bf16
   const abi::RmsNorm p{.epsilon = float(config_.rms_epsilon), .has_delta = delta.present(), .has_amax = amax};
   std::vector<ValueId> inputs{residual, delta, parameter(weight)};
-  if (amax) inputs.push_back(amax_slot(s));
+  if (amax) inputs.push_back(quantizer_->amax_slot());
   const auto out = graph_.add(s.range, OpId::rms_norm, Parameters(p), inputs, weight);
   return {delta.present() ? out[0] : residual, out[1], out[3]};
 }
@@ -152,7 +140,7 @@ ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend 
     const ValueId gate_up =
         linear(ffn, linear_input({range, training, named("gate_up")}, f.y, f.amax), named("gate_up"));
     std::vector<ValueId> inputs{gate_up};
-    if (precision_.fp8()) inputs.push_back(amax_slot(ffn));
+    if (precision_.fp8()) inputs.push_back(quantizer_->amax_slot());
     const abi::Swiglu p{.has_amax = precision_.fp8() ? 1u : 0u};
     const auto product = graph_.add(range, OpId::swiglu, Parameters(p), inputs, ffn.label);
     delta = linear(ffn, linear_input({range, training, named("down")}, product[0], product[1]), named("down"));
@@ -162,8 +150,8 @@ ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend 
 }
 
 ValueId Transformer::hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t sequence_length,
-                                   bool training) {
-  positions_ = positions, rope_ = rope, sequence_length_ = sequence_length;
+                                   bool training, Quantizer& quantizer) {
+  positions_ = positions, rope_ = rope, sequence_length_ = sequence_length, quantizer_ = &quantizer;
   return decoder(range, tokens, training, &Transformer::attend);
 }
 

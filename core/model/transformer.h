@@ -11,9 +11,10 @@
 
 namespace tandem {
 
-// An input of a linear: x as it is, or its e4m3 codes, their transpose (training) and their scale.
+// An input of a linear: x as it is, or its e4m3 copies.
 struct LinearInput {
-  ValueId x, q, qt, scale;
+  ValueId x;
+  Quantized quantized;
 };
 
 class Transformer {
@@ -25,8 +26,9 @@ class Transformer {
   void quantize_weights(Range range, bool training);
 
   // tokens, positions (rows) i32, rope (table rows, head_dim/2, 2) f32 -> hidden states after the final norm, (rows,
-  // hidden)
-  ValueId hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t sequence_length, bool training);
+  // hidden). quantizer: of that range, for fp8, with amax_slots_forward() slots
+  ValueId hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t sequence_length,
+                        bool training, Quantizer& quantizer);
   // one token over a KV cache: caches by layer, (2, kv_heads, capacity, head_dim)
   ValueId hidden_state_cached(Range range, ValueId token, ValueId position, ValueId rope,
                               std::span<const ValueId> caches);
@@ -42,10 +44,6 @@ class Transformer {
 
   uint32_t amax_slots_forward() const { return precision_.fp8() ? 4 * config_.layers : 0; }
   uint32_t amax_slots_backward() const { return precision_.fp8() ? 4 * config_.layers : 0; }
-  // where hidden_states takes its amax words from: (64 * slots) u32, zeroed in the same range
-  void set_amax_zeros(ValueId zeros) { amax_zeros_ = zeros, amax_used_ = 0; }
-  ValueId amax_zeros() const { return amax_zeros_; }
-  uint32_t amax_used() const { return amax_used_; }
 
  private:
   struct Normed {
@@ -60,7 +58,6 @@ class Transformer {
   using Attend = ValueId (Transformer::*)(const Scope&, ValueId qkv, uint32_t layer);
 
   ValueId optional_parameter(const std::string& name) const;
-  ValueId amax_slot(const Scope& s);
   Normed norm(const Scope& s, ValueId residual, ValueId delta, const std::string& weight);
   LinearInput linear_input(const Scope& s, ValueId x, ValueId amax = {});
   ValueId linear(const Scope& s, const LinearInput& x, const std::string& name);
@@ -75,13 +72,12 @@ class Transformer {
   Precision precision_;
   std::vector<ParameterSpec> specs_;
   std::unordered_map<std::string, ValueId> parameters_;
-  std::unordered_map<std::string, LinearInput> quantized_;  // by parameter name
-  ValueId amax_zeros_;
-  uint32_t amax_used_ = 0;
+  std::unordered_map<std::string, Quantized> quantized_;  // by parameter name
   // of the pass being built
   ValueId positions_, rope_;
   uint32_t sequence_length_ = 1;
   std::span<const ValueId> caches_;
+  Quantizer* quantizer_ = nullptr;
 };
 
 }  // namespace tandem

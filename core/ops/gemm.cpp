@@ -60,7 +60,7 @@ Parameters gemm_parameters(uint32_t form, uint32_t accumulate) {
 }
 
 // dW += dy^T x
-void weight_gradient(Backward& b, const Node& n, ValueId dy, const Backward::Quantized* q) {
+void weight_gradient(Backward& b, const Node& n, ValueId dy, const Quantized* q) {
   const ValueId w = n.inputs[1], none;
   if (!b.has_accumulator(w)) return;
   const ValueId g = b.accumulator(w);
@@ -75,7 +75,7 @@ void weight_gradient(Backward& b, const Node& n, ValueId dy, const Backward::Qua
 }
 
 // dx = dy W
-void input_gradient(Backward& b, const Node& n, ValueId dy, const Backward::Quantized* q) {
+void input_gradient(Backward& b, const Node& n, ValueId dy, const Quantized* q) {
   const ValueId x = n.inputs[0], none;
   if (b.graph().values()[x.index].lifetime != Lifetime::transient) return;
   std::vector<ValueId> out;
@@ -93,9 +93,9 @@ void vjp(Backward& b, const Node& n) {
   require(p.form == abi::kGemmNt && p.accumulate == 0, "gemm: only the linear form has a gradient");
   const ValueId dy = b.cotangent(n.outputs[0]);
   if (!dy.present()) return;
-  Backward::Quantized quantized;
+  Quantized quantized;
   if (p.has_scales) quantized = b.quantized(n, dy);
-  const Backward::Quantized* q = p.has_scales ? &quantized : nullptr;
+  const Quantized* q = p.has_scales ? &quantized : nullptr;
   weight_gradient(b, n, dy, q);
   if (p.has_bias && b.has_accumulator(n.inputs[2])) {
     const auto g = b.emit(n, OpId::bias_gradient, Parameters(abi::BiasGradient{}), {dy, b.accumulator(n.inputs[2])});

@@ -2,11 +2,10 @@
 // and operand.
 #pragma once
 
+#include "core/abi/amax.h"
 #include "core/ops/op.h"
 
 namespace tandem::ops {
-
-constexpr uint64_t kAmaxWords = 64;  // an amax operand; element 0 is used
 
 class Inputs {
  public:
@@ -48,7 +47,7 @@ inline TensorDesc i32_desc(Shape shape) {
   return {DType::i32, std::move(shape)};
 }
 inline TensorDesc amax_desc(bool present) {
-  return present ? u32_desc({kAmaxWords}) : TensorDesc{};
+  return present ? u32_desc({abi::kAmaxWords}) : TensorDesc{};
 }
 
 }  // namespace tandem::ops

@@ -345,8 +345,8 @@ TEST_CASE("gradient: gemm of e4m3 codes stays near the product of its values on 
   const ValueId y = t.op(OpId::gemm, linear(), {xq[0], wq[0], {}, xq[2], wq[2]})[0];
   t.graph.node(uint32_t(t.graph.nodes().size() - 1)).saved = {xq[1], wq[1]};
   const ValueId dy = t.leaf(DType::bf16, {kTokens, kOut}, normal(1e-4)), g = t.leaf(kF32, {kOut, kIn}, zeros());
-  Backward backward(t.graph, kRange);
-  backward.set_amax_slots(t.graph.zeros(kRange, {DType::u32, {256}}), 0);
+  Quantizer quantizer(t.graph, kRange, 1, "amax");
+  Backward backward(t.graph, kRange, &quantizer);
   backward.stands_for(wq[0], w);
   backward.set_accumulator(w, g);
   backward.add(y, dy);
