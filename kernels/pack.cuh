@@ -125,6 +125,10 @@ __device__ __forceinline__ float sum_of(const Pack& x) {
   return ((x.v[0] + x.v[1]) + (x.v[2] + x.v[3])) + ((x.v[4] + x.v[5]) + (x.v[6] + x.v[7]));
 }
 
+__device__ __forceinline__ float sum_of_squares(const Pack& x) {
+  return sum_of(multiply(x, x));
+}
+
 // over groups of `lanes` lanes, a power of two: a butterfly, the most distant lanes first; every lane has its group's
 // sum
 template <uint32_t lanes = 32>

@@ -1,6 +1,7 @@
 // dy (rows, columns), g (columns) f32 or bf16 -> g in place
 #include "core/abi/bias_gradient.h"
 
+#include "core/ops/column_sum.h"
 #include "core/ops/inputs.h"
 
 namespace tandem::ops {
@@ -14,8 +15,11 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[1]}, .in_place = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
-  return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands) + operands[1].bytes()};
+Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+  const auto p = parameters.as<abi::BiasGradient>();
+  return {.flops = operands[0].shape.count(),
+          .bytes = bytes_of(operands) + operands[1].bytes(),
+          .workspace = column_sum_workspace(p.rows, p.columns)};
 }
 
 }  // namespace

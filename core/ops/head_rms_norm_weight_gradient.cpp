@@ -2,6 +2,7 @@
 // f32 or bf16 -> q_g, k_g in place. The caller sets q_heads, kv_heads and head_dim.
 #include "core/abi/head_rms_norm_weight_gradient.h"
 
+#include "core/ops/column_sum.h"
 #include "core/ops/inputs.h"
 
 namespace tandem::ops {
@@ -20,9 +21,11 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[3], in[4]}, .in_place = 2};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+  const auto p = parameters.as<abi::HeadRmsNormWeightGradient>();
   return {.flops = 3 * operands[0].shape.count(),
-          .bytes = bytes_of(operands) + operands[3].bytes() + operands[4].bytes()};
+          .bytes = bytes_of(operands) + operands[3].bytes() + operands[4].bytes(),
+          .workspace = column_sum_workspace(p.rows, (p.q_heads + p.kv_heads) * p.head_dim)};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // dy (rows, columns), s as dy, rstd (rows) f32, g (columns) f32 or bf16 -> g in place
 #include "core/abi/rms_norm_weight_gradient.h"
 
+#include "core/ops/column_sum.h"
 #include "core/ops/inputs.h"
 
 namespace tandem::ops {
@@ -16,8 +17,11 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[3]}, .in_place = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
-  return {.flops = 3 * operands[0].shape.count(), .bytes = bytes_of(operands) + operands[3].bytes()};
+Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+  const auto p = parameters.as<abi::RmsNormWeightGradient>();
+  return {.flops = 3 * operands[0].shape.count(),
+          .bytes = bytes_of(operands) + operands[3].bytes(),
+          .workspace = column_sum_workspace(p.rows, p.columns)};
 }
 
 }  // namespace

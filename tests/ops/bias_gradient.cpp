@@ -19,7 +19,7 @@ void cases(Cases& cases) {
     for (DType gradient : kFloats) {
       if (dtype == DType::f32 && gradient == DType::bf16) continue;
       const std::string name = fmt::format("{} into {}", name_of(dtype), name_of(gradient));
-      for (Shape shape : {Shape{1, 8}, Shape{37, 80}, Shape{700, 136}, Shape{5, 1152}})
+      for (Shape shape : {Shape{1, 8}, Shape{37, 80}, Shape{700, 136}, Shape{5, 1152}, Shape{2100, 8}})
         cases.add(fmt::format("{} {}", name, shape), p, {in(dtype, shape), in(gradient, {shape[1]})});
       cases.add(name + " NaN and inf", p,
                 {in(dtype, {9, 16}, put(normal(), {{3, NAN}, {21, INFINITY}, {6, 1e20}})), in(gradient, {16})});

@@ -36,6 +36,11 @@ void cases(Cases& cases) {
               fmt::format("{} {}{}{}", name_of(dtype), shape, delta ? " delta" : "", amax ? " amax" : ""), p, inputs);
           if (amax) c.amax(6, 4);
         }
+    for (Shape shape : {Shape{5, 1536}, Shape{3, 3000}, Shape{2, 8456}})
+      cases
+          .add(fmt::format("{} {} delta amax", name_of(dtype), shape), p,
+               {in(dtype, shape), in(dtype, shape), in(dtype, {shape[1]}), zero_amax()})
+          .amax(6, 4);
     cases.add(fmt::format("{} odd rows", name_of(dtype)), p,
               {in(dtype, {13, 64}, odd_rows()), absent(), in(dtype, {64})});
     cases

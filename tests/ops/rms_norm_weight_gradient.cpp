@@ -22,7 +22,7 @@ void cases(Cases& cases) {
     for (DType gradient : kFloats) {
       if (dtype == DType::f32 && gradient == DType::bf16) continue;
       const std::string name = fmt::format("{} into {}", name_of(dtype), name_of(gradient));
-      for (Shape shape : {Shape{1, 8}, Shape{37, 80}, Shape{300, 136}, Shape{700, 24}})
+      for (Shape shape : {Shape{1, 8}, Shape{37, 80}, Shape{300, 136}, Shape{700, 24}, Shape{2100, 8}, Shape{70, 600}})
         cases
             .add(fmt::format("{} {}", name, shape), p,
                  {in(dtype, shape), in(dtype, shape), in(DType::f32, {shape[0]}), in(gradient, {shape[1]})})
