@@ -21,6 +21,7 @@ __global__ void __launch_bounds__(kRowThreads)
   DYN_SHARED(float, scratch);
   const uint32_t row = blockIdx.x * (kRowThreads / kLanes) + threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
   const uint32_t packs = row < p.rows ? p.columns / 8 : 0;
+  const uint32_t wide = warps == kMostRowWarps ? packs : 0;  // where packs that are not kept end
   const size_t first = size_t(row) * p.columns;
 
   const auto load = [&](uint32_t i) {
@@ -37,7 +38,7 @@ __global__ void __launch_bounds__(kRowThreads)
     if (lane + k * kLanes < packs) kept[k] = load(lane + k * kLanes);
   float squares = 0.0f;
   for (uint32_t k = 0; k < kPacks; ++k) squares += sum_inputs(kept[k]);
-  for (uint32_t i = lane + kPacks * kLanes; i < packs; i += kLanes) {
+  for (uint32_t i = lane + kPacks * kLanes; i < wide; i += kLanes) {
     Inputs<T> in = load(i);
     squares += sum_inputs(in);
   }
@@ -52,7 +53,7 @@ __global__ void __launch_bounds__(kRowThreads)
   };
   for (uint32_t k = 0; k < kPacks; ++k)
     if (lane + k * kLanes < packs) write(lane + k * kLanes, kept[k]);
-  for (uint32_t i = lane + kPacks * kLanes; i < packs; i += kLanes) {
+  for (uint32_t i = lane + kPacks * kLanes; i < wide; i += kLanes) {
     Inputs<T> in = load(i);
     (void)sum_inputs(in);
     write(i, in);

@@ -10,7 +10,7 @@
 
 namespace tandem::kernels {
 
-constexpr uint32_t kRowThreads = 256;
+constexpr uint32_t kRowThreads = 256, kMostRowWarps = kRowThreads / 32;
 template <typename T>
 constexpr uint32_t kRowPacks = 64 / sizeof(Raw<T>);    // that a thread keeps
 constexpr size_t kRowShared = 2 * 32 * sizeof(float);  // scratch of row_sum, then of raise_amax
@@ -22,12 +22,12 @@ void with_row_warps(uint32_t columns, const F& f) {
   if (columns <= kColumns) return f(std::integral_constant<uint32_t, 1>{});
   if (columns <= 2 * kColumns) return f(std::integral_constant<uint32_t, 2>{});
   if (columns <= 4 * kColumns) return f(std::integral_constant<uint32_t, 4>{});
-  f(std::integral_constant<uint32_t, 8>{});
+  f(std::integral_constant<uint32_t, kMostRowWarps>{});
 }
 
 template <uint32_t warps>
 dim3 row_grid(uint32_t rows) {
-  return dim3(ceil_div(rows, kRowThreads / 32 / warps));
+  return dim3(ceil_div(rows, kMostRowWarps / warps));
 }
 
 // every thread of the block calls it; scratch: 8 floats of shared memory
