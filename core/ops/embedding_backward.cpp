@@ -17,11 +17,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {g}, .in_place = 1};
 }
 
-// only the rows that tokens name are read and written
+// only the rows that tokens name are read and written; workspace: an index of three words a token
 Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
   const uint64_t values = operands[1].shape.count();
   return {.flops = values,
-          .bytes = operands[0].bytes() + operands[1].bytes() + 2 * values * size_of(operands[2].dtype)};
+          .bytes = operands[0].bytes() + operands[1].bytes() + 2 * values * size_of(operands[2].dtype),
+          .workspace = 3 * operands[2].shape[0] * sizeof(uint32_t)};
 }
 
 }  // namespace
