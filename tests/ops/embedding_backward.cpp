@@ -28,6 +28,11 @@ void cases(Cases& cases) {
         cases.add(fmt::format("{} {} rows of {}", name, rows, vocabulary), p,
                   {in(DType::i32, {rows}, integers(0, vocabulary)), in(dtype, {rows, 72}),
                    in(gradient, {uint64_t(vocabulary), 72})});
+      // more rows of a token than a kernel may list at once, more columns than a block may take
+      cases.add(name + " 2600 rows of 2", p,
+                {in(DType::i32, {2600}, integers(0, 2)), in(dtype, {2600, 8}), in(gradient, {2, 8})});
+      cases.add(name + " 1104 columns", p,
+                {in(DType::i32, {9}, integers(0, 4)), in(dtype, {9, 1104}), in(gradient, {4, 1104})});
       cases.add(
           name + " one token", p,
           {in(DType::i32, {100}, words(std::vector<uint32_t>(100, 2))), in(dtype, {100, 8}), in(gradient, {4, 8})});

@@ -73,6 +73,21 @@ void padded_cases(Cases& cases, DType dtype) {
             {in(dtype, {19, 272}), in(dtype, {19, 64}), absent(), absent(), absent(), in(DType::f32, {257, 64})});
 }
 
+// lines that start at no 16 bytes, more columns than a tile has, and a row of a padded operand
+void unaligned_cases(Cases& cases, DType dtype) {
+  const char* const names[] = {"nt", "nn", "tn"};
+  for (uint32_t form : {abi::kGemmNt, abi::kGemmNn, abi::kGemmTn})
+    for (Size s : {Size{13, 11, 17}, Size{5, 261, 43}, Size{1, 11, 17}})
+      cases.add(fmt::format("{} {} {}x{}x{} unaligned", names[form], name_of(dtype), s.m, s.n, s.k),
+                parameters(form, 1),
+                {in(dtype, shape_a(form, s)), in(dtype, shape_b(form, s)), in(dtype, {s.n}), absent(), absent(),
+                 in(dtype, {s.m, s.n})});
+  abi::Gemm narrow = parameters(abi::kGemmNt);
+  narrow.k = 301;
+  cases.add(fmt::format("nt {} 1x24x301 of 304", name_of(dtype)), narrow,
+            {in(dtype, {1, 304}), in(dtype, {24, 304}), in(dtype, {24}), absent(), absent()});
+}
+
 void odd_cases(Cases& cases, DType dtype) {
   const std::vector<std::pair<const char*, Filler>> fills = {
       {"zeros", zeros()},
@@ -100,6 +115,10 @@ void fp8_cases(Cases& cases) {
                {a, b, absent(), scale_a, scale_b, in(gradient, {s.m, s.n})})
           .with(Budget::fp8_gemm);
   }
+  cases
+      .add("nt e4m3 7x133x45 unaligned", parameters(abi::kGemmNt),
+           {in(DType::e4m3, {7, 45}, codes()), in(DType::e4m3, {133, 45}, codes()), absent(), scale_a, scale_b})
+      .with(Budget::fp8_gemm);
   const Filler poisoned = words(std::vector<uint32_t>(256, 0x7f));
   cases.add("e4m3 poisoned", parameters(abi::kGemmNt),
             {in(DType::e4m3, {16, 16}, poisoned), in(DType::e4m3, {16, 16}, codes()), absent(),
@@ -110,6 +129,7 @@ void cases(Cases& cases) {
   for (DType dtype : kFloats) {
     float_cases(cases, dtype);
     padded_cases(cases, dtype);
+    unaligned_cases(cases, dtype);
     odd_cases(cases, dtype);
   }
   fp8_cases(cases);
