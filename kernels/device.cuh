@@ -86,12 +86,27 @@ __device__ __forceinline__ void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
-// two bf16 in a word, low first, each bf16_from_f32
-__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
-  if (low != low || high != high) return abi::bf16_from_f32(low) | abi::bf16_from_f32(high) << 16;
+// two bf16 in a word, low first, rounded; NaNs become one NaN
+__device__ __forceinline__ uint32_t pack_bf16_numbers(float low, float high) {
   uint32_t word;
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
   return word;
+}
+
+// two bf16 in a word, low first, each bf16_from_f32
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+  if (low != low || high != high) return abi::bf16_from_f32(low) | abi::bf16_from_f32(high) << 16;
+  return pack_bf16_numbers(low, high);
+}
+
+// eight alike, with one test for NaN
+__device__ __forceinline__ uint4 pack_bf16x8(const float (&x)[8]) {
+  bool any_nan = false;
+  for (int i = 0; i < 8; i += 2) any_nan |= x[i] != x[i] || x[i + 1] != x[i + 1];
+  if (any_nan)
+    return make_uint4(pack_bf16(x[0], x[1]), pack_bf16(x[2], x[3]), pack_bf16(x[4], x[5]), pack_bf16(x[6], x[7]));
+  return make_uint4(pack_bf16_numbers(x[0], x[1]), pack_bf16_numbers(x[2], x[3]), pack_bf16_numbers(x[4], x[5]),
+                    pack_bf16_numbers(x[6], x[7]));
 }
 
 // four e4m3 codes in a word, first lowest, each e4m3_from_f32_scaled(x, k) with scale = 2^k, |k| <= 63

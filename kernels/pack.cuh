@@ -85,8 +85,7 @@ __device__ __forceinline__ Raw<float> round_to<float>(const Pack& x) {
 }
 template <>
 __device__ __forceinline__ Raw<bf16> round_to<bf16>(const Pack& x) {
-  return {make_uint4(pack_bf16(x.v[0], x.v[1]), pack_bf16(x.v[2], x.v[3]), pack_bf16(x.v[4], x.v[5]),
-                     pack_bf16(x.v[6], x.v[7]))};
+  return {pack_bf16x8(x.v)};
 }
 
 template <typename T>

@@ -224,6 +224,9 @@ void cp_async_wait() {
 inline uint32_t pack_bf16(float low, float high) {
   return abi::bf16_from_f32(low) | abi::bf16_from_f32(high) << 16;
 }
+inline uint4 pack_bf16x8(const float (&x)[8]) {
+  return {pack_bf16(x[0], x[1]), pack_bf16(x[2], x[3]), pack_bf16(x[4], x[5]), pack_bf16(x[6], x[7])};
+}
 inline uint32_t pack_e4m3(float a, float b, float c, float d, float, int32_t k) {
   return abi::e4m3_from_f32_scaled(a, k) | abi::e4m3_from_f32_scaled(b, k) << 8 |
          abi::e4m3_from_f32_scaled(c, k) << 16 | abi::e4m3_from_f32_scaled(d, k) << 24;
