@@ -1,6 +1,9 @@
 // The only place that knows which backends this build holds.
 #include "cli/commands.h"
 
+#ifdef TANDEM_CUDA
+#include "backends/cuda/cuda.h"
+#endif
 #ifdef TANDEM_VULKAN
 #include "backends/vulkan/vulkan.h"
 #endif
@@ -14,7 +17,11 @@ Registry linked_backends() {
 #else
   registry.add_missing("vulkan", "not part of this build; configure with -Dvulkan=enabled");
 #endif
-  registry.add_missing("cuda", "not part of this build");
+#ifdef TANDEM_CUDA
+  registry.add(cuda_backend());
+#else
+  registry.add_missing("cuda", "not part of this build; configure with -Dcuda=enabled");
+#endif
   return registry;
 }
 

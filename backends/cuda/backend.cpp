@@ -1,0 +1,108 @@
+#include <algorithm>
+
+#include "backends/cuda/cuda.h"
+#include "backends/cuda/executable.h"
+
+namespace tandem {
+namespace cuda {
+namespace {
+
+constexpr uint64_t kAlignment = 256;
+// what a context, the kernels' code and the libraries take beside what is planned
+constexpr uint64_t kReserveBytes = uint64_t{640} << 20;
+
+Target target_of(const cudaDeviceProp& device) {
+  size_t left = 0, total = 0;
+  check(cudaMemGetInfo(&left, &total), "cudaMemGetInfo");
+  Target target;
+  target.name = device.name;
+  target.queues = kQueues;
+  target.largest_arena = target.largest_operand = total / kAlignment * kAlignment;
+  target.alignment = kAlignment;
+  target.reserve_bytes = kReserveBytes;
+  // the context is there already, so its bytes are counted neither as free nor twice
+  target.memory_bytes = std::min<uint64_t>(total, left + kReserveBytes);
+  target.workspace_bytes = kGemmWorkspace;
+  return target;
+}
+
+class CudaBackend : public Backend {
+ public:
+  explicit CudaBackend(uint32_t index)
+      : device_(std::make_shared<Device>(index)),
+        target_(target_of(device_->properties())),
+        transfer_(device_),
+        table_(fmt::format("cublaslt-{}-sm{}{}-{}.json", device_->properties().name, device_->properties().major,
+                           device_->properties().minor, cublasLtGetVersion())) {}
+
+  const Target& target() const override { return target_; }
+  std::unique_ptr<Memory> allocate(const Arena& arena) override {
+    return std::make_unique<ArenaMemory>(device_, arena);
+  }
+  void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) override {
+    transfer_.write(dynamic_cast<ArenaMemory&>(memory), offset, bytes);
+  }
+  void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override {
+    transfer_.read(dynamic_cast<const ArenaMemory&>(memory), offset, bytes);
+  }
+  std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
+    auto executable = std::make_unique<CudaExecutable>(device_, table_, program, memories);
+    table_.save();
+    return executable;
+  }
+  KernelChoices kernel_choices() const override { return table_.choices(); }
+  void use(const KernelChoices& choices) override { table_.use(choices); }
+
+ private:
+  std::shared_ptr<Device> device_;
+  Target target_;
+  Transfer transfer_;
+  AlgorithmTable table_;
+};
+
+DeviceInfo info_of(uint32_t index, const cudaDeviceProp& device) {
+  DeviceInfo info{.backend = "cuda",
+                  .index = index,
+                  .name = device.name,
+                  .memory_bytes = device.totalGlobalMem,
+                  .recipes = {"fp32", "bf16"},
+                  .kind = device.integrated ? DeviceInfo::Kind::integrated : DeviceInfo::Kind::discrete};
+  if (device.major > 8 || (device.major == 8 && device.minor >= 9)) info.recipes.push_back("fp8");
+  return info;
+}
+
+DeviceList list_devices() {
+  DeviceList list;
+  int count = 0;
+  if (const cudaError_t result = cudaGetDeviceCount(&count); result != cudaSuccess) {
+    (void)cudaGetLastError();
+    list.missing = fmt::format("{} ({}); is NVIDIA's driver installed, and new enough for CUDA {}.{}?",
+                               cudaGetErrorString(result), cudaGetErrorName(result), CUDART_VERSION / 1000,
+                               CUDART_VERSION % 1000 / 10);
+    return list;
+  }
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp device{};
+    if (cudaGetDeviceProperties(&device, i) != cudaSuccess) continue;
+    if (device.major >= 8) list.devices.push_back(info_of(uint32_t(i), device));
+    else list.missing += fmt::format("{} is sm_{}{}, sm_80 or newer is needed; ", device.name, device.major,
+                                     device.minor);
+  }
+  if (list.devices.empty() && list.missing.empty()) list.missing = "the driver lists no device";
+  if (!list.devices.empty()) list.missing.clear();
+  return list;
+}
+
+std::unique_ptr<Backend> open_device(uint32_t index) {
+  return std::make_unique<CudaBackend>(index);
+}
+
+}  // namespace
+}  // namespace cuda
+
+extern "C" __attribute__((visibility("default"))) const BackendFactory& tandem_cuda_module() {
+  static const BackendFactory factory{"cuda", cuda::list_devices, cuda::open_device};
+  return factory;
+}
+
+}  // namespace tandem

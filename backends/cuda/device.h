@@ -1,0 +1,52 @@
+// An open device: its streams, its timeline, its first failure. Everything made on it holds a shared pointer to it.
+// One thread at a time.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "backends/cuda/api.h"
+#include "core/runtime/backend.h"
+
+namespace tandem::cuda {
+
+constexpr uint32_t kQueues = 3;  // compute, copies in, copies out
+
+class Device {
+ public:
+  explicit Device(uint32_t index);  // among CUDA's; Exit::device
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const cudaDeviceProp& properties() const { return properties_; }
+  bool has_fp8() const { return properties_.major > 8 || (properties_.major == 8 && properties_.minor >= 9); }
+  cudaStream_t stream(uint32_t queue) const { return streams_.at(queue).get(); }
+  cublasLtHandle_t blas() const { return blas_.get(); }
+
+  void make_current();  // for the calling thread; throws an earlier failure again
+  // What comes back is reached when all on queue 0 so far is done.
+  Timepoint mark();
+  void wait(Timepoint timepoint);
+  Timepoint marked() const { return {counter_}; }  // the last one
+  // A failure of the device is thrown again by every later call.
+  void check_device(cudaError_t result, std::string_view call);
+
+  uint64_t allocated = 0;  // bytes of device memory in arenas, workspaces and staging
+
+ private:
+  uint32_t index_;
+  cudaDeviceProp properties_{};
+  std::vector<OwnedStream> streams_;
+  OwnedLt blas_;
+  struct Mark {
+    uint64_t value;
+    OwnedEvent event;
+  };
+  std::deque<Mark> marks_;           // not known to be reached, in order
+  std::vector<OwnedEvent> unused_;
+  uint64_t counter_ = 0;
+  std::string failure_;
+};
+
+}  // namespace tandem::cuda

@@ -1,0 +1,149 @@
+#include "backends/cuda/gemm.h"
+
+#include <algorithm>
+
+namespace tandem::cuda {
+namespace {
+
+enum : size_t { kA, kB, kBias, kScaleA, kScaleB, kC };  // operands, see core/abi/gemm.h
+
+cudaDataType_t data_type(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return CUDA_R_32F;
+    case DType::bf16:
+      return CUDA_R_16BF;
+    case DType::e4m3:
+      return CUDA_R_8F_E4M3;
+    default:
+      fail(Exit::internal, "cuda", "a gemm of {}", name_of(dtype));
+  }
+}
+
+template <typename T>
+void set(const OwnedMatmul& matmul, cublasLtMatmulDescAttributes_t attribute, const T& value) {
+  check(cublasLtMatmulDescSetAttribute(matmul.get(), attribute, &value, sizeof(value)),
+        "cublasLtMatmulDescSetAttribute");
+}
+
+// rows (of `contiguous` elements each, `stride` apart) as the column-major matrix that they are to the library
+OwnedLayout layout(DType dtype, uint32_t contiguous, uint32_t rows, uint32_t stride) {
+  cublasLtMatrixLayout_t made = nullptr;
+  check(cublasLtMatrixLayoutCreate(&made, data_type(dtype), contiguous, rows, stride), "cublasLtMatrixLayoutCreate");
+  return OwnedLayout(made);
+}
+
+// all that an algorithm depends on, but the device and the library, which name the table
+std::string name_of_gemm(const abi::Gemm& p, const kernels::Call& call) {
+  constexpr std::string_view kForms[] = {"nt", "nn", "tn"};
+  return fmt::format("{} {}x{}x{} ld {} {} {} {}->{}{}{}", kForms[p.form], p.m, p.n, p.k, p.lda, p.ldb, p.ldc,
+                     name_of(call.dtype(kA)), name_of(call.dtype(kC)), p.has_bias ? " bias" : "",
+                     p.accumulate ? " accumulate" : "");
+}
+
+}  // namespace
+
+// Row-major C = A B is column-major C^T = B^T A^T: the library's first matrix is the op's b. Its sums are f32 (no
+// TF32); alpha is 1, an e4m3 operand's scale stays on the device.
+GemmPlan::GemmPlan(const abi::Gemm& p, const kernels::Call& call) : beta_(p.accumulate ? 1.0f : 0.0f) {
+  cublasLtMatmulDesc_t matmul = nullptr;
+  check(cublasLtMatmulDescCreate(&matmul, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
+  matmul_ = OwnedMatmul(matmul);
+  const bool tn = p.form == abi::kGemmTn, nt = p.form == abi::kGemmNt;
+  set(matmul_, CUBLASLT_MATMUL_DESC_TRANSA, nt ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(matmul_, CUBLASLT_MATMUL_DESC_TRANSB, tn ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (p.has_bias) {
+    set(matmul_, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(matmul_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(call.dtype(kC)));
+    set(matmul_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.operands[kBias].data);
+  }
+  if (p.has_scales) {
+    set(matmul_, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, call.operands[kScaleB].data);
+    set(matmul_, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, call.operands[kScaleA].data);
+  }
+  a_ = nt ? layout(call.dtype(kB), p.k, p.n, p.ldb) : layout(call.dtype(kB), p.n, p.k, p.ldb);
+  b_ = tn ? layout(call.dtype(kA), p.m, p.k, p.lda) : layout(call.dtype(kA), p.k, p.m, p.lda);
+  c_ = layout(call.dtype(kC), p.n, p.m, p.ldc);
+}
+
+std::unique_ptr<GemmPlan> GemmPlan::make(Device& device, AlgorithmTable& table, const kernels::Call& call) {
+  const auto& p = call.as<abi::Gemm>();
+  const std::string name = name_of_gemm(p, call);
+  std::unique_ptr<GemmPlan> plan(new GemmPlan(p, call));
+  if (const auto known = table.find(name); known && plan->supports(device, *known)) {
+    plan->algorithm_ = *known;
+    return plan;
+  }
+  const std::vector<cublasLtMatmulAlgo_t> algorithms = plan->candidates(device);
+  if (algorithms.empty()) return nullptr;
+  plan->algorithm_ = plan->fastest(device, call, algorithms);
+  table.add(name, plan->algorithm_);
+  return plan;
+}
+
+bool GemmPlan::supports(Device& device, const cublasLtMatmulAlgo_t& algorithm) const {
+  cublasLtMatmulHeuristicResult_t result{};
+  return cublasLtMatmulAlgoCheck(device.blas(), matmul_.get(), a_.get(), b_.get(), c_.get(), c_.get(), &algorithm,
+                                 &result) == CUBLAS_STATUS_SUCCESS &&
+         result.workspaceSize <= kGemmWorkspace;
+}
+
+std::vector<cublasLtMatmulAlgo_t> GemmPlan::candidates(Device& device) const {
+  cublasLtMatmulPreference_t made = nullptr;
+  check(cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
+  const OwnedPreference preference(made);
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+    check(cublasLtMatmulPreferenceSetAttribute(preference.get(), attribute, &value, sizeof(value)),
+          "cublasLtMatmulPreferenceSetAttribute");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, size_t(kGemmWorkspace));
+  // split sums meet in f32 and are rounded once
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  constexpr int kMost = 16;
+  cublasLtMatmulHeuristicResult_t found[kMost];
+  int count = 0;
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(device.blas(), matmul_.get(), a_.get(), b_.get(), c_.get(), c_.get(),
+                                     preference.get(), kMost, found, &count);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) return {};
+  check(status, "cublasLtMatmulAlgoGetHeuristic");
+  std::vector<cublasLtMatmulAlgo_t> algorithms;
+  for (int i = 0; i < count; ++i)
+    if (found[i].state == CUBLAS_STATUS_SUCCESS) algorithms.push_back(found[i].algo);
+  return algorithms;
+}
+
+// by the best of a few runs each, interleaved, so that a clock that changes meets all
+cublasLtMatmulAlgo_t GemmPlan::fastest(Device& device, const kernels::Call& call,
+                                       const std::vector<cublasLtMatmulAlgo_t>& algorithms) const {
+  const cudaStream_t stream = device.stream(0);
+  const OwnedEvent start = make_event(true), end = make_event(true);
+  constexpr int kRounds = 4;  // the first warms up
+  std::vector<float> best(algorithms.size(), std::numeric_limits<float>::infinity());
+  for (int round = 0; round < kRounds; ++round)
+    for (size_t i = 0; i < algorithms.size(); ++i) {
+      device.check_device(cudaEventRecord(start.get(), stream), "cudaEventRecord");
+      if (try_run(device, call, algorithms[i], stream) != CUBLAS_STATUS_SUCCESS) continue;
+      device.check_device(cudaEventRecord(end.get(), stream), "cudaEventRecord");
+      device.check_device(cudaEventSynchronize(end.get()), "cudaEventSynchronize");
+      float milliseconds = 0;
+      device.check_device(cudaEventElapsedTime(&milliseconds, start.get(), end.get()), "cudaEventElapsedTime");
+      if (round > 0) best[i] = std::min(best[i], milliseconds);
+    }
+  return algorithms[size_t(std::min_element(best.begin(), best.end()) - best.begin())];
+}
+
+cublasStatus_t GemmPlan::try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,
+                                 cudaStream_t stream) const {
+  const float alpha = 1.0f;
+  void* c = call.operands[kC].data;
+  return cublasLtMatmul(device.blas(), matmul_.get(), &alpha, call.operands[kB].data, a_.get(),
+                        call.operands[kA].data, b_.get(), &beta_, c, c_.get(), c, c_.get(), &algorithm,
+                        call.workspace, kGemmWorkspace, stream);
+}
+
+void GemmPlan::run(Device& device, const kernels::Call& call, cudaStream_t stream) const {
+  check(try_run(device, call, algorithm_, stream), "cublasLtMatmul");
+}
+
+}  // namespace tandem::cuda

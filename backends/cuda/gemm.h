@@ -1,0 +1,36 @@
+// The gemm op by cuBLASLt: descriptors built once, the algorithm chosen once. What the library does not take
+// (unaligned sizes) is left to kernels/gemm.cu.
+#pragma once
+
+#include "backends/cuda/device.h"
+#include "backends/cuda/kernel_choices.h"
+#include "core/abi/gemm.h"
+#include "kernels/kernel.h"
+
+namespace tandem::cuda {
+
+constexpr uint64_t kGemmWorkspace = 32 << 20;  // bytes; what cuBLASLt wants on Hopper
+
+class GemmPlan {
+ public:
+  // Null when the library has no algorithm for it. May run the GEMM, to time algorithms: c is then garbage.
+  static std::unique_ptr<GemmPlan> make(Device& device, AlgorithmTable& table, const kernels::Call& call);
+
+  void run(Device& device, const kernels::Call& call, cudaStream_t stream) const;
+
+ private:
+  GemmPlan(const abi::Gemm& p, const kernels::Call& call);
+  cublasStatus_t try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,
+                         cudaStream_t stream) const;
+  bool supports(Device& device, const cublasLtMatmulAlgo_t& algorithm) const;
+  std::vector<cublasLtMatmulAlgo_t> candidates(Device& device) const;
+  cublasLtMatmulAlgo_t fastest(Device& device, const kernels::Call& call,
+                               const std::vector<cublasLtMatmulAlgo_t>& algorithms) const;
+
+  OwnedMatmul matmul_;
+  OwnedLayout a_, b_, c_;  // the library's names: its a is the op's b, transposed views of row-major matrices
+  float beta_ = 0;
+  cublasLtMatmulAlgo_t algorithm_{};
+};
+
+}  // namespace tandem::cuda

@@ -1,0 +1,116 @@
+#include "backends/cuda/memory.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace tandem::cuda {
+namespace {
+
+constexpr uint64_t kStagingBytes = 16 << 20;
+
+OwnedHostMemory allocate_pinned(Device& device, uint64_t bytes, std::string_view what) {
+  void* address = nullptr;
+  const cudaError_t result = cudaHostAlloc(&address, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
+  if (result == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    fail(Exit::does_not_fit, "cuda", "{} takes {} bytes of pinned host memory, which the system does not have left; "
+         "lower memory.host", what, bytes);
+  }
+  device.check_device(result, "cudaHostAlloc");
+  return OwnedHostMemory(address);
+}
+
+void check_range(const ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
+  TANDEM_CHECK(offset <= memory.arena().bytes && bytes <= memory.arena().bytes - offset,
+               "bytes {}+{} of arena {}, which has {}", offset, bytes, memory.arena().name, memory.arena().bytes);
+}
+
+}  // namespace
+
+ArenaMemory::ArenaMemory(std::shared_ptr<Device> device, const Arena& arena)
+    : device_(std::move(device)), arena_(arena) {
+  device_->make_current();
+  const uint64_t bytes = std::max<uint64_t>(arena.bytes, 1);
+  if (arena.kind == ArenaKind::host) {
+    host_memory_ = allocate_pinned(*device_, bytes, fmt::format("arena {}", arena.name));
+    address_ = static_cast<std::byte*>(host_memory_.get());
+    return;
+  }
+  void* address = nullptr;
+  const cudaError_t result = cudaMalloc(&address, bytes);
+  if (result == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    size_t left = 0, total = 0;
+    device_->check_device(cudaMemGetInfo(&left, &total), "cudaMemGetInfo");
+    fail(Exit::does_not_fit, "cuda",
+         "arena {} takes {} bytes, but the device has {} left; lower memory.device or batch.micro_batch, or end other "
+         "programs that use it",
+         arena.name, arena.bytes, left);
+  }
+  device_->check_device(result, "cudaMalloc");
+  device_memory_ = OwnedDeviceMemory(address);
+  address_ = static_cast<std::byte*>(address);
+  device_->allocated += arena.bytes;
+}
+
+ArenaMemory::~ArenaMemory() {
+  if (device_memory_) device_->allocated -= arena_.bytes;
+}
+
+void Transfer::prepare() {
+  device_->make_current();
+  if (staging_[0].memory) return;
+  for (Staging& staging : staging_) {
+    staging.memory = allocate_pinned(*device_, kStagingBytes, "a staging buffer");
+    staging.copied = make_event();
+  }
+}
+
+void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes) {
+  check_range(memory, offset, bytes.size());
+  if (memory.arena().kind == ArenaKind::host) {
+    std::copy(bytes.begin(), bytes.end(), memory.at(offset));
+    return;
+  }
+  prepare();
+  const cudaStream_t stream = device_->stream(0);
+  for (uint64_t at = 0, piece = 0; at < bytes.size(); at += kStagingBytes, ++piece) {
+    const Staging& staging = staging_[piece % 2];
+    const uint64_t count = std::min(kStagingBytes, bytes.size() - at);
+    device_->check_device(cudaEventSynchronize(staging.copied.get()), "cudaEventSynchronize");
+    std::memcpy(staging.data(), bytes.data() + at, count);
+    device_->check_device(
+        cudaMemcpyAsync(memory.at(offset + at), staging.data(), count, cudaMemcpyHostToDevice, stream),
+        "cudaMemcpyAsync");
+    device_->check_device(cudaEventRecord(staging.copied.get(), stream), "cudaEventRecord");
+  }
+}
+
+void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes) {
+  check_range(memory, offset, bytes.size());
+  if (memory.arena().kind == ArenaKind::host) {
+    std::copy_n(memory.at(offset), bytes.size(), bytes.begin());
+    return;
+  }
+  prepare();
+  const cudaStream_t stream = device_->stream(0);
+  const uint64_t pieces = (bytes.size() + kStagingBytes - 1) / kStagingBytes;
+  for (uint64_t piece = 0; piece <= pieces; ++piece) {  // piece is on its way while the one before is taken
+    if (piece < pieces) {
+      const Staging& staging = staging_[piece % 2];
+      const uint64_t at = piece * kStagingBytes, count = std::min(kStagingBytes, bytes.size() - at);
+      device_->check_device(
+          cudaMemcpyAsync(staging.data(), memory.at(offset + at), count, cudaMemcpyDeviceToHost, stream),
+          "cudaMemcpyAsync");
+      device_->check_device(cudaEventRecord(staging.copied.get(), stream), "cudaEventRecord");
+    }
+    if (piece > 0) {
+      const Staging& staging = staging_[(piece - 1) % 2];
+      const uint64_t at = (piece - 1) * kStagingBytes, count = std::min(kStagingBytes, bytes.size() - at);
+      device_->check_device(cudaEventSynchronize(staging.copied.get()), "cudaEventSynchronize");
+      std::memcpy(bytes.data() + at, staging.data(), count);
+    }
+  }
+}
+
+}  // namespace tandem::cuda

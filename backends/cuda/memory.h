@@ -1,0 +1,44 @@
+// Arenas, and the copies between them and the host.
+#pragma once
+
+#include "backends/cuda/device.h"
+
+namespace tandem::cuda {
+
+// Device arenas by one allocation each; host arenas pinned and mapped, so that kernels read them in place.
+class ArenaMemory : public Memory {
+ public:
+  ArenaMemory(std::shared_ptr<Device> device, const Arena& arena);
+  ~ArenaMemory() override;
+
+  const Arena& arena() const { return arena_; }
+  std::byte* at(uint64_t offset) const { return address_ + offset; }  // host and device call it the same
+
+ private:
+  std::shared_ptr<Device> device_;
+  Arena arena_;
+  OwnedDeviceMemory device_memory_;
+  OwnedHostMemory host_memory_;
+  std::byte* address_ = nullptr;
+};
+
+// Host access to arenas; to a device arena behind all that was submitted, through two pinned buffers in turn.
+class Transfer {
+ public:
+  explicit Transfer(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+  void write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes);
+  void read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes);
+
+ private:
+  struct Staging {
+    OwnedHostMemory memory;
+    OwnedEvent copied;
+    std::byte* data() const { return static_cast<std::byte*>(memory.get()); }
+  };
+  void prepare();
+
+  std::shared_ptr<Device> device_;
+  Staging staging_[2];
+};
+
+}  // namespace tandem::cuda
