@@ -18,6 +18,10 @@ void add_generate(CLI::App& app, const Registry& registry, Action& action);
 void add_data(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, const Registry& registry, Action& action);
+void add_verify(CLI::App& app, const Registry& registry, Action& action);
+
+// What the parser left over must be --section.key=value: Exit::configuration for anything else.
+std::vector<std::string> overrides_of(const CLI::App& command);
 
 // every backend of this build; the ones left out say why
 Registry linked_backends();

@@ -18,7 +18,7 @@ A run, from text to a model that transformers loads:
   tandem eval --model runs/NAME/model --data held-out.bin --sequence-length 1024
   tandem generate --model runs/NAME/model --prompt "Once upon a time"
 
-Exit codes: 0 done; 1 internal error; 2 configuration or arguments; 3 bad input file; 4 does not fit in memory;
+Exit codes: 0 done; 1 internal error, or verify found a difference; 2 configuration or arguments; 3 bad input file; 4 does not fit in memory;
 5 diverged; 6 device; 7 storage; 75 stopped by a signal after saving.)";
 
 // CLI11 would only say that a command is missing.
@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
   cli::add_data(app, action);
   cli::add_export(app, action);
   cli::add_devices(app, registry, action);
+  cli::add_verify(app, registry, action);
   if (argc > 1) check_command(app, argv[1]);
   try {
     app.parse(argc, argv);

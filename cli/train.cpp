@@ -11,17 +11,17 @@ Every key of the file can be set from the command line: --section.key=value, for
   tandem train config.toml --optimizer.learning_rate=3e-4 --run.directory=runs/second
 Relative paths start at the current directory. docs/formats.md lists all keys.)";
 
-// what CLI11 left over must be --section.key=value
+}  // namespace
+
 std::vector<std::string> overrides_of(const CLI::App& command) {
   std::vector<std::string> overrides = command.remaining();
   for (const std::string& o : overrides)
     if (!o.starts_with("--") || o.find('.') == std::string::npos || o.find('=') == std::string::npos)
-      fail(Exit::configuration, "train",
-           "unknown argument '{}'; a key is set by --section.key=value, the rest: tandem train --help", o);
+      fail(Exit::configuration, command.get_name(),
+           "unknown argument '{}'; a key is set by --section.key=value, the rest: tandem {} --help", o,
+           command.get_name());
   return overrides;
 }
-
-}  // namespace
 
 void add_train(CLI::App& app, const Registry& registry, Action& action) {
   CLI::App* command = app.add_subcommand("train", kHelp);

@@ -76,17 +76,17 @@ DeviceList list_devices() {
   int count = 0;
   if (const cudaError_t result = cudaGetDeviceCount(&count); result != cudaSuccess) {
     (void)cudaGetLastError();
-    list.missing = fmt::format("{} ({}); is NVIDIA's driver installed, and new enough for CUDA {}.{}?",
-                               cudaGetErrorString(result), cudaGetErrorName(result), CUDART_VERSION / 1000,
-                               CUDART_VERSION % 1000 / 10);
+    list.missing =
+        fmt::format("{} ({}); is NVIDIA's driver installed, and new enough for CUDA {}.{}?", cudaGetErrorString(result),
+                    cudaGetErrorName(result), CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     return list;
   }
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp device{};
     if (cudaGetDeviceProperties(&device, i) != cudaSuccess) continue;
     if (device.major >= 8) list.devices.push_back(info_of(uint32_t(i), device));
-    else list.missing += fmt::format("{} is sm_{}{}, sm_80 or newer is needed; ", device.name, device.major,
-                                     device.minor);
+    else
+      list.missing += fmt::format("{} is sm_{}{}, sm_80 or newer is needed; ", device.name, device.major, device.minor);
   }
   if (list.devices.empty() && list.missing.empty()) list.missing = "the driver lists no device";
   if (!list.devices.empty()) list.missing.clear();

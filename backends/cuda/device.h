@@ -43,7 +43,7 @@ class Device {
     uint64_t value;
     OwnedEvent event;
   };
-  std::deque<Mark> marks_;           // not known to be reached, in order
+  std::deque<Mark> marks_;  // not known to be reached, in order
   std::vector<OwnedEvent> unused_;
   uint64_t counter_ = 0;
   std::string failure_;

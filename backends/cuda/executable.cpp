@@ -47,7 +47,8 @@ void CudaExecutable::prepare(AlgorithmTable& table) {
   for (size_t r = 0; r < kRangeCount; ++r)
     for (const Instruction& instruction : program_.ranges[r]) {
       queues_ = std::max(queues_, instruction.queue + 1);
-      if (const auto* signal = std::get_if<Signal>(&instruction.command)) signals_.try_emplace(signal->id, make_event());
+      if (const auto* signal = std::get_if<Signal>(&instruction.command))
+        signals_.try_emplace(signal->id, make_event());
       Step step;
       if (const auto* dispatch = std::get_if<Dispatch>(&instruction.command)) {
         TANDEM_CHECK(instruction.queue == 0, "a dispatch on queue {}: the one workspace is queue 0's",

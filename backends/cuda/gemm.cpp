@@ -102,9 +102,8 @@ std::vector<cublasLtMatmulAlgo_t> GemmPlan::candidates(Device& device) const {
   constexpr int kMost = 16;
   cublasLtMatmulHeuristicResult_t found[kMost];
   int count = 0;
-  const cublasStatus_t status =
-      cublasLtMatmulAlgoGetHeuristic(device.blas(), matmul_.get(), a_.get(), b_.get(), c_.get(), c_.get(),
-                                     preference.get(), kMost, found, &count);
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      device.blas(), matmul_.get(), a_.get(), b_.get(), c_.get(), c_.get(), preference.get(), kMost, found, &count);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) return {};
   check(status, "cublasLtMatmulAlgoGetHeuristic");
   std::vector<cublasLtMatmulAlgo_t> algorithms;
@@ -137,9 +136,8 @@ cublasStatus_t GemmPlan::try_run(Device& device, const kernels::Call& call, cons
                                  cudaStream_t stream) const {
   const float alpha = 1.0f;
   void* c = call.operands[kC].data;
-  return cublasLtMatmul(device.blas(), matmul_.get(), &alpha, call.operands[kB].data, a_.get(),
-                        call.operands[kA].data, b_.get(), &beta_, c, c_.get(), c, c_.get(), &algorithm,
-                        call.workspace, kGemmWorkspace, stream);
+  return cublasLtMatmul(device.blas(), matmul_.get(), &alpha, call.operands[kB].data, a_.get(), call.operands[kA].data,
+                        b_.get(), &beta_, c, c_.get(), c, c_.get(), &algorithm, call.workspace, kGemmWorkspace, stream);
 }
 
 void GemmPlan::run(Device& device, const kernels::Call& call, cudaStream_t stream) const {

@@ -13,8 +13,10 @@ OwnedHostMemory allocate_pinned(Device& device, uint64_t bytes, std::string_view
   const cudaError_t result = cudaHostAlloc(&address, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
   if (result == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();
-    fail(Exit::does_not_fit, "cuda", "{} takes {} bytes of pinned host memory, which the system does not have left; "
-         "lower memory.host", what, bytes);
+    fail(Exit::does_not_fit, "cuda",
+         "{} takes {} bytes of pinned host memory, which the system does not have left; "
+         "lower memory.host",
+         what, bytes);
   }
   device.check_device(result, "cudaHostAlloc");
   return OwnedHostMemory(address);

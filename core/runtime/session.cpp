@@ -5,12 +5,19 @@
 namespace tandem {
 
 Session::Session(Backend& backend, Program program) : backend_(backend), program_(std::move(program)) {
-  std::vector<Memory*> memories;
   for (const Arena& arena : program_.arenas) {
     memories_.push_back(backend_.allocate(arena));
-    memories.push_back(memories_.back().get());
+    views_.push_back(memories_.back().get());
   }
-  executable_ = backend_.load(program_, memories);
+  executable_ = backend_.load(program_, views_);
+}
+
+void Session::run_instruction(const Instruction& instruction) {
+  Program alone;
+  alone.arenas = program_.arenas;
+  alone.ranges[size_t(Range::evaluate)] = {instruction};
+  const std::unique_ptr<Executable> executable = backend_.load(alone, views_);
+  executable->wait(executable->submit(Range::evaluate));
 }
 
 BufferRef Session::part(std::string_view binding, uint64_t offset, uint64_t bytes) const {
@@ -20,13 +27,21 @@ BufferRef Session::part(std::string_view binding, uint64_t offset, uint64_t byte
 }
 
 void Session::write(std::string_view binding, std::span<const std::byte> bytes, uint64_t offset) {
-  const BufferRef to = part(binding, offset, bytes.size());
-  backend_.write(*memories_[to.arena], to.offset, bytes);
+  write(part(binding, offset, bytes.size()), bytes);
 }
 
 void Session::read(std::string_view binding, std::span<std::byte> bytes, uint64_t offset) const {
-  const BufferRef from = part(binding, offset, bytes.size());
-  backend_.read(*memories_[from.arena], from.offset, bytes);
+  read(part(binding, offset, bytes.size()), bytes);
+}
+
+void Session::write(const BufferRef& to, std::span<const std::byte> bytes) {
+  TANDEM_CHECK(bytes.size() <= to.bytes, "{} bytes written to {}", bytes.size(), to.bytes);
+  backend_.write(*memories_.at(to.arena), to.offset, bytes);
+}
+
+void Session::read(const BufferRef& from, std::span<std::byte> bytes) const {
+  TANDEM_CHECK(bytes.size() <= from.bytes, "{} bytes read from {}", bytes.size(), from.bytes);
+  backend_.read(*memories_.at(from.arena), from.offset, bytes);
 }
 
 void Session::zero(std::string_view binding) {

@@ -15,10 +15,14 @@ class Session {
   void write(std::string_view binding, std::span<const std::byte> bytes, uint64_t offset = 0);
   void read(std::string_view binding, std::span<std::byte> bytes, uint64_t offset = 0) const;
   void zero(std::string_view binding);
+  // any bytes of an arena
+  void write(const BufferRef& to, std::span<const std::byte> bytes);
+  void read(const BufferRef& from, std::span<std::byte> bytes) const;
 
   Timepoint submit(Range range) { return executable_->submit(range); }
   void wait(Timepoint timepoint) { executable_->wait(timepoint); }
   void run(Range range) { wait(submit(range)); }
+  void run_instruction(const Instruction& instruction);  // one of the program's, alone
 
   uint64_t device_bytes() const;  // of device arenas
   const Program& program() const { return program_; }
@@ -30,6 +34,7 @@ class Session {
   Backend& backend_;
   Program program_;
   std::vector<std::unique_ptr<Memory>> memories_;
+  std::vector<Memory*> views_;  // of memories_
   std::unique_ptr<Executable> executable_;  // destroyed before the memories it uses
 };
 

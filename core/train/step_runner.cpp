@@ -20,7 +20,7 @@ StepRunner::StepRunner(Session& session, const StepShape& shape, const std::vect
   }
 }
 
-uint32_t StepRunner::begin(const StepBatch& batch, const abi::StepScalars& scalars) {
+uint32_t StepRunner::fill(const StepBatch& batch, const abi::StepScalars& scalars) {
   const uint32_t slot = uint32_t(begins_++ & 1);
   const uint64_t bytes = uint64_t(shape_.accumulation) * shape_.rows() * sizeof(int32_t);
   TANDEM_CHECK(batch.inputs.size() * sizeof(int32_t) == bytes, "a step holds {} bytes of tokens, got {} tokens", bytes,
@@ -29,19 +29,21 @@ uint32_t StepRunner::begin(const StepBatch& batch, const abi::StepScalars& scala
   session_.write("inputs.targets", bytes_of(batch.targets), slot * bytes);
   session_.write("inputs.positions", bytes_of(batch.positions), slot * bytes);
   session_.write("inputs.scalars", bytes_of_one(scalars), slot * abi::kStepScalarWords * sizeof(uint32_t));
-  session_.submit(Range::begin);
   return slot;
 }
 
+abi::StepScalars StepRunner::scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
+  return {.learning_rate = float(learning_rate),
+          .inverse_targets = batch.valid_targets == 0 ? 0.0f : float(1.0 / double(batch.valid_targets)),
+          .step = uint32_t(step),
+          .seed_low = uint32_t(seed),
+          .seed_high = uint32_t(seed >> 32),
+          .targets = uint32_t(batch.valid_targets)};
+}
+
 StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
-  const abi::StepScalars scalars{
-      .learning_rate = float(learning_rate),
-      .inverse_targets = batch.valid_targets == 0 ? 0.0f : float(1.0 / double(batch.valid_targets)),
-      .step = uint32_t(step),
-      .seed_low = uint32_t(seed),
-      .seed_high = uint32_t(seed >> 32),
-      .targets = uint32_t(batch.valid_targets)};
-  const uint32_t slot = begin(batch, scalars);
+  const uint32_t slot = fill(batch, scalars_of(batch, step, learning_rate, seed));
+  session_.submit(Range::begin);
   for (uint32_t k = 0; k < shape_.accumulation; ++k) session_.submit(Range::micro_step);
   return {session_.submit(Range::update), slot};
 }
@@ -55,7 +57,8 @@ abi::StepReport StepRunner::finish(const Pending& pending) {
 }
 
 double StepRunner::evaluate(const StepBatch& batch, uint32_t micro_steps) {
-  begin(batch, {.targets = uint32_t(batch.valid_targets)});
+  fill(batch, {.targets = uint32_t(batch.valid_targets)});
+  session_.submit(Range::begin);
   Timepoint done;
   for (uint32_t k = 0; k < micro_steps; ++k) done = session_.submit(Range::evaluate);
   session_.wait(done);

@@ -22,6 +22,10 @@ class StepRunner {
   Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
   abi::StepReport finish(const Pending& pending);  // waits
 
+  // Writes a step's inputs without running anything; the slot that its begin will read.
+  uint32_t fill(const StepBatch& batch, const abi::StepScalars& scalars);
+  static abi::StepScalars scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
+
   // the sum of -ln p over the batch's valid targets; nothing may be pending
   double evaluate(const StepBatch& batch, uint32_t micro_steps);
 
@@ -29,8 +33,6 @@ class StepRunner {
   Session& session() { return session_; }
 
  private:
-  uint32_t begin(const StepBatch& batch, const abi::StepScalars& scalars);  // returns the slot
-
   Session& session_;
   StepShape shape_;
   uint64_t begins_ = 0;

@@ -1,21 +1,26 @@
-// Time of a training step on a Vulkan device, and where it goes. Beside it, in one run, the same step in PyTorch:
-// tests/bench/pytorch_step.py. usage: bench-step [RECIPE] [STEPS]. Prints one figure a line.
+// Time of a training step on a device, and where it goes. Prints one figure a line. Without --model: 11.1M parameters on
+// 4 x 512 tokens, beside which tests/bench/pytorch_step.py runs the same step in PyTorch.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
-#include <map>
+#include <numbers>
 
-#include "backends/vulkan/vulkan.h"
 #include "core/passes/compile.h"
 #include "core/train/setup.h"
 #include "core/train/step_runner.h"
+#include "tests/bench/bench.h"
 
 using namespace tandem;
 
 namespace {
 
+struct Options {
+  std::string model, recipe = "fp32", backend = "auto";
+  uint32_t micro_batch = 4, accumulation = 1, sequence_length = 512, steps = 10, warm_up = 2, head_chunks = 0;
+};
+
 // Qwen2, 11.1M parameters, tied head
-ModelConfig bench_config() {
+ModelConfig small_config() {
   ModelConfig c;
   c.family = Family::qwen2;
   c.vocabulary = 257;
@@ -31,85 +36,108 @@ ModelConfig bench_config() {
   return c;
 }
 
+// the same micro-step again and again
 StepBatch random_batch(const StepShape& shape, uint32_t vocabulary) {
   StepBatch batch;
-  for (uint32_t i = 0; i < shape.rows(); ++i) {
-    batch.inputs.push_back(int32_t(i * 7919u % vocabulary));
-    batch.targets.push_back(int32_t((i + 1) * 7919u % vocabulary));
-    batch.positions.push_back(int32_t(i % shape.sequence_length));
-  }
-  batch.valid_targets = shape.rows();
+  for (uint32_t k = 0; k < shape.accumulation; ++k)
+    for (uint32_t i = 0; i < shape.rows(); ++i) {
+      batch.inputs.push_back(int32_t(i * 7919u % vocabulary));
+      batch.targets.push_back(int32_t((i + 1) * 7919u % vocabulary));
+      batch.positions.push_back(int32_t(i % shape.sequence_length));
+    }
+  batch.valid_targets = uint64_t(shape.rows()) * shape.accumulation;
   return batch;
 }
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + ptrdiff_t(values.size() / 2), values.end());
-  return values[values.size() / 2];
+// Every parameter from one block of N(0, 0.02): drawing billions of them would take longer than the benchmark.
+void fill_parameters(Session& session, const ModelConfig& config, const Precision& precision) {
+  constexpr uint64_t kBlock = 1 << 20;
+  std::vector<std::byte> block(kBlock * size_of(precision.compute()));
+  for (uint64_t i = 0; i < kBlock; ++i) {
+    const abi::PhiloxWords w = abi::philox(1, 2, uint32_t(i), 0, 0, 0);
+    const double radius = std::sqrt(-2 * std::log((double(w.word[0]) + 0.5) * 0x1p-32));
+    const float x = float(0.02 * radius * std::cos(2 * std::numbers::pi * w.word[1] * 0x1p-32));
+    const uint32_t code = precision.compute() == DType::bf16 ? abi::bf16_from_f32(x) : abi::float_bits(x);
+    std::memcpy(block.data() + i * size_of(precision.compute()), &code, size_of(precision.compute()));
+  }
+  for (const ParameterSpec& spec : parameter_specs(config)) {
+    const uint64_t bytes = session.desc(spec.name).bytes();
+    for (uint64_t at = 0; at < bytes; at += block.size())
+      session.write(spec.name, std::span(block).first(std::min<uint64_t>(block.size(), bytes - at)), at);
+  }
 }
 
-struct Share {
-  double seconds = 0;
-  uint64_t flops = 0, bytes = 0, dispatches = 0;
-};
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
-// by op, over the ranges of a step
-std::map<std::string, Share> shares(Session& session) {
-  std::map<std::string, Share> by_op;
-  for (Range range : {Range::begin, Range::micro_step, Range::update}) {
-    const std::vector<double> seconds = session.executable().profile(range);
-    const auto& code = session.program().range(range);
-    for (size_t i = 0; i < code.size() && i < seconds.size(); ++i) {
-      const auto* d = std::get_if<Dispatch>(&code[i].command);
-      if (d == nullptr) continue;
-      std::vector<TensorDesc> descs;
-      for (const Operand& o : d->operands) descs.push_back(o.desc);
-      const Cost cost = op_of(d->op).cost(d->parameters, descs);
-      Share& share = by_op[std::string(name_of(d->op))];
-      share.seconds += seconds[i];
-      share.flops += cost.flops;
-      share.bytes += cost.bytes;
-      ++share.dispatches;
-    }
+void run(const Options& o) {
+  const Precision precision = [&] {
+    Precision p;
+    p.recipe = o.recipe == "fp32" ? Recipe::fp32 : o.recipe == "bf16" ? Recipe::bf16 : Recipe::fp8;
+    if (p.recipe == Recipe::fp32) p.gradient = p.m = p.v = DType::f32;
+    return p;
+  }();
+  const ModelConfig config = o.model.empty() ? small_config() : open_model(o.model).config;
+  const StepShape shape = with_head_chunks({o.micro_batch, o.accumulation, o.sequence_length, 1}, config, precision,
+                                           o.head_chunks > 0 ? std::optional(o.head_chunks) : std::nullopt);
+  const Registry registry = bench::backends();
+  const DeviceInfo device = registry.choose(o.backend);
+  const auto backend = registry.open(device);
+  Compiled compiled = compile(build_step_graph(config, precision, {}, shape), backend->target());
+  fmt::print("device {}:{} {}\nrecipe {}\nmicro_batch {}\ngradient_accumulation {}\nsequence_length {}\n",
+             device.backend, device.index, device.name, o.recipe, o.micro_batch, o.accumulation, o.sequence_length);
+  fmt::print("device_gib {:.2f}\nmemory_over_lower_bound {:.3f}\n", double(compiled.memory.device_bytes()) / (1 << 30),
+             double(compiled.memory.device_bytes()) / double(compiled.memory.lower_bound));
+  const auto load = std::chrono::steady_clock::now();
+  Session session(*backend, std::move(compiled.program));
+  StepRunner runner(session, shape, rope_table(config, shape.sequence_length));
+  fill_parameters(session, config, precision);
+  fmt::print("load_seconds {:.2f}\n", seconds_since(load));
+  const StepBatch batch = random_batch(shape, config.vocabulary);
+
+  std::vector<double> times;
+  abi::StepReport report{};
+  for (uint32_t s = 0; s < o.steps + o.warm_up; ++s) {
+    const auto start = std::chrono::steady_clock::now();
+    report = runner.finish(runner.train(batch, s, 1e-4, 1));
+    if (s >= o.warm_up) times.push_back(seconds_since(start));
   }
-  return by_op;
+  const double seconds = bench::median(times), tokens = double(shape.rows()) * o.accumulation;
+  std::map<std::string, bench::Share> by_op;
+  bench::add_shares(session, Range::begin, 1, by_op);
+  bench::add_shares(session, Range::micro_step, o.accumulation, by_op);
+  bench::add_shares(session, Range::update, 1, by_op);
+  double flops = 0, dispatches = 0, alone = 0;
+  for (const auto& [op, share] : by_op)
+    flops += double(share.flops), dispatches += double(share.dispatches), alone += share.seconds;
+  fmt::print("loss {:.5f}\ngrad_norm {:.5f}\n", report.loss, report.grad_norm);
+  fmt::print("step_seconds_median {:.4f}\nstep_seconds_min {:.4f}\ntokens_per_second {:.0f}\ntflop_per_second {:.3f}\n",
+             seconds, *std::ranges::min_element(times), tokens / seconds, flops / seconds * 1e-12);
+  fmt::print("dispatches {:.0f}\ninstructions_alone_seconds {:.4f}\n", dispatches, alone);
+  bench::print_shares(by_op);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string recipe = argc > 1 ? argv[1] : "fp32";
-  const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
-  Precision precision;
-  precision.recipe = recipe == "fp32" ? Recipe::fp32 : recipe == "bf16" ? Recipe::bf16 : Recipe::fp8;
-  if (recipe == "fp32") precision.gradient = precision.m = precision.v = DType::f32;
-  const ModelConfig config = bench_config();
-  const StepShape shape{4, 1, 512, 1};
-  const auto backend = vulkan_backend().open(0);
-  Compiled compiled = compile(build_step_graph(config, precision, {}, shape), backend->target());
-  fmt::print("memory_over_lower_bound {:.3f}\n",
-             double(compiled.memory.device_bytes()) / double(compiled.memory.lower_bound));
-  Session session(*backend, std::move(compiled.program));
-  StepRunner runner(session, shape, rope_table(config, shape.sequence_length));
-  initialise_parameters(session, {"", config}, precision, 1);
-  const StepBatch batch = random_batch(shape, config.vocabulary);
-
-  std::vector<double> times;
-  for (int s = 0; s < steps + 2; ++s) {
-    const auto start = std::chrono::steady_clock::now();
-    runner.finish(runner.train(batch, uint64_t(s), 1e-4, 1));
-    if (s >= 2) times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  CLI::App app("Time of a training step, and where it goes", "bench-step");
+  Options o;
+  app.add_option("--model", o.model, "a directory with config.json; default: 11.1M parameters");
+  app.add_option("--recipe", o.recipe, "fp32, bf16 or fp8")->check(CLI::IsMember({"fp32", "bf16", "fp8"}));
+  app.add_option("--backend", o.backend, "auto, vulkan, cuda or BACKEND:N");
+  app.add_option("--micro-batch", o.micro_batch, "sequences");
+  app.add_option("--accumulation", o.accumulation, "micro-steps a step");
+  app.add_option("--sequence-length", o.sequence_length, "tokens");
+  app.add_option("--head-chunks", o.head_chunks, "LM-head chunks; default: chosen");
+  app.add_option("--steps", o.steps, "timed steps");
+  app.add_option("--warm-up", o.warm_up, "steps before them");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    run(o);
+  } catch (const Error& error) {
+    fmt::print(stderr, "bench-step: {}\n", error.what());
+    return int(error.exit());
   }
-  fmt::print("recipe {}\nstep_seconds_median {:.3f}\nstep_seconds_min {:.3f}\n", recipe, median(times),
-             *std::min_element(times.begin(), times.end()));
-
-  double total = 0;
-  uint64_t dispatches = 0;
-  const auto by_op = shares(session);
-  for (const auto& [op, share] : by_op) total += share.seconds, dispatches += share.dispatches;
-  fmt::print("dispatches {}\n", dispatches);
-  for (const auto& [op, s] : by_op)
-    fmt::print("{:<28} {:5.1f}%  {:7.2f} ms  {:4} dispatches  {:6.1f} GFLOP/s  {:5.1f} GB/s\n", op,
-               100 * s.seconds / total, 1e3 * s.seconds, s.dispatches, double(s.flops) / s.seconds * 1e-9,
-               double(s.bytes) / s.seconds * 1e-9);
   return 0;
 }

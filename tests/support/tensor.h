@@ -22,6 +22,7 @@ class Tensor {
   const TensorDesc& desc() const { return desc_; }
   DType dtype() const { return desc_.dtype; }
   uint64_t size() const { return desc_.shape.count(); }
+  std::span<const std::byte> bytes() const { return {data_, desc_.bytes()}; }  // not of a wide one
 
   // an e4m3 code stands for its value
   double get(uint64_t i) const {

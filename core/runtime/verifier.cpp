@@ -1,0 +1,215 @@
+#include "core/runtime/verifier.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "core/abi/attention_backward.h"
+#include "core/abi/gemm.h"
+#include "core/abi/numeric.h"
+#include "core/abi/prepare_update.h"
+
+namespace tandem {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+Bytes read(const Session& session, const BufferRef& buffer) {
+  Bytes bytes(buffer.bytes);
+  session.read(buffer, bytes);
+  return bytes;
+}
+
+bool present(const Operand& operand) {
+  return operand.desc.dtype != DType::none;
+}
+
+Budget budget_of(const Dispatch& d, const Operand& operand) {
+  const DType first = d.operands[0].desc.dtype;
+  switch (d.op) {
+    case OpId::embedding:
+    case OpId::begin_step:
+    case OpId::advance_micro_step:
+    case OpId::load_micro_step:
+    case OpId::cache_append:
+    case OpId::amax:
+    case OpId::quantize:
+      return Budget::exact;
+    case OpId::add:
+    case OpId::swiglu:
+    case OpId::swiglu_backward:
+    case OpId::rope:
+    case OpId::adamw:
+      return operand.desc.dtype == DType::u32 ? Budget::amax : Budget::elementwise;
+    case OpId::attention:
+    case OpId::attention_backward_query:
+    case OpId::attention_backward_key_value:
+    case OpId::cached_attention:
+      return Budget::attention;
+    case OpId::prepare_update:
+      return Budget::words;
+    case OpId::gemm:
+      return first == DType::e4m3 ? Budget::fp8_gemm : Budget::sums;
+    default:
+      return operand.desc.dtype == DType::u32 ? Budget::amax : Budget::sums;
+  }
+}
+
+// what core/abi leaves undefined: padding columns, the part of dqkv that the other backward op writes, unused words
+Defined defined_part(const Dispatch& d, const Operand& operand) {
+  if (d.op == OpId::gemm) {
+    const auto p = d.parameters.as<abi::Gemm>();
+    return {p.n, p.ldc};
+  }
+  if (d.op == OpId::attention_backward_query) {
+    const auto p = d.parameters.as<abi::AttentionBackward>();
+    return {uint64_t(p.q_heads) * p.head_dim, uint64_t(p.q_heads + 2 * p.kv_heads) * p.head_dim};
+  }
+  if (d.op == OpId::prepare_update && operand.access == Access::write)
+    return {sizeof(abi::UpdateScalars) / sizeof(uint32_t), operand.desc.shape.count()};
+  return {};
+}
+
+// every element differs afterwards, and stays a valid index
+void disturb(const TensorDesc& desc, Bytes& bytes) {
+  const auto change = [&](auto zero, auto next) {
+    using T = decltype(zero);
+    for (uint64_t at = 0; at + sizeof(T) <= desc.bytes(); at += sizeof(T)) {
+      T value;
+      std::memcpy(&value, bytes.data() + at, sizeof(T));
+      value = T(next(value));
+      std::memcpy(bytes.data() + at, &value, sizeof(T));
+    }
+  };
+  switch (desc.dtype) {
+    case DType::f32:
+      return change(float{}, [](float x) { return x * 1.25f + 1e-6f; });
+    case DType::bf16:
+      return change(uint16_t{}, [](uint32_t x) { return abi::bf16_from_f32(abi::f32_from_bf16(x) * 1.25f + 1e-6f); });
+    case DType::e4m3:
+      return change(uint8_t{}, [](uint32_t x) { return x ^ 1u; });
+    case DType::i32:
+      return change(int32_t{}, [](int32_t x) { return x > 0 ? x - 1 : x; });
+    case DType::u32:
+      return change(uint32_t{}, [](uint32_t x) { return x ^ 0x00400000u; });
+    case DType::none:
+      return;
+  }
+}
+
+std::string range_of(const TensorDesc& desc, const Bytes& bytes) {
+  if (desc.dtype != DType::f32 && desc.dtype != DType::bf16) return {};
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  uint64_t odd = 0;
+  const uint64_t size = size_of(desc.dtype);
+  for (uint64_t i = 0; i < desc.shape.count(); ++i) {
+    uint32_t code = 0;
+    std::memcpy(&code, bytes.data() + i * size, size);
+    const double x = desc.dtype == DType::f32 ? abi::bits_float(code) : abi::f32_from_bf16(code);
+    if (!std::isfinite(x)) ++odd;
+    else low = std::min(low, x), high = std::max(high, x);
+  }
+  return fmt::format(" in [{:.4g}, {:.4g}]{}", low, high, odd == 0 ? "" : fmt::format(" with {} not finite", odd));
+}
+
+}  // namespace
+
+Target meet(const Target& a, const Target& b) {
+  Target both = a;
+  both.name = fmt::format("{} and {}", a.name, b.name);
+  both.queues = std::min(a.queues, b.queues);
+  both.largest_arena = std::min(a.largest_arena, b.largest_arena);
+  both.largest_operand = std::min(a.largest_operand, b.largest_operand);
+  both.alignment = std::lcm(a.alignment, b.alignment);
+  both.memory_bytes = std::min(a.memory_bytes, b.memory_bytes);
+  both.reserve_bytes = std::max(a.reserve_bytes, b.reserve_bytes);
+  return both;
+}
+
+void Verifier::run(Range range) {
+  const std::vector<Instruction>& code = reference_.program().range(range);
+  for (uint32_t i = 0; i < code.size(); ++i) {
+    const InstructionId id{range, i};
+    const bool compared = !options_.only || options_.only == id;
+    if (const auto* dispatch = std::get_if<Dispatch>(&code[i].command); dispatch != nullptr && compared) {
+      run_dispatch(id, code[i], *dispatch);
+      continue;
+    }
+    reference_.run_instruction(code[i]);
+    if (!options_.only) candidate_.run_instruction(code[i]);
+  }
+}
+
+void Verifier::run_dispatch(const InstructionId& id, const Instruction& instruction, const Dispatch& dispatch) {
+  if (options_.locked || options_.only) {
+    copy_inputs(dispatch);
+    poison_outputs(dispatch);
+  }
+  reference_.run_instruction(instruction);
+  candidate_.run_instruction(instruction);
+  if (options_.perturb == dispatch.op) perturb(dispatch);
+  record(compare_outputs(id, instruction, dispatch), dispatch);
+}
+
+void Verifier::copy_inputs(const Dispatch& dispatch) {
+  for (const Operand& o : dispatch.operands)
+    if (present(o) && o.access != Access::write) candidate_.write(o.buffer, read(reference_, o.buffer));
+}
+
+// what a candidate leaves unwritten must not look right because an earlier instruction wrote it
+void Verifier::poison_outputs(const Dispatch& dispatch) {
+  for (const Operand& o : dispatch.operands)
+    if (present(o) && o.access == Access::write) candidate_.write(o.buffer, Bytes(o.buffer.bytes, std::byte{0xff}));
+}
+
+void Verifier::perturb(const Dispatch& dispatch) {
+  for (const Operand& o : dispatch.operands) {
+    if (!present(o) || o.access == Access::read) continue;
+    Bytes bytes = read(candidate_, o.buffer);
+    disturb(o.desc, bytes);
+    candidate_.write(o.buffer, bytes);
+  }
+}
+
+InstructionDifference Verifier::compare_outputs(const InstructionId& id, const Instruction& i,
+                                                const Dispatch& dispatch) {
+  InstructionDifference difference{id, dispatch.op, i.label, 0, 0, {}, {}};
+  for (const Operand& o : dispatch.operands) {
+    if (!present(o) || o.access == Access::read) continue;
+    const Bytes a = read(candidate_, o.buffer), b = read(reference_, o.buffer);
+    const Comparison c = compare(o.desc, a, b, budget_of(dispatch, o), defined_part(dispatch, o));
+    const bool over = options_.locked ? !c.wrong.empty() : !(c.nmse <= kFreeBudget);
+    difference.nmse = std::max(difference.nmse, c.nmse);
+    difference.max_ulp = std::max(difference.max_ulp, c.max_ulp);
+    if (over && difference.wrong.empty())
+      difference.wrong = c.wrong.empty() ? fmt::format("NMSE {:.3g}", c.nmse) : c.wrong;
+  }
+  return difference;
+}
+
+void Verifier::record(InstructionDifference difference, const Dispatch& dispatch) {
+  OpDifference& op = ops_[difference.op];
+  ++op.instructions;
+  op.nmse = std::max(op.nmse, difference.nmse);
+  op.max_ulp = std::max(op.max_ulp, difference.max_ulp);
+  const auto size = [](const InstructionDifference& d) { return std::pair(d.nmse, d.max_ulp); };
+  if (!difference.wrong.empty() && !first_over_) {
+    first_over_ = difference;
+    first_over_->operands = describe_operands(dispatch);
+  }
+  if (!worst_ || size(difference) > size(*worst_)) worst_ = std::move(difference);
+}
+
+std::string Verifier::describe_operands(const Dispatch& dispatch) const {
+  std::string text;
+  for (const Operand& o : dispatch.operands) {
+    if (!present(o)) continue;
+    constexpr std::string_view kAccess[] = {"reads", "writes", "updates"};
+    text += fmt::format("  {} {}{}\n", kAccess[size_t(o.access)], o.desc,
+                        o.access == Access::read ? range_of(o.desc, read(reference_, o.buffer)) : "");
+  }
+  return text;
+}
+
+}  // namespace tandem

@@ -1,0 +1,61 @@
+#include "tests/bench/bench.h"
+
+#include <algorithm>
+
+#ifdef TANDEM_CUDA
+#include "backends/cuda/cuda.h"
+#endif
+#ifdef TANDEM_VULKAN
+#include "backends/vulkan/vulkan.h"
+#endif
+
+namespace tandem::bench {
+
+Registry backends() {
+  Registry registry;
+#ifdef TANDEM_CUDA
+  registry.add(cuda_backend());
+#endif
+#ifdef TANDEM_VULKAN
+  registry.add(vulkan_backend());
+#endif
+  return registry;
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + ptrdiff_t(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+void add_shares(Session& session, Range range, double times, std::map<std::string, Share>& by_op) {
+  const std::vector<double> seconds = session.executable().profile(range);
+  const auto& code = session.program().range(range);
+  for (size_t i = 0; i < code.size() && i < seconds.size(); ++i) {
+    const auto* d = std::get_if<Dispatch>(&code[i].command);
+    if (d == nullptr) continue;
+    std::vector<TensorDesc> descs;
+    for (const Operand& o : d->operands) descs.push_back(o.desc);
+    const Cost cost = op_of(d->op).cost(d->parameters, descs);
+    std::string name(name_of(d->op));
+    if (d->op == OpId::gemm) name += fmt::format(" {}", name_of(descs[0].dtype));
+    Share& share = by_op[name];
+    share.seconds += seconds[i] * times;
+    share.flops += uint64_t(double(cost.flops) * times);
+    share.bytes += uint64_t(double(cost.bytes) * times);
+    share.dispatches += uint64_t(times);
+  }
+}
+
+void print_shares(const std::map<std::string, Share>& by_op) {
+  double total = 0;
+  std::vector<std::pair<std::string, Share>> rows(by_op.begin(), by_op.end());
+  for (const auto& [op, s] : rows) total += s.seconds;
+  std::ranges::sort(rows, [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  for (const auto& [op, s] : rows)
+    fmt::print("{:<30} {:5.1f}%  {:9.3f} ms  {:5} dispatches  {:8.3f} TFLOP/s  {:7.1f} GB/s\n", op,
+               100 * s.seconds / total, 1e3 * s.seconds, s.dispatches, double(s.flops) / s.seconds * 1e-12,
+               double(s.bytes) / s.seconds * 1e-9);
+}
+
+}  // namespace tandem::bench

@@ -1,0 +1,26 @@
+// What the benchmarks share: a device by name, medians, and where the time of a Program goes.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/runtime/registry.h"
+#include "core/runtime/session.h"
+
+namespace tandem::bench {
+
+Registry backends();  // of this build
+
+double median(std::vector<double> values);
+
+struct Share {
+  double seconds = 0;
+  uint64_t flops = 0, bytes = 0, dispatches = 0;
+};
+// By op, a gemm's by its operands' dtype. Adds the range once, run instruction by instruction, `times` times over.
+void add_shares(Session& session, Range range, double times, std::map<std::string, Share>& by_op);
+// one line an op, the longest first: share of the total, milliseconds, dispatches, TFLOP/s, GB/s
+void print_shares(const std::map<std::string, Share>& by_op);
+
+}  // namespace tandem::bench
