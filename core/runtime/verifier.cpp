@@ -9,6 +9,7 @@
 #include "core/abi/gemm.h"
 #include "core/abi/numeric.h"
 #include "core/abi/prepare_update.h"
+#include "core/abi/step_scalars.h"
 
 namespace tandem {
 namespace {
@@ -29,7 +30,6 @@ Budget budget_of(const Dispatch& d, const Operand& operand) {
   const DType first = d.operands[0].desc.dtype;
   switch (d.op) {
     case OpId::embedding:
-    case OpId::begin_step:
     case OpId::advance_micro_step:
     case OpId::load_micro_step:
     case OpId::cache_append:
@@ -47,6 +47,7 @@ Budget budget_of(const Dispatch& d, const Operand& operand) {
     case OpId::attention_backward_key_value:
     case OpId::cached_attention:
       return Budget::attention;
+    case OpId::begin_step:
     case OpId::prepare_update:
       return Budget::words;
     case OpId::gemm:
@@ -66,8 +67,9 @@ Defined defined_part(const Dispatch& d, const Operand& operand) {
     const auto p = d.parameters.as<abi::AttentionBackward>();
     return {uint64_t(p.q_heads) * p.head_dim, uint64_t(p.q_heads + 2 * p.kv_heads) * p.head_dim};
   }
-  if (d.op == OpId::prepare_update && operand.access == Access::write)
-    return {sizeof(abi::UpdateScalars) / sizeof(uint32_t), operand.desc.shape.count()};
+  const auto words = [&](size_t bytes) { return Defined{bytes / sizeof(uint32_t), operand.desc.shape.count()}; };
+  if (d.op == OpId::prepare_update && operand.access == Access::write) return words(sizeof(abi::UpdateScalars));
+  if (d.op == OpId::begin_step && operand.access == Access::write) return words(sizeof(abi::StepScalars));
   return {};
 }
 
