@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/output.h"
+#include "core/base/message.h"
 #include "core/data/token_file.h"
 
 namespace tandem::cli {
@@ -15,14 +17,13 @@ struct TokenizeOptions {
 
 Exit info(const std::string& path, bool json) {
   const TokenFile file(path);
-  const nlohmann::ordered_json j{{"format", file.format()},
-                                 {"tokens", file.size()},
-                                 {"vocabulary_size", file.vocabulary_size()},
-                                 {"targets", file.targets()}};
-  if (json) fmt::print("{}\n", j.dump());
-  else
-    fmt::print("{}: {}, {} tokens, vocabulary {}, {} targets\n", path, file.format(), file.size(),
-               file.vocabulary_size(), file.targets());
+  nlohmann::ordered_json vocabulary;  // null: the header does not tell
+  if (file.vocabulary_size() > 0) vocabulary = file.vocabulary_size();
+  const nlohmann::ordered_json j{
+      {"format", file.format()}, {"tokens", file.size()}, {"vocabulary_size", vocabulary}, {"targets", file.targets()}};
+  print(json ? j.dump() + "\n"
+             : fmt::format("{}: {}, {} tokens, vocabulary {}, {} targets\n", path, file.format(), file.size(),
+                           vocabulary.is_null() ? "unknown" : vocabulary.dump(), file.targets()));
   return Exit::ok;
 }
 
@@ -36,7 +37,7 @@ void add_tokenize(CLI::App& data, Action& action) {
   command->callback([&action, o] {
     action = [o] {
       const TokenizeResult r = tokenize(o->tokenizer, o->inputs, o->out);
-      fmt::print(stderr, "{}: {} tokens of {} documents\n", o->out, r.tokens, r.documents);
+      write_message(fmt::format("{}: {} tokens of {} documents\n", o->out, r.tokens, r.documents));
       return Exit::ok;
     };
   });

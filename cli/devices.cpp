@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 
 namespace tandem::cli {
 namespace {
@@ -14,15 +15,17 @@ void print_json(const DeviceReport& report) {
                             {"memory_bytes", d.memory_bytes},
                             {"recipes", d.recipes}});
   for (const auto& m : report.missing) j["missing"].push_back({{"backend", m.backend}, {"reason", m.reason}});
-  fmt::print("{}\n", j.dump());
+  print(j.dump() + "\n");
 }
 
 void print_table(const DeviceReport& report) {
   constexpr std::string_view kKinds[] = {"software", "integrated", "discrete"};
+  std::string table;
   for (const DeviceInfo& d : report.devices)
-    fmt::print("{}:{}  {}  {:.1f} GiB  {}  recipes {}\n", d.backend, d.index, d.name,
-               double(d.memory_bytes) / (1 << 30), kKinds[size_t(d.kind)], fmt::join(d.recipes, ", "));
-  for (const auto& m : report.missing) fmt::print("{}: none, {}\n", m.backend, m.reason);
+    table += fmt::format("{}:{}  {}  {:.1f} GiB  {}  recipes {}\n", d.backend, d.index, d.name,
+                         double(d.memory_bytes) / (1 << 30), kKinds[size_t(d.kind)], fmt::join(d.recipes, ", "));
+  for (const auto& m : report.missing) table += fmt::format("{}: none, {}\n", m.backend, m.reason);
+  print(table);
 }
 
 }  // namespace

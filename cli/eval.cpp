@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "core/train/evaluate.h"
 #include "core/train/setup.h"
 
@@ -15,24 +16,24 @@ struct Options {
 
 Exit run(const Options& o, const Registry& registry) {
   const ModelSource model = open_model(o.model);
-  const Precision precision = precision_of(o.recipe, o.model);
+  const ModelFiles weights = open_weights(model);
+  const Precision precision = precision_of(o.recipe, weights);
   const StepShape shape = with_head_chunks({o.micro_batch, 1, o.sequence_length, 1}, model.config, precision);
   check_fp8(model.config, precision, shape.rows());
-  const EvalWindows windows(open_token_files({o.data}, model.config.vocabulary), {.sequence_length = o.sequence_length, .micro_batch = o.micro_batch});
+  const EvalWindows windows(open_token_files({o.data}, model.config.vocabulary),
+                            {.sequence_length = o.sequence_length, .micro_batch = o.micro_batch});
 
   const DeviceInfo device = registry.choose(o.backend);
   check_recipe(device, precision);
   const std::unique_ptr<Backend> backend = registry.open(device);
   Session session(*backend, compile(build_evaluation_graph(model.config, precision, shape), backend->target()).program);
-  load_parameters(session, model, precision);
+  load_parameters(session, model, weights, precision);
   StepRunner runner(session, shape, rope_table(model.config, shape.sequence_length));
   const Evaluation e = evaluate(runner, windows);
-  if (o.json)
-    fmt::print("{}\n",
-               nlohmann::ordered_json{{"loss", e.loss}, {"tokens", e.tokens}, {"sequences", e.sequences}}.dump());
-  else
-    fmt::print("loss {:.6f} over {} tokens in {} sequences ({} on {})\n", e.loss, e.tokens, e.sequences,
-               name_of(precision.recipe), device.name);
+  const nlohmann::ordered_json j{{"loss", e.loss}, {"tokens", e.tokens}, {"sequences", e.sequences}};
+  print(o.json ? j.dump() + "\n"
+               : fmt::format("loss {:.6f} over {} tokens in {} sequences ({} on {})\n", e.loss, e.tokens, e.sequences,
+                             name_of(precision.recipe), device.name));
   return Exit::ok;
 }
 

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "core/data/tokenizer.h"
 #include "core/train/generate.h"
 
@@ -52,22 +53,24 @@ Exit run(const Options& o, const Registry& registry) {
     fail(Exit::configuration, "generate", "give one of --prompt TEXT and --prompt-tokens 1,2,3");
   if (o.recipe == "fp8") fail(Exit::configuration, "--recipe", "generation runs in fp32 or bf16");
   const ModelSource model = open_model(o.model);
-  const Precision precision = precision_of(o.recipe, o.model);
+  const ModelFiles weights = open_weights(model);
+  const Precision precision = precision_of(o.recipe, weights);
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(o.model, model.config.vocabulary);
   const std::vector<int32_t> prompt = prompt_of(o, model, tokenizer.get());
+  const uint32_t capacity = generation_capacity(model.config, prompt.size(), o.sampling.max_tokens);
 
   const DeviceInfo device = registry.choose(o.backend);
   check_recipe(device, precision);
   const std::unique_ptr<Backend> backend = registry.open(device);
-  Generator generator(*backend, model, precision, uint32_t(prompt.size()) + o.sampling.max_tokens);
+  Generator generator(*backend, model, weights, precision, capacity);
   const std::vector<int32_t> tokens = generator.run(prompt, o.sampling);
   if (o.json) {
     nlohmann::ordered_json j{{"tokens", tokens}, {"text", nullptr}};
     if (tokenizer != nullptr) j["text"] = tokenizer->decode(tokens);
-    fmt::print("{}\n", j.dump());
+    print(j.dump() + "\n");
   } else {
-    fmt::print("{}\n",
-               tokenizer != nullptr ? o.prompt + tokenizer->decode(tokens) : fmt::format("{}", fmt::join(tokens, ",")));
+    print((tokenizer != nullptr ? o.prompt + tokenizer->decode(tokens) : fmt::format("{}", fmt::join(tokens, ","))) +
+          "\n");
   }
   return Exit::ok;
 }

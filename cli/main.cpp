@@ -1,10 +1,10 @@
 // tandem: trains language models in 8 bits on the GPUs that people own.
-#include <fmt/format.h>
-
-#include <cstdio>
 #include <new>
+#include <sstream>
 
 #include "cli/commands.h"
+#include "cli/output.h"
+#include "core/base/message.h"
 
 namespace {
 
@@ -44,7 +44,11 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? int(Exit::ok) : int(Exit::configuration);
+    std::ostringstream help, error;
+    const bool asked = app.exit(e, help, error) == 0;
+    write_message(error.str());
+    cli::print(help.str());
+    return int(asked ? Exit::ok : Exit::configuration);
   }
   return int(action());
 }
@@ -52,16 +56,17 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cli::guard_standard_streams();
   try {
     return run(argc, argv);
   } catch (const tandem::Error& e) {
-    fmt::print(stderr, "tandem: {}\n", e.what());
+    write_message(fmt::format("tandem: {}\n", e.what()));
     return int(e.exit());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "tandem: [memory] out of host memory; use a smaller batch or model\n");
+    write_message("tandem: [memory] out of host memory; use a smaller batch or model\n");
     return int(tandem::Exit::does_not_fit);
   } catch (const std::exception& e) {
-    fmt::print(stderr, "tandem: [internal] {}; this is a defect of Tandem, please report it\n", e.what());
+    write_message(fmt::format("tandem: [internal] {}; this is a defect of Tandem, please report it\n", e.what()));
     return int(tandem::Exit::internal);
   }
 }

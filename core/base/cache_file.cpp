@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/base/message.h"
+
 namespace tandem {
 namespace {
 
@@ -45,7 +47,7 @@ void write_cache_file(const std::string& name, std::span<const std::byte> data) 
   }
   if (!error) fs::rename(beside, path, error);
   if (!error) return;
-  fmt::print(stderr, "tandem: the cache file {} was not written: {}\n", path.string(), error.message());
+  write_message(fmt::format("tandem: the cache file {} was not written: {}\n", path.string(), error.message()));
   fs::remove(beside, error);
 }
 

@@ -34,6 +34,10 @@ Windows::Windows(TokenFiles files, const LoaderOptions& options)
            file->size(), sequence_length_ + 1);
     starts_.push_back(starts_.back() + (file->size() - 1) / sequence_length_);
   }
+  for (uint64_t w = 0; w < count(); ++w)
+    if (count_valid(w) > 0) return;
+  fail(Exit::input, files_[0]->path(), "no target counts in its windows{}; the mask must leave some",
+       files_.size() > 1 ? fmt::format(" or those of the {} files beside it", files_.size() - 1) : "");
 }
 
 Windows::Place Windows::place_of(uint64_t w) const {

@@ -39,7 +39,8 @@ struct StepBatch {
   uint64_t valid_targets = 0;      // over all ranks
 };
 
-// The windows of some files. Exit::input, naming the file: one that is too short for a window.
+// The windows of some files. Exit::input, naming the file: one that is too short for a window, or no target that
+// counts.
 class Windows {
  public:
   Windows(TokenFiles files, const LoaderOptions& options);

@@ -91,15 +91,22 @@ void check_tied_head(const ModelFiles& files) {
   }
 }
 
-void check_names_and_shapes(const ModelFiles& files, std::span<const ParameterSpec> specs) {
+}  // namespace
+
+std::vector<ParameterSpec> parameter_specs(const ModelConfig& config) {
+  return SpecList(config).make();
+}
+
+void check_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs) {
   std::set<std::string_view> expected;
   for (const ParameterSpec& spec : specs)
     for (const StoredTensor& part : spec.parts) {
       expected.insert(part.name);
-      const Shape& stored = files.info(part.name).shape;
-      if (stored != part.shape)
+      const StoredInfo& stored = files.info(part.name);
+      if (stored.shape != part.shape)
         fail(Exit::input, files.file(part.name).path(), "tensor {} has shape {}, config.json makes it {}", part.name,
-             stored, part.shape);
+             stored.shape, part.shape);
+      files.read(part.name, DType::f32, {});  // a dtype that is not read
     }
   const bool tied = !expected.count(kHead);
   for (const std::string& name : files.names()) {
@@ -110,15 +117,9 @@ void check_names_and_shapes(const ModelFiles& files, std::span<const ParameterSp
   }
 }
 
-}  // namespace
-
-std::vector<ParameterSpec> parameter_specs(const ModelConfig& config) {
-  return SpecList(config).make();
-}
-
 void load_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs, DType dtype,
                      const ParameterSink& sink) {
-  check_names_and_shapes(files, specs);
+  check_parameters(files, specs);
   std::vector<std::byte> data;
   for (const ParameterSpec& spec : specs) {
     data.resize(TensorDesc{dtype, spec.shape}.bytes());

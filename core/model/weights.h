@@ -35,8 +35,11 @@ std::vector<ParameterSpec> parameter_specs(const ModelConfig& config);
 // data: the whole parameter, as its spec's shape says; lasts until the call returns
 using ParameterSink = std::function<void(const ParameterSpec& spec, std::span<const std::byte> data)>;
 
-// Every parameter in order, as dtype (f32 or bf16). Exit::input, naming the tensor: missing, of another shape, beyond
-// the specs (but *.rotary_emb.inv_freq), or an lm_head of a tied model that is not its embedding.
+// Exit::input, naming the tensor: missing, of another shape or a dtype that is not read, beyond the specs (but
+// *.rotary_emb.inv_freq), or an lm_head of a tied model that is not its embedding.
+void check_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs);
+
+// Every parameter in order, as dtype (f32 or bf16); checked first, as by check_parameters.
 void load_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs, DType dtype,
                      const ParameterSink& sink);
 

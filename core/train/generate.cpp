@@ -29,12 +29,23 @@ int32_t sample(const std::vector<float>& logits, double temperature, double u) {
 
 }  // namespace
 
-Generator::Generator(Backend& backend, const ModelSource& model, const Precision& precision, uint32_t capacity)
+uint32_t generation_capacity(const ModelConfig& config, uint64_t prompt, uint32_t max_tokens) {
+  const uint64_t most = std::max(config.max_positions, prompt + 1), capacity = std::min(prompt + max_tokens, most);
+  const uint64_t tokens = capacity - prompt + 1;  // the last one is never put into the cache
+  if (prompt > config.max_positions || tokens < max_tokens)
+    warn(fmt::format(
+        "a prompt of {} tokens and --max-tokens {} pass the model's max_position_embeddings {}; it writes at most {}",
+        prompt, max_tokens, config.max_positions, std::min<uint64_t>(tokens, max_tokens)));
+  return uint32_t(capacity);
+}
+
+Generator::Generator(Backend& backend, const ModelSource& model, const ModelFiles& weights, const Precision& precision,
+                     uint32_t capacity)
     : model_(model), capacity_(capacity) {
   Compiled compiled = compile(build_generation_graph(model_.config, precision, capacity), backend.target());
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   session_->write("rope", bytes_of(rope_table(model_.config, capacity)));
-  load_parameters(*session_, model_, precision);
+  load_parameters(*session_, model_, weights, precision);
 }
 
 std::vector<float> Generator::logits(int32_t token, uint32_t position) {

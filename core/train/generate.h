@@ -14,10 +14,15 @@ struct Sampling {
   uint64_t seed = 1;
 };
 
+// Tokens in the KV cache for a prompt of so many tokens and max_tokens more: no more than the model's
+// max_position_embeddings, but at least one after the prompt. Warns when that ends the text early.
+uint32_t generation_capacity(const ModelConfig& config, uint64_t prompt, uint32_t max_tokens);
+
 class Generator {
  public:
-  // capacity: tokens that the KV cache holds, prompt included
-  Generator(Backend& backend, const ModelSource& model, const Precision& precision, uint32_t capacity);
+  // weights: open_weights(model); capacity: tokens that the KV cache holds, prompt included
+  Generator(Backend& backend, const ModelSource& model, const ModelFiles& weights, const Precision& precision,
+            uint32_t capacity);
 
   // The continuation, without the prompt. Stops after an end-of-sequence id of the model (kept), max_tokens, or a full
   // cache. emit, if any, is called with each token as it is chosen.

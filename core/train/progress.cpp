@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+
+#include "core/base/message.h"
 
 namespace tandem {
 namespace {
@@ -33,17 +34,17 @@ Progress::Progress(uint64_t steps, uint64_t tokens_per_step)
       last_() {}
 
 Progress::~Progress() {
-  if (drawn_) fmt::print(stderr, "\n");
+  if (drawn_) write_message("\n");
 }
 
 void Progress::clear() {
-  if (drawn_) fmt::print(stderr, "\r\x1b[K");
+  if (drawn_) write_message("\r\x1b[K");
   drawn_ = false;
 }
 
 void Progress::message(const std::string& text) {
   clear();
-  fmt::print(stderr, "{}\n", text);
+  write_message(text + "\n");
 }
 
 // a terminal: at most 10 times a second; otherwise the first, every tenth part of the run at least, and every 10
@@ -68,14 +69,14 @@ void Progress::draw(const StepMetrics& m) {
       fmt::format("step {}/{}  loss {:.4f}  norm {:.3f}  {:.0f} tokens/s  {} left", m.step, steps_, m.loss, m.grad_norm,
                   double(tokens_per_step_) / std::max(per_step, 1e-9), duration(per_step * double(steps_ - m.step)));
   if (!terminal_) {
-    fmt::print(stderr, "{}\n", text);
+    write_message(text + "\n");
     return;
   }
   const size_t width = terminal_width();
   const size_t bar = width > text.size() + 8 ? std::min<size_t>(30, width - text.size() - 4) : 0;
   const size_t full = size_t(double(bar) * double(m.step) / double(std::max<uint64_t>(1, steps_)));
-  fmt::print(stderr, "\r\x1b[K{}{}", bar > 0 ? fmt::format("[{:=<{}}{: <{}}] ", "", full, "", bar - full) : "", text);
-  std::fflush(stderr);
+  write_message(fmt::format("\r\x1b[K{}{}",
+                            bar > 0 ? fmt::format("[{:=<{}}{: <{}}] ", "", full, "", bar - full) : "", text));
   drawn_ = true;
 }
 

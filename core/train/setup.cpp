@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/base/message.h"
 #include "core/data/bytes_tokenizer.h"
 
 namespace tandem {
@@ -45,11 +46,17 @@ bool uses_bytes_tokenizer(const ModelSource& model) {
 }  // namespace
 
 void warn(const std::string& text) {
-  fmt::print(stderr, "tandem: warning: {}\n", text);
+  write_message(fmt::format("tandem: warning: {}\n", text));
 }
 
 ModelSource open_model(const std::string& path) {
   return {path, load_model_config(path, warn)};
+}
+
+ModelFiles open_weights(const ModelSource& model) {
+  ModelFiles weights(model.path);
+  check_parameters(weights, parameter_specs(model.config));
+  return weights;
 }
 
 Precision precision_of(const RunConfig& config) {
@@ -63,12 +70,11 @@ Precision precision_of(const RunConfig& config) {
   return p;
 }
 
-Precision precision_of(const std::string& recipe, const std::string& model_path) {
+Precision precision_of(const std::string& recipe, const ModelFiles& weights) {
   std::string name = recipe;
   if (name.empty()) {
-    const ModelFiles files(model_path);
-    const auto names = files.names();
-    name = !names.empty() && files.info(names.front()).type == StoredType::f32 ? "fp32" : "bf16";
+    const auto names = weights.names();
+    name = !names.empty() && weights.info(names.front()).type == StoredType::f32 ? "fp32" : "bf16";
   }
   for (Recipe r : {Recipe::fp32, Recipe::bf16, Recipe::fp8})
     if (name == name_of(r)) return {.recipe = r};
@@ -102,11 +108,11 @@ StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Pre
   return shape;
 }
 
-void load_parameters(Session& session, const ModelSource& model, const Precision& precision) {
-  const ModelFiles files(model.path);
+void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights,
+                     const Precision& precision) {
   const std::vector<ParameterSpec> specs = parameter_specs(model.config);
   fill_parameters(session, precision,
-                  [&](DType dtype, const ParameterSink& sink) { load_parameters(files, specs, dtype, sink); });
+                  [&](DType dtype, const ParameterSink& sink) { load_parameters(weights, specs, dtype, sink); });
 }
 
 void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed) {

@@ -22,10 +22,12 @@ struct ModelSource {
   ModelConfig config;
 };
 ModelSource open_model(const std::string& path);
+// Its weights, checked whole against its config: Exit::input, naming the tensor
+ModelFiles open_weights(const ModelSource& model);
 
 Precision precision_of(const RunConfig& config);
 // recipe as a flag gives it, or the dtype of the stored weights when empty; Exit::configuration for another word
-Precision precision_of(const std::string& recipe, const std::string& model_path);
+Precision precision_of(const std::string& recipe, const ModelFiles& weights);
 
 // fp8 wants hidden, q and k/v widths, ffn and rows (micro_batch * T) divisible by 16: Exit::configuration naming the
 // key
@@ -38,8 +40,8 @@ void check_recipe(const DeviceInfo& device, const Precision& precision);
 StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
                            std::optional<uint32_t> chunks = {});
 
-// Writes every parameter (and .master) of the session: from the directory's safetensors, or drawn from seed.
-void load_parameters(Session& session, const ModelSource& model, const Precision& precision);
+// Writes every parameter (and .master) of the session: from open_weights, or drawn from seed.
+void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights, const Precision& precision);
 void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed);
 
 // Writes a Hugging Face directory: beside, synced, then renamed to out. replace: one that is there, else

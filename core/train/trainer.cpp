@@ -42,9 +42,12 @@ class Trainer {
     else require_empty(config_.run.directory);
     check_fp8(model_.config, precision_, shape_.rows());
     data_ = open_data(config_, model_, shape_);
+    std::optional<ModelFiles> weights;
+    if (!from && !config_.model.from_scratch) weights.emplace(open_weights(model_));
     open_device(registry);
     if (from) restore_state(*session_, parameter_specs(model_.config), *from);
-    else fill_parameters();
+    else if (weights) load_parameters(*session_, model_, *weights, precision_);
+    else initialise_parameters(*session_, model_, precision_, config_.model.seed);
   }
 
   Exit run() {
@@ -100,11 +103,6 @@ class Trainer {
     session_ = std::make_unique<Session>(*backend_, std::move(compiled.program));
     memory_ = session_->device_bytes() + backend_->target().fixed_bytes();
     runner_ = std::make_unique<StepRunner>(*session_, shape_, rope_table(model_.config, shape_.sequence_length));
-  }
-
-  void fill_parameters() {
-    if (config_.model.from_scratch) initialise_parameters(*session_, model_, precision_, config_.model.seed);
-    else load_parameters(*session_, model_, precision_);
   }
 
   void start_directory() {

@@ -11,32 +11,33 @@
 namespace tandem::test {
 namespace {
 
-void redirect(const char* path, int descriptor) {
+void redirect(const char* path, int instead, int descriptor) {
   const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (file < 0 || dup2(file, descriptor) < 0) _exit(126);
+  if (file < 0 || dup2(instead < 0 ? file : instead, descriptor) < 0) _exit(126);
 }
 
-[[noreturn]] void become(const std::string& directory, const char* program, std::vector<std::string> arguments) {
+[[noreturn]] void become(const std::string& directory, const char* program, std::vector<std::string> arguments,
+                         Streams streams) {
   std::vector<char*> pointers;
   for (std::string& a : arguments) pointers.push_back(a.data());
   pointers.push_back(nullptr);
   if (chdir(directory.c_str()) != 0) _exit(126);
-  redirect(".stdout", STDOUT_FILENO);
-  redirect(".stderr", STDERR_FILENO);
+  redirect(".stdout", streams.out, STDOUT_FILENO);
+  redirect(".stderr", streams.err, STDERR_FILENO);
   execv(program, pointers.data());
   _exit(127);
 }
 
 }  // namespace
 
-Outcome Workplace::tandem(const std::vector<std::string>& arguments) const {
+Outcome Workplace::tandem(const std::vector<std::string>& arguments, Streams streams) const {
   const char* program = std::getenv("TANDEM_EXECUTABLE");
   TANDEM_CHECK(program != nullptr, "TANDEM_EXECUTABLE does not name the command under test");
   std::vector<std::string> all = {"tandem"};
   all.insert(all.end(), arguments.begin(), arguments.end());
   const pid_t child = fork();
   TANDEM_CHECK(child >= 0, "no process for {}", program);
-  if (child == 0) become(path("."), program, std::move(all));
+  if (child == 0) become(path("."), program, std::move(all), streams);
   int status = 0;
   TANDEM_CHECK(waitpid(child, &status, 0) == child, "{} was lost", program);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read(".stdout"), read(".stderr")};

@@ -17,10 +17,15 @@ struct Outcome {
   bool says(std::string_view text) const { return err.find(text) != std::string::npos; }
 };
 
+// Where a command's output goes: a file of the workplace, or else an open descriptor.
+struct Streams {
+  int out = -1, err = -1;
+};
+
 // A directory that commands run in.
 class Workplace : public ScratchDirectory {
  public:
-  Outcome tandem(const std::vector<std::string>& arguments) const;
+  Outcome tandem(const std::vector<std::string>& arguments, Streams streams = {}) const;
   std::string read(const std::string& name) const { return read_text(path(name)); }
 
   // model: a config.json without weights, whose vocabulary fits the bytes tokenizer; changes: keys replaced

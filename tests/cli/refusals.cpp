@@ -1,5 +1,7 @@
 // What `tandem` refuses: the exit code, what the message names, nothing on standard output, no run directory.
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "tests/cli/command.h"
 
@@ -165,28 +167,80 @@ TEST_CASE("data refuses what it cannot read") {
   CHECK_FALSE(file_exists(place.path("o.bin")));
 }
 
-TEST_CASE("train refuses a model without weights on vulkan") {
-  const TrainingPlace place;
-  place.check({"--model.from_scratch=false"}, 3, {"model", "safetensors"});
+TEST_CASE("eval refuses a file in which no target counts, by name") {
+  const Workplace place;
+  place.copy_golden("llama", "golden");
+  place.write("masked.bin", llmq_v2(std::vector<int32_t>(40, 1), 96, std::string(5, '\0')));
+  check_refused(place.tandem({"eval", "--json", "--model", "golden", "--data", "masked.bin", "--sequence-length", "16",
+                              "--backend", "vulkan:99"}),
+                3, {"masked.bin", "no target"});
 }
 
-TEST_CASE("a missing tensor is refused by name on vulkan") {
+constexpr const char* kNoDevice = "vulkan:99";
+
+TEST_CASE("weights are checked before a device is opened: none at all") {
+  const TrainingPlace place;
+  place.check({"--model.from_scratch=false", std::string("--run.backend=") + kNoDevice}, 3, {"model", "safetensors"});
+}
+
+// the golden model with a part of its header replaced by one as long
+void check_bad_weights(const std::string& from, const std::string& to, std::initializer_list<std::string_view> named) {
   const Workplace place;
   place.copy_golden("llama", "golden");
   std::string weights = place.read("golden/model.safetensors");
-  const std::string name = "model.layers.1.mlp.up_proj.weight";
-  const size_t at = weights.find(name);
+  const size_t at = weights.find(from);
   REQUIRE(at != std::string::npos);
-  weights.replace(at, name.size(), "model.layers.1.mlp.Up_proj.weight");
-  place.write("golden/model.safetensors", weights);
-  check_refused(
-      place.tandem({"eval", "--json", "--model", "golden", "--data", "golden/train.bin", "--sequence-length", "16"}), 3,
-      {"golden", "up_proj.weight", "missing"});
+  REQUIRE(from.size() == to.size());
+  place.write("golden/model.safetensors", weights.replace(at, to.size(), to));
   place.write("c.toml", small_config({{"model.path", "\"golden\""},
                                       {"model.from_scratch", "false"},
-                                      {"data.train", "[\"golden/train.bin\"]"}}));
-  check_refused(place.tandem({"train", "c.toml"}), 3, {"golden", "up_proj.weight", "missing"});
+                                      {"data.train", "[\"golden/train.bin\"]"},
+                                      {"run.backend", fmt::format("\"{}\"", kNoDevice)}}));
+  const auto check = [&](std::vector<std::string> arguments) { check_refused(place.tandem(arguments), 3, named); };
+  check({"eval", "--json", "--model", "golden", "--data", "golden/train.bin", "--sequence-length", "16", "--backend",
+         kNoDevice});
+  check({"generate", "--json", "--model", "golden", "--prompt-tokens", "1", "--backend", kNoDevice});
+  check({"train", "c.toml"});
   CHECK_FALSE(file_exists(place.path("run")));
+}
+
+TEST_CASE("weights are checked before a device is opened: a missing tensor, by name") {
+  check_bad_weights("model.layers.1.mlp.up_proj.weight", "model.layers.1.mlp.Up_proj.weight",
+                    {"golden", "up_proj.weight", "missing"});
+}
+
+TEST_CASE("weights are checked before a device is opened: a dtype that is not read") {
+  check_bad_weights("\"F32\"", "\"I32\"", {"golden", "I32"});
+}
+
+// descriptors that cannot be written to
+struct BrokenStreams {
+  BrokenStreams() {
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    close(ends[0]);
+    pipe = ends[1];
+    full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    REQUIRE(full >= 0);
+  }
+  ~BrokenStreams() {
+    close(pipe);
+    close(full);
+  }
+  int pipe, full;
+};
+
+TEST_CASE("a result that cannot be written exits with 7") {
+  const Workplace place;
+  const BrokenStreams broken;
+  place.write("a.bin", llmq_v2({1, 2, 3}));
+  for (const int out : {broken.pipe, broken.full})
+    for (const auto& arguments :
+         {std::vector<std::string>{"--help"}, {"devices"}, {"devices", "--json"}, {"data", "info", "a.bin"}}) {
+      CAPTURE(fmt::format("{}", fmt::join(arguments, " ")));
+      check_refused(place.tandem(arguments, {.out = out}), 7, {"standard output"});
+      CHECK(place.tandem(arguments, {.out = out, .err = out}).exit == 7);
+    }
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // What `tandem` does: help, devices, token files, and a model from text to generation.
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <sstream>
@@ -87,6 +89,17 @@ TEST_CASE("text becomes a token file") {
   CHECK(keys_of(info.json()) == Keys{"format", "tokens", "vocabulary_size", "targets"});
   place.write("masked.bin", llmq_v2({1, 2, 3, 4}, 300, std::string(1, char(0b1011))));
   CHECK(place.tandem({"data", "info", "--json", "masked.bin"}).json().at("targets") == 2);
+}
+
+TEST_CASE("data info of a header that does not tell the vocabulary") {
+  const Workplace place;
+  place.write("v1.bin", token_header({kMagic0, kMagic1, 1, 4, 2}) + bytes_of(std::vector<int32_t>{1, 2}));
+  place.write("v2.bin", llmq_v2({1, 2}, 0));
+  place.write("llmc.bin", token_header({20240520, 1, 2}) + bytes_of(std::vector<uint16_t>{1, 2}));
+  for (const char* name : {"v1.bin", "v2.bin", "llmc.bin"}) {
+    CHECK(place.tandem({"data", "info", "--json", name}).json().at("vocabulary_size").is_null());
+    CHECK(place.tandem({"data", "info", name}).out.find("vocabulary unknown") != std::string::npos);
+  }
 }
 
 void check_metrics(const Json& m, uint64_t step) {
@@ -199,6 +212,42 @@ TEST_CASE("training that diverges ends with 5 on vulkan") {
   CHECK(lines.back().at("skipped") == true);
   CHECK((lines.back().at("loss").is_null() || lines.back().at("grad_norm").is_null()));
   CHECK_FALSE(file_exists(place.path("run/model")));
+}
+
+TEST_CASE("generation ends at the model's last position, with a warning, on vulkan") {
+  const Workplace place;
+  place.copy_golden("qwen2", "golden");  // 64 positions
+  const auto generate = [&](const std::string& prompt, const std::string& most) {
+    const Outcome o =
+        place.tandem({"generate", "--json", "--model", "golden", "--prompt-tokens", prompt, "--max-tokens", most});
+    check_done(o);
+    return o;
+  };
+  const Outcome shortened = generate("1,2,19", "1000000");
+  CHECK(shortened.json().at("tokens").size() == 62);  // the last one comes from position 63, the model's last
+  CHECK(shortened.says("max_position_embeddings 64"));
+  CHECK(shortened.says("at most 62"));
+  const Outcome whole = generate("1,2,19", "62");
+  CHECK(whole.json() == shortened.json());
+  CHECK_FALSE(whole.says("max_position_embeddings"));
+  std::string past = "1";
+  for (int i = 0; i < 70; ++i) past += ",2";
+  const Outcome beyond = generate(past, "9");
+  CHECK(beyond.json().at("tokens").size() == 2);
+  CHECK(beyond.says("max_position_embeddings 64"));
+}
+
+TEST_CASE("a run that nobody watches goes on, on vulkan") {
+  const Workplace place;
+  place.write_model("model");
+  place.write_tokens("train.bin", 16 * 8 + 1, 257);
+  place.write("c.toml", small_config());
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  close(ends[0]);
+  CHECK(place.tandem({"train", "c.toml"}, {.err = ends[1]}).exit == 0);
+  close(ends[1]);
+  CHECK(file_exists(place.path("run/model/model.safetensors")));
 }
 
 TEST_CASE("a model with no text for its tokens on vulkan") {

@@ -37,7 +37,8 @@ void check_generation(Backend& backend, const char* name) {
   const Precision fp32{.recipe = Recipe::fp32};
   const TokenFile tokens(golden.directory + "/train.bin");
   const std::vector<int32_t> prompt = golden.values.at("prompt"), greedy = golden.values.at("greedy");
-  Generator generator(backend, golden.model, fp32, uint32_t(std::max(shape[0], prompt.size() + greedy.size())));
+  Generator generator(backend, golden.model, open_weights(golden.model), fp32,
+                      uint32_t(std::max(shape[0], prompt.size() + greedy.size())));
   std::vector<float> logits;
   for (uint32_t t = 0; t < shape[0]; ++t) {
     const std::vector<float> row = generator.logits(tokens.token(t), t);

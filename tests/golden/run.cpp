@@ -66,7 +66,7 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config)
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   runner_ = std::make_unique<StepRunner>(*session_, shape, rope_table(model.config, shape.sequence_length));
   if (config.model.from_scratch) initialise_parameters(*session_, model, precision, config.model.seed);
-  else load_parameters(*session_, model, precision);
+  else load_parameters(*session_, model, open_weights(model), precision);
 }
 
 abi::StepReport Run::step(uint64_t s) {

@@ -1,0 +1,17 @@
+#include "core/base/message.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace tandem {
+
+void write_message(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    if (written < 0 && errno != EINTR) return;
+    if (written > 0) text.remove_prefix(size_t(written));
+  }
+}
+
+}  // namespace tandem
