@@ -14,14 +14,13 @@ struct Inputs {
 };
 
 template <typename T, uint32_t warps, bool has_delta>
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kRowThreads, 3)
     rms_norm_kernel(abi::RmsNorm p, const T* __restrict__ x, const T* __restrict__ delta, const T* __restrict__ weight,
                     T* __restrict__ sum, T* __restrict__ y, float* __restrict__ rstd, uint32_t* amax) {
   constexpr uint32_t kLanes = warps * 32, kPacks = kRowPacks<T>;
   DYN_SHARED(float, scratch);
   const uint32_t row = blockIdx.x * (kRowThreads / kLanes) + threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
   const uint32_t packs = row < p.rows ? p.columns / 8 : 0;
-  const uint32_t wide = warps == kMostRowWarps ? packs : 0;  // where packs that are not kept end
   const size_t first = size_t(row) * p.columns;
 
   const auto load = [&](uint32_t i) {
@@ -38,10 +37,10 @@ __global__ void __launch_bounds__(kRowThreads)
     if (lane + k * kLanes < packs) kept[k] = load(lane + k * kLanes);
   float squares = 0.0f;
   for (uint32_t k = 0; k < kPacks; ++k) squares += sum_inputs(kept[k]);
-  for (uint32_t i = lane + kPacks * kLanes; i < wide; i += kLanes) {
+  for_packs_not_kept<T, warps>(lane, packs, [&](uint32_t i) {
     Inputs<T> in = load(i);
     squares += sum_inputs(in);
-  }
+  });
   const float scale_of_row = 1.0f / sqrtf(row_sum<warps>(squares, scratch) / float(p.columns) + p.epsilon);
 
   uint32_t largest = 0;
@@ -53,11 +52,11 @@ __global__ void __launch_bounds__(kRowThreads)
   };
   for (uint32_t k = 0; k < kPacks; ++k)
     if (lane + k * kLanes < packs) write(lane + k * kLanes, kept[k]);
-  for (uint32_t i = lane + kPacks * kLanes; i < wide; i += kLanes) {
+  for_packs_not_kept<T, warps>(lane, packs, [&](uint32_t i) {
     Inputs<T> in = load(i);
     (void)sum_inputs(in);
     write(i, in);
-  }
+  });
   if (lane == 0 && packs > 0) rstd[row] = scale_of_row;
   if (amax != nullptr) raise_amax(amax, largest, reinterpret_cast<uint32_t*>(scratch + 32));
 }

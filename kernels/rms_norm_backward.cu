@@ -23,7 +23,6 @@ __global__ void __launch_bounds__(kRowThreads, 2)
   DYN_SHARED(float, scratch);
   const uint32_t row = blockIdx.x * (kRowThreads / kLanes) + threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
   const uint32_t packs = row < p.rows ? p.columns / 8 : 0;
-  const uint32_t wide = warps == kMostRowWarps ? packs : 0;  // where packs that are not kept end
   const size_t first = size_t(row) * p.columns;
 
   const auto load = [&](uint32_t i) {
@@ -38,7 +37,7 @@ __global__ void __launch_bounds__(kRowThreads, 2)
   float products = 0.0f;
   const auto add_products = [&](const Inputs<T>& in) { products += sum_of(multiply(weighted(in), unpack(in.s))); };
   for (uint32_t k = 0; k < kPacks; ++k) add_products(kept[k]);
-  for (uint32_t i = lane + kPacks * kLanes; i < wide; i += kLanes) add_products(load(i));
+  for_packs_not_kept<T, warps>(lane, packs, [&](uint32_t i) { add_products(load(i)); });
   const float scale_of_row = packs > 0 ? rstd[row] : 0.0f;
   const float mean = row_sum<warps>(products, scratch) / float(p.columns);
   const float slope = -(scale_of_row * scale_of_row * mean);
@@ -53,7 +52,7 @@ __global__ void __launch_bounds__(kRowThreads, 2)
   };
   for (uint32_t k = 0; k < kPacks; ++k)
     if (lane + k * kLanes < packs) write(lane + k * kLanes, kept[k]);
-  for (uint32_t i = lane + kPacks * kLanes; i < wide; i += kLanes) write(i, load(i));
+  for_packs_not_kept<T, warps>(lane, packs, [&](uint32_t i) { write(i, load(i)); });
   if (amax != nullptr) raise_amax(amax, largest, reinterpret_cast<uint32_t*>(scratch + 32));
 }
 

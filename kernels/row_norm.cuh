@@ -30,6 +30,13 @@ dim3 row_grid(uint32_t rows) {
   return dim3(ceil_div(rows, kMostRowWarps / warps));
 }
 
+// f(i) for the thread's packs of a wide row that it does not keep, in order; packs: the row's
+template <typename T, uint32_t warps, typename F>
+__device__ __forceinline__ void for_packs_not_kept(uint32_t lane, uint32_t packs, const F& f) {
+  if constexpr (warps == kMostRowWarps)
+    for (uint32_t i = lane + kRowPacks<T> * kRowThreads; i < packs; i += kRowThreads) f(i);
+}
+
 // every thread of the block calls it; scratch: 8 floats of shared memory
 template <uint32_t warps>
 __device__ __forceinline__ float row_sum(float x, float* scratch) {
