@@ -15,7 +15,7 @@ struct Side {
        const RunConfig& config, const StepShape& shape)
       : session(backend, program), runner(session, shape, rope_table(model.config, shape.sequence_length)) {
     if (config.model.from_scratch) initialise_parameters(session, model, precision, config.model.seed);
-    else load_parameters(session, model, precision);
+    else load_parameters(session, model, open_weights(model), precision);
   }
   Session session;
   StepRunner runner;
