@@ -1,10 +1,10 @@
-// cross_entropy: see core/abi/cross_entropy.h. A block a row. One read finds the largest logit and the sum of
-// exp(logit - largest), rescaled whenever a larger one turns up; a second read, from shared memory for the row's first
-// 96 KiB and from L2 mostly for the rest, makes the gradient.
+// cross_entropy: see core/abi/cross_entropy.h. A block of up to 1024 threads a row. One read finds the largest logit
+// and the sum of exp(logit - largest), rescaled whenever a larger one turns up; a second read, from shared memory for
+// the row's first 96 KiB and mostly from L2 for the rest, makes the gradient.
 // Reads and, for the gradient, writes logits (rows, vocabulary); reads targets, writes loss: 1000 bf16 rows of 151936
 // columns are 608 MB with the gradient, 157 us at 90% of 4.3 TB/s.
-// Thread t adds packs t, t + 1024, ... of 8, the ones in shared memory last, each pack by sum_of; the threads' sums,
-// scaled to the row's largest logit, go in block_sum's order.
+// Thread t adds packs t, t + threads, ... of 8, the ones in shared memory last, each pack by sum_of; the sums, scaled
+// to the row's largest logit, go in block_sum's order.
 #include "core/abi/cross_entropy.h"
 
 #include <cfloat>
@@ -15,7 +15,7 @@
 namespace tandem::kernels {
 namespace {
 
-constexpr uint32_t kThreads = 1024;
+constexpr uint32_t kMostThreads = 1024;
 constexpr uint32_t kKeptBytes = 96 << 10;  // all that some devices have, less the scratch
 constexpr uint32_t kScratch = 64;          // floats: of a maximum and of a sum
 
@@ -48,27 +48,27 @@ __device__ OnlineSum read_row(const T* row, T* keep, uint32_t kept, uint32_t voc
   constexpr uint32_t kAhead = 4, kChunks = sizeof(T) / 2;  // loads under way; of 16 bytes, a pack
   const uint32_t packs = (vocabulary + 7) / 8;
   const float outside = abi::bits_float(0xff800000u);
-  for (uint32_t i = threadIdx.x; i < kept; i += kThreads)
+  for (uint32_t i = threadIdx.x; i < kept; i += blockDim.x)
     for (uint32_t j = 0; j < kChunks; ++j) {
       const uint32_t at = i * 8 + j * 8 / kChunks;
       cp_async16(keep + at, row + at);
     }
   cp_async_commit();
   OnlineSum s;
-  for (uint32_t first = kept + threadIdx.x; first < packs; first += kAhead * kThreads) {
+  for (uint32_t first = kept + threadIdx.x; first < packs; first += kAhead * blockDim.x) {
     Raw<T> raw[kAhead];
 #pragma unroll
-    for (uint32_t j = 0; j < kAhead; ++j) raw[j] = load_raw(row + min(first + j * kThreads, packs - 1) * 8);
+    for (uint32_t j = 0; j < kAhead; ++j) raw[j] = load_raw(row + min(first + j * blockDim.x, packs - 1) * 8);
 #pragma unroll
     for (uint32_t j = 0; j < kAhead; ++j) {
-      const uint32_t i = first + j * kThreads;
+      const uint32_t i = first + j * blockDim.x;
       Pack v = unpack(raw[j]);
       mask(v, i, vocabulary, outside);
       if (i < packs) s.add(v);
     }
   }
   cp_async_wait<0>();  // a thread reads what it copied itself
-  for (uint32_t i = threadIdx.x; i < kept; i += kThreads) {
+  for (uint32_t i = threadIdx.x; i < kept; i += blockDim.x) {
     Pack v = load8(keep + i * 8);
     mask(v, i, vocabulary, outside);
     s.add(v);
@@ -81,7 +81,7 @@ __device__ float block_max(float x, float* scratch) {
   x = warp_max(x);
   if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = x;
   __syncthreads();
-  for (uint32_t w = 0; w < kThreads / 32; ++w) x = fmaxf(x, scratch[w]);
+  for (uint32_t w = 0; w < blockDim.x / 32; ++w) x = fmaxf(x, scratch[w]);
   return x;
 }
 
@@ -89,7 +89,7 @@ __device__ float block_max(float x, float* scratch) {
 template <typename T>
 __device__ void write_gradient(T* row, const T* keep, uint32_t kept, const abi::CrossEntropy& p, uint32_t target,
                                float largest, float factor, float inverse_targets) {
-  for (uint32_t i = threadIdx.x; i < p.columns / 8; i += kThreads) {
+  for (uint32_t i = threadIdx.x; i < p.columns / 8; i += blockDim.x) {
     Pack g = load8((i < kept ? keep : row) + i * 8);
     for (int j = 0; j < 8; ++j) g.v[j] = exp_nonpositive(g.v[j] - largest) * factor;
     if (i == target / 8)
@@ -101,7 +101,7 @@ __device__ void write_gradient(T* row, const T* keep, uint32_t kept, const abi::
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMostThreads)
     cross_entropy_kernel(abi::CrossEntropy p, uint32_t kept, const int32_t* __restrict__ targets,
                          const abi::StepScalars* __restrict__ scalars, T* logits, float* __restrict__ loss) {
   DYN_SHARED(float, scratch);
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(kThreads)
   const int32_t target = targets[blockIdx.x];
   if (target < 0) {  // the whole block
     if (threadIdx.x == 0) loss[blockIdx.x] = 0.0f;
-    for (uint32_t i = threadIdx.x; p.write_gradient && i < p.columns / 8; i += kThreads) store8(row + i * 8, Pack{});
+    for (uint32_t i = threadIdx.x; p.write_gradient && i < p.columns / 8; i += blockDim.x) store8(row + i * 8, Pack{});
     return;
   }
   const float nan = abi::bits_float(0x7fc00000u);
@@ -133,8 +133,9 @@ bool cross_entropy(const Call& call, Stream stream) {
   return with_float(call.dtype(2), [&](auto t) {
     using T = decltype(t);
     constexpr uint32_t kPack = 8 * sizeof(T);
-    const uint32_t kept = p.write_gradient ? min(ceil_div(p.vocabulary, 8), uint32_t(kKeptBytes / kPack)) : 0;
-    launch(cross_entropy_kernel<T>, dim3(p.rows), dim3(kThreads), kScratch * sizeof(float) + size_t(kept) * kPack,
+    const uint32_t packs = ceil_div(p.vocabulary, 8), threads = min(kMostThreads, ceil_div(packs, 32) * 32);
+    const uint32_t kept = p.write_gradient ? min(packs, uint32_t(kKeptBytes / kPack)) : 0;
+    launch(cross_entropy_kernel<T>, dim3(p.rows), dim3(threads), kScratch * sizeof(float) + size_t(kept) * kPack,
            stream, p, kept, call.data<int32_t>(0), call.data<abi::StepScalars>(1), call.data<T>(2),
            call.data<float>(3));
   });

@@ -1,7 +1,7 @@
-// prepare_update: see core/abi/prepare_update.h. One block; its first thread writes what the sum decides.
+// prepare_update: see core/abi/prepare_update.h. One block of up to 1024 threads; one writes what the sum decides.
 // Reads partials (count) and some 100 bytes, writes update, t and the report's slot: a 7B model's 116k partials are
 // 464 KB, which one block reads in about 5 us.
-// Thread i adds partials i, i + 1024, ... in order; then block_sum's order.
+// Thread i adds partials i, i + threads, ... in order; then block_sum's order.
 #include "core/abi/prepare_update.h"
 
 #include "core/abi/step_scalars.h"
@@ -10,7 +10,7 @@
 namespace tandem::kernels {
 namespace {
 
-constexpr uint32_t kThreads = 1024;
+constexpr uint32_t kMostThreads = 1024;
 
 __device__ bool is_finite(float x) {
   return (abi::float_bits(x) & 0x7f800000u) != 0x7f800000u;
@@ -20,14 +20,14 @@ __device__ float correction(float log_beta, uint32_t t) {
   return log_beta == 0.0f ? 1.0f : abi::one_minus_exp(float(t) * log_beta);
 }
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMostThreads)
     prepare_update_kernel(abi::PrepareUpdate p, const float* __restrict__ partials, const float* __restrict__ loss_sum,
                           const abi::StepScalars* __restrict__ scalars, const int32_t* __restrict__ counter,
                           abi::UpdateScalars* update, uint32_t* t, uint32_t* report) {
   DYN_SHARED(float, scratch);
   float sum = 0.0f;
 #pragma unroll 8
-  for (uint32_t i = threadIdx.x; i < p.count; i += kThreads) sum += partials[i];
+  for (uint32_t i = threadIdx.x; i < p.count; i += blockDim.x) sum += partials[i];
   const float norm = sqrtf(block_sum(sum, scratch));
   if (threadIdx.x != 0) return;
 
@@ -52,9 +52,11 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 bool prepare_update(const Call& call, Stream stream) {
-  launch(prepare_update_kernel, dim3(1), dim3(kThreads), 32 * sizeof(float), stream, call.as<abi::PrepareUpdate>(),
-         call.data<float>(0), call.data<float>(1), call.data<abi::StepScalars>(2), call.data<int32_t>(3),
-         call.data<abi::UpdateScalars>(4), call.data<uint32_t>(5), call.data<uint32_t>(6));
+  const auto& p = call.as<abi::PrepareUpdate>();
+  const uint32_t threads = min(kMostThreads, ceil_div(p.count, 32) * 32);
+  launch(prepare_update_kernel, dim3(1), dim3(threads), 32 * sizeof(float), stream, p, call.data<float>(0),
+         call.data<float>(1), call.data<abi::StepScalars>(2), call.data<int32_t>(3), call.data<abi::UpdateScalars>(4),
+         call.data<uint32_t>(5), call.data<uint32_t>(6));
   return true;
 }
 
