@@ -109,6 +109,13 @@ __device__ __forceinline__ uint4 pack_bf16x8(const float (&x)[8]) {
                     pack_bf16_numbers(x[6], x[7]));
 }
 
+// the larger; NaN when one is NaN, where fmaxf takes the other
+__device__ __forceinline__ float max_or_nan(float a, float b) {
+  float larger;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(larger) : "f"(a), "f"(b));
+  return larger;
+}
+
 // four e4m3 codes in a word, first lowest, each e4m3_from_f32_scaled(x, k) with scale = 2^k, |k| <= 63
 __device__ __forceinline__ uint32_t pack_e4m3(float a, float b, float c, float d, float scale, int32_t k) {
 #if __CUDA_ARCH__ >= 890

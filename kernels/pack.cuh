@@ -190,7 +190,7 @@ bool with_float(DType dtype, const F& f) {
   return false;
 }
 
-constexpr uint32_t ceil_div(uint32_t a, uint32_t b) {
+__host__ __device__ constexpr uint32_t ceil_div(uint32_t a, uint32_t b) {
   return (a + b - 1) / b;
 }
 

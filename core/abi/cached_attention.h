@@ -12,5 +12,7 @@ struct CachedAttention {
   float scale;
 };
 
+const uint32_t kCachedAttentionPart = 256u;  // keys that CUDA's kernel takes at once: its workspace holds a part's results
+
 TANDEM_ABI_END(CachedAttention)
 #endif
