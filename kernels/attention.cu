@@ -1,12 +1,12 @@
-// attention: see core/abi/attention.h. Reads qkv and positions, writes out and lse; keys and values once a tile of queries.
-// FLOPs: 4 head_dim for each query, head and key seen: two matrix products.
-// bf16: the schedule of FlashAttention-2 (Dao 2023, arXiv 2307.08691). A block makes 128 queries of a head (64 from head_dim 129
-// on), a warp 32 (16) of them, over tiles of 64 (32) keys, the heaviest tiles of queries first. While scores are made the tile's
+// attention: see core/abi/attention.h. Reads qkv and positions, writes out and lse; keys and values once a tile of
+// queries. FLOPs: 4 head_dim for each query, head and key seen: two matrix products. bf16: the schedule of
+// FlashAttention-2 (Dao 2023, arXiv 2307.08691). A block makes 128 queries of a head (64 from head_dim 129 on), a warp
+// 32 (16) of them, over tiles of 64 (32) keys, the heaviest tiles of queries first. While scores are made the tile's
 // values arrive, while values are weighed the next tile's keys.
-// Sums: keys in order, tile by tile, as mma.sync adds inside of 16; the weights' sum: a lane's keys in order, then a butterfly
-// over the four lanes of a row. Both are rescaled whenever a tile raises the row's largest score. The weights are bf16 in the
-// product with the values.
-// f32: fused multiply-adds in the order of keys and of elements; the weights' sum: a tile's 16 by a butterfly, tiles in order.
+// Sums: keys in order, tile by tile, as mma.sync adds inside of 16; the weights' sum: a lane's keys in order, then a
+// butterfly over the four lanes of a row. Both are rescaled whenever a tile raises the row's largest score. The weights
+// are bf16 in the product with the values. f32: fused multiply-adds in the order of keys and of elements; the weights'
+// sum: a tile's 16 by a butterfly, tiles in order.
 #include "core/abi/attention.h"
 
 #include "kernels/attention_tile_f32.cuh"
@@ -25,7 +25,8 @@ struct QueryTile {
   const int32_t* positions;
   float* lse;
 
-  __device__ QueryTile(const abi::Attention& p, const T* qkv, const int32_t* all_positions, T* out_, float* all_lse, uint32_t kRows) {
+  __device__ QueryTile(const abi::Attention& p, const T* qkv, const int32_t* all_positions, T* out_, float* all_lse,
+                       uint32_t kRows) {
     const uint32_t tiles = ceil_div(p.sequence_length, kRows), head = blockIdx.x % p.q_heads;
     const uint32_t sequence = blockIdx.x / p.q_heads / tiles, kv_head = head / (p.q_heads / p.kv_heads);
     const uint32_t row0 = sequence * p.sequence_length, stride = (p.q_heads + 2 * p.kv_heads) * p.head_dim;
@@ -101,19 +102,20 @@ struct OnlineSoftmax {
         sum[m][h] += __shfl_xor_sync(kFullWarp, sum[m][h], 2);
         float zero = 0.0f;
 #pragma unroll
-        for (int n = 0; n < kDim / 8; ++n) zero = fmaf(0.0f, mixed[m][n][2 * h], fmaf(0.0f, mixed[m][n][2 * h + 1], zero));
+        for (int n = 0; n < kDim / 8; ++n)
+          zero = fmaf(0.0f, mixed[m][n][2 * h], fmaf(0.0f, mixed[m][n][2 * h + 1], zero));
         lost |= zero != 0.0f && sum[m][h] == sum[m][h];
       }
     return lost;
   }
 };
 
-// Turn 0 makes the whole tile. Where a key weighs nothing because a query does not see it, a NaN among its values still spoils
-// the query: then turn 1 + r makes row r alone, with only its own keys.
+// Turn 0 makes the whole tile. Where a key weighs nothing because a query does not see it, a NaN among its values still
+// spoils the query: then turn 1 + r makes row r alone, with only its own keys.
 template <int kDim>
 __global__ void __launch_bounds__(kTileThreads, 2)
-    attention_bf16(abi::Attention p, float scale_log2, const bf16* __restrict__ qkv, const int32_t* __restrict__ positions,
-                   bf16* __restrict__ out, float* __restrict__ lse) {
+    attention_bf16(abi::Attention p, float scale_log2, const bf16* __restrict__ qkv,
+                   const int32_t* __restrict__ positions, bf16* __restrict__ out, float* __restrict__ lse) {
   using Tile = ForwardTile<kDim>;
   constexpr int kM = Tile::kM, kKeys = Tile::kKeys, kN = kKeys / 8;
   DYN_SHARED(bf16, queries);
@@ -131,7 +133,8 @@ __global__ void __launch_bounds__(kTileThreads, 2)
     const int first = first_key(tile.positions, low);
     const int warp_low = max(low, row0), warp_high = min(high, row0 + 16 * kM - 1);
     const int warp_first = warp_low <= warp_high ? first_key(tile.positions, warp_low) : 0;
-    const int inside = warp_low <= warp_high ? first_key(tile.positions, warp_high) : 0;  // all rows see from here to warp_low
+    const int inside =
+        warp_low <= warp_high ? first_key(tile.positions, warp_high) : 0;  // all rows see from here to warp_low
     int row_first[kM][2];
     for (int m = 0; m < kM; ++m)
       for (int h = 0; h < 2; ++h)
@@ -181,8 +184,8 @@ __global__ void __launch_bounds__(kTileThreads, 2)
 
 template <int kDim>
 __global__ void __launch_bounds__(kF32Threads, 1)
-    attention_f32(abi::Attention p, const float* __restrict__ qkv, const int32_t* __restrict__ positions, float* __restrict__ out,
-                  float* __restrict__ lse) {
+    attention_f32(abi::Attention p, const float* __restrict__ qkv, const int32_t* __restrict__ positions,
+                  float* __restrict__ out, float* __restrict__ lse) {
   DYN_SHARED(float, queries);
   float* const others = queries + kOwnRows * kF32Stride<kDim>;
   float* const weights = others + kOtherRows * kF32Stride<kDim>;
@@ -235,8 +238,8 @@ bool attention(const Call& call, Stream stream) {
   if (call.dtype(0) == DType::f32) {
     with_f32_dim(p.head_dim, [&](auto dim) {
       constexpr int kDim = decltype(dim)::value;
-      launch(attention_f32<kDim>, blocks(kOwnRows), dim3(kF32Threads), f32_bytes<kDim>(1), stream, p, call.data<float>(0),
-             positions, call.data<float>(2), lse);
+      launch(attention_f32<kDim>, blocks(kOwnRows), dim3(kF32Threads), f32_bytes<kDim>(1), stream, p,
+             call.data<float>(0), positions, call.data<float>(2), lse);
     });
     return true;
   }
@@ -244,8 +247,8 @@ bool attention(const Call& call, Stream stream) {
   with_tile_dim(p.head_dim, [&](auto dim) {
     constexpr int kDim = decltype(dim)::value;
     using Tile = ForwardTile<kDim>;
-    launch(attention_bf16<kDim>, blocks(Tile::kRows), dim3(kTileThreads), Tile::kBytes, stream, p, p.scale * 1.44269504f,
-           call.data<bf16>(0), positions, call.data<bf16>(2), lse);
+    launch(attention_bf16<kDim>, blocks(Tile::kRows), dim3(kTileThreads), Tile::kBytes, stream, p,
+           p.scale * 1.44269504f, call.data<bf16>(0), positions, call.data<bf16>(2), lse);
   });
   return true;
 }

@@ -16,8 +16,12 @@ struct BackwardOperands {
   T* dqkv;
 
   explicit BackwardOperands(const Call& call)
-      : qkv(call.data<T>(0)), positions(call.data<int32_t>(1)), dout(call.data<T>(2)), lse(call.data<float>(3)),
-        delta(call.data<float>(4)), dqkv(call.data<T>(5)) {}
+      : qkv(call.data<T>(0)),
+        positions(call.data<int32_t>(1)),
+        dout(call.data<T>(2)),
+        lse(call.data<float>(3)),
+        delta(call.data<float>(4)),
+        dqkv(call.data<T>(5)) {}
 };
 
 // rows of one sequence; head: among q | k | v of qkv, or of dout
@@ -26,7 +30,9 @@ struct SequenceRows {
   uint32_t row0, stride, q_heads, head_dim;
 
   __device__ SequenceRows(const abi::AttentionBackward& p, uint32_t sequence)
-      : row0(sequence * p.sequence_length), stride((p.q_heads + 2 * p.kv_heads) * p.head_dim), q_heads(p.q_heads),
+      : row0(sequence * p.sequence_length),
+        stride((p.q_heads + 2 * p.kv_heads) * p.head_dim),
+        q_heads(p.q_heads),
         head_dim(p.head_dim) {}
   template <typename E>
   __device__ HeadRows<E> stacked(E* qkv, uint32_t head) const {

@@ -1,10 +1,11 @@
-// attention_backward_key_value: see core/abi/attention_backward.h. Reads qkv, positions, dout, lse and delta, writes the k and v parts
-// of dqkv; queries and dout once a tile of keys. FLOPs: 8 head_dim for each query, head and key seen: four matrix products.
-// bf16: a block makes 64 keys of a key head, a warp 16 of them, over its group's query heads and for each the tiles of 64 queries
-// (16 from head_dim 129 on, where one launch makes dk and another dv, as a warp's registers hold one of them), the first keys, which most
-// queries see, first. All products are transposed: rows are keys. Queries are fetched a tile ahead, dout while queries are multiplied.
-// Sums: heads in order, then tiles of queries, as mma.sync adds inside of 16; p and ds are bf16 in the products with dout and queries.
-// f32: fused multiply-adds in the order of heads, queries and elements.
+// attention_backward_key_value: see core/abi/attention_backward.h. Reads qkv, positions, dout, lse and delta, writes
+// the k and v parts of dqkv; queries and dout once a tile of keys. FLOPs: 8 head_dim for each query, head and key seen:
+// four matrix products. bf16: a block makes 64 keys of a key head, a warp 16 of them, over its group's query heads and
+// for each the tiles of 64 queries (16 from head_dim 129 on, where one launch makes dk and another dv, as a warp's
+// registers hold one of them), the first keys, which most queries see, first. All products are transposed: rows are
+// keys. Queries are fetched a tile ahead, dout while queries are multiplied. Sums: heads in order, then tiles of
+// queries, as mma.sync adds inside of 16; p and ds are bf16 in the products with dout and queries. f32: fused
+// multiply-adds in the order of heads, queries and elements.
 #include "kernels/attention_backward.cuh"
 
 namespace tandem::kernels {
@@ -13,7 +14,7 @@ namespace {
 // What one block works on: a tile of keys of a key head of a sequence.
 template <typename T>
 struct KeyTile {
-  int first, last, rows;  // rows: of the sequence
+  int first, last, rows;           // rows: of the sequence
   uint32_t sequence, head, group;  // head: the first of the group's query heads
   SequenceRows<T> s;
   HeadRows<const T> k, v;
@@ -52,8 +53,8 @@ struct QueryStats {
   int first;            // the first key that it sees
 };
 template <typename T>
-__device__ __forceinline__ QueryStats query_stats(const abi::AttentionBackward& p, const BackwardOperands<T>& o, const KeyTile<T>& tile,
-                                                  uint32_t head, int t) {
+__device__ __forceinline__ QueryStats query_stats(const abi::AttentionBackward& p, const BackwardOperands<T>& o,
+                                                  const KeyTile<T>& tile, uint32_t head, int t) {
   if (t >= tile.rows) return {0.0f, 0.0f, INT32_MAX};
   const uint32_t at = (tile.sequence * p.q_heads + head) * p.sequence_length + uint32_t(t);
   return {o.lse[at] * kLog2E, o.delta[at], first_key(tile.positions, t)};
@@ -67,8 +68,8 @@ struct KeyGradientTile {
 
 // scores (keys, queries) become weights, ds loses its delta and is weighed. stats: of the tile's queries
 template <int kN>
-__device__ __forceinline__ void weigh_queries(float (&scores)[1][kN][4], const QueryStats* stats, float scale_log2, int row0,
-                                              int column0, bool hide) {
+__device__ __forceinline__ void weigh_queries(float (&scores)[1][kN][4], const QueryStats* stats, float scale_log2,
+                                              int row0, int column0, bool hide) {
   const int lane = int(threadIdx.x % 32);
 #pragma unroll
   for (int n = 0; n < kN; ++n)
@@ -89,7 +90,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   DYN_SHARED(bf16, keys);
   bf16* const values = keys + Tile::kRows * kStride;
   bf16* const dout = values + Tile::kRows * kStride;
-  bf16* const queries = dout + kQueries * kStride;  // two tiles
+  bf16* const queries = dout + kQueries * kStride;                                            // two tiles
   QueryStats* const stats = reinterpret_cast<QueryStats*>(queries + 2 * kQueries * kStride);  // of two tiles
   uint32_t* const tiles = reinterpret_cast<uint32_t*>(stats + 2 * kQueries);
   const KeyTile<bf16> tile(p, operands, Tile::kRows);
@@ -218,8 +219,8 @@ bool attention_backward_key_value(const Call& call, Stream stream) {
   if (call.dtype(0) == DType::f32) {
     with_f32_dim(p.head_dim, [&](auto dim) {
       constexpr int kDim = decltype(dim)::value;
-      launch(attention_backward_key_value_f32<kDim>, blocks(kOwnRows), dim3(kF32Threads), f32_bytes<kDim>(2) + 16, stream, p,
-             BackwardOperands<float>(call));
+      launch(attention_backward_key_value_f32<kDim>, blocks(kOwnRows), dim3(kF32Threads), f32_bytes<kDim>(2) + 16,
+             stream, p, BackwardOperands<float>(call));
     });
     return true;
   }

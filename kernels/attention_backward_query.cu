@@ -1,9 +1,9 @@
-// attention_backward_query: see core/abi/attention_backward.h. Reads qkv, positions, dout, lse and delta, writes the q part of dqkv;
-// keys and values once a tile of queries. FLOPs: 6 head_dim for each query, head and key seen: three matrix products.
-// bf16: a block makes 128 queries of a head (64 from head_dim 129 on), a warp 32 (16) of them, over tiles of 32 keys (64 up to
-// head_dim 64, 16 from 129 on), the heaviest tiles of queries first. Keys are fetched a tile ahead, values while keys are
-// multiplied. Sums: keys in order, tile by tile, as mma.sync adds inside of 16; ds is bf16 in the product with the keys.
-// f32: fused multiply-adds in the order of keys and of elements.
+// attention_backward_query: see core/abi/attention_backward.h. Reads qkv, positions, dout, lse and delta, writes the q
+// part of dqkv; keys and values once a tile of queries. FLOPs: 6 head_dim for each query, head and key seen: three
+// matrix products. bf16: a block makes 128 queries of a head (64 from head_dim 129 on), a warp 32 (16) of them, over
+// tiles of 32 keys (64 up to head_dim 64, 16 from 129 on), the heaviest tiles of queries first. Keys are fetched a tile
+// ahead, values while keys are multiplied. Sums: keys in order, tile by tile, as mma.sync adds inside of 16; ds is bf16
+// in the product with the keys. f32: fused multiply-adds in the order of keys and of elements.
 #include "kernels/attention_backward.cuh"
 
 namespace tandem::kernels {
@@ -103,7 +103,8 @@ __global__ void __launch_bounds__(kTileThreads, 2)
       for (int n = 0; n < kN; ++n)
 #pragma unroll
         for (int e = 0; e < 4; ++e)
-          ds[m][n][e] = exp2_tile(fmaf(scores[m][n][e], scale_log2, -offset[m][e / 2])) * (ds[m][n][e] - delta[m][e / 2]);
+          ds[m][n][e] =
+              exp2_tile(fmaf(scores[m][n][e], scale_log2, -offset[m][e / 2])) * (ds[m][n][e] - delta[m][e / 2]);
     multiply<kDim>(dq, left_operand(ds), now);
   }
   float factor[kM][2];

@@ -1,7 +1,7 @@
-// attention_delta: see core/abi/attention_delta.h. One, two or four lanes a row (of a token and a head), 16-byte accesses.
-// Reads both operands once, 4 bytes an element of bf16 together, 8 of f32, and writes 4 bytes a row; 2 FLOPs an element. 1000
-// rows of head_dim 128 in bf16 take 0.13 us at 90% of 4.3 TB/s.
-// Sums: a lane's packs of eight in order, l, l + lanes, ...; then a butterfly over the row's lanes.
+// attention_delta: see core/abi/attention_delta.h. One, two or four lanes a row (of a token and a head), 16-byte
+// accesses. Reads both operands once, 4 bytes an element of bf16 together, 8 of f32, and writes 4 bytes a row; 2 FLOPs
+// an element. 1000 rows of head_dim 128 in bf16 take 0.13 us at 90% of 4.3 TB/s. Sums: a lane's packs of eight in
+// order, l, l + lanes, ...; then a butterfly over the row's lanes.
 #include "core/abi/attention_delta.h"
 
 #include "kernels/device.cuh"
@@ -13,7 +13,8 @@ constexpr uint32_t kThreads = 256;
 
 template <typename T, uint32_t lanes>
 __global__ void __launch_bounds__(kThreads)
-    attention_delta_kernel(abi::AttentionDelta p, const T* __restrict__ dout, const T* __restrict__ out, float* __restrict__ delta) {
+    attention_delta_kernel(abi::AttentionDelta p, const T* __restrict__ dout, const T* __restrict__ out,
+                           float* __restrict__ delta) {
   const uint32_t row = (blockIdx.x * kThreads + threadIdx.x) / lanes, lane = threadIdx.x % lanes;
   const bool present = row < p.batch * p.sequence_length * p.q_heads;
   float sum = 0.0f;
@@ -31,8 +32,8 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T, uint32_t lanes>
 void launch_delta(const abi::AttentionDelta& p, const Call& call, Stream stream) {
   const uint32_t rows = p.batch * p.sequence_length * p.q_heads;
-  launch(attention_delta_kernel<T, lanes>, dim3(ceil_div(rows, kThreads / lanes)), dim3(kThreads), 0, stream, p, call.data<T>(0),
-         call.data<T>(1), call.data<float>(2));
+  launch(attention_delta_kernel<T, lanes>, dim3(ceil_div(rows, kThreads / lanes)), dim3(kThreads), 0, stream, p,
+         call.data<T>(0), call.data<T>(1), call.data<float>(2));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // What the attention kernels for bf16 share: tiles in shared memory, products of tiles by mma.sync, exp2, documents.
-// A warp makes 16 * m rows of a product; c[m][n] is the fragment of rows 16 m ... 16 m + 15 and columns 8 n ... 8 n + 7, of which
-// lane l has rows l / 4 and l / 4 + 8, columns l % 4 * 2 and the next. head_dim is padded with zeros to kDim.
+// A warp makes 16 * m rows of a product; c[m][n] is the fragment of rows 16 m ... 16 m + 15 and columns 8 n ... 8 n +
+// 7, of which lane l has rows l / 4 and l / 4 + 8, columns l % 4 * 2 and the next. head_dim is padded with zeros to
+// kDim.
 #pragma once
 
 #include "kernels/device.cuh"
@@ -9,7 +10,8 @@ namespace tandem::kernels {
 
 constexpr uint32_t kTileThreads = 128, kTileWarps = kTileThreads / 32;
 
-// elements from row to row of a tile: 8 more than kDim put the eight rows that ldmatrix reads at once on different banks
+// elements from row to row of a tile: 8 more than kDim put the eight rows that ldmatrix reads at once on different
+// banks
 template <int kDim>
 constexpr int kTileStride = kDim + 8;
 
@@ -32,8 +34,8 @@ void with_tile_dim(uint32_t head_dim, const F& f) {
   f(DimConstant<256>{});
 }
 
-// One head of one sequence: row t at data + at + t * stride, head_dim elements. Operands hold less than 2^32 elements, and 32-bit
-// offsets from a kernel's parameter take fewer registers than pointers.
+// One head of one sequence: row t at data + at + t * stride, head_dim elements. Operands hold less than 2^32 elements,
+// and 32-bit offsets from a kernel's parameter take fewer registers than pointers.
 template <typename T>
 struct HeadRows {
   T* data;
@@ -49,7 +51,10 @@ __device__ __forceinline__ int first_key(const int32_t* positions, int t) {
 // Starts the copy of rows first ... first + kRows - 1 to a tile; rows outside of low ... high become zero.
 template <int kRows, int kDim>
 __device__ __forceinline__ void load_tile(bf16* tile, const HeadRows<const bf16>& x, int first, int low, int high) {
-  constexpr int kLanes = kDim <= 64 ? 8 : kDim <= 128 ? 16 : 32, kStep = int(kTileThreads) / kLanes;  // of a row; rows at once
+  constexpr int kLanes = kDim <= 64    ? 8
+                         : kDim <= 128 ? 16
+                                       : 32,
+                kStep = int(kTileThreads) / kLanes;  // of a row; rows at once
   const int row = int(threadIdx.x) / kLanes, column = int(threadIdx.x) % kLanes * 8;
   if (column >= kDim) return;
   bf16* to = tile + row * kTileStride<kDim> + column;
@@ -149,8 +154,8 @@ __device__ __forceinline__ void hide_unseen(float (&c)[kM][kN][4], int row0, int
       }
 }
 
-// Rows low ... high of what the warp holds, times factor (of a lane's rows), rounded, by way of the warp's own rows of a tile
-// so that they leave in packs of 16 bytes. first: the warp's first row in x.
+// Rows low ... high of what the warp holds, times factor (of a lane's rows), rounded, by way of the warp's own rows of
+// a tile so that they leave in packs of 16 bytes. first: the warp's first row in x.
 template <int kDim, int kM>
 __device__ __forceinline__ void store_rows(const HeadRows<bf16>& x, bf16* tile, const float (&c)[kM][kDim / 8][4],
                                            const float (&factor)[kM][2], int first, int low, int high) {

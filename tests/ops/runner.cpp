@@ -41,6 +41,18 @@ TEST_CASE("comparison: what is beyond the budget is reported") {
   CHECK(difference(other.view(), zero.view(), Budget::sums) != "");
 }
 
+TEST_CASE("comparison: attention in bf16 may differ anywhere, by NMSE 3e-5") {
+  const double ulp = 0x1p-7;
+  std::vector<std::pair<uint64_t, double>> all, too_many;
+  for (uint64_t i = 0; i < 1000; ++i) {
+    all.push_back({i, i % 4 == 0 ? 1 + ulp : 1});
+    too_many.push_back({i, 1 + ulp});
+  }
+  CHECK(changed(DType::bf16, Budget::attention, all) == "");
+  CHECK(changed(DType::bf16, Budget::attention, too_many) != "");
+  CHECK(changed(DType::f32, Budget::attention, {{3, 1.001}}) != "");
+}
+
 TEST_CASE("comparison: NaN and infinity must stand in the same places") {
   for (double odd : {double(NAN), double(INFINITY)})
     for (DType dtype : kFloats) CHECK(changed(dtype, Budget::sums, {{3, odd}}) != "");

@@ -227,6 +227,13 @@ inline uint32_t pack_bf16(float low, float high) {
 inline uint4 pack_bf16x8(const float (&x)[8]) {
   return {pack_bf16(x[0], x[1]), pack_bf16(x[2], x[3]), pack_bf16(x[4], x[5]), pack_bf16(x[6], x[7])};
 }
+inline uint32_t pack_bf16_numbers(float low, float high) {
+  const auto code = [](float x) { return x == x ? abi::bf16_from_f32(x) : 0x7fffu; };
+  return code(low) | code(high) << 16;
+}
+inline float max_or_nan(float a, float b) {
+  return a != a || a > b ? a : b;
+}
 inline uint32_t pack_e4m3(float a, float b, float c, float d, float, int32_t k) {
   return abi::e4m3_from_f32_scaled(a, k) | abi::e4m3_from_f32_scaled(b, k) << 8 |
          abi::e4m3_from_f32_scaled(c, k) << 16 | abi::e4m3_from_f32_scaled(d, k) << 24;
