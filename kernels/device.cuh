@@ -119,16 +119,17 @@ __device__ __forceinline__ float max_or_nan(float a, float b) {
 // four e4m3 codes in a word, first lowest, each e4m3_from_f32_scaled(x, k) with scale = 2^k, |k| <= 63
 __device__ __forceinline__ uint32_t pack_e4m3(float a, float b, float c, float d, float scale, int32_t k) {
 #if __CUDA_ARCH__ >= 890
-  const bool any_nan = a != a || b != b || c != c || d != d;
-  if (!any_nan) {
-    uint16_t low, high;
-    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(low) : "f"(b * scale), "f"(a * scale));
-    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(high) : "f"(d * scale), "f"(c * scale));
-    return uint32_t(low) | uint32_t(high) << 16;
-  }
-#endif
+  uint16_t low, high;
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(low) : "f"(b * scale), "f"(a * scale));
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(high) : "f"(d * scale), "f"(c * scale));
+  const uint32_t ab = __byte_perm(abi::float_bits(a), abi::float_bits(b), 0x73);
+  const uint32_t cd = __byte_perm(abi::float_bits(c), abi::float_bits(d), 0x73);
+  const uint32_t signs = __byte_perm(ab, cd, 0x5410) & 0x80808080u;  // which cvt drops from a NaN
+  return uint32_t(low) | uint32_t(high) << 16 | signs;
+#else
   return abi::e4m3_from_f32_scaled(a, k) | abi::e4m3_from_f32_scaled(b, k) << 8 |
          abi::e4m3_from_f32_scaled(c, k) << 16 | abi::e4m3_from_f32_scaled(d, k) << 24;
+#endif
 }
 
 }  // namespace tandem::kernels

@@ -1,4 +1,4 @@
-// The exponential for softmax: half the instructions of abi::exp_f32, which serves any argument.
+// The exponential for softmax and the sigmoid: half the instructions of abi::exp_f32, which serves any argument.
 #pragma once
 
 #include "kernels/device.cuh"

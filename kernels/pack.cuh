@@ -161,6 +161,18 @@ __device__ __forceinline__ uint32_t magnitude(const Pack& x) {
   return largest;
 }
 
+__device__ __forceinline__ uint32_t magnitude(const Raw<float>& x) {
+  return magnitude(unpack(x));
+}
+__device__ __forceinline__ uint32_t magnitude(const Raw<bf16>& x) {
+  uint32_t low = 0, high = 0;
+  for (uint32_t word : {x.words.x, x.words.y, x.words.z, x.words.w}) {
+    low = max(low, word & 0x7fffu);
+    high = max(high, word & 0x7fff0000u);
+  }
+  return max(low << 16, high);
+}
+
 __device__ __forceinline__ uint32_t warp_max(uint32_t x) {
   for (int step = 16; step > 0; step /= 2) x = max(x, __shfl_xor_sync(kFullWarp, x, step));
   return x;

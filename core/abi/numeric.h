@@ -15,17 +15,17 @@ namespace tandem::abi {
 using std::floor;
 TANDEM_FN uint32_t float_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
 TANDEM_FN float bits_float(uint32_t u) { return __builtin_bit_cast(float, u); }
-TANDEM_FN uint32_t multiply_high(uint32_t a, uint32_t b) { return uint32_t((uint64_t(a) * b) >> 32); }
+TANDEM_FN void multiply_wide(uint32_t a, uint32_t b, uint32_t& high, uint32_t& low) {
+  const uint64_t product = uint64_t(a) * b;
+  high = uint32_t(product >> 32);
+  low = uint32_t(product);
+}
 #else
 #define TANDEM_FN
 #define PRECISE precise
 uint32_t float_bits(float x) { return floatBitsToUint(x); }
 float bits_float(uint32_t u) { return uintBitsToFloat(u); }
-uint32_t multiply_high(uint32_t a, uint32_t b) {
-  uint32_t high, low;
-  umulExtended(a, b, high, low);
-  return high;
-}
+void multiply_wide(uint32_t a, uint32_t b, out uint32_t high, out uint32_t low) { umulExtended(a, b, high, low); }
 #endif
 
 // ---- bf16: the top half of an f32 ----
@@ -105,8 +105,9 @@ struct PhiloxWords {
 
 TANDEM_FN PhiloxWords philox(uint32_t key0, uint32_t key1, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
   for (int32_t round = 0; round < 10; ++round) {
-    const uint32_t high0 = multiply_high(0xD2511F53u, c0), low0 = 0xD2511F53u * c0;
-    const uint32_t high1 = multiply_high(0xCD9E8D57u, c2), low1 = 0xCD9E8D57u * c2;
+    uint32_t high0, low0, high1, low1;
+    multiply_wide(0xD2511F53u, c0, high0, low0);
+    multiply_wide(0xCD9E8D57u, c2, high1, low1);
     c0 = high1 ^ c1 ^ key0;
     c1 = low1;
     c2 = high0 ^ c3 ^ key1;

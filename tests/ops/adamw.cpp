@@ -83,6 +83,9 @@ void dtype_cases(Cases& cases, DType parameter, DType gradient, DType m, DType v
   std::copy(begin, begin + 3, stacked.segment_begin);
   std::copy(tensor, tensor + 3, stacked.segment_tensor);
   cases.add(name + " three segments", stacked, inputs({25, 8}, 0, normal())).with(Budget::elementwise);
+  const uint32_t anywhere[] = {0, 6, 13};  // in the middle of packs and of blocks of four words
+  std::copy(anywhere, anywhere + 3, stacked.segment_begin);
+  cases.add(name + " segments from anywhere", stacked, inputs({7, 4}, 0, normal())).with(Budget::elementwise);
 }
 
 void cases(Cases& cases) {

@@ -30,7 +30,7 @@ void reference(const abi::Quantize& p, Operands o) {
 
 void cases(Cases& cases) {
   const Prepare own_amax = [](Operands inputs) { update_amax(inputs[0], inputs[1]); };
-  for (Shape shape : {Shape{16, 16}, Shape{48, 80}, Shape{112, 208}})
+  for (Shape shape : {Shape{16, 16}, Shape{48, 80}, Shape{112, 208}, Shape{272, 144}})
     for (auto [q, qt] : {std::pair<uint32_t, uint32_t>{1, 1}, {1, 0}, {0, 1}})
       cases
           .add(fmt::format("{} q {} qt {}", shape, q, qt), abi::Quantize{0, 0, q, qt},

@@ -146,6 +146,13 @@ inline int __clz(int x) {
 inline int __ffs(int x) {
   return __builtin_ffs(x);
 }
+// byte i of the result: that of b:a, 0 lowest, which hex digit i of the selector names
+inline uint32_t __byte_perm(uint32_t a, uint32_t b, uint32_t selector) {
+  const uint64_t bytes = uint64_t(b) << 32 | a;
+  uint32_t result = 0;
+  for (uint32_t i = 0; i < 4; ++i) result |= uint32_t(bytes >> (selector >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+  return result;
+}
 inline uint32_t __umulhi(uint32_t a, uint32_t b) {
   return uint32_t((uint64_t(a) * b) >> 32);
 }
