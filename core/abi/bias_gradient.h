@@ -5,7 +5,8 @@
 TANDEM_ABI_BEGIN
 
 struct BiasGradient {
-  uint32_t rows, columns;
+  uint32_t rows;     // B*T
+  uint32_t columns;  // multiple of 8
 };
 
 TANDEM_ABI_END(BiasGradient)

@@ -9,7 +9,7 @@ namespace {
 
 Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   const Inputs in("bias_gradient", inputs, 2, 2);
-  const Shape& dy = in.matrix(0, "dy").shape;
+  const Shape& dy = in.matrix(0, "dy", 8).shape;
   in.expect(1, "g", {in.floats(1, "g").dtype, {dy[1]}});
   parameters = Parameters(abi::BiasGradient{.rows = u32(dy[0]), .columns = u32(dy[1])});
   return {.outputs = {in[1]}, .in_place = 1};
