@@ -66,17 +66,22 @@ double worst_nmse(const Run& run, const std::string& suffix, const std::string& 
 }  // namespace tandem::test
 
 // A test case an executor: function(Backend&), any arguments behind.
+#define TANDEM_ON(executor_name, name, function, ...)                             \
+  TEST_CASE(name " on " executor_name) {                                          \
+    function(::tandem::test::executor(executor_name) __VA_OPT__(, ) __VA_ARGS__); \
+  }
 #ifdef TANDEM_VULKAN
-#define ON_EXECUTORS(name, function, ...)                                    \
-  TEST_CASE(name " on host") {                                               \
-    function(::tandem::test::executor("host") __VA_OPT__(, ) __VA_ARGS__);   \
-  }                                                                          \
-  TEST_CASE(name " on vulkan") {                                             \
-    function(::tandem::test::executor("vulkan") __VA_OPT__(, ) __VA_ARGS__); \
-  }
+#define TANDEM_ON_VULKAN(...) TANDEM_ON("vulkan", __VA_ARGS__)
 #else
-#define ON_EXECUTORS(name, function, ...)                                  \
-  TEST_CASE(name " on host") {                                             \
-    function(::tandem::test::executor("host") __VA_OPT__(, ) __VA_ARGS__); \
-  }
+#define TANDEM_ON_VULKAN(...)
 #endif
+#ifdef TANDEM_CUDA
+#define TANDEM_ON_CUDA(...) TANDEM_ON("cuda", __VA_ARGS__)
+#else
+#define TANDEM_ON_CUDA(...)
+#endif
+#define ON_EXECUTORS(...)              \
+  TANDEM_ON("host", __VA_ARGS__)       \
+  TANDEM_ON("cuda_host", __VA_ARGS__)  \
+  TANDEM_ON_VULKAN(__VA_ARGS__)        \
+  TANDEM_ON_CUDA(__VA_ARGS__)

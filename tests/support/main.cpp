@@ -1,5 +1,6 @@
 // main of every test binary. Where TANDEM_TEST_EXECUTOR names an executor that has no device here, the binary is
-// skipped (exit 77, Meson's word for it); with the environment variable CI set it fails instead.
+// skipped (exit 77, Meson's word for it). With the environment variable CI set, a missing Vulkan device is a failure:
+// software Vulkan runs anywhere.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -29,7 +30,7 @@ int main(int argc, char** argv) {
       context.run();
       fmt::print("no {} device: {}\n", executor, reason);
       const char* ci = std::getenv("CI");
-      return ci && *ci ? EXIT_FAILURE : kSkipped;
+      return ci && *ci && executor == std::string("vulkan") ? EXIT_FAILURE : kSkipped;
     }
   }
   return context.run();

@@ -64,7 +64,8 @@ constexpr DType kFloats[] = {DType::f32, DType::bf16};
 std::vector<BackendFactory> test_backends();
 
 // Builds one-dispatch Programs and runs them on the executor: twice, with poisoned outputs and guards, against the
-// host's reference. On cuda_host, each run has another order of threads.
+// host's reference. On cuda_host, each run has another order of threads. With TANDEM_CASE_HASHES=FILE, appends a line a
+// case to it: executor, op, the hash of all operands' bytes, the case's name.
 void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor);
 
 }  // namespace tandem::test
@@ -83,6 +84,15 @@ void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor);
 #define TANDEM_VULKAN_CASE(op)
 #endif
 
+#if defined(TANDEM_CUDA)
+#define TANDEM_CUDA_CASE(op)                                      \
+  TEST_CASE("op " #op " on cuda") {                               \
+    ::tandem::test::run_cases(::tandem::OpId::op, cases, "cuda"); \
+  }
+#else
+#define TANDEM_CUDA_CASE(op)
+#endif
+
 // op, its abi struct; `reference` and `cases` stand above it
 #if defined(TANDEM_REFERENCES_ONLY)  // another test binary wants the host executor, not the cases
 #define OP_CASES(op, parameters) \
@@ -96,5 +106,6 @@ void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor);
   TEST_CASE("op " #op " on cuda_host" * doctest::skip(!::tandem::test::has_cuda_kernel(::tandem::OpId::op))) { \
     ::tandem::test::run_cases(::tandem::OpId::op, cases, "cuda_host");                                         \
   }                                                                                                            \
-  TANDEM_VULKAN_CASE(op)
+  TANDEM_VULKAN_CASE(op)                                                                                       \
+  TANDEM_CUDA_CASE(op)
 #endif

@@ -1,0 +1,106 @@
+// The verifier finds what it must find and passes what it must pass; executors that share kernels agree.
+#include "core/train/verify.h"
+
+#include "tests/golden/run.h"
+
+namespace tandem::test {
+namespace {
+
+Verifier verify_golden(const std::string& model, const std::string& recipe, const std::string& reference,
+                       const std::string& candidate, const VerifyOptions& options) {
+  const RunConfig config = Golden(model).config({"--precision.recipe=" + recipe});
+  return verify_run(config, executor(reference), executor(candidate), 1, options);
+}
+
+std::string first_wrong(const Verifier& v) {
+  if (v.passed()) return {};
+  const InstructionDifference& d = *v.first_over();
+  return fmt::format("{} {}: {}\n{}", name_of(d.id), name_of(d.op), d.wrong, d.operands);
+}
+
+void check_agreement(const std::string& reference, const std::string& candidate) {
+  for (const char* model : kGoldens)
+    for (const char* recipe : {"fp32", "bf16", "fp8"})
+      for (bool locked : {true, false}) {
+        CAPTURE(model << " " << recipe << (locked ? " locked" : " free"));
+        const Verifier v = verify_golden(model, recipe, reference, candidate, {locked, {}, {}});
+        CHECK(first_wrong(v) == "");
+        CHECK(v.ops().size() >= 20);
+      }
+}
+
+TEST_CASE("verify finds each op that is disturbed") {
+  const Verifier sound = verify_golden("qwen3", "fp8", "host", "host", {});
+  CHECK(first_wrong(sound) == "");
+  for (const auto& [op, difference] : sound.ops()) {
+    CAPTURE(name_of(op));
+    CHECK(difference.nmse == 0);
+    const Verifier v = verify_golden("qwen3", "fp8", "host", "host", {.locked = true, .perturb = op, .only = {}});
+    REQUIRE(!v.passed());
+    CHECK(name_of(v.first_over()->op) == name_of(op));
+    for (const auto& [other, d] : v.ops())
+      if (other != op) CHECK_MESSAGE(d.nmse == 0, name_of(other));
+  }
+}
+
+TEST_CASE("verify of one instruction alone") {
+  const VerifyOptions disturbed{.locked = true, .perturb = OpId::swiglu, .only = {}};
+  const Verifier all = verify_golden("llama", "bf16", "host", "host", disturbed);
+  REQUIRE(!all.passed());
+  const InstructionId id = all.first_over()->id;
+  CHECK(parse_instruction(name_of(id)) == id);
+  VerifyOptions alone = disturbed;
+  alone.only = id;
+  const Verifier v = verify_golden("llama", "bf16", "host", "host", alone);
+  REQUIRE(!v.passed());
+  CHECK(v.first_over()->id == id);
+  CHECK(v.ops().size() == 1);
+}
+
+TEST_CASE("verify of the generation ops") {
+  const Golden golden("qwen3");
+  Backend& host = executor("host");
+  constexpr uint32_t kCapacity = 8;
+  const Program program =
+      compile(build_generation_graph(golden.model.config, {.recipe = Recipe::fp32}, kCapacity), host.target()).program;
+  for (OpId op : {OpId::cache_append, OpId::cached_attention}) {
+    Session a(host, program), b(host, program);
+    for (Session* s : {&a, &b}) {
+      load_parameters(*s, golden.model, {.recipe = Recipe::fp32});
+      s->write("rope", bytes_of(rope_table(golden.model.config, kCapacity)));
+      for (const Binding& binding : program.bindings)
+        if (binding.name.starts_with("cache")) s->zero(binding.name);
+      const int32_t token = 7, position = 0;
+      s->write("token", std::as_bytes(std::span(&token, 1)));
+      s->write("position", std::as_bytes(std::span(&position, 1)));
+    }
+    Verifier v(a, b, {.locked = true, .perturb = op, .only = {}});
+    v.run(Range::evaluate);
+    REQUIRE(!v.passed());
+    CHECK(name_of(v.first_over()->op) == name_of(op));
+  }
+}
+
+TEST_CASE("verify refuses what is no instruction") {
+  for (const char* text : {"", "begin", "begin:", "begin:x", "end:1", "begin:-1", "begin:1 "})
+    CHECK_THROWS_AS(parse_instruction(text), Error);
+}
+
+TEST_CASE("cuda_host agrees with the reference: verify on cuda_host") {
+  check_agreement("host", "cuda_host");
+}
+
+#ifdef TANDEM_VULKAN
+TEST_CASE("cuda_host agrees with Vulkan: verify on vulkan") {
+  check_agreement("vulkan", "cuda_host");
+}
+#endif
+
+#ifdef TANDEM_CUDA
+TEST_CASE("CUDA agrees with cuda_host: verify on cuda") {
+  check_agreement("cuda_host", "cuda");
+}
+#endif
+
+}  // namespace
+}  // namespace tandem::test
