@@ -12,7 +12,7 @@ enum class Budget {
   exact,        // bit-equal; any NaN equals any NaN
   elementwise,  // f32: NMSE 1e-12
   sums,         // f32: NMSE 1e-10
-  fp8_gemm,     // NMSE 1e-6
+  fp8_gemm,     // NMSE 1e-6: tensor cores keep fewer bits of a sum of e4m3 products than f32 has
   attention,    // bf16 (P and dS may be bf16 inside): NMSE 3e-5; f32 as sums
   words,        // u32 that hold integers or floats by their bits: equal, or within 4 ulp as floats
   amax,         // u32 that hold bits of the largest bf16 or f32 that an op within a budget wrote: within 1%
@@ -30,8 +30,8 @@ struct Comparison {
   std::string wrong;   // what is over the budget; empty when nothing is
 };
 
-// Integers and codes are always exact, but for words and amax. bf16 stores: NMSE 1e-7, at most 1% of the elements
-// differ, each within 1 ulp of max(|b|, rms b). f32 differences below 2^-100 count for nothing: subnormals may flush.
+// Integers and codes are always exact, but for words and amax. bf16 stores, where nothing else is said: NMSE 1e-7, at
+// most 1% of the elements differ, each within 1 ulp of max(|b|, rms b). f32 differences below 2^-100 count for nothing: subnormals may flush.
 Comparison compare(const TensorDesc& desc, std::span<const std::byte> candidate, std::span<const std::byte> reference,
                    Budget budget, Defined defined = {});
 

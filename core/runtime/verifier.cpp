@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/abi/attention_backward.h"
+#include "core/abi/cross_entropy.h"
 #include "core/abi/gemm.h"
 #include "core/abi/numeric.h"
 #include "core/abi/prepare_update.h"
@@ -67,6 +68,10 @@ Defined defined_part(const Dispatch& d, const Operand& operand) {
     const auto p = d.parameters.as<abi::AttentionBackward>();
     return {uint64_t(p.q_heads) * p.head_dim, uint64_t(p.q_heads + 2 * p.kv_heads) * p.head_dim};
   }
+  if (d.op == OpId::cross_entropy && operand.access == Access::read_write) {
+    const auto p = d.parameters.as<abi::CrossEntropy>();  // logits that stay keep the padding of their gemm
+    if (p.write_gradient == 0) return {p.vocabulary, p.columns};
+  }
   const auto words = [&](size_t bytes) { return Defined{bytes / sizeof(uint32_t), operand.desc.shape.count()}; };
   if (d.op == OpId::prepare_update && operand.access == Access::write) return words(sizeof(abi::UpdateScalars));
   if (d.op == OpId::begin_step && operand.access == Access::write) return words(sizeof(abi::StepScalars));
@@ -98,6 +103,12 @@ void disturb(const TensorDesc& desc, Bytes& bytes) {
     case DType::none:
       return;
   }
+}
+
+// codes, scales and amax words jump by powers of two when rounding moves a largest value over an edge
+bool drifts(const Dispatch& d, const Operand& operand) {
+  const DType dtype = operand.desc.dtype;
+  return d.op != OpId::quantize && (dtype == DType::f32 || dtype == DType::bf16);
 }
 
 std::string range_of(const TensorDesc& desc, const Bytes& bytes) {
@@ -144,7 +155,7 @@ void Verifier::run(Range range) {
 }
 
 void Verifier::run_dispatch(const InstructionId& id, const Instruction& instruction, const Dispatch& dispatch) {
-  if (options_.locked || options_.only) {
+  if (is_locked()) {
     copy_inputs(dispatch);
     poison_outputs(dispatch);
   }
@@ -181,7 +192,7 @@ InstructionDifference Verifier::compare_outputs(const InstructionId& id, const I
     if (!present(o) || o.access == Access::read) continue;
     const Bytes a = read(candidate_, o.buffer), b = read(reference_, o.buffer);
     const Comparison c = compare(o.desc, a, b, budget_of(dispatch, o), defined_part(dispatch, o));
-    const bool over = options_.locked ? !c.wrong.empty() : !(c.nmse <= kFreeBudget);
+    const bool over = is_locked() ? !c.wrong.empty() : drifts(dispatch, o) && !(c.nmse <= kFreeBudget);
     difference.nmse = std::max(difference.nmse, c.nmse);
     difference.max_ulp = std::max(difference.max_ulp, c.max_ulp);
     if (over && difference.wrong.empty())

@@ -48,7 +48,7 @@ class Verifier {
 
   void run(Range range);
 
-  // In free mode an op is over its budget when its NMSE is above free_budget: drift is no wrong op.
+  // In free mode an op is over its budget when the NMSE of its f32 or bf16 results is above this: drift is no wrong op.
   static constexpr double kFreeBudget = 1e-2;
 
   bool passed() const { return !first_over_; }
@@ -57,6 +57,7 @@ class Verifier {
   const std::optional<InstructionDifference>& first_over() const { return first_over_; }
 
  private:
+  bool is_locked() const { return options_.locked || options_.only; }
   void run_dispatch(const InstructionId& id, const Instruction& instruction, const Dispatch& dispatch);
   void copy_inputs(const Dispatch& dispatch);
   void poison_outputs(const Dispatch& dispatch);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <numbers>
 
+#include "core/abi/numeric.h"
 #include "core/passes/compile.h"
 #include "core/train/setup.h"
 #include "core/train/step_runner.h"
