@@ -47,39 +47,80 @@ struct KeyTile {
   }
 };
 
-// what a query brings besides its rows; one past the sequence's end brings nothing
+// what the queries of a tile bring besides their rows
+template <int kQueries>
 struct QueryStats {
-  float offset, delta;  // lse in powers of two
-  int first;            // the first key that it sees
+  float offset[kQueries], delta[kQueries];  // offset: lse in powers of two
+  int first[kQueries];                      // the first key that it sees
 };
-template <typename T>
-__device__ __forceinline__ QueryStats query_stats(const abi::AttentionBackward& p, const BackwardOperands<T>& o,
-                                                  const KeyTile<T>& tile, uint32_t head, int t) {
-  if (t >= tile.rows) return {0.0f, 0.0f, INT32_MAX};
-  const uint32_t at = (tile.sequence * p.q_heads + head) * p.sequence_length + uint32_t(t);
-  return {o.lse[at] * kLog2E, o.delta[at], first_key(tile.positions, t)};
-}
+// of one query; one past the sequence's end sees nothing
+struct QueryStat {
+  float offset = 0.0f, delta = 0.0f;
+  int first = INT32_MAX;
+
+  __device__ __forceinline__ QueryStat(const abi::AttentionBackward& p, const BackwardOperands<bf16>& o,
+                                       const KeyTile<bf16>& tile, uint32_t head, int t) {
+    if (t >= tile.rows) return;
+    const uint32_t at = (tile.sequence * p.q_heads + head) * p.sequence_length + uint32_t(t);
+    offset = o.lse[at] * kLog2E;
+    delta = o.delta[at];
+    first = first_key(tile.positions, t);
+  }
+  template <int kQueries>
+  __device__ __forceinline__ void store(QueryStats<kQueries>& stats) const {
+    stats.offset[threadIdx.x] = offset;
+    stats.delta[threadIdx.x] = delta;
+    stats.first[threadIdx.x] = first;
+  }
+};
 
 template <int kDim>
 struct KeyGradientTile {
   static constexpr int kRows = int(kTileWarps) * 16, kQueries = kDim > 128 ? 16 : 64;
-  static constexpr size_t kBytes = tile_bytes<kDim>(2 * kRows + 3 * kQueries) + sizeof(QueryStats) * 2 * kQueries + 16;
+  using Stats = QueryStats<kQueries>;
+  static constexpr size_t kBytes = tile_bytes<kDim>(2 * kRows + 3 * kQueries) + 2 * sizeof(Stats) + 16;
 };
 
-// scores (keys, queries) become weights, ds loses its delta and is weighed. stats: of the tile's queries
-template <int kN>
-__device__ __forceinline__ void weigh_queries(float (&scores)[1][kN][4], const QueryStats* stats, float scale_log2,
-                                              int row0, int column0, bool hide) {
+// scores (keys, queries) become minus infinity where the query does not see the key
+template <int kN, int kQueries>
+__device__ __forceinline__ void hide_unseeing(float (&scores)[1][kN][4], const QueryStats<kQueries>& stats, int row0,
+                                              int column0) {
   const int lane = int(threadIdx.x % 32);
 #pragma unroll
-  for (int n = 0; n < kN; ++n)
+  for (int n = 0; n < kN; ++n) {
+    const int2 first = reinterpret_cast<const int2*>(stats.first)[n * 4 + lane % 4];
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-      const int i = n * 8 + lane % 4 * 2 + e % 2, key = row0 + lane / 4 + e / 2 * 8;
-      float& score = scores[0][n][e];
-      score = exp2_tile(fmaf(score, scale_log2, -stats[i].offset));
-      if (hide && (key > column0 + i || key < stats[i].first)) score = 0.0f;
+      const int key = row0 + lane / 4 + e / 2 * 8, query = column0 + n * 8 + lane % 4 * 2 + e % 2;
+      const bool unseen = (key > query) | (key < (e % 2 == 0 ? first.x : first.y));
+      scores[0][n][e] = unseen ? abi::bits_float(0xff800000u) : scores[0][n][e];
     }
+  }
+}
+
+// scores (keys, queries) become weights
+template <int kN, int kQueries>
+__device__ __forceinline__ void weigh_queries(float (&scores)[1][kN][4], const QueryStats<kQueries>& stats,
+                                              float scale_log2) {
+#pragma unroll
+  for (int n = 0; n < kN; ++n) {
+    const float2 offset = reinterpret_cast<const float2*>(stats.offset)[n * 4 + int(threadIdx.x % 4)];
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      scores[0][n][e] = exp2_tile(fmaf(scores[0][n][e], scale_log2, e % 2 == 0 ? -offset.x : -offset.y));
+  }
+}
+
+// ds: the products of values and dout, become the gradients of the scores
+template <int kN, int kQueries>
+__device__ __forceinline__ void weigh_gradients(float (&ds)[1][kN][4], const float (&weights)[1][kN][4],
+                                                const QueryStats<kQueries>& stats) {
+#pragma unroll
+  for (int n = 0; n < kN; ++n) {
+    const float2 delta = reinterpret_cast<const float2*>(stats.delta)[n * 4 + int(threadIdx.x % 4)];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) ds[0][n][e] = weights[0][n][e] * (ds[0][n][e] - (e % 2 == 0 ? delta.x : delta.y));
+  }
 }
 
 template <int kDim, bool kMakeKey, bool kMakeValue>
@@ -90,11 +131,11 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   DYN_SHARED(bf16, keys);
   bf16* const values = keys + Tile::kRows * kStride;
   bf16* const dout = values + Tile::kRows * kStride;
-  bf16* const queries = dout + kQueries * kStride;                                            // two tiles
-  QueryStats* const stats = reinterpret_cast<QueryStats*>(queries + 2 * kQueries * kStride);  // of two tiles
-  uint32_t* const tiles = reinterpret_cast<uint32_t*>(stats + 2 * kQueries);
+  bf16* const queries = dout + kQueries * kStride;                                                // two tiles
+  auto* const stats = reinterpret_cast<typename Tile::Stats*>(queries + 2 * kQueries * kStride);  // of two tiles
+  uint32_t* const tiles = reinterpret_cast<uint32_t*>(stats + 2);
   const KeyTile<bf16> tile(p, operands, Tile::kRows);
-  const int lane = int(threadIdx.x % 32), warp_row = int(threadIdx.x / 32) * 16, row0 = tile.first + warp_row;
+  const int warp_row = int(threadIdx.x / 32) * 16, row0 = tile.first + warp_row;
   const int from = tile.first / kQueries * kQueries;
   bf16 *const own = keys + warp_row * kStride, *const own_values = values + warp_row * kStride;
 
@@ -109,7 +150,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   load_queries(queries, tile.head, from);
   load_dout(tile.head, from);
   cp_async_commit();
-  if (threadIdx.x < kQueries) stats[threadIdx.x] = query_stats(p, operands, tile, tile.head, from + int(threadIdx.x));
+  if (threadIdx.x < kQueries) QueryStat(p, operands, tile, tile.head, from + int(threadIdx.x)).store(stats[0]);
   tile.count_tiles(tiles, from, kQueries);
   const int end = from + int(*tiles) * kQueries;
 
@@ -119,36 +160,28 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   int t = from;
   for (int turn = 0; head < tile.head + tile.group; turn ^= 1) {
     const bf16* const now = queries + turn * kQueries * kStride;
-    const QueryStats* const now_stats = stats + turn * kQueries;
+    const typename Tile::Stats& now_stats = stats[turn];
     const bool last_tile = t + kQueries >= end;
     const uint32_t next_head = last_tile ? head + 1 : head;
     const int next = last_tile ? from : t + kQueries;
     const bool more = next_head < tile.head + tile.group;
     cp_async_wait<0>();
     __syncthreads();  // this tile is there, the queries of before done with
-    QueryStats next_stats{};
-    if (more) {
-      load_queries(queries + (turn ^ 1) * kQueries * kStride, next_head, next);
-      if (threadIdx.x < kQueries) next_stats = query_stats(p, operands, tile, next_head, next + int(threadIdx.x));
-    }
+    QueryStat next_stat(p, operands, tile, next_head,
+                        more && threadIdx.x < kQueries ? next + int(threadIdx.x) : tile.rows);
+    if (more) load_queries(queries + (turn ^ 1) * kQueries * kStride, next_head, next);
     float weights[1][kN][4] = {}, ds[1][kN][4] = {};
     multiply_transposed<kDim>(weights, own, now);
-    const bool hide = t < row0 + 15 || now_stats[kQueries - 1].first > row0;
-    weigh_queries(weights, now_stats, scale_log2, row0, t, hide);
+    if (t < row0 + 15 || now_stats.first[kQueries - 1] > row0) hide_unseeing(weights, now_stats, row0, t);
+    weigh_queries(weights, now_stats, scale_log2);
     if constexpr (kMakeValue) multiply<kDim>(dv, left_operand(weights), dout);
     if constexpr (kMakeKey) multiply_transposed<kDim>(ds, own_values, dout);
     __syncthreads();  // dout is done with
-    if (more) {
-      load_dout(next_head, next);
-      if (threadIdx.x < kQueries) stats[(turn ^ 1) * kQueries + int(threadIdx.x)] = next_stats;
-    }
+    if (more) load_dout(next_head, next);
+    if (threadIdx.x < kQueries) next_stat.store(stats[turn ^ 1]);
     cp_async_commit();
     if constexpr (kMakeKey) {
-#pragma unroll
-      for (int n = 0; n < kN; ++n)
-#pragma unroll
-        for (int e = 0; e < 4; ++e)
-          ds[0][n][e] = weights[0][n][e] * (ds[0][n][e] - now_stats[n * 8 + lane % 4 * 2 + e % 2].delta);
+      weigh_gradients(ds, weights, now_stats);
       multiply<kDim>(dk, left_operand(ds), now);
     }
     head = next_head;
