@@ -46,8 +46,10 @@ void Backward::run(uint32_t first, uint32_t last) {
     if (node.range != range_ || node.op >= OpId::zeros || op_of(node.op).vjp == nullptr) continue;
     bool needed = false;
     for (ValueId output : node.outputs) needed = needed || (output.present() && cotangent(output).present());
+    graph_.set_tag({Kind::cotangent, node.tag.layer, Phase::backward});
     if (needed) op_of(node.op).vjp(*this, node);
   }
+  graph_.set_tag({});
 }
 
 std::vector<ValueId> Backward::emit(const Node& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) {

@@ -4,7 +4,18 @@
 
 namespace tandem {
 
+std::string_view name_of(Kind kind) {
+  constexpr std::string_view kNames[] = {
+      "other",     "io",       "parameter",  "gradient",       "m",        "v",   "master",
+      "quantized", "residual", "branch",     "attention_norm", "ffn_norm", "qkv", "attention",
+      "ffn",       "swiglu",   "final_norm", "logits",         "cotangent"};
+  static_assert(std::size(kNames) == kKindCount);
+  return kNames[size_t(kind)];
+}
+
 ValueId Graph::make(Value value) {
+  value.kind = tag_.kind;
+  value.layer = tag_.layer;
   values_.push_back(std::move(value));
   return {uint32_t(values_.size() - 1)};
 }
@@ -27,11 +38,15 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
       "{} overwrites {} of {} inputs", name_of(op), signature.in_place, inputs.size());
   Node node{
       op, parameters, std::move(inputs), {}, {}, range, std::move(label), signature.in_place, signature.first_output,
-      0};
+      0,  tag_};
   for (uint32_t i = 0; i < signature.outputs.size(); ++i) {
     const TensorDesc& d = signature.outputs[i];
     node.outputs.push_back(d.dtype == DType::none ? ValueId{}
                                                   : make({d, Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
+  }
+  for (uint32_t i = 0; i < node.in_place; ++i) {
+    const ValueId in = node.inputs[node.inputs.size() - node.in_place + i];
+    if (in.present()) set_kind(node.outputs[node.first_output + i], values_[in.index].kind);
   }
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;
@@ -41,7 +56,7 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
 ValueId Graph::add_structural(Range range, OpId op, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
                               std::string label) {
   const ValueId out = make({std::move(desc), Lifetime::transient, {}, uint32_t(nodes_.size()), 0});
-  nodes_.push_back({op, {}, std::move(inputs), {out}, {}, range, std::move(label), 0, 0, first_row});
+  nodes_.push_back({op, {}, std::move(inputs), {out}, {}, range, std::move(label), 0, 0, first_row, tag_});
   return out;
 }
 
@@ -64,6 +79,17 @@ ValueId Graph::concat(Range range, std::vector<ValueId> parts) {
   for (size_t i = 1; i < parts.size(); ++i) sizes[0] += desc(parts[i]).shape[0];
   TensorDesc whole{desc(parts[0]).dtype, Shape(std::move(sizes))};
   return add_structural(range, OpId::concat, std::move(whole), std::move(parts), 0, {});
+}
+
+ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) {
+  std::vector<ValueId> inputs{from};
+  if (onto.present()) inputs.push_back(onto);
+  const ValueId out = add_structural(range, OpId::copy, desc(from), std::move(inputs), 0, std::move(label));
+  if (!onto.present()) return out;
+  TANDEM_CHECK(desc(onto) == desc(from), "a copy of {} onto {}", desc(from), desc(onto));
+  nodes_.back().in_place = 1;
+  set_kind(out, values_[onto.index].kind);
+  return out;
 }
 
 void Graph::keep(ValueId value, std::string name) {

@@ -12,12 +12,49 @@ enum class Lifetime : uint8_t {
   external,   // in host-visible memory: a step's inputs, its report; a binding
 };
 
+// What a value is for, and a node by what it makes: the rows of a plan's table, and what memory policies choose by.
+enum class Kind : uint8_t {
+  other,      // counters, scalars, constant tables, amax words
+  io,         // a step's inputs and its report
+  parameter,  // with gradient, m, v and master: by parameter
+  gradient,
+  m,
+  v,
+  master,
+  quantized,       // fp8 copies of parameters
+  residual,        // the residual stream, summed
+  branch,          // what attention and ffn add to it: o, down
+  attention_norm,  // a norm's output and its fp8 copies
+  ffn_norm,
+  qkv,        // up to RoPE
+  attention,  // output, its fp8 copies, lse
+  ffn,        // gate | up
+  swiglu,     // the product and its fp8 copies
+  final_norm,
+  logits,
+  cotangent,  // of activations, and all else that the backward pass makes
+};
+constexpr size_t kKindCount = size_t(Kind::cotangent) + 1;
+std::string_view name_of(Kind kind);
+
+enum class Phase : uint8_t { forward, recompute, backward };  // forward: of other ranges too
+constexpr uint32_t kNoLayer = UINT32_MAX;                     // embedding, final norm, LM head, counters
+
+struct Tag {
+  Kind kind = Kind::other;
+  uint32_t layer = kNoLayer;
+  Phase phase = Phase::forward;
+};
+
 struct Value {
   TensorDesc desc;
   Lifetime lifetime = Lifetime::transient;
   std::string name;            // of variables, externals and outputs to keep: the binding's name
   uint32_t node = UINT32_MAX;  // producer; UINT32_MAX for variables and externals
   uint32_t output = 0;
+  bool on_host = false;  // its bytes lie in host memory, as every external's do
+  Kind kind = Kind::other;
+  uint32_t layer = kNoLayer;
 };
 
 struct Node {
@@ -30,6 +67,7 @@ struct Node {
   std::string label;
   uint32_t in_place = 0, first_output = 0;  // see Signature
   uint64_t first_row = 0;                   // of a slice
+  Tag tag;
 };
 
 class Graph {
@@ -42,6 +80,13 @@ class Graph {
   ValueId zeros(Range range, TensorDesc desc, std::string label = {});
   ValueId slice(Range range, ValueId x, uint64_t first_row, uint64_t rows);  // over axis 0
   ValueId concat(Range range, std::vector<ValueId> parts);                   // over axis 0
+  // Nodes and values made from here on carry this tag; outputs in place keep the kind of what they overwrite.
+  void set_tag(Tag tag) { tag_ = tag; }
+  const Tag& tag() const { return tag_; }
+  void set_kind(ValueId value, Kind kind) { values_.at(value.index).kind = kind; }
+  // from's bytes in memory of their own, or in place of onto's
+  ValueId copy(Range range, ValueId from, ValueId onto, std::string label = {});
+  void place_on_host(ValueId value) { values_.at(value.index).on_host = true; }
   void keep(ValueId value, std::string name);  // a transient that the host reads: never overlapped, a binding
 
   const TensorDesc& desc(ValueId v) const { return values_.at(v.index).desc; }
@@ -58,6 +103,7 @@ class Graph {
                          std::string label);
   std::vector<Value> values_;
   std::vector<Node> nodes_;
+  Tag tag_;
 };
 
 }  // namespace tandem

@@ -27,10 +27,12 @@ class StepGraph {
       : optimizer_(optimizer), shape_(shape), model_(graph_, config, precision, parameter_specs(config)) {
     const uint64_t rows = shape.rows();
     const TensorDesc words{DType::i32, {kSlots, shape.accumulation, rows}};
+    graph_.set_tag({Kind::io});
     tokens_ = graph_.external("inputs.tokens", words);
     targets_ = graph_.external("inputs.targets", words);
     positions_ = graph_.external("inputs.positions", words);
     step_inputs_ = graph_.external("inputs.scalars", {DType::u32, {kSlots, abi::kStepScalarWords}});
+    graph_.set_tag({});
     counter_ = graph_.variable("counter", {DType::i32, {abi::kStepScalarWords}});
     rope_ = graph_.variable("rope", {DType::f32, {shape.sequence_length, config.head_dim / 2, 2}});
   }
@@ -43,11 +45,13 @@ class StepGraph {
     graph_.keep(loss_, "loss");
     if (training)
       for (const ParameterSpec& spec : model_.specs()) {
+        graph_.set_tag({Kind::gradient, spec.layer});
         const ValueId gradient =
             graph_.zeros(Range::begin, {model_.precision().gradient, spec.shape}, spec.name + ".gradient");
         graph_.keep(gradient, spec.name + ".gradient");
         gradients_.push_back(gradient);
       }
+    graph_.set_tag({});
     model_.quantize_weights(Range::begin, training);
   }
 
@@ -71,7 +75,9 @@ class StepGraph {
 
   void update() {
     const ValueId t = graph_.variable("t", {DType::u32, {1}});
+    graph_.set_tag({Kind::io});
     const ValueId report = graph_.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}});
+    graph_.set_tag({});
     std::vector<ValueId> partials;
     for (size_t i = 0; i < gradients_.size(); ++i)
       partials.push_back(graph_.add(Range::update, OpId::square_sum, Parameters(abi::SquareSum{}), {gradients_[i]},
@@ -101,11 +107,14 @@ class StepGraph {
   };
 
   Batch load(Range range) {
+    graph_.set_tag({Kind::io});
     graph_.add(range, OpId::advance_micro_step, Parameters(abi::AdvanceMicroStep{}), {counter_}, "batch");
     const auto one = [&](ValueId from) {
       return graph_.add(range, OpId::load_micro_step, Parameters(abi::LoadMicroStep{}), {from, counter_}, "batch")[0];
     };
-    return {one(tokens_), one(targets_), one(positions_)};
+    const Batch batch{one(tokens_), one(targets_), one(positions_)};
+    graph_.set_tag({});
+    return batch;
   }
 
   Quantizer quantizer_of(Range range, uint32_t slots) {
@@ -122,6 +131,7 @@ class StepGraph {
       const uint64_t count = std::min(chunk, rows - first);
       const ValueId x = graph_.slice(range, hidden, first, count), y = graph_.slice(range, targets, first, count);
       const abi::Gemm p{.ldc = model_.padded_vocabulary(), .form = abi::kGemmNt};
+      graph_.set_tag({Kind::logits});
       const ValueId logits = graph_.add(range, OpId::gemm, Parameters(p), {x, model_.head(), {}, {}, {}}, "lm_head")[0];
       const abi::CrossEntropy ce{.vocabulary = model_.config().vocabulary,
                                  .write_gradient = backward != nullptr ? 1u : 0u,
@@ -137,6 +147,7 @@ class StepGraph {
 
   // logits = x W^T over the true vocabulary: dW += dlogits^T x, dx = dlogits W
   ValueId head_gradient(Backward& backward, ValueId x, ValueId dlogits) {
+    graph_.set_tag({Kind::cotangent, kNoLayer, Phase::backward});
     const ValueId w = model_.head();
     const uint32_t vocabulary = model_.config().vocabulary;
     const abi::Gemm dw{.m = vocabulary, .form = abi::kGemmTn, .accumulate = 1};
@@ -160,10 +171,14 @@ class StepGraph {
       p.segment_begin[i] = uint32_t(spec.parts[i].first_row * (spec.shape.count() / spec.shape[0]));
       p.segment_tensor[i] = spec.parts[i].number;
     }
-    const ValueId m = graph_.variable(spec.name + ".m", {precision.m, spec.shape});
-    const ValueId v = graph_.variable(spec.name + ".v", {precision.v, spec.shape});
-    std::vector<ValueId> inputs{gradient, scalars, model_.parameter(spec.name), m, v};
-    if (precision.master) inputs.push_back(graph_.variable(spec.name + ".master", {DType::f32, spec.shape}));
+    const auto state = [&](Kind kind, DType dtype) {
+      graph_.set_tag({kind, spec.layer});
+      return graph_.variable(fmt::format("{}.{}", spec.name, name_of(kind)), {dtype, spec.shape});
+    };
+    std::vector<ValueId> inputs{gradient, scalars, model_.parameter(spec.name), state(Kind::m, precision.m),
+                                state(Kind::v, precision.v)};
+    if (precision.master) inputs.push_back(state(Kind::master, DType::f32));
+    graph_.set_tag({Kind::other, spec.layer});
     graph_.add(Range::update, OpId::adamw, Parameters(p), inputs, spec.name);
   }
 
@@ -206,6 +221,7 @@ Graph build_generation_graph(const ModelConfig& config, const Precision& precisi
                                     {precision.compute(), {2, config.kv_heads, capacity, config.head_dim}}));
   const ValueId hidden = model.hidden_state_cached(Range::evaluate, token, position, rope, caches);
   const abi::Gemm p{.ldc = model.padded_vocabulary(), .form = abi::kGemmNt};
+  graph.set_tag({Kind::logits});
   const ValueId logits =
       graph.add(Range::evaluate, OpId::gemm, Parameters(p), {hidden, model.head(), {}, {}, {}}, "lm_head")[0];
   graph.keep(logits, "logits");

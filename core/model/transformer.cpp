@@ -23,8 +23,11 @@ std::string layer_name(uint32_t layer, std::string_view part) {
 
 Transformer::Transformer(Graph& graph, const ModelConfig& config, Precision precision, std::vector<ParameterSpec> specs)
     : graph_(graph), config_(config), precision_(precision), specs_(std::move(specs)) {
-  for (const ParameterSpec& spec : specs_)
+  for (const ParameterSpec& spec : specs_) {
+    graph_.set_tag({Kind::parameter, spec.layer});
     parameters_[spec.name] = graph_.variable(spec.name, {precision_.compute(), spec.shape});
+  }
+  graph_.set_tag({});
 }
 
 ValueId Transformer::parameter(const std::string& name) const {
@@ -48,8 +51,14 @@ void Transformer::quantize_weights(Range range, bool training) {
   for (uint32_t layer = 0; layer < config_.layers; ++layer)
     for (const char* part : {"qkv", "o", "gate_up", "down"}) {
       const std::string name = layer_name(layer, part) + ".weight";
+      tag(Kind::quantized, layer);
       quantized_[name] = quantizer.quantize(parameter(name), {}, training, name);
     }
+}
+
+// of the nodes that follow
+void Transformer::tag(Kind kind, uint32_t layer) {
+  graph_.set_tag({kind, layer});
 }
 
 void Transformer::declare_copies(Backward& backward) const {
@@ -80,6 +89,7 @@ Transformer::Normed Transformer::norm(const Scope& s, ValueId residual, ValueId 
   std::vector<ValueId> inputs{residual, delta, parameter(weight)};
   if (amax) inputs.push_back(quantizer_->amax_slot());
   const auto out = graph_.add(s.range, OpId::rms_norm, Parameters(p), inputs, weight);
+  if (delta.present()) graph_.set_kind(out[0], Kind::residual);
   return {delta.present() ? out[0] : residual, out[1], out[3]};
 }
 
@@ -123,29 +133,43 @@ ValueId Transformer::attend_cached(const Scope& s, ValueId qkv, uint32_t layer) 
 }
 
 ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend attend) {
+  tag(Kind::residual, config_.layers > 0 ? 0 : kNoLayer);
   ValueId residual = graph_.add(range, OpId::embedding, Parameters(abi::Embedding{}),
                                 {tokens, parameter("embedding.weight")}, "embedding")[0];
   ValueId delta;  // what the last block adds to the residual stream; the next norm adds it
   for (uint32_t layer = 0; layer < config_.layers; ++layer) {
     const auto named = [&](const char* part) { return layer_name(layer, part); };
+    tag(Kind::attention_norm, layer);
     const Normed a = norm({range, training, named("input_norm")}, residual, delta, named("input_norm.weight"));
+    const LinearInput qkv_input = linear_input({range, training, named("qkv")}, a.y, a.amax);
+    tag(Kind::qkv, layer);
     const Scope attention{range, training, named("attention")};
-    ValueId qkv = linear(attention, linear_input({range, training, named("qkv")}, a.y, a.amax), named("qkv"));
+    ValueId qkv = linear(attention, qkv_input, named("qkv"));
     if (config_.head_norms()) qkv = head_norm({range, training, named("head_norm")}, qkv, layer);
-    const ValueId mixed = (this->*attend)(attention, rope({range, training, named("rope")}, qkv), layer);
-    delta = linear(attention, linear_input({range, training, named("o")}, mixed), named("o"));
+    qkv = rope({range, training, named("rope")}, qkv);
+    tag(Kind::attention, layer);
+    const ValueId mixed = (this->*attend)(attention, qkv, layer);
+    const LinearInput o_input = linear_input({range, training, named("o")}, mixed);
+    tag(Kind::branch, layer);
+    delta = linear(attention, o_input, named("o"));
 
+    tag(Kind::ffn_norm, layer);
     const Normed f = norm({range, training, named("post_norm")}, a.residual, delta, named("post_norm.weight"));
+    const LinearInput gate_up_input = linear_input({range, training, named("gate_up")}, f.y, f.amax);
+    tag(Kind::ffn, layer);
     const Scope ffn{range, training, named("swiglu")};
-    const ValueId gate_up =
-        linear(ffn, linear_input({range, training, named("gate_up")}, f.y, f.amax), named("gate_up"));
+    const ValueId gate_up = linear(ffn, gate_up_input, named("gate_up"));
+    tag(Kind::swiglu, layer);
     std::vector<ValueId> inputs{gate_up};
     if (precision_.fp8()) inputs.push_back(quantizer_->amax_slot());
     const abi::Swiglu p{.has_amax = precision_.fp8() ? 1u : 0u};
     const auto product = graph_.add(range, OpId::swiglu, Parameters(p), inputs, ffn.label);
-    delta = linear(ffn, linear_input({range, training, named("down")}, product[0], product[1]), named("down"));
+    const LinearInput down_input = linear_input({range, training, named("down")}, product[0], product[1]);
+    tag(Kind::branch, layer);
+    delta = linear(ffn, down_input, named("down"));
     residual = f.residual;
   }
+  tag(Kind::final_norm, kNoLayer);
   return norm({range, training, "norm"}, residual, delta, "norm.weight").y;
 }
 

@@ -57,6 +57,7 @@ class Transformer {
   // attention, given qkv after RoPE
   using Attend = ValueId (Transformer::*)(const Scope&, ValueId qkv, uint32_t layer);
 
+  void tag(Kind kind, uint32_t layer);
   ValueId optional_parameter(const std::string& name) const;
   Normed norm(const Scope& s, ValueId residual, ValueId delta, const std::string& weight);
   LinearInput linear_input(const Scope& s, ValueId x, ValueId amax = {});

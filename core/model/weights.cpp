@@ -16,7 +16,8 @@ class SpecList {
 
   std::vector<ParameterSpec> make() && {
     add("embedding.weight", ParameterKind::matrix, {{std::string(kEmbedding), {c_.vocabulary, c_.hidden}}});
-    for (uint32_t layer = 0; layer < c_.layers; ++layer) add_layer(layer);
+    for (layer_ = 0; layer_ < c_.layers; ++layer_) add_layer(layer_);
+    layer_ = UINT32_MAX;
     add("norm.weight", ParameterKind::norm, {{"model.norm.weight", {c_.hidden}}});
     if (!c_.tied) add("lm_head.weight", ParameterKind::matrix, {{std::string(kHead), {c_.vocabulary, c_.hidden}}});
     number();
@@ -31,7 +32,7 @@ class SpecList {
       part.first_row = sizes[0];
       sizes[0] += part.shape[0];
     }
-    specs_.push_back({std::move(name), kind, Shape(std::move(sizes)), std::move(parts)});
+    specs_.push_back({std::move(name), kind, Shape(std::move(sizes)), std::move(parts), layer_});
   }
 
   void add_layer(uint32_t layer) {
@@ -68,6 +69,7 @@ class SpecList {
 
   const ModelConfig& c_;
   std::vector<ParameterSpec> specs_;
+  uint32_t layer_ = UINT32_MAX;
 };
 
 // a stored LM head beside a tied embedding: the same values, compared in pieces

@@ -26,6 +26,7 @@ struct ParameterSpec {
   ParameterKind kind = ParameterKind::matrix;
   Shape shape;                      // (rows, columns) or (n)
   std::vector<StoredTensor> parts;  // stacked over axis 0, in order
+  uint32_t layer = UINT32_MAX;      // UINT32_MAX: embedding, final norm and LM head
 };
 
 // In the order of the forward pass: embedding; by layer input_norm, qkv (q, k, v rows), q_norm, k_norm, o, post_norm,

@@ -18,8 +18,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   in.expect(4, "v", {in.floats(4, "v").dtype, shape});
   const bool has_master = in.size() == 6;
   if (has_master) in.expect(5, "master", f32_desc(shape));
-  require(p.segments >= 1 && p.segments <= 4 && p.segment_begin[0] == 0,
-          "adamw: {} segments from element {}, expected 1 to 4 from 0", p.segments, p.segment_begin[0]);
+  require(p.segments >= 1 && p.segments <= 4, "adamw: {} segments, expected 1 to 4", p.segments);
   p.count = u32(shape.count());
   p.has_master = has_master;
   parameters = Parameters(p);

@@ -22,9 +22,10 @@ enum class OpId : uint16_t {
 #define OP(name) name,
 #include "core/ops/table.inc"
 #undef OP
-  zeros,  // structural ops, with no kernel: zeros becomes a Fill;
+  zeros,  // structural ops, with no kernel: zeros becomes a Fill, copy a Copy;
   slice,  // slice and concat (over rows) only name a part of a buffer
   concat,
+  copy,
 };
 constexpr size_t kOpCount = size_t(OpId::zeros);  // ops with a kernel
 

@@ -27,6 +27,8 @@ std::string_view name_of(OpId id) {
       return "slice";
     case OpId::concat:
       return "concat";
+    case OpId::copy:
+      return "copy";
   }
   return "?";
 }

@@ -4,15 +4,15 @@
 
 namespace tandem {
 
-Compiled compile(const Graph& graph, const Target& target) {
+Compiled compile(Graph graph, const Target& target) {
   graph.verify();
-  const Storage storage = resolve_storage(graph);
+  Storage storage = resolve_storage(graph);
   MemoryPlan plan = plan_memory(graph, storage, target);
-  Program program = linearize(graph, storage, plan);
+  Program program = linearize(graph, storage, plan, target.queues);
   synchronize(program);
   verify(program, target);
   check_hazards(program);
-  return {std::move(program), std::move(plan)};
+  return {std::move(program), std::move(plan), std::move(graph), std::move(storage)};
 }
 
 }  // namespace tandem

@@ -8,15 +8,20 @@ namespace tandem {
 struct Compiled {
   Program program;
   MemoryPlan memory;
+  // what the plan's buffers hold: memory.buffers[r] is storage.roots[r], whose value carries kind and layer
+  Graph graph;
+  Storage storage;
 };
 
-Compiled compile(const Graph& graph, const Target& target);
+Compiled compile(Graph graph, const Target& target);
 
-// The instructions in the graph's order, range by range, on one queue and with no barrier yet.
-Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& plan);
+// The instructions in the graph's order, range by range, with no order between them yet. Queue 0 computes; where there
+// are more, copies to the device run on 1 and copies to the host on 2 (or 1 too).
+Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& plan, uint32_t queues);
 
-// Puts a barrier before each instruction that touches bytes which an earlier one since the last barrier wrote, or
-// writes bytes that one touched. Ranges are ordered by their submission.
+// Puts an order between instructions that touch the same bytes, one of them writing: a barrier on their queue, or
+// between two queues a signal right behind the earlier and a wait before the later. Ranges are ordered by their
+// submission.
 void synchronize(Program& program);
 
 }  // namespace tandem

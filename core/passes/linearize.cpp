@@ -7,8 +7,8 @@ namespace {
 
 class Linearizer {
  public:
-  Linearizer(const Graph& graph, const Storage& storage, const MemoryPlan& plan)
-      : graph_(graph), storage_(storage), plan_(plan) {}
+  Linearizer(const Graph& graph, const Storage& storage, const MemoryPlan& plan, uint32_t queues)
+      : graph_(graph), storage_(storage), plan_(plan), queues_(queues) {}
 
   Program run() {
     Program program;
@@ -18,8 +18,7 @@ class Linearizer {
         program.bindings.push_back({value.name, value.desc, buffer({v})});
     for (const Node& node : graph_.nodes()) {
       if (node.op == OpId::slice || node.op == OpId::concat) continue;
-      Command command = node.op == OpId::zeros ? Command(Fill{buffer(node.outputs[0])}) : Command(dispatch(node));
-      program.ranges[size_t(node.range)].push_back({0, std::move(command), node.label});
+      program.ranges[size_t(node.range)].push_back({queue_of(node), command(node), node.label});
     }
     return program;
   }
@@ -29,6 +28,19 @@ class Linearizer {
     const Place& place = storage_.places[v.index];
     const BufferRef& root = plan_.buffers[storage_.root_of[place.root]];
     return {root.arena, root.offset + place.offset, graph_.desc(v).bytes()};
+  }
+
+  // queue 0 computes; further ones copy, to the device on 1 and to the host on the last
+  uint32_t queue_of(const Node& node) const {
+    if (node.op != OpId::copy) return 0;
+    const bool to_host = storage_.roots[storage_.root_of[storage_.places[node.outputs[0].index].root]].host;
+    return std::min(to_host ? 2u : 1u, queues_ - 1);
+  }
+
+  Command command(const Node& node) const {
+    if (node.op == OpId::zeros) return Fill{buffer(node.outputs[0])};
+    if (node.op == OpId::copy) return Copy{buffer(node.inputs[0]), buffer(node.outputs[0])};
+    return dispatch(node);
   }
 
   Operand operand(ValueId v, Access access) const {
@@ -49,12 +61,13 @@ class Linearizer {
   const Graph& graph_;
   const Storage& storage_;
   const MemoryPlan& plan_;
+  uint32_t queues_;
 };
 
 }  // namespace
 
-Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& plan) {
-  return Linearizer(graph, storage, plan).run();
+Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& plan, uint32_t queues) {
+  return Linearizer(graph, storage, plan, queues).run();
 }
 
 }  // namespace tandem

@@ -1,5 +1,7 @@
 #include "core/passes/plan_memory.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 
@@ -19,9 +21,10 @@ class Planner {
 
   MemoryPlan run() {
     plan_.persistent_bytes = place_side_by_side(ArenaKind::device, "persistent");
-    place_transients();
+    plan_.transient_bytes = place_transients(false, "transient");
+    plan_.staging_bytes = place_transients(true, "staging");
     plan_.host_bytes = place_side_by_side(ArenaKind::host, "host");
-    plan_.lower_bound = plan_.persistent_bytes + live_peak();
+    plan_.lower_bound = plan_.persistent_bytes + live_peak(false).bytes + live_peak(true).bytes;
     check_fits();
     return std::move(plan_);
   }
@@ -58,11 +61,15 @@ class Planner {
     return total;
   }
 
+  bool transient(const Root& root, bool staging) const {
+    return !root.persistent && !root.host && root.staging == staging;
+  }
+
   // Largest first, each at the lowest offset that is free during its live range (greedy by size, arXiv 2001.03288).
-  void place_transients() {
+  uint64_t place_transients(bool staging, const std::string& name) {
     std::vector<uint32_t> order;
     for (uint32_t r = 0; r < storage_.roots.size(); ++r)
-      if (!storage_.roots[r].persistent && !storage_.roots[r].host) order.push_back(r);
+      if (transient(storage_.roots[r], staging)) order.push_back(r);
     std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return size_of(a) > size_of(b); });
 
     const uint32_t first_arena = uint32_t(plan_.arenas.size());
@@ -73,7 +80,7 @@ class Planner {
       for (;; ++a) {
         if (a == placed.size()) {
           placed.emplace_back();
-          plan_.arenas.push_back({"transient", ArenaKind::device, 0});
+          plan_.arenas.push_back({name, ArenaKind::device, 0});
         }
         const uint64_t offset = lowest_free(placed[a], r);
         if (offset + size_of(r) > target_.largest_arena) continue;
@@ -85,7 +92,9 @@ class Planner {
       Arena& arena = plan_.arenas[first_arena + a];
       arena.bytes = std::max(arena.bytes, plan_.buffers[r].offset + size_of(r));
     }
-    for (uint32_t a = first_arena; a < plan_.arenas.size(); ++a) plan_.transient_bytes += plan_.arenas[a].bytes;
+    uint64_t total = 0;
+    for (uint32_t a = first_arena; a < plan_.arenas.size(); ++a) total += plan_.arenas[a].bytes;
+    return total;
   }
 
   bool live_together(uint32_t a, uint32_t b) const {
@@ -103,36 +112,66 @@ class Planner {
     return offset;
   }
 
-  // the largest sum of live transients over all instructions
-  uint64_t live_peak() const {
+  // the largest sum of live transients over all instructions, and one at which it is reached
+  struct Peak {
+    uint64_t bytes = 0;
+    LiveRange at;
+  };
+  Peak live_peak(bool staging) const {
     std::map<std::pair<Range, uint32_t>, int64_t> change;
     for (uint32_t r = 0; r < storage_.roots.size(); ++r) {
       const Root& root = storage_.roots[r];
-      if (root.persistent || root.host) continue;
+      if (!transient(root, staging)) continue;
       change[{root.live.range, root.live.first}] += int64_t(size_of(r));
       change[{root.live.range, root.live.last + 1}] -= int64_t(size_of(r));
     }
-    int64_t live = 0, peak = 0;
-    for (const auto& [at, delta] : change) peak = std::max(peak, live += delta);
-    return uint64_t(peak);
+    int64_t live = 0;
+    Peak peak;
+    for (const auto& [at, delta] : change)
+      if ((live += delta) > int64_t(peak.bytes)) peak = {uint64_t(live), {at.first, at.second, at.second}};
+    return peak;
+  }
+
+  static std::string gibibytes(uint64_t bytes) { return fmt::format("{:.2f} GiB", double(bytes) / (1 << 30)); }
+
+  std::string name_of_root(uint32_t r) const {
+    const Value& value = graph_.values()[storage_.roots[r].value];
+    if (!value.name.empty()) return value.name;
+    const Node& maker = graph_.nodes()[value.node];
+    return fmt::format("{}{}{}", name_of(maker.op), maker.label.empty() ? "" : " of ", maker.label);
+  }
+
+  // of a kind of memory, those alive at its peak, largest first
+  std::string largest_values(ArenaKind kind) const {
+    const LiveRange peaks[] = {live_peak(false).at, live_peak(true).at};
+    std::vector<uint32_t> alive;
+    for (uint32_t r = 0; r < storage_.roots.size(); ++r) {
+      const Root& root = storage_.roots[r];
+      const LiveRange& at = peaks[root.staging];
+      const bool at_peak = root.live.range == at.range && root.live.first <= at.first && at.first <= root.live.last;
+      if (root.host == (kind == ArenaKind::host) && (root.persistent || at_peak)) alive.push_back(r);
+    }
+    std::stable_sort(alive.begin(), alive.end(), [&](uint32_t a, uint32_t b) { return size_of(a) > size_of(b); });
+    std::vector<std::string> names;
+    for (uint32_t r : std::span(alive).first(std::min<size_t>(5, alive.size())))
+      names.push_back(fmt::format("{} {} {}", name_of_root(r), graph_.desc({storage_.roots[r].value}),
+                                  gibibytes(storage_.roots[r].bytes)));
+    return fmt::format("{}", fmt::join(names, "; "));
   }
 
   void check_fits() const {
     const uint64_t total = plan_.device_bytes() + target_.fixed_bytes();
-    if (total <= target_.memory_bytes) return;
-    std::vector<uint32_t> largest(storage_.roots.size());
-    for (uint32_t r = 0; r < largest.size(); ++r) largest[r] = r;
-    std::stable_sort(largest.begin(), largest.end(), [&](uint32_t a, uint32_t b) { return size_of(a) > size_of(b); });
-    std::string names;
-    for (uint32_t i = 0; i < std::min<size_t>(5, largest.size()); ++i) {
-      const Value& value = graph_.values()[storage_.roots[largest[i]].value];
-      const std::string_view maker = value.node == UINT32_MAX ? "" : name_of(graph_.nodes()[value.node].op);
-      names += fmt::format("{}{} {}", i == 0 ? "" : "; ", value.name.empty() ? maker : value.name, value.desc);
-    }
-    fail(Exit::does_not_fit, target_.name,
-         "the plan takes {:.2f} GiB, {:.2f} GiB are free; the largest values: {}; use a smaller "
-         "batch.micro_batch, data.sequence_length or model",
-         double(total) / (1 << 30), double(target_.memory_bytes) / (1 << 30), names);
+    if (total > target_.memory_bytes)
+      fail(
+          Exit::does_not_fit, target_.name,
+          "the plan takes {} on the device, {} of them beside the arenas, and may take {}; the largest values: {}; use "
+          "a smaller batch.micro_batch, data.sequence_length or model, or memory.recompute and memory.offload",
+          gibibytes(total), gibibytes(target_.fixed_bytes()), gibibytes(target_.memory_bytes),
+          largest_values(ArenaKind::device));
+    if (target_.host_memory_bytes > 0 && plan_.host_bytes > target_.host_memory_bytes)
+      fail(Exit::does_not_fit, target_.name,
+           "the plan takes {} on the host and may take {}; the largest values: {}; use less of memory.offload",
+           gibibytes(plan_.host_bytes), gibibytes(target_.host_memory_bytes), largest_values(ArenaKind::host));
   }
 
   const Graph& graph_;

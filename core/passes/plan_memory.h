@@ -1,5 +1,6 @@
 // Places every root in an arena. Persistent ones stand side by side; transients share bytes when their live ranges are
-// apart.
+// apart, what dispatches make and what copies make (staging) each among themselves, so that queues seldom wait for each
+// other.
 #pragma once
 
 #include "core/passes/storage.h"
@@ -10,11 +11,11 @@ namespace tandem {
 struct MemoryPlan {
   std::vector<Arena> arenas;       // device arenas first, then host
   std::vector<BufferRef> buffers;  // by root
-  uint64_t persistent_bytes = 0, transient_bytes = 0, host_bytes = 0;
+  uint64_t persistent_bytes = 0, transient_bytes = 0, staging_bytes = 0, host_bytes = 0;
   uint64_t lower_bound =
       0;  // of device bytes: persistent ones and the largest sum of live transients at one instruction
 
-  uint64_t device_bytes() const { return persistent_bytes + transient_bytes; }
+  uint64_t device_bytes() const { return persistent_bytes + transient_bytes + staging_bytes; }
 };
 
 // Exit::does_not_fit naming the largest live values when over the target's memory, or when one value exceeds the

@@ -21,9 +21,11 @@ std::vector<Place> parents(const Graph& graph) {
     if (node.op == OpId::concat) {
       uint64_t offset = 0;
       for (ValueId part : node.inputs) {
-        TANDEM_CHECK(parent[part.index].root == part.index, "%{} is placed twice: in a concat and elsewhere",
-                     part.index);
-        parent[part.index] = {node.outputs[0].index, offset};
+        uint32_t root = part.index;  // what the part overwrites in place is placed with it
+        while (parent[root].root != root && parent[root].offset == 0) root = parent[root].root;
+        TANDEM_CHECK(parent[root].root == root && graph.desc({root}) == graph.desc(part),
+                     "%{} is placed twice: in a concat and elsewhere", part.index);
+        parent[root] = {node.outputs[0].index, offset};
         offset += graph.desc(part).bytes();
       }
     }
@@ -81,7 +83,8 @@ Storage resolve_storage(const Graph& graph) {
     storage.roots.push_back({v,
                              values[v].desc.bytes(),
                              values[v].lifetime != Lifetime::transient,
-                             values[v].lifetime == Lifetime::external,
+                             values[v].lifetime == Lifetime::external || values[v].on_host,
+                             values[v].node != UINT32_MAX && graph.nodes()[values[v].node].op == OpId::copy,
                              {}});
   }
   for (uint32_t v = 0; v < values.size(); ++v)

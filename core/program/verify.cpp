@@ -31,7 +31,10 @@ void check_hazards(Range range, const std::vector<Instruction>& code) {
   std::map<uint32_t, Clock> clocks;     // by queue
   std::map<uint32_t, Clock> signalled;  // by signal id
   std::vector<Recorded> recorded;
-  const bool one_queue = std::ranges::all_of(code, [](const Instruction& i) { return i.queue == 0; });
+  for (const Instruction& i : code) clocks[i.queue];
+  const auto known_to_all = [&](const Recorded& r) {
+    return std::ranges::all_of(clocks, [&](auto& clock) { return r.position < clock.second[r.queue]; });
+  };
   for (uint32_t i = 0; i < code.size(); ++i) {
     const Instruction& instruction = code[i];
     Clock& clock = clocks[instruction.queue];
@@ -42,7 +45,7 @@ void check_hazards(Range range, const std::vector<Instruction>& code) {
     }
     if (const auto* w = std::get_if<Wait>(&instruction.command)) join(clock, signalled[w->id]);
     Recorded now{instruction.queue, i, &instruction, accesses_of(instruction)};
-    if (one_queue) std::erase_if(recorded, [&](const Recorded& r) { return r.position < clock[r.queue]; });
+    std::erase_if(recorded, known_to_all);
     for (const Recorded& earlier : recorded)
       TANDEM_CHECK(earlier.position < clock[earlier.queue] || !conflict(earlier.accesses, now.accesses),
                    "range {}: instructions {} ({}) and {} ({}) touch the same bytes with no order between them",

@@ -101,6 +101,27 @@ void check_recipe(const DeviceInfo& device, const Precision& precision) {
          device.backend, device.index, device.name);
 }
 
+MemoryPolicy policy_of(const RunConfig::Memory& memory) {
+  const auto bits_of = [](const std::vector<std::string>& words, const auto& names) {
+    uint32_t bits = 0;
+    for (size_t i = 0; i < std::size(names); ++i)
+      if (std::ranges::find(words, names[i]) != words.end()) bits |= 1u << i;
+    return bits;
+  };
+  MemoryPolicy policy = uniform_policy(EnumSet<Recompute>::of(bits_of(memory.recompute, kRecomputeNames)),
+                                       EnumSet<Offload>::of(bits_of(memory.offload, kOffloadNames)));
+  policy.attention_chunks = memory.attention_chunks.value_or(1);
+  return policy;
+}
+
+Target within_budget(Target target, const RunConfig::Memory& memory) {
+  if (memory.device) target.memory_bytes = std::min(target.memory_bytes, *memory.device);
+  if (memory.host)
+    target.host_memory_bytes =
+        target.host_memory_bytes == 0 ? *memory.host : std::min(target.host_memory_bytes, *memory.host);
+  return target;
+}
+
 StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
                            std::optional<uint32_t> chunks) {
   check_sizes(config, shape);

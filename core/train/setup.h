@@ -6,7 +6,7 @@
 
 #include "core/model/model_directory.h"
 #include "core/model/step_graph.h"
-#include "core/passes/compile.h"
+#include "core/plan/compile_step.h"
 #include "core/runtime/registry.h"
 #include "core/runtime/session.h"
 #include "core/train/config.h"
@@ -34,6 +34,11 @@ Precision precision_of(const std::string& recipe, const ModelFiles& weights);
 void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows);
 // the device can run the recipe: Exit::configuration proposing bf16
 void check_recipe(const DeviceInfo& device, const Precision& precision);
+
+// What [memory] asks for; "auto" asks for nothing.
+MemoryPolicy policy_of(const RunConfig::Memory& memory);
+// target with no more memory than [memory] allows
+Target within_budget(Target target, const RunConfig::Memory& memory);
 
 // shape with the LM-head chunks asked for, or else chosen; Exit::does_not_fit where an operand would have 2^32
 // elements, naming the key and the most that fits

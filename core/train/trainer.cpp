@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/base/file.h"
+#include "core/plan/fit.h"
 #include "core/train/evaluate.h"
 #include "core/train/metrics.h"
 #include "core/train/plan_record.h"
@@ -36,6 +37,7 @@ class Trainer {
         precision_(precision_of(config)),
         model_(open_model(config.model.path)),
         shape_(shape_of(config, model_.config, precision_)),
+        policy_(policy_of(config.memory)),
         inputs_(run_inputs(config)) {
     std::optional<Checkpoint> from;
     if (resume) from.emplace(open_checkpoint());
@@ -97,8 +99,8 @@ class Trainer {
     device_ = registry.choose(config_.run.backend);
     check_recipe(device_, precision_);
     backend_ = registry.open(device_);
-    Compiled compiled =
-        compile(build_step_graph(model_.config, precision_, config_.optimizer, shape_), backend_->target());
+    Compiled compiled = compile_step_or_suggest(model_.config, precision_, config_.optimizer, shape_, policy_,
+                                                within_budget(backend_->target(), config_.memory));
     plan_ = std::move(compiled.memory);
     session_ = std::make_unique<Session>(*backend_, std::move(compiled.program));
     memory_ = session_->device_bytes() + backend_->target().fixed_bytes();
@@ -112,7 +114,7 @@ class Trainer {
       require_empty(config_.run.directory);  // now that no other run can start in it
     }
     write_config(directory_->config(), config_);
-    write_plan(directory_->plan(), device_, shape_, plan_, memory_);
+    write_plan(directory_->plan(), device_, shape_, policy_, plan_, memory_);
     evaluated_ = cut_metrics(directory_->metrics(), done_);
     metrics_.emplace(directory_->metrics());
   }
@@ -183,6 +185,7 @@ class Trainer {
   Precision precision_;
   ModelSource model_;
   StepShape shape_;
+  MemoryPolicy policy_;
   std::vector<InputFile> inputs_;
   std::optional<RunDirectory> directory_;
   RunData data_;

@@ -52,7 +52,7 @@ TEST_CASE("train refuses bad arguments") {
   place.check({"--batch.micro_batch=-2"}, 2, {"--batch.micro_batch"});
   place.check({"--unknown"}, 2, {"--unknown"});
   place.check({"another.toml"}, 2, {"another.toml"});
-  place.check({"--memory.offload=m"}, 2, {"memory.offload", "not built"});
+  place.check({"--memory.offload=n"}, 2, {"memory.offload", "residuals"});
   place.check({"--run.backend=metal"}, 2, {"metal"});
   place.check({"--run.backend=vulkan:x"}, 2, {"vulkan:x"});
   check_refused(place.tandem({}), 2, {});
@@ -104,6 +104,14 @@ TEST_CASE("a batch beyond 32-bit sizes does not fit") {
   place.check({"--data.sequence_length=65536", "--batch.micro_batch=65536"}, 4, {"batch.micro_batch", "682"});
   place.check({"--data.sequence_length=100000000"}, 4, {"data.sequence_length", "44739242"});
   place.check({"--batch.gradient_accumulation=2000000000"}, 4, {"batch.gradient_accumulation", "67108863"});
+}
+
+TEST_CASE("a budget that is too small names the largest values and the most that fits, on vulkan") {
+  const TrainingPlace place;
+  place.check({"--memory.device=65MiB", "--batch.micro_batch=64", "--run.backend=vulkan"}, 4,
+              {"the largest values", "the largest that fits: batch.micro_batch = "});
+  place.check({"--memory.device=64MiB", "--run.backend=vulkan"}, 4, {"embedding.weight", "the largest that fits: none"});
+  place.check({"--memory.host=1000", "--memory.offload=[\"m\"]", "--run.backend=vulkan"}, 4, {"on the host"});
 }
 
 TEST_CASE("train leaves a run directory that is not empty alone") {

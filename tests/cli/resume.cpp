@@ -95,6 +95,22 @@ TEST_CASE("a stopped run, resumed, ends to the bit as one that was not, on vulka
   }
 }
 
+TEST_CASE("a resumed run may take another memory policy, and ends in the same bits, on vulkan") {
+  const RunPlace place;
+  REQUIRE(place.train({"--run.directory=whole"}).exit == 0);
+  const std::vector<std::string> offloaded = {"--memory.recompute=block", "--memory.offload=[\"m\", \"gradients\"]"};
+  CHECK(place.train(offloaded, fmt::format("write:7:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
+  const Json plan = parse_json(place.read("run/plan.json"), "plan.json");
+  CHECK(plan.at("recompute") == Json{"block"});
+  CHECK(plan.at("offload") == Json{"m", "gradients"});
+  const std::string lines = place.read("run/metrics.jsonl");
+  const Json first = parse_json(lines.substr(0, lines.find('\n')), "metrics.jsonl");
+  CHECK(first.at("memory") == plan.at("device_bytes"));
+  CHECK(plan.at("device_bytes") < parse_json(place.read("whole/plan.json"), "plan.json").at("device_bytes"));
+  CHECK(place.train({"--resume", "--memory.offload=[\"parameters\"]"}).exit == 0);
+  CHECK((place.result("run") == place.result("whole")));
+}
+
 TEST_CASE("signals before the first step, twice, and one that only saves, on vulkan") {
   const RunPlace place;
   const Outcome early = place.train({}, fmt::format("open:1:s{}:model/config.json", SIGTERM));

@@ -53,7 +53,7 @@ RunConfig Golden::config(const std::vector<std::string>& overrides) const {
   return parse_config(text, "golden.toml", overrides);
 }
 
-Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config)
+Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, const MemoryPolicy& policy)
     : config_(config), specs_(parameter_specs(model.config)) {
   const Precision precision = precision_of(config);
   const StepShape shape = shape_of(config, model.config, precision);
@@ -62,7 +62,8 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config)
       .sequence_length = shape.sequence_length, .micro_batch = shape.micro_batch, .accumulation = shape.accumulation};
   loader_ = std::make_unique<Loader>(open_token_files(config.data.train, model.config.vocabulary), options);
   eval_ = std::make_unique<EvalWindows>(open_token_files(config.data.train, model.config.vocabulary), options);
-  Compiled compiled = compile(build_step_graph(model.config, precision, config.optimizer, shape), backend.target());
+  Compiled compiled = compile_step(model.config, precision, config.optimizer, shape, policy, backend.target());
+  plan_ = compiled.memory;
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   runner_ = std::make_unique<StepRunner>(*session_, shape, rope_table(model.config, shape.sequence_length));
   if (config.model.from_scratch) initialise_parameters(*session_, model, precision, config.model.seed);

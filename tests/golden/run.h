@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "core/base/json.h"
+#include "core/plan/compile_step.h"
 #include "core/train/evaluate.h"
 #include "core/train/generate.h"
 #include "core/train/schedule.h"
@@ -30,7 +31,7 @@ using State = std::vector<std::pair<std::string, std::vector<std::byte>>>;
 // A training run as `tandem train` makes it, without a run directory.
 class Run {
  public:
-  Run(Backend& backend, const ModelSource& model, const RunConfig& config);
+  Run(Backend& backend, const ModelSource& model, const RunConfig& config, const MemoryPolicy& policy = {});
 
   abi::StepReport step(uint64_t s);                          // of the loader's data
   abi::StepReport step(const StepBatch& batch, uint64_t s);  // of this data
@@ -44,12 +45,14 @@ class Run {
   StepRunner& runner() { return *runner_; }
   Session& session() { return *session_; }
   const std::vector<ParameterSpec>& specs() const { return specs_; }
+  const MemoryPlan& plan() const { return plan_; }
 
  private:
   RunConfig config_;
   std::vector<ParameterSpec> specs_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<EvalWindows> eval_;
+  MemoryPlan plan_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<StepRunner> runner_;
 };

@@ -54,3 +54,19 @@ TEST_CASE("backward: cotangents of a value with two uses are summed") {
   CHECK(g.nodes().size() == last + 3);  // the seed and two sums: three uses of x
   CHECK(backward.cotangent(x).present());
 }
+
+TEST_CASE("graph: nodes and values carry the tag set before them, outputs in place the kind of what they overwrite") {
+  Graph g;
+  g.set_tag({Kind::swiglu, 3});
+  const ValueId losses = g.variable("losses", {DType::f32, {8}});
+  g.set_tag({Kind::gradient, 3});
+  const ValueId sum = g.zeros(Range::micro_step, {DType::f32, {1}});
+  g.set_tag({Kind::cotangent, 4, Phase::backward});
+  const ValueId added = g.add(Range::micro_step, OpId::loss_sum, Parameters(abi::LossSum{}), {losses, sum})[0];
+  CHECK(g.values()[losses.index].kind == Kind::swiglu);
+  CHECK(g.values()[added.index].kind == Kind::gradient);
+  CHECK(g.values()[added.index].layer == 4);
+  CHECK(g.nodes().back().tag.kind == Kind::cotangent);
+  CHECK(g.nodes().back().tag.phase == Phase::backward);
+  CHECK(name_of(Kind::cotangent) == "cotangent");
+}

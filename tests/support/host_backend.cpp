@@ -1,6 +1,9 @@
 #include "tests/support/host_backend.h"
 
+#include <algorithm>
 #include <array>
+#include <random>
+#include <set>
 
 namespace tandem::test {
 namespace {
@@ -11,21 +14,33 @@ std::array<Reference, kOpCount>& references() {
 }
 
 struct HostMemory : Memory {
-  explicit HostMemory(uint64_t bytes) : data(bytes) {}
+  explicit HostMemory(uint64_t bytes) : data(bytes, std::byte{0xff}) {}  // undefined: NaN in every dtype
   std::vector<std::byte> data;
 };
 
 class HostExecutable : public Executable {
  public:
-  HostExecutable(const Program& program, std::span<Memory* const> memories) : program_(program) {
+  HostExecutable(const Program& program, std::span<Memory* const> memories, uint32_t queues, uint32_t seed)
+      : program_(program), queues_(queues), random_(seed) {
     TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                  program.arenas.size());
     for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
   }
 
   Timepoint submit(Range range) override {
-    for (const Instruction& instruction : program_.range(range))
-      std::visit([this](const auto& command) { run(command); }, instruction.command);
+    std::vector<std::vector<const Instruction*>> left(queues_);  // by queue, last one first
+    for (const Instruction& instruction : program_.range(range)) left.at(instruction.queue).push_back(&instruction);
+    for (auto& queue : left) std::ranges::reverse(queue);
+    signalled_.clear();
+    for (size_t count = program_.range(range).size(); count > 0; --count) {
+      std::vector<std::vector<const Instruction*>*> ready;
+      for (auto& queue : left)
+        if (!queue.empty() && may_run(*queue.back())) ready.push_back(&queue);
+      TANDEM_CHECK(!ready.empty(), "range {}: every queue waits", name_of(range));
+      auto& queue = *ready[ready.size() == 1 ? 0 : random_() % ready.size()];
+      std::visit([this](const auto& command) { run(command); }, queue.back()->command);
+      queue.pop_back();
+    }
     return {++submitted_};
   }
   void wait(Timepoint) override {}  // submit has run it
@@ -48,19 +63,27 @@ class HostExecutable : public Executable {
   }
   void run(const Fill& f) { std::memset(at(f.buffer), 0, f.buffer.bytes); }
   void run(const Copy& c) { std::memmove(at(c.to), at(c.from), c.to.bytes); }
-  void run(const Barrier&) {}  // list order is the order of everything
-  void run(const Signal&) {}
+  void run(const Barrier&) {}  // a queue runs in list order
+  void run(const Signal& s) { signalled_.insert(s.id); }
   void run(const Wait&) {}
+  bool may_run(const Instruction& instruction) const {
+    const auto* wait = std::get_if<Wait>(&instruction.command);
+    return wait == nullptr || signalled_.contains(wait->id);
+  }
 
   Program program_;
+  uint32_t queues_;
+  std::mt19937 random_;
+  std::set<uint32_t> signalled_;  // in the range that runs
   std::vector<HostMemory*> memories_;
   uint64_t submitted_ = 0;
 };
 
 class HostBackend : public Backend {
  public:
-  HostBackend() {
+  HostBackend(uint32_t queues, uint32_t seed) : seed_(seed) {
     target_.name = "host";
+    target_.queues = queues;
     target_.largest_arena = target_.largest_operand = target_.memory_bytes = uint64_t{1} << 34;
   }
   const Target& target() const override { return target_; }
@@ -76,11 +99,12 @@ class HostBackend : public Backend {
     std::memcpy(bytes.data(), data.data() + offset, bytes.size());
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    return std::make_unique<HostExecutable>(program, memories);
+    return std::make_unique<HostExecutable>(program, memories, target_.queues, seed_);
   }
 
  private:
   Target target_;
+  uint32_t seed_;
 };
 
 DeviceList devices() {
@@ -91,7 +115,7 @@ DeviceList devices() {
 }
 
 std::unique_ptr<Backend> open(uint32_t) {
-  return std::make_unique<HostBackend>();
+  return std::make_unique<HostBackend>(1, 0);
 }
 
 }  // namespace
@@ -105,6 +129,10 @@ Reference reference_of(OpId op) {
   TANDEM_CHECK(size_t(op) < kOpCount && references()[size_t(op)], "{} has no reference: link tests/ops/{}.cpp",
                name_of(op), name_of(op));
   return references()[size_t(op)];
+}
+
+std::unique_ptr<Backend> open_host(uint32_t queues, uint32_t seed) {
+  return std::make_unique<HostBackend>(queues, seed);
 }
 
 BackendFactory host_backend() {

@@ -15,5 +15,7 @@ bool register_reference(OpId op, Reference reference);
 Reference reference_of(OpId op);  // Exit::internal when the op's file is not linked
 
 BackendFactory host_backend();
+// With several queues, which run in an order drawn from seed, as signals and waits allow it.
+std::unique_ptr<Backend> open_host(uint32_t queues, uint32_t seed);
 
 }  // namespace tandem::test

@@ -232,8 +232,6 @@ TEST_CASE("config: fp8 wants micro_batch * sequence_length divisible by 16") {
 
 TEST_CASE("config: what is not built is refused, unless it is the default") {
   for (const char* flag : {"--distributed.devices=2", "--distributed.zero=2", "--distributed.collectives=copy",
-                           "--memory.device=16GiB", "--memory.host=1000", "--memory.recompute=block",
-                           "--memory.recompute=[\"norm\"]", "--memory.offload=none", "--memory.attention_chunks=2",
                            "--precision.fast_accumulation=true"}) {
     INFO("flag ", std::string(flag));
     check_says(flag_refusal({flag}), "is not built yet");

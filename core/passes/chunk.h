@@ -1,0 +1,14 @@
+// Splits instructions into parts of their operands, so that what one of them needs at a time is smaller. No bit
+// changes. (The LM head is built in chunks: StepShape::head_chunks.)
+#pragma once
+
+#include "core/plan/policy.h"
+#include "core/runtime/backend.h"
+
+namespace tandem {
+
+// Attention's backward pass over sequences, in at most policy.attention_chunks parts; AdamW over elements, at most
+// policy.optimizer_chunk in a part. Parts begin where the target's alignment allows it: there may be fewer and larger.
+Graph chunk(const Graph& graph, const MemoryPolicy& policy, const Target& target);
+
+}  // namespace tandem

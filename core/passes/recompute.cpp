@@ -1,0 +1,157 @@
+#include "core/passes/recompute.h"
+
+#include <unordered_map>
+
+#include "core/abi/quantize.h"
+#include "core/abi/rms_norm.h"
+#include "core/abi/swiglu.h"
+#include "core/passes/rewriter.h"
+
+namespace tandem {
+namespace {
+
+// Does the policy let go of what such a node makes? kind: of the value
+bool drops(EnumSet<Recompute> set, const Tag& node, Kind kind) {
+  const auto any = [&](std::initializer_list<Recompute> parts) {
+    for (Recompute part : parts)
+      if (set.contains(part)) return true;
+    return set.contains(Recompute::block);
+  };
+  switch (kind) {
+    case Kind::attention_norm:
+      return any({Recompute::norm, Recompute::qkv});
+    case Kind::qkv:
+      return any({Recompute::qkv});
+    case Kind::attention:
+      return any({Recompute::attention});
+    case Kind::branch:
+      return any({});
+    case Kind::residual:  // the layer's input stays
+      return node.kind == Kind::ffn_norm && any({});
+    case Kind::ffn_norm:
+      return any({Recompute::norm, Recompute::ffn});
+    case Kind::ffn:
+      return any({Recompute::ffn});
+    case Kind::swiglu:
+      return any({Recompute::swiglu, Recompute::ffn});
+    default:
+      return false;
+  }
+}
+
+class Recomputer {
+ public:
+  Recomputer(const Graph& graph, const MemoryPolicy& policy)
+      : graph_(graph), rewriter_(graph), dropped_(graph.values().size()), wanted_(dropped_), kept_use_(dropped_) {
+    for (const Node& node : graph.nodes()) mark_dropped(node, policy);
+    for (const Node& node : graph.nodes())
+      for (ValueId v : node.inputs) {
+        if (!v.present()) continue;
+        if (backward(node)) want(v);
+        else kept_use_[v.index] = true;
+      }
+  }
+
+  Graph run() {
+    for (const Node& node : graph_.nodes()) {
+      if (backward(node)) copy_backward(node);
+      else if (node.op == OpId::quantize) copy_quantize(node);
+      else rewriter_.copy(node);
+    }
+    return rewriter_.take();
+  }
+
+ private:
+  static bool backward(const Node& node) {
+    return node.range == Range::micro_step && node.tag.phase == Phase::backward;
+  }
+  bool dropped(ValueId v) const { return v.present() && dropped_[v.index]; }
+  bool wanted(ValueId v) const { return v.present() && wanted_[v.index]; }
+
+  void mark_dropped(const Node& node, const MemoryPolicy& policy) {
+    if (node.range != Range::micro_step || node.tag.phase != Phase::forward) return;
+    const EnumSet<Recompute> set = policy.recompute_of(node.tag.layer);
+    for (uint32_t i = 0; i < node.outputs.size(); ++i) {
+      const ValueId v = node.outputs[i];
+      if (!v.present() || !graph_.values()[v.index].name.empty()) continue;
+      const bool in_place = i >= node.first_output && i < node.first_output + node.in_place;
+      // bytes that a kept value shares, such as amax words, cannot be let go of
+      if (in_place && !dropped(node.inputs[node.inputs.size() - node.in_place + i - node.first_output])) continue;
+      dropped_[v.index] = drops(set, node.tag, graph_.values()[v.index].kind);
+    }
+  }
+
+  // marks what the backward pass will ask clones for
+  void want(ValueId v) {
+    if (!dropped(v) || wanted_[v.index]) return;
+    wanted_[v.index] = true;
+    const Node& node = producer(v);
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      if (!(norms_kept_sum(node) && i < 2)) want(node.inputs[i]);
+  }
+
+  // the clone of a norm of x + delta whose sum is kept reads the sum in their place
+  bool norms_kept_sum(const Node& node) const {
+    return node.op == OpId::rms_norm && node.outputs[0].present() && !dropped(node.outputs[0]);
+  }
+
+  const Node& producer(ValueId v) const { return graph_.nodes()[graph_.values()[v.index].node]; }
+
+  void copy_backward(const Node& node) {
+    for (ValueId v : node.inputs)
+      if (dropped(v)) rewriter_.set(v, clone_of(v));
+    rewriter_.copy(node);
+  }
+
+  // its codes, or their transpose, only where something other than the backward pass reads them
+  void copy_quantize(const Node& node) {
+    auto p = node.parameters.as<abi::Quantize>();
+    const auto stays = [&](ValueId v) { return v.present() && (!dropped_[v.index] || kept_use_[v.index]); };
+    const bool q = stays(node.outputs[0]), qt = stays(node.outputs[1]);
+    if ((q == (p.has_q != 0) && qt == (p.has_qt != 0)) || (!q && !qt)) return rewriter_.copy(node);
+    p.has_q = q;
+    p.has_qt = qt;
+    const auto out = rewriter_.emit(node, Parameters(p), {rewriter_.map(node.inputs[0]), rewriter_.map(node.inputs[1])},
+                                    node.tag.phase);
+    for (size_t i = 0; i < out.size(); ++i)
+      if (out[i].present()) rewriter_.set(node.outputs[i], out[i]);
+  }
+
+  ValueId clone_of(ValueId v) {
+    if (!clones_.contains(v.index)) clone(producer(v));
+    return clones_.at(v.index);
+  }
+
+  void clone(const Node& node) {
+    Parameters parameters = node.parameters;
+    std::vector<ValueId> inputs;
+    if (norms_kept_sum(node)) inputs = {rewriter_.map(node.outputs[0]), {}};
+    for (size_t i = inputs.size(); i < node.inputs.size(); ++i)
+      inputs.push_back(dropped(node.inputs[i]) ? clone_of(node.inputs[i]) : rewriter_.map(node.inputs[i]));
+    if (node.op == OpId::quantize) {
+      auto p = parameters.as<abi::Quantize>();
+      p.has_q = wanted(node.outputs[0]);
+      p.has_qt = wanted(node.outputs[1]);
+      parameters = Parameters(p);
+    }
+    if (node.op == OpId::rms_norm) inputs.resize(3);  // no amax: the forward pass took it
+    if (node.op == OpId::swiglu) inputs.resize(1);
+    const auto out = rewriter_.emit(node, parameters, std::move(inputs), Phase::recompute);
+    for (size_t i = 0; i < out.size(); ++i)
+      if (out[i].present() && node.outputs[i].present()) clones_[node.outputs[i].index] = out[i];
+  }
+
+  const Graph& graph_;
+  Rewriter rewriter_;
+  // by value: the policy lets go of it; the backward pass or a clone reads it; anything else does
+  std::vector<bool> dropped_, wanted_, kept_use_;
+  std::unordered_map<uint32_t, ValueId> clones_;  // by value: of the new graph
+};
+
+}  // namespace
+
+Graph recompute(const Graph& graph, const MemoryPolicy& policy) {
+  return Recomputer(graph, policy).run();
+}
+
+}  // namespace tandem

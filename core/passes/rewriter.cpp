@@ -1,0 +1,66 @@
+#include "core/passes/rewriter.h"
+
+namespace tandem {
+
+Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.values().size()) {
+  for (uint32_t v = 0; v < map_.size(); ++v) {
+    const Value& value = from.values()[v];
+    if (value.node != UINT32_MAX) continue;
+    graph_.set_tag({value.kind, value.layer});
+    map_[v] = value.lifetime == Lifetime::external ? graph_.external(value.name, value.desc)
+                                                   : graph_.variable(value.name, value.desc);
+    if (value.on_host) graph_.place_on_host(map_[v]);
+  }
+}
+
+ValueId Rewriter::map(ValueId old) const {
+  if (!old.present()) return {};
+  const ValueId now = map_.at(old.index);
+  TANDEM_CHECK(now.present(), "%{} is read before it is made anew", old.index);
+  return now;
+}
+
+void Rewriter::inherit(ValueId old, ValueId now) {
+  const Value& value = from_.values()[old.index];
+  graph_.set_kind(now, value.kind);
+  if (value.on_host) graph_.place_on_host(now);
+}
+
+void Rewriter::copy(const Node& node) {
+  std::vector<ValueId> inputs;
+  for (ValueId v : node.inputs) inputs.push_back(map(v));
+  const std::vector<ValueId> outputs = emit(node, node.parameters, std::move(inputs), node.tag.phase);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!outputs[i].present()) continue;
+    set(node.outputs[i], outputs[i]);
+    const std::string& name = from_.values()[node.outputs[i].index].name;
+    if (!name.empty()) graph_.keep(outputs[i], name);
+  }
+}
+
+std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs,
+                                    Phase phase) {
+  graph_.set_tag({node.tag.kind, node.tag.layer, phase});
+  std::vector<ValueId> outputs;
+  switch (node.op) {
+    case OpId::zeros:
+      outputs = {graph_.zeros(node.range, from_.desc(node.outputs[0]), node.label)};
+      break;
+    case OpId::slice:
+      outputs = {graph_.slice(node.range, inputs[0], node.first_row, from_.desc(node.outputs[0]).shape[0])};
+      break;
+    case OpId::concat:
+      outputs = {graph_.concat(node.range, std::move(inputs))};
+      break;
+    case OpId::copy:
+      outputs = {graph_.copy(node.range, inputs[0], inputs.size() > 1 ? inputs[1] : ValueId{}, node.label)};
+      break;
+    default:
+      outputs = graph_.add(node.range, node.op, parameters, std::move(inputs), node.label);
+  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (outputs[i].present() && node.outputs[i].present()) inherit(node.outputs[i], outputs[i]);
+  return outputs;
+}
+
+}  // namespace tandem

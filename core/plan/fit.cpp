@@ -1,0 +1,77 @@
+#include "core/plan/fit.h"
+
+namespace tandem {
+namespace {
+
+struct Step {
+  const ModelConfig& config;
+  const RunConfig::Optimizer& optimizer;
+  const StepShape& shape;
+  const MemoryPolicy& policy;
+  const Target& target;
+
+  bool fits(const Precision& precision, uint32_t micro_batch) const {
+    StepShape smaller = shape;
+    smaller.micro_batch = micro_batch;
+    smaller.head_chunks = std::min(shape.head_chunks, choose_head_chunks(config, precision, smaller));
+    try {
+      compile_step(config, precision, optimizer, smaller, policy, target);
+      return true;
+    } catch (const Error& e) {
+      if (e.exit() != Exit::does_not_fit) throw;
+      return false;
+    }
+  }
+
+  // by halves, in units of what the recipe can take
+  uint32_t largest(const Precision& precision) const {
+    uint32_t unit = 1;
+    while (precision.fp8() && uint64_t(unit) * shape.sequence_length % 16 != 0) ++unit;
+    uint32_t fitting = 0, most = shape.micro_batch / unit;
+    while (fitting < most) {
+      const uint32_t half = most - (most - fitting) / 2;
+      if (fits(precision, half * unit)) fitting = half;
+      else most = half - 1;
+    }
+    return fitting * unit;
+  }
+};
+
+// the recipe with its own dtypes for gradients and moments
+Precision with_recipe(Precision precision, Recipe recipe) {
+  precision.recipe = recipe;
+  if (recipe != Recipe::fp32 && precision.gradient == DType::f32)
+    precision.gradient = precision.m = precision.v = DType::bf16;
+  return precision;
+}
+
+std::string suggestion(const Step& step, const Precision& precision) {
+  if (const uint32_t b = step.largest(precision); b > 0) return fmt::format("batch.micro_batch = {}", b);
+  if (precision.recipe == Recipe::fp32)
+    if (const uint32_t b = step.largest(with_recipe(precision, Recipe::bf16)); b > 0)
+      return fmt::format("batch.micro_batch = {} with precision.recipe = \"bf16\"", b);
+  return "none of this model at this data.sequence_length and [memory]";
+}
+
+}  // namespace
+
+uint32_t largest_micro_batch(const ModelConfig& config, const Precision& precision,
+                             const RunConfig::Optimizer& optimizer, const StepShape& shape, const MemoryPolicy& policy,
+                             const Target& target) {
+  return Step{config, optimizer, shape, policy, target}.largest(precision);
+}
+
+Compiled compile_step_or_suggest(const ModelConfig& config, const Precision& precision,
+                                 const RunConfig::Optimizer& optimizer, const StepShape& shape,
+                                 const MemoryPolicy& policy, const Target& target) {
+  try {
+    return compile_step(config, precision, optimizer, shape, policy, target);
+  } catch (const Error& e) {
+    if (e.exit() != Exit::does_not_fit) throw;
+    const Step step{config, optimizer, shape, policy, target};
+    throw Error(Exit::does_not_fit,
+                fmt::format("{}; the largest that fits: {}", e.what(), suggestion(step, precision)));
+  }
+}
+
+}  // namespace tandem

@@ -1,0 +1,76 @@
+// What a planner chooses: how a step trades time for memory. Recompute and offload change no bit of the result, nor do
+// attention_chunks and optimizer_chunk; lm_head_chunks changes the order of a sum, and stands in every checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/graph/graph.h"
+
+namespace tandem {
+
+// Parts of a layer whose activations the backward pass makes again. norm: both norms; swiglu: the product;
+// ffn: swiglu, gate | up and their norm; qkv: q | k | v and their norm; attention: its output; block: all of them, and
+// the residual stream between attention and ffn, so that the layer's input alone is kept.
+enum class Recompute : uint8_t { norm, swiglu, ffn, qkv, attention, block };
+constexpr std::string_view kRecomputeNames[] = {"norm", "swiglu", "ffn", "qkv", "attention", "block"};
+
+// What can live on the host between its uses. parameters: with their fp8 copies.
+enum class Offload : uint8_t { m, v, master, parameters, gradients, residuals };
+constexpr std::string_view kOffloadNames[] = {"m", "v", "master", "parameters", "gradients", "residuals"};
+
+// A set of enumerators.
+template <typename E>
+class EnumSet {
+ public:
+  constexpr EnumSet() = default;
+  constexpr EnumSet(std::initializer_list<E> members) {
+    for (E e : members) insert(e);
+  }
+  static constexpr EnumSet of(uint32_t bits) {  // bit i: enumerator i
+    EnumSet set;
+    set.bits_ = bits;
+    return set;
+  }
+  constexpr bool contains(E e) const { return (bits_ >> int(e) & 1) != 0; }
+  constexpr void insert(E e) { bits_ |= uint32_t{1} << int(e); }
+  constexpr bool empty() const { return bits_ == 0; }
+  constexpr uint32_t bits() const { return bits_; }
+  bool operator==(const EnumSet&) const = default;
+
+ private:
+  uint32_t bits_ = 0;
+};
+
+struct MemoryPolicy {
+  // by layer; the last entry holds for further ones, none at all is the empty set
+  std::vector<EnumSet<Recompute>> recompute;
+  // by layer, likewise; what belongs to no layer (embedding, final norm, LM head) has its own set
+  std::vector<EnumSet<Offload>> offload;
+  EnumSet<Offload> offload_outside;
+  // of these kinds the device reads and writes host memory itself, with no copy: m, v, master, gradients, where
+  // offloaded
+  EnumSet<Offload> zero_copy;
+  // how many uses ahead (layers; in the update, parameters) a prefetch is issued and how many later an evict's memory
+  // is free again: 1 keeps three buffers, so that both directions run while the device computes
+  uint32_t prefetch_distance = 1;
+  uint32_t lm_head_chunks = 0;    // parts of the tokens; 0: as StepShape says
+  uint32_t attention_chunks = 1;  // parts of the sequences, at most, in attention's backward pass
+  uint64_t optimizer_chunk = 0;   // elements that one AdamW instruction updates, at most; 0: whole parameters
+
+  EnumSet<Recompute> recompute_of(uint32_t layer) const;
+  EnumSet<Offload> offload_of(uint32_t layer) const;  // kNoLayer: offload_outside
+  bool operator==(const MemoryPolicy&) const = default;
+};
+
+// The same sets for every layer, and for what is outside of them.
+MemoryPolicy uniform_policy(EnumSet<Recompute> recompute, EnumSet<Offload> offload);
+
+// Members by name, "norm, swiglu"; "none" for the empty set.
+std::string to_string(EnumSet<Recompute> set);
+std::string to_string(EnumSet<Offload> set);
+
+}  // namespace tandem
