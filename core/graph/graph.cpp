@@ -70,7 +70,9 @@ ValueId Graph::slice(Range range, ValueId x, uint64_t first_row, uint64_t rows) 
                d);
   std::vector<uint64_t> sizes = d.shape.sizes();
   sizes[0] = rows;
-  return add_structural(range, OpId::slice, {d.dtype, Shape(std::move(sizes))}, {x}, first_row, {});
+  const ValueId out = add_structural(range, OpId::slice, {d.dtype, Shape(std::move(sizes))}, {x}, first_row, {});
+  set_kind(out, values_[x.index].kind);
+  return out;
 }
 
 ValueId Graph::concat(Range range, std::vector<ValueId> parts) {

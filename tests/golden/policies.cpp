@@ -4,6 +4,7 @@
 #include <random>
 
 #include "tests/golden/run.h"
+#include "tests/support/host_backend.h"
 
 namespace tandem::test {
 namespace {
