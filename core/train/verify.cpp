@@ -32,9 +32,9 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
                        model.config, precision, config.memory.lm_head_chunks);
   check_fp8(model.config, precision, shape.rows());
   const RunData data = open_data(config, model, shape);
-  const Program program = compile(build_step_graph(model.config, precision, config.optimizer, shape),
-                                  meet(reference.target(), candidate.target()))
-                              .program;
+  const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
+  const Program program =
+      compile_step(model.config, precision, config.optimizer, shape, policy_of(config.memory), target).program;
   Side a(reference, program, model, precision, config, shape), b(candidate, program, model, precision, config, shape);
   Verifier verifier(a.session, b.session, options);
   const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {
