@@ -45,7 +45,8 @@ struct QueryTile {
 template <int kDim>
 struct ForwardTile {
   static constexpr int kM = kDim > 128 ? 1 : 2, kKeys = kDim > 128 ? 32 : 64, kRows = int(kTileWarps) * 16 * kM;
-  static constexpr size_t kBytes = tile_bytes<kDim>(kRows + 2 * kKeys) + 16;
+  static_assert(kRows == 2 * kKeys, "the output leaves by way of the tiles of keys and values");
+  static constexpr size_t kBytes = tile_bytes<kDim>(kRows + 2 * kKeys) + sizeof(int) * size_t(kRows) + 16;
 };
 
 // the largest score, the weights' sum and the weighted values of a lane's rows
@@ -121,11 +122,14 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   DYN_SHARED(bf16, queries);
   bf16* const keys = queries + Tile::kRows * kTileStride<kDim>;
   bf16* const values = keys + kKeys * kTileStride<kDim>;
-  uint32_t* const spoilt = reinterpret_cast<uint32_t*>(values + kKeys * kTileStride<kDim>);
+  int* const row_first =
+      reinterpret_cast<int*>(values + kKeys * kTileStride<kDim>);  // the first key that each row sees
+  uint32_t* const spoilt = reinterpret_cast<uint32_t*>(row_first + Tile::kRows);
   const QueryTile<bf16> tile(p, qkv, positions, out, lse, Tile::kRows);
   const int lane = int(threadIdx.x % 32), warp_row = int(threadIdx.x / 32) * 16 * kM, row0 = tile.first + warp_row;
-  bf16* const own = queries + warp_row * kTileStride<kDim>;
+  const bf16* const own = queries + warp_row * kTileStride<kDim>;
   if (threadIdx.x == 0) *spoilt = 0;
+  load_tile<Tile::kRows, kDim>(queries, tile.q, tile.first, tile.first, tile.last);
 
   int turns = 1;
   for (int turn = 0; turn < turns; ++turn) {
@@ -135,13 +139,10 @@ __global__ void __launch_bounds__(kTileThreads, 2)
     const int warp_first = warp_low <= warp_high ? first_key(tile.positions, warp_low) : 0;
     const int inside =
         warp_low <= warp_high ? first_key(tile.positions, warp_high) : 0;  // all rows see from here to warp_low
-    int row_first[kM][2];
-    for (int m = 0; m < kM; ++m)
-      for (int h = 0; h < 2; ++h)
-        row_first[m][h] = first_key(tile.positions, max(low, min(high, row0 + m * 16 + h * 8 + lane / 4)));
+    for (int row = int(threadIdx.x); row < Tile::kRows; row += int(kTileThreads))
+      row_first[row] = first_key(tile.positions, max(low, min(high, tile.first + row)));
 
     int key = first / kKeys * kKeys;
-    load_tile<Tile::kRows, kDim>(queries, tile.q, tile.first, low, high);
     load_tile<kKeys, kDim>(keys, tile.k, key, first, high);
     cp_async_commit();
     OnlineSoftmax<kDim, kM> rows;
@@ -159,7 +160,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
       if (key + kKeys <= high) load_tile<kKeys, kDim>(keys, tile.k, key + kKeys, first, high);
       cp_async_commit();
       if (!sees) continue;
-      if (key + kKeys - 1 > warp_low || key < inside) hide_unseen(scores, row0, key, row_first);
+      if (key + kKeys - 1 > warp_low || key < inside) hide_unseen(scores, row0, key, row_first + warp_row);
       rows.weigh(scores, scale_log2);
       multiply<kDim>(rows.mixed, left_operand(scores), values);
     }
@@ -176,9 +177,10 @@ __global__ void __launch_bounds__(kTileThreads, 2)
         if (lane % 4 == 0 && t >= low && t <= high)
           tile.lse[t] = rows.top[m][h] * scale_log2 * 0.69314718f + abi::log_f32(rows.sum[m][h]);
       }
-    store_rows<kDim>(tile.out, own, rows.mixed, factor, row0, low, high);
-    __syncthreads();  // spoilt is settled, the tiles are free
+    __syncthreads();  // spoilt is settled, keys and values are done with
     if (*spoilt != 0) turns = 1 + tile.last - tile.first + 1;
+    store_rows<kDim>(tile.out, keys + warp_row * kTileStride<kDim>, rows.mixed, factor, row0, low, high);
+    __syncthreads();  // the tiles are free
   }
 }
 

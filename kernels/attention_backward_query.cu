@@ -40,7 +40,7 @@ template <int kDim>
 struct QueryGradientTile {
   static constexpr int kM = kDim > 128 ? 1 : 2, kKeys = kDim > 128 ? 16 : kDim > 64 ? 32 : 64;
   static constexpr int kRows = int(kTileWarps) * 16 * kM;
-  static constexpr size_t kBytes = tile_bytes<kDim>(2 * kRows + 3 * kKeys);
+  static constexpr size_t kBytes = tile_bytes<kDim>(2 * kRows + 3 * kKeys) + sizeof(int) * size_t(kRows);
 };
 
 template <int kDim>
@@ -51,7 +51,8 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   DYN_SHARED(bf16, queries);
   bf16* const dout = queries + Tile::kRows * kStride;
   bf16* const values = dout + Tile::kRows * kStride;
-  bf16* const keys = values + kKeys * kStride;  // two tiles
+  bf16* const keys = values + kKeys * kStride;                                // two tiles
+  int* const row_first = reinterpret_cast<int*>(keys + 2 * kKeys * kStride);  // the first key that each row sees
   const QueryTile<bf16> tile(p, operands, Tile::kRows);
   const int lane = int(threadIdx.x % 32), warp_row = int(threadIdx.x / 32) * 16 * kM, row0 = tile.first + warp_row;
   const int warp_last = min(tile.last, row0 + 16 * kM - 1), first = first_key(tile.positions, tile.first);
@@ -67,14 +68,14 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   load_tile<kKeys, kDim>(values, tile.v, key, first, tile.last);
   cp_async_commit();
 
-  int row_first[kM][2];
+  for (int row = int(threadIdx.x); row < Tile::kRows; row += int(kTileThreads))
+    row_first[row] = first_key(tile.positions, min(tile.last, tile.first + row));
   float offset[kM][2], delta[kM][2];
 #pragma unroll
   for (int m = 0; m < kM; ++m)
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int t = min(tile.last, row0 + m * 16 + h * 8 + lane / 4);
-      row_first[m][h] = first_key(tile.positions, t);
       offset[m][h] = tile.lse[t] * kLog2E;
       delta[m][h] = tile.delta[t];
     }
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
     if (more) load_tile<kKeys, kDim>(values, tile.v, key + kKeys, first, tile.last);
     cp_async_commit();
     if (!sees) continue;
-    if (key + kKeys - 1 > row0 || key < inside) hide_unseen(scores, row0, key, row_first);
+    if (key + kKeys - 1 > row0 || key < inside) hide_unseen(scores, row0, key, row_first + warp_row);
 #pragma unroll
     for (int m = 0; m < kM; ++m)
 #pragma unroll

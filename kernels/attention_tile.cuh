@@ -59,10 +59,12 @@ __device__ __forceinline__ void load_tile(bf16* tile, const HeadRows<const bf16>
   if (column >= kDim) return;
   bf16* to = tile + row * kTileStride<kDim> + column;
   const int last = column < int(x.head_dim) ? high : -1;
+  const uint32_t step = x.stride * uint32_t(kStep);
+  uint32_t at = x.at + uint32_t(first + row) * x.stride + uint32_t(column);
 #pragma unroll
-  for (int i = 0; i < kRows; i += kStep) {
+  for (int i = 0; i < kRows; i += kStep, at += step) {
     const int t = first + row + i;
-    cp_async16(to + i * kTileStride<kDim>, x.row(t) + column, t >= low && t <= last ? 16 : 0);
+    cp_async16(to + i * kTileStride<kDim>, x.data + at, t >= low && t <= last ? 16 : 0);
   }
 }
 
@@ -139,19 +141,25 @@ __device__ __forceinline__ float exp2_tile(float x) {
   return p * abi::bits_float(abi::float_bits(shifted) << 23);
 }
 
-// c = minus infinity where query row0 + (row of c) does not see key column0 + (column of c)
+// c = minus infinity where query row0 + (row of c) does not see key column0 + (column of c). first: the first key that
+// each row sees
 template <int kM, int kN>
-__device__ __forceinline__ void hide_unseen(float (&c)[kM][kN][4], int row0, int column0, const int (&first)[kM][2]) {
+__device__ __forceinline__ void hide_unseen(float (&c)[kM][kN][4], int row0, int column0, const int* first) {
   const int lane = int(threadIdx.x % 32);
 #pragma unroll
   for (int m = 0; m < kM; ++m)
 #pragma unroll
-    for (int n = 0; n < kN; ++n)
+    for (int h = 0; h < 2; ++h) {
+      const int row = m * 16 + h * 8 + lane / 4, from = first[row] - column0, to = row0 + row - column0;
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int row = row0 + m * 16 + lane / 4 + e / 2 * 8, key = column0 + n * 8 + lane % 4 * 2 + e % 2;
-        if (key > row || key < first[m][e / 2]) c[m][n][e] = abi::bits_float(0xff800000u);
-      }
+      for (int n = 0; n < kN; ++n)
+#pragma unroll
+        for (int e = 0; e < 2; ++e) {
+          const int key = n * 8 + lane % 4 * 2 + e;
+          const bool unseen = (key < from) | (key > to);
+          c[m][n][2 * h + e] = unseen ? abi::bits_float(0xff800000u) : c[m][n][2 * h + e];
+        }
+    }
 }
 
 // Rows low ... high of what the warp holds, times factor (of a lane's rows), rounded, by way of the warp's own rows of
