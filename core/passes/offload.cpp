@@ -96,6 +96,7 @@ class Offloader {
       const Value& value = graph_.values()[root.value];
       if (value.lifetime == Lifetime::external || value.desc.shape.rank() < 2) continue;
       const auto kind = offload_kind(value);
+      if (value.kind == Kind::quantized && policy_.copies_of(value.layer) != Copies::with_parameters) continue;
       if (!kind || !policy_.offload_of(value.layer).contains(*kind)) continue;
       const bool may_read_host = *kind != Offload::parameters && *kind != Offload::residuals;
       place_[root.value] = may_read_host && policy_.zero_copy.contains(*kind) ? Place::zero_copy : Place::host;

@@ -1,5 +1,7 @@
 #include "core/passes/recompute.h"
 
+#include <map>
+#include <set>
 #include <unordered_map>
 
 #include "core/abi/quantize.h"
@@ -39,23 +41,41 @@ bool drops(EnumSet<Recompute> set, const Tag& node, Kind kind) {
   }
 }
 
+// a quantize that makes only the copies asked for
+Parameters quantize_parameters(const Node& node, bool q, bool qt) {
+  auto p = node.parameters.as<abi::Quantize>();
+  p.has_q = q;
+  p.has_qt = qt;
+  return Parameters(p);
+}
+
 class Recomputer {
  public:
   Recomputer(const Graph& graph, const MemoryPolicy& policy)
-      : graph_(graph), rewriter_(graph), dropped_(graph.values().size()), wanted_(dropped_), kept_use_(dropped_) {
-    for (const Node& node : graph.nodes()) mark_dropped(node, policy);
+      : graph_(graph),
+        policy_(policy),
+        rewriter_(graph),
+        dropped_(graph.values().size()),
+        wanted_(dropped_),
+        kept_use_(dropped_) {
+    for (const Node& node : graph.nodes()) mark_dropped(node);
     for (const Node& node : graph.nodes())
       for (ValueId v : node.inputs) {
         if (!v.present()) continue;
-        if (backward(node)) want(v);
+        if (remade(v)) remake_wanted_.insert({pass_of(node), v.index});
+        else if (backward(node)) want(v);
         else kept_use_[v.index] = true;
       }
   }
 
   Graph run() {
     for (const Node& node : graph_.nodes()) {
-      if (backward(node)) copy_backward(node);
-      else if (node.op == OpId::quantize) copy_quantize(node);
+      if (node.range == Range::begin && node.op == OpId::quantize && remade(node.outputs[0])) continue;
+      for (ValueId v : node.inputs) {
+        if (remade(v)) rewriter_.set(v, remake(v, pass_of(node)));
+        else if (backward(node) && dropped(v)) rewriter_.set(v, clone_of(v));
+      }
+      if (node.op == OpId::quantize) copy_quantize(node);
       else rewriter_.copy(node);
     }
     return rewriter_.take();
@@ -68,9 +88,39 @@ class Recomputer {
   bool dropped(ValueId v) const { return v.present() && dropped_[v.index]; }
   bool wanted(ValueId v) const { return v.present() && wanted_[v.index]; }
 
-  void mark_dropped(const Node& node, const MemoryPolicy& policy) {
+  // ---- fp8 copies of parameters ----
+
+  using Pass = std::pair<Range, bool>;  // of a range, forward or backward
+  static Pass pass_of(const Node& node) { return {node.range, backward(node)}; }
+  static constexpr Pass kBackwardPass{Range::micro_step, true};
+
+  bool remade(ValueId v) const {
+    if (!v.present()) return false;
+    const Value& value = graph_.values()[v.index];
+    return value.kind == Kind::quantized && value.node != UINT32_MAX && producer(v).op == OpId::quantize &&
+           policy_.copies_of(value.layer) == Copies::remade;
+  }
+
+  ValueId remake(ValueId v, Pass pass) {
+    const auto found = remade_.find({pass, v.index});
+    if (found != remade_.end()) return found->second;
+    const Node& node = producer(v);
+    const auto asked = [&](ValueId copy) { return copy.present() && remake_wanted_.contains({pass, copy.index}); };
+    Node here = node;
+    here.range = pass.first;
+    const auto out = rewriter_.emit(here, quantize_parameters(node, asked(node.outputs[0]), asked(node.outputs[1])),
+                                    {rewriter_.map(node.inputs[0]), rewriter_.map(node.inputs[1])},
+                                    pass.second ? Phase::recompute : Phase::forward);
+    for (size_t i = 0; i < out.size(); ++i)
+      if (out[i].present()) remade_[{pass, node.outputs[i].index}] = out[i];
+    return remade_.at({pass, v.index});
+  }
+
+  // ---- activations ----
+
+  void mark_dropped(const Node& node) {
     if (node.range != Range::micro_step || node.tag.phase != Phase::forward) return;
-    const EnumSet<Recompute> set = policy.recompute_of(node.tag.layer);
+    const EnumSet<Recompute> set = policy_.recompute_of(node.tag.layer);
     for (uint32_t i = 0; i < node.outputs.size(); ++i) {
       const ValueId v = node.outputs[i];
       if (!v.present() || !graph_.values()[v.index].name.empty()) continue;
@@ -86,6 +136,7 @@ class Recomputer {
 
   // marks what the backward pass will ask clones for
   void want(ValueId v) {
+    if (remade(v)) remake_wanted_.insert({kBackwardPass, v.index});
     if (!dropped(v) || wanted_[v.index]) return;
     wanted_[v.index] = true;
     const Node& node = producer(v);
@@ -100,22 +151,14 @@ class Recomputer {
 
   const Node& producer(ValueId v) const { return graph_.nodes()[graph_.values()[v.index].node]; }
 
-  void copy_backward(const Node& node) {
-    for (ValueId v : node.inputs)
-      if (dropped(v)) rewriter_.set(v, clone_of(v));
-    rewriter_.copy(node);
-  }
-
   // its codes, or their transpose, only where something other than the backward pass reads them
   void copy_quantize(const Node& node) {
-    auto p = node.parameters.as<abi::Quantize>();
+    const auto p = node.parameters.as<abi::Quantize>();
     const auto stays = [&](ValueId v) { return v.present() && (!dropped_[v.index] || kept_use_[v.index]); };
     const bool q = stays(node.outputs[0]), qt = stays(node.outputs[1]);
     if ((q == (p.has_q != 0) && qt == (p.has_qt != 0)) || (!q && !qt)) return rewriter_.copy(node);
-    p.has_q = q;
-    p.has_qt = qt;
-    const auto out = rewriter_.emit(node, Parameters(p), {rewriter_.map(node.inputs[0]), rewriter_.map(node.inputs[1])},
-                                    node.tag.phase);
+    const auto out = rewriter_.emit(node, quantize_parameters(node, q, qt),
+                                    {rewriter_.map(node.inputs[0]), rewriter_.map(node.inputs[1])}, node.tag.phase);
     for (size_t i = 0; i < out.size(); ++i)
       if (out[i].present()) rewriter_.set(node.outputs[i], out[i]);
   }
@@ -130,13 +173,11 @@ class Recomputer {
     std::vector<ValueId> inputs;
     if (norms_kept_sum(node)) inputs = {rewriter_.map(node.outputs[0]), {}};
     for (size_t i = inputs.size(); i < node.inputs.size(); ++i)
-      inputs.push_back(dropped(node.inputs[i]) ? clone_of(node.inputs[i]) : rewriter_.map(node.inputs[i]));
-    if (node.op == OpId::quantize) {
-      auto p = parameters.as<abi::Quantize>();
-      p.has_q = wanted(node.outputs[0]);
-      p.has_qt = wanted(node.outputs[1]);
-      parameters = Parameters(p);
-    }
+      inputs.push_back(remade(node.inputs[i])    ? remake(node.inputs[i], kBackwardPass)
+                       : dropped(node.inputs[i]) ? clone_of(node.inputs[i])
+                                                 : rewriter_.map(node.inputs[i]));
+    if (node.op == OpId::quantize)
+      parameters = quantize_parameters(node, wanted(node.outputs[0]), wanted(node.outputs[1]));
     if (node.op == OpId::rms_norm) inputs.resize(3);  // no amax: the forward pass took it
     if (node.op == OpId::swiglu) inputs.resize(1);
     const auto out = rewriter_.emit(node, parameters, std::move(inputs), Phase::recompute);
@@ -145,10 +186,14 @@ class Recomputer {
   }
 
   const Graph& graph_;
+  const MemoryPolicy& policy_;
   Rewriter rewriter_;
   // by value: the policy lets go of it; the backward pass or a clone reads it; anything else does
   std::vector<bool> dropped_, wanted_, kept_use_;
   std::unordered_map<uint32_t, ValueId> clones_;  // by value: of the new graph
+  // by pass and value, of parameters' copies
+  std::set<std::pair<Pass, uint32_t>> remake_wanted_;
+  std::map<std::pair<Pass, uint32_t>, ValueId> remade_;
 };
 
 }  // namespace

@@ -5,8 +5,8 @@
 namespace tandem {
 namespace {
 
-template <typename E>
-EnumSet<E> entry_of(const std::vector<EnumSet<E>>& by_layer, uint32_t layer) {
+template <typename T>
+T entry_of(const std::vector<T>& by_layer, uint32_t layer) {
   if (by_layer.empty()) return {};
   return by_layer[std::min<size_t>(layer, by_layer.size() - 1)];
 }
@@ -27,6 +27,10 @@ EnumSet<Recompute> MemoryPolicy::recompute_of(uint32_t layer) const {
 
 EnumSet<Offload> MemoryPolicy::offload_of(uint32_t layer) const {
   return layer == kNoLayer ? offload_outside : entry_of(offload, layer);
+}
+
+Copies MemoryPolicy::copies_of(uint32_t layer) const {
+  return entry_of(copies, layer);
 }
 
 MemoryPolicy uniform_policy(EnumSet<Recompute> recompute, EnumSet<Offload> offload) {

@@ -18,9 +18,14 @@ namespace tandem {
 enum class Recompute : uint8_t { norm, swiglu, ffn, qkv, attention, block };
 constexpr std::string_view kRecomputeNames[] = {"norm", "swiglu", "ffn", "qkv", "attention", "block"};
 
-// What can live on the host between its uses. parameters: with their fp8 copies.
+// What can live on the host between its uses. parameters: with their fp8 copies, unless Copies says otherwise.
 enum class Offload : uint8_t { m, v, master, parameters, gradients, residuals };
 constexpr std::string_view kOffloadNames[] = {"m", "v", "master", "parameters", "gradients", "residuals"};
+
+// The fp8 copies of a layer's parameters. remade: from the parameter, wherever a layer's pass reads them, with the
+// step's one amax.
+enum class Copies : uint8_t { with_parameters, on_device, remade };
+constexpr std::string_view kCopiesNames[] = {"with_parameters", "on_device", "remade"};
 
 // A set of enumerators.
 template <typename E>
@@ -51,6 +56,7 @@ struct MemoryPolicy {
   // by layer, likewise; what belongs to no layer (embedding, final norm, LM head) has its own set
   std::vector<EnumSet<Offload>> offload;
   EnumSet<Offload> offload_outside;
+  std::vector<Copies> copies;  // by layer, likewise; none at all is with_parameters
   // of these kinds the device reads and writes host memory itself, with no copy: m, v, master, gradients, where
   // offloaded
   EnumSet<Offload> zero_copy;
@@ -63,6 +69,7 @@ struct MemoryPolicy {
 
   EnumSet<Recompute> recompute_of(uint32_t layer) const;
   EnumSet<Offload> offload_of(uint32_t layer) const;  // kNoLayer: offload_outside
+  Copies copies_of(uint32_t layer) const;
   bool operator==(const MemoryPolicy&) const = default;
 };
 

@@ -26,12 +26,19 @@ Json by_layer(const std::vector<EnumSet<E>>& sets, const std::string_view (&name
   return list;
 }
 
+Json by_layer(const std::vector<Copies>& copies) {
+  Json list = Json::array();
+  for (Copies c : copies) list.push_back(kCopiesNames[size_t(c)]);
+  return list;
+}
+
 }  // namespace
 
 Json policy_json(const MemoryPolicy& policy) {
   return {{"recompute", by_layer(policy.recompute, kRecomputeNames)},
           {"offload", by_layer(policy.offload, kOffloadNames)},
           {"offload_outside", members(policy.offload_outside, kOffloadNames)},
+          {"fp8_copies", by_layer(policy.copies)},
           {"zero_copy", members(policy.zero_copy, kOffloadNames)},
           {"prefetch_distance", policy.prefetch_distance},
           {"attention_chunks", policy.attention_chunks},

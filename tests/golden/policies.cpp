@@ -72,6 +72,8 @@ std::vector<MemoryPolicy> samples() {
   list[1].optimizer_chunk = 700;
   list[2].zero_copy = {Offload::m};
   list[3].attention_chunks = 2;
+  list[3].copies = {Copies::remade};
+  list[2].copies = {Copies::on_device};
   if (std::getenv("TANDEM_FULL") == nullptr) return list;
   for (R one : {R{norm}, R{swiglu}, R{qkv}, R{attention}, R{block}}) list.push_back(uniform_policy(one, {}));
   for (O one : {O{Offload::m}, O{Offload::v}, O{Offload::parameters}, O{Offload::gradients}})
@@ -81,6 +83,7 @@ std::vector<MemoryPolicy> samples() {
     MemoryPolicy p;
     for (uint32_t layer = 0; layer < 4; ++layer) {
       p.recompute.push_back(R::of(uint32_t(random() % 64)));
+      p.copies.push_back(Copies(random() % 3));
       p.offload.push_back(O::of(1 + uint32_t(random() % 63)));  // something always leaves the device
     }
     p.offload_outside = O::of(uint32_t(random() % 64));
