@@ -1,6 +1,7 @@
 #include "core/graph/backward.h"
 
 #include "core/abi/add.h"
+#include "core/abi/gemm.h"
 
 namespace tandem {
 
@@ -60,7 +61,16 @@ Quantized Backward::quantized(const Node& n, ValueId cotangent) {
   const auto found = quantized_.find(cotangent.index);
   if (found != quantized_.end()) return found->second;
   TANDEM_CHECK(quantizer_ != nullptr, "{} wants e4m3 copies, and no quantizer is set", n.label);
-  return quantized_[cotangent.index] = quantizer_->quantize(cotangent, {}, true, n.label);
+  const auto amax = amaxes_.find(cotangent.index);
+  const ValueId taken = amax == amaxes_.end() ? ValueId{} : amax->second;
+  return quantized_[cotangent.index] = quantizer_->quantize(cotangent, taken, true, n.label);
+}
+
+ValueId Backward::amax_slot(ValueId value) {
+  if (!value.present() || cotangent(value).present() || quantizer_ == nullptr) return {};
+  const uint32_t producer = graph_.values()[value.index].node;
+  if (producer == UINT32_MAX || graph_.nodes()[producer].op != OpId::gemm) return {};
+  return graph_.nodes()[producer].parameters.as<abi::Gemm>().has_scales ? quantizer_->amax_slot() : ValueId{};
 }
 
 }  // namespace tandem

@@ -30,13 +30,18 @@ class Backward {
   Graph& graph() { return graph_; }
   // e4m3 copies of a cotangent, made once and shared by dgrad and wgrad
   Quantized quantized(const Node& n, ValueId cotangent);
+  // Zeroed words for the amax of what becomes value's whole cotangent, when that will be quantized: value comes from an
+  // e4m3 GEMM and has no cotangent yet. Else not present().
+  ValueId amax_slot(ValueId value);
+  // amax is that of cotangent: quantized needs no pass of its own
+  void set_amax(ValueId cotangent, ValueId amax) { amaxes_[cotangent.index] = amax; }
 
  private:
   ValueId parameter_of(ValueId value) const;
   Graph& graph_;
   Range range_;
   Quantizer* quantizer_;
-  std::unordered_map<uint32_t, ValueId> cotangents_, accumulators_, stands_for_;
+  std::unordered_map<uint32_t, ValueId> cotangents_, accumulators_, stands_for_, amaxes_;
   std::unordered_map<uint32_t, Quantized> quantized_;
 };
 

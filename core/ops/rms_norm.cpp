@@ -39,7 +39,11 @@ void vjp(Backward& b, const Node& n) {
                             {dy, sum, rstd, b.accumulator(weight)});
       b.update_accumulator(weight, g[0]);
     }
-    dx = b.emit(n, OpId::rms_norm_backward, Parameters(abi::RmsNormBackward{}), {dy, dsum, sum, weight, rstd})[0];
+    std::vector<ValueId> inputs{dy, dsum, sum, weight, rstd};
+    if (const ValueId amax = b.amax_slot(delta); amax.present()) inputs.push_back(amax);
+    const auto out = b.emit(n, OpId::rms_norm_backward, Parameters(abi::RmsNormBackward{}), inputs);
+    b.set_amax(out[0], out[1]);
+    dx = out[0];
   }
   b.add(x, dx);
   if (delta.present()) b.add(delta, dx);

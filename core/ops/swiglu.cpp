@@ -20,7 +20,11 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 void vjp(Backward& b, const Node& n) {
   const ValueId dy = b.cotangent(n.outputs[0]), x = n.inputs[0];
   if (!dy.present()) return;
-  b.add(x, b.emit(n, OpId::swiglu_backward, Parameters(abi::SwigluBackward{}), {dy, x})[0]);
+  std::vector<ValueId> inputs{dy, x};
+  if (const ValueId amax = b.amax_slot(x); amax.present()) inputs.push_back(amax);
+  const auto out = b.emit(n, OpId::swiglu_backward, Parameters(abi::SwigluBackward{}), inputs);
+  b.set_amax(out[0], out[1]);
+  b.add(x, out[0]);
 }
 
 // exp, add, divide, multiply

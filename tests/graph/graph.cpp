@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include "core/abi/add.h"
+#include "core/abi/gemm.h"
 #include "core/abi/loss_sum.h"
+#include "core/abi/swiglu.h"
 #include "core/graph/backward.h"
 
 using namespace tandem;
@@ -69,4 +71,50 @@ TEST_CASE("graph: nodes and values carry the tag set before them, outputs in pla
   CHECK(g.nodes().back().tag.kind == Kind::cotangent);
   CHECK(g.nodes().back().tag.phase == Phase::backward);
   CHECK(name_of(Kind::cotangent) == "cotangent");
+}
+
+// y of an e4m3 GEMM goes through SwiGLU, and with further_use also into a sum before or behind it
+enum class FurtherUse { none, before, behind };
+
+static void check_amax_passes(FurtherUse use, uint32_t passes) {
+  CAPTURE(int(use));
+  Graph g;
+  const Range range = Range::micro_step;
+  Quantizer quantizer(g, range, 4, "amax");
+  const Quantized x = quantizer.quantize(g.zeros(range, {DType::bf16, {16, 16}}), {}, true, "x");
+  const Quantized w = quantizer.quantize(g.variable("w", {DType::bf16, {32, 16}}), {}, true, "w");
+  const abi::Gemm gemm{.form = abi::kGemmNt};
+  const uint32_t first = uint32_t(g.nodes().size());
+  const ValueId y = g.add(range, OpId::gemm, Parameters(gemm), {x.q, w.q, {}, x.scale, w.scale})[0];
+  g.node(first).saved = {x.qt, w.qt};
+  ValueId sum;
+  if (use == FurtherUse::before) sum = add(g, y, y);
+  const ValueId product = g.add(range, OpId::swiglu, Parameters(abi::Swiglu{}), {y})[0];
+  if (use == FurtherUse::behind) sum = add(g, y, y);
+  const uint32_t last = uint32_t(g.nodes().size());
+  Backward backward(g, range, &quantizer);
+  backward.add(product, g.zeros(range, g.desc(product)));
+  if (sum.present()) backward.add(sum, g.zeros(range, g.desc(sum)));
+  backward.run(first, last);
+  g.verify();
+  uint32_t counted = 0, quantized = 0;
+  for (uint32_t n = last; n < g.nodes().size(); ++n) {
+    const Node& node = g.nodes()[n];
+    counted += node.op == OpId::amax;
+    if (node.op != OpId::quantize) continue;
+    ++quantized;
+    CHECK(node.inputs[0] == backward.cotangent(y));
+    const Value& amax = g.values()[node.inputs[1].index];  // of the same tensor: by its producer, or by a pass over it
+    const Node& taken = g.nodes()[amax.node];
+    if (taken.op == OpId::amax) CHECK(taken.inputs[0] == node.inputs[0]);
+    else CHECK(taken.outputs[0] == node.inputs[0]);
+  }
+  CHECK(quantized == 1);
+  CHECK(counted == passes);
+}
+
+TEST_CASE("backward: a cotangent is quantized by its producer's amax, a sum of cotangents by a pass of its own") {
+  check_amax_passes(FurtherUse::none, 0);
+  check_amax_passes(FurtherUse::before, 1);
+  check_amax_passes(FurtherUse::behind, 1);
 }
