@@ -46,10 +46,11 @@ class Chunker {
   void adamw(const Node& node) {
     const TensorDesc& parameter = graph_.desc(node.inputs[2]);
     const uint64_t rows = parameter.shape[0], columns = parameter.shape.count() / rows;
-    uint64_t step = std::max<uint64_t>(1, policy_.optimizer_chunk / columns);
+    uint64_t unit = 1;  // rows that parts begin at multiples of
     for (ValueId v : node.inputs)
       if (v.present() && v != node.inputs[1])
-        step = round_up(step, aligned_rows(row_bytes(graph_.desc(v)), target_.alignment));
+        unit = std::lcm(unit, aligned_rows(row_bytes(graph_.desc(v)), target_.alignment));
+    const uint64_t step = std::max(unit, policy_.optimizer_chunk / columns / unit * unit);
     if (step >= rows) return rewriter_.copy(node);
     for (uint64_t first = 0; first < rows; first += step) {
       const uint64_t count = std::min(step, rows - first);

@@ -7,8 +7,8 @@
 
 namespace tandem {
 
-// Attention's backward pass over sequences, in at most policy.attention_chunks parts; AdamW over elements, at most
-// policy.optimizer_chunk in a part. Parts begin where the target's alignment allows it: there may be fewer and larger.
+// Attention's backward pass over sequences, in at most policy.attention_chunks parts; AdamW over whole rows, at most
+// policy.optimizer_chunk elements in a part. Parts begin where the target's alignment allows it, so they may be larger.
 Graph chunk(const Graph& graph, const MemoryPolicy& policy, const Target& target);
 
 }  // namespace tandem

@@ -132,7 +132,10 @@ class Planner {
     return peak;
   }
 
-  static std::string gibibytes(uint64_t bytes) { return fmt::format("{:.2f} GiB", double(bytes) / (1 << 30)); }
+  static std::string size_text(uint64_t bytes) {
+    if (bytes >= 1 << 30) return fmt::format("{:.2f} GiB", double(bytes) / (1 << 30));
+    return fmt::format("{:.2f} MiB", double(bytes) / (1 << 20));
+  }
 
   std::string name_of_root(uint32_t r) const {
     const Value& value = graph_.values()[storage_.roots[r].value];
@@ -155,7 +158,7 @@ class Planner {
     std::vector<std::string> names;
     for (uint32_t r : std::span(alive).first(std::min<size_t>(5, alive.size())))
       names.push_back(fmt::format("{} {} {}", name_of_root(r), graph_.desc({storage_.roots[r].value}),
-                                  gibibytes(storage_.roots[r].bytes)));
+                                  size_text(storage_.roots[r].bytes)));
     return fmt::format("{}", fmt::join(names, "; "));
   }
 
@@ -166,12 +169,12 @@ class Planner {
           Exit::does_not_fit, target_.name,
           "the plan takes {} on the device, {} of them beside the arenas, and may take {}; the largest values: {}; use "
           "a smaller batch.micro_batch, data.sequence_length or model, or memory.recompute and memory.offload",
-          gibibytes(total), gibibytes(target_.fixed_bytes()), gibibytes(target_.memory_bytes),
+          size_text(total), size_text(target_.fixed_bytes()), size_text(target_.memory_bytes),
           largest_values(ArenaKind::device));
     if (target_.host_memory_bytes > 0 && plan_.host_bytes > target_.host_memory_bytes)
       fail(Exit::does_not_fit, target_.name,
            "the plan takes {} on the host and may take {}; the largest values: {}; use less of memory.offload",
-           gibibytes(plan_.host_bytes), gibibytes(target_.host_memory_bytes), largest_values(ArenaKind::host));
+           size_text(plan_.host_bytes), size_text(target_.host_memory_bytes), largest_values(ArenaKind::host));
   }
 
   const Graph& graph_;

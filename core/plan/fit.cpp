@@ -13,7 +13,8 @@ struct Step {
   bool fits(const Precision& precision, uint32_t micro_batch) const {
     StepShape smaller = shape;
     smaller.micro_batch = micro_batch;
-    smaller.head_chunks = std::min(shape.head_chunks, choose_head_chunks(config, precision, smaller));
+    if (shape.head_chunks == choose_head_chunks(config, precision, shape))
+      smaller.head_chunks = choose_head_chunks(config, precision, smaller);
     try {
       compile_step(config, precision, optimizer, smaller, policy, target);
       return true;

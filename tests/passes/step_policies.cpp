@@ -1,0 +1,197 @@
+// What the memory passes do to the graph of a model's step: which nodes they add, and what is then alive.
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "core/abi/quantize.h"
+#include "core/abi/rms_norm.h"
+#include "core/plan/fit.h"
+
+using namespace tandem;
+
+namespace {
+
+ModelConfig small_model() {
+  ModelConfig c;
+  c.family = Family::qwen3;
+  c.vocabulary = 256;
+  c.hidden = 64;
+  c.ffn = 96;
+  c.layers = 3;
+  c.q_heads = 4;
+  c.kv_heads = 2;
+  c.head_dim = 16;
+  c.max_positions = 64;
+  return c;
+}
+
+Target target(uint32_t queues = 1) {
+  Target t;
+  t.name = "test";
+  t.queues = queues;
+  t.largest_arena = t.largest_operand = t.memory_bytes = 1 << 30;
+  return t;
+}
+
+Compiled compiled(const MemoryPolicy& policy, Recipe recipe = Recipe::fp8, const Target& t = target()) {
+  const StepShape shape{.micro_batch = 4, .accumulation = 2, .sequence_length = 64};
+  return compile_step(small_model(), {.recipe = recipe}, {}, shape, policy, t);
+}
+
+MemoryPolicy recompute_of(EnumSet<Recompute> set) {
+  return uniform_policy(set, {});
+}
+
+template <typename Keep>
+size_t count(const Compiled& c, Range range, const Keep& keep) {
+  size_t n = 0;
+  for (const Node& node : c.graph.nodes()) n += node.range == range && keep(node);
+  return n;
+}
+
+size_t count(const Compiled& c, OpId op, Range range = Range::micro_step) {
+  return count(c, range, [&](const Node& node) { return node.op == op; });
+}
+
+size_t recomputed(const Compiled& c, OpId op) {
+  return count(c, Range::micro_step,
+               [&](const Node& node) { return node.op == op && node.tag.phase == Phase::recompute; });
+}
+
+const Root& root_of(const Compiled& c, ValueId v) {
+  return c.storage.roots[c.storage.root_of[c.storage.places[v.index].root]];
+}
+
+// position of each node among those of its range, as live ranges count
+std::vector<uint32_t> positions(const Graph& graph) {
+  std::array<uint32_t, kRangeCount> next{};
+  std::vector<uint32_t> at;
+  for (const Node& node : graph.nodes()) at.push_back(next[size_t(node.range)]++);
+  return at;
+}
+
+// that no clone is made while the forward pass's own value still holds its bytes
+void check_nothing_live_twice(const Compiled& c) {
+  const std::vector<uint32_t> at = positions(c.graph);
+  std::map<std::tuple<OpId, std::string, uint32_t>, ValueId> forward;
+  for (uint32_t n = 0; n < c.graph.nodes().size(); ++n) {
+    const Node& node = c.graph.nodes()[n];
+    if (node.range != Range::micro_step || node.op >= OpId::zeros) continue;
+    for (uint32_t i = 0; i < node.outputs.size(); ++i) {
+      const std::tuple key{node.op, node.label, i};
+      if (!node.outputs[i].present()) continue;
+      if (node.tag.phase == Phase::forward) forward[key] = node.outputs[i];
+      if (node.tag.phase != Phase::recompute || !forward.contains(key)) continue;
+      INFO(name_of(node.op), " ", node.label, " output ", i);
+      CHECK(root_of(c, forward.at(key)).live.last < at[n]);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("recompute: each part clones its own nodes once a layer, and forward amax is reused") {
+  const Compiled none = compiled({});
+  CHECK(count(none, Range::micro_step, [](const Node& n) { return n.tag.phase == Phase::recompute; }) == 0);
+  struct Expected {
+    Recompute part;
+    size_t norms, gemms, attentions, swiglus;  // a layer
+  };
+  for (const Expected& e : {Expected{Recompute::norm, 2, 0, 0, 0},
+                            {Recompute::swiglu, 0, 0, 0, 1},
+                            {Recompute::ffn, 1, 1, 0, 1},
+                            {Recompute::qkv, 1, 1, 0, 0},
+                            {Recompute::attention, 0, 0, 1, 0},
+                            {Recompute::block, 2, 3, 1, 1}}) {
+    const Compiled c = compiled(recompute_of({e.part}));
+    INFO(to_string(EnumSet<Recompute>{e.part}));
+    CHECK(recomputed(c, OpId::rms_norm) == 3 * e.norms);
+    CHECK(recomputed(c, OpId::gemm) == 3 * e.gemms);
+    CHECK(recomputed(c, OpId::attention) == 3 * e.attentions);
+    CHECK(recomputed(c, OpId::swiglu) == 3 * e.swiglus);
+    CHECK(count(c, OpId::amax) == count(none, OpId::amax));
+    CHECK(count(c, Range::micro_step, [](const Node& n) {
+            return n.op == OpId::rms_norm && n.tag.phase == Phase::recompute &&
+                   n.parameters.as<abi::RmsNorm>().has_amax;
+          }) == 0);
+    CHECK(c.memory.device_bytes() < none.memory.device_bytes());
+    check_nothing_live_twice(c);
+  }
+}
+
+TEST_CASE("recompute: layers choose for themselves; forward nodes leave out what only clones make") {
+  MemoryPolicy policy;
+  policy.recompute = {{Recompute::swiglu}, {}, {Recompute::norm}};
+  const Compiled c = compiled(policy);
+  for (const Node& node : c.graph.nodes()) {
+    if (node.range != Range::micro_step) continue;
+    if (node.tag.phase == Phase::recompute) CHECK(node.tag.layer != 1);
+    if (node.op != OpId::quantize || node.tag.kind != Kind::swiglu) continue;
+    const bool dropped = node.tag.layer == 0, clone = node.tag.phase == Phase::recompute;
+    const auto p = node.parameters.as<abi::Quantize>();
+    CHECK(p.has_q == !clone);
+    CHECK(p.has_qt == (clone || !dropped));
+  }
+}
+
+TEST_CASE("fp8 copies: remade in each pass over a layer, and begin makes none") {
+  MemoryPolicy policy;
+  const Compiled kept = compiled(policy);
+  policy.copies = {Copies::remade};
+  const Compiled c = compiled(policy);
+  CHECK(count(kept, OpId::quantize, Range::begin) == 4 * 3);
+  CHECK(count(c, OpId::quantize, Range::begin) == 0);
+  CHECK(count(c, OpId::amax, Range::begin) == 4 * 3);
+  CHECK(count(c, OpId::quantize) == count(kept, OpId::quantize) + 2 * 4 * 3);
+  CHECK(count(c, OpId::quantize, Range::evaluate) == count(kept, OpId::quantize, Range::evaluate) + 4 * 3);
+  CHECK(c.memory.persistent_bytes < kept.memory.persistent_bytes);
+}
+
+TEST_CASE("chunks: attention's backward pass over sequences, AdamW over elements") {
+  MemoryPolicy policy;
+  policy.attention_chunks = 3;  // 2 + 2 sequences: three parts would be 2, 1 and 1
+  policy.optimizer_chunk = 1000;
+  const Compiled none = compiled({}, Recipe::bf16), c = compiled(policy, Recipe::bf16);
+  for (OpId op : {OpId::attention_delta, OpId::attention_backward_query, OpId::attention_backward_key_value})
+    CHECK(count(c, op) == 2 * count(none, op));
+  CHECK(count(c, OpId::adamw, Range::update) > 2 * count(none, OpId::adamw, Range::update));
+  for (const Node& node : c.graph.nodes())
+    if (node.op == OpId::adamw) CHECK(c.graph.desc(node.inputs[0]).shape.count() <= 1000);
+}
+
+TEST_CASE("offload: kinds and layers of a policy lie on the host, and every other one on the device") {
+  MemoryPolicy policy;
+  policy.offload = {{Offload::m, Offload::parameters}, {Offload::gradients}, {}};
+  policy.offload_outside = {Offload::v};
+  const Compiled c = compiled(policy);
+  for (const Root& root : c.storage.roots) {
+    const Value& value = c.graph.values()[root.value];
+    if (value.lifetime != Lifetime::variable || value.desc.shape.rank() < 2 || value.kind == Kind::other) continue;
+    const bool host = (value.layer == 0 &&
+                       (value.kind == Kind::m || value.kind == Kind::parameter || value.kind == Kind::quantized)) ||
+                      (value.layer == 1 && value.kind == Kind::gradient) ||
+                      (value.layer == kNoLayer && value.kind == Kind::v);
+    INFO(value.name, " ", name_of(value.kind), " of layer ", value.layer);
+    CHECK(root.host == host);
+  }
+}
+
+TEST_CASE("a budget: the error names what is alive and the largest that fits, which does fit") {
+  Target small = target();
+  const StepShape shape{.micro_batch = 16, .accumulation = 1, .sequence_length = 64};
+  const Precision precision{.recipe = Recipe::bf16};
+  const auto bytes_of_batch = [&](uint32_t b) {
+    StepShape s = shape;
+    s.micro_batch = b;
+    return compile_step(small_model(), precision, {}, s, {}, target()).memory.device_bytes();
+  };
+  small.reserve_bytes = 1 << 20;
+  small.memory_bytes = bytes_of_batch(5) + small.reserve_bytes;
+  CHECK(largest_micro_batch(small_model(), precision, {}, shape, {}, small) == 5);
+  CHECK_THROWS_WITH_AS(compile_step_or_suggest(small_model(), precision, {}, shape, {}, small),
+                       doctest::Contains("the largest that fits: batch.micro_batch = 5"), Error);
+  --small.memory_bytes;
+  CHECK(largest_micro_batch(small_model(), precision, {}, shape, {}, small) == 4);
+  small.memory_bytes = small.reserve_bytes;
+  CHECK(largest_micro_batch(small_model(), precision, {}, shape, {}, small) == 0);
+}
