@@ -12,11 +12,7 @@ constexpr uint32_t kThreads = 256;
 template <typename T>
 __global__ void __launch_bounds__(kThreads) add_kernel(const T* a, const T* b, T* y, uint32_t count) {
   const uint32_t first = (blockIdx.x * kThreads + threadIdx.x) * 8;
-  if (count - first >= 8 && first < count) {
-    store8(y + first, add(load8(a + first), load8(b + first)));
-  } else {
-    for (uint32_t i = first; i < count; ++i) y[i] = from_float<T>(to_float(a[i]) + to_float(b[i]));
-  }
+  if (first < count) store8(y + first, add(load8(a + first), load8(b + first)));
 }
 
 }  // namespace
@@ -25,7 +21,7 @@ bool add(const Call& call, Stream stream) {
   const uint32_t count = call.as<abi::Add>().count;
   return with_float(call.dtype(0), [&](auto t) {
     using T = decltype(t);
-    const dim3 blocks(ceil_div(ceil_div(count, 8), kThreads));
+    const dim3 blocks(ceil_div(count / 8, kThreads));
     launch(add_kernel<T>, blocks, dim3(kThreads), 0, stream, call.data<T>(0), call.data<T>(1), call.data<T>(2), count);
   });
 }

@@ -5,7 +5,7 @@
 TANDEM_ABI_BEGIN
 
 struct Add {
-  uint32_t count;
+  uint32_t count;  // multiple of 8
 };
 
 TANDEM_ABI_END(Add)

@@ -1,4 +1,4 @@
-// a, b of one shape, f32 or bf16 -> y as a
+// a, b of one shape, f32 or bf16, whose elements are a multiple of 8 -> y as a
 #include "core/abi/add.h"
 
 #include "core/graph/backward.h"
@@ -10,6 +10,7 @@ namespace {
 Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   const Inputs in("add", inputs, 2, 2);
   in.expect(1, "b", in.floats(0, "a"));
+  require(in[0].shape.count() % 8 == 0, "add: {}, expected a multiple of 8 elements", in[0]);
   parameters = Parameters(abi::Add{.count = u32(in[0].shape.count())});
   return {.outputs = {in[0]}};
 }

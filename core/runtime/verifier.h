@@ -49,7 +49,7 @@ class Verifier {
   void run(Range range);
 
   // In free mode an op is over its budget when the NMSE of its f32 or bf16 results is above this: drift is no wrong op.
-  static constexpr double kFreeBudget = 1e-2;
+  static constexpr double kFreeBudget = 0.1;
 
   bool passed() const { return !first_over_; }
   const std::map<OpId, OpDifference>& ops() const { return ops_; }
