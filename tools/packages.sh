@@ -39,8 +39,13 @@ install_missing() {
   rm -f "$log"
 }
 
-# whether CUDA is to be configured: asked for, or an NVIDIA driver answers
-nvidia_answers() { command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; }
+# cuda_options ASKED_FOR: Meson's options for the CUDA backend, which is built where nvcc is found. One architecture: that
+# of the GPU here, or else of an H100.
+cuda_options() {
+  local found
+  found=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .) || true
+  echo "-Dcuda=$([ "$1" ] && echo enabled || echo auto) -Dgpu_architectures=${found:-90}"
+}
 
 # configure BUILD_DIRECTORY MESON_OPTION...: sets up a build directory, or one that exists already anew
 configure() {

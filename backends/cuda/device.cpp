@@ -13,6 +13,11 @@ Device::Device(uint32_t index) : index_(index) {
   cublasLtHandle_t blas = nullptr;
   check(cublasLtCreate(&blas), "cublasLtCreate");
   blas_ = OwnedLt(blas);
+  constexpr float kOnes[] = {1.0f, 1.0f};
+  void* ones = nullptr;
+  check(cudaMalloc(&ones, sizeof(kOnes)), "cudaMalloc");
+  ones_ = OwnedDeviceMemory(ones);
+  check(cudaMemcpy(ones, kOnes, sizeof(kOnes), cudaMemcpyHostToDevice), "cudaMemcpy");
 }
 
 Device::~Device() {

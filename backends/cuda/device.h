@@ -23,6 +23,7 @@ class Device {
   bool has_fp8() const { return properties_.major > 8 || (properties_.major == 8 && properties_.minor >= 9); }
   cudaStream_t stream(uint32_t queue) const { return streams_.at(queue).get(); }
   cublasLtHandle_t blas() const { return blas_.get(); }
+  const float* ones() const { return static_cast<const float*>(ones_.get()); }  // (2), on the device
 
   void make_current();  // for the calling thread; throws an earlier failure again
   // What comes back is reached when all on queue 0 so far is done.
@@ -39,6 +40,7 @@ class Device {
   cudaDeviceProp properties_{};
   std::vector<OwnedStream> streams_;
   OwnedLt blas_;
+  OwnedDeviceMemory ones_;
   struct Mark {
     uint64_t value;
     OwnedEvent event;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "core/program/workspace.h"
 #include "kernels/launchers.h"
 
 namespace tandem::cuda {

@@ -44,11 +44,15 @@ std::string name_of_gemm(const abi::Gemm& p, const kernels::Call& call) {
 }  // namespace
 
 // Row-major C = A B is column-major C^T = B^T A^T: the library's first matrix is the op's b. Its sums are f32 (no
-// TF32); alpha is 1, an e4m3 operand's scale stays on the device.
-GemmPlan::GemmPlan(const abi::Gemm& p, const kernels::Call& call) : beta_(p.accumulate ? 1.0f : 0.0f) {
+// TF32); alpha is 1, an e4m3 operand's scale stays on the device. Where the library can see that it adds to C in place
+// with beta = 1, it rounds A B to bf16 before it adds: a beta on the device keeps it from that.
+GemmPlan::GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call& call) {
   cublasLtMatmulDesc_t matmul = nullptr;
   check(cublasLtMatmulDescCreate(&matmul, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
   matmul_ = OwnedMatmul(matmul);
+  static constexpr float kReplace[] = {1.0f, 0.0f};
+  factors_ = p.accumulate ? device.ones() : kReplace;
+  if (p.accumulate) set(matmul_, CUBLASLT_MATMUL_DESC_POINTER_MODE, CUBLASLT_POINTER_MODE_DEVICE);
   const bool tn = p.form == abi::kGemmTn, nt = p.form == abi::kGemmNt;
   set(matmul_, CUBLASLT_MATMUL_DESC_TRANSA, nt ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(matmul_, CUBLASLT_MATMUL_DESC_TRANSB, tn ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -69,7 +73,7 @@ GemmPlan::GemmPlan(const abi::Gemm& p, const kernels::Call& call) : beta_(p.accu
 std::unique_ptr<GemmPlan> GemmPlan::make(Device& device, AlgorithmTable& table, const kernels::Call& call) {
   const auto& p = call.as<abi::Gemm>();
   const std::string name = name_of_gemm(p, call);
-  std::unique_ptr<GemmPlan> plan(new GemmPlan(p, call));
+  std::unique_ptr<GemmPlan> plan(new GemmPlan(device, p, call));
   if (const auto known = table.find(name); known && plan->supports(device, *known)) {
     plan->algorithm_ = *known;
     return plan;
@@ -134,10 +138,9 @@ cublasLtMatmulAlgo_t GemmPlan::fastest(Device& device, const kernels::Call& call
 
 cublasStatus_t GemmPlan::try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,
                                  cudaStream_t stream) const {
-  const float alpha = 1.0f;
   void* c = call.operands[kC].data;
-  return cublasLtMatmul(device.blas(), matmul_.get(), &alpha, call.operands[kB].data, a_.get(), call.operands[kA].data,
-                        b_.get(), &beta_, c, c_.get(), c, c_.get(), &algorithm, call.workspace, kGemmWorkspace, stream);
+  return cublasLtMatmul(device.blas(), matmul_.get(), factors_, call.operands[kB].data, a_.get(), call.operands[kA].data,
+                        b_.get(), factors_ + 1, c, c_.get(), c, c_.get(), &algorithm, call.workspace, kGemmWorkspace, stream);
 }
 
 void GemmPlan::run(Device& device, const kernels::Call& call, cudaStream_t stream) const {

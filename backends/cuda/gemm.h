@@ -19,7 +19,7 @@ class GemmPlan {
   void run(Device& device, const kernels::Call& call, cudaStream_t stream) const;
 
  private:
-  GemmPlan(const abi::Gemm& p, const kernels::Call& call);
+  GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call& call);
   cublasStatus_t try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,
                          cudaStream_t stream) const;
   bool supports(Device& device, const cublasLtMatmulAlgo_t& algorithm) const;
@@ -29,7 +29,7 @@ class GemmPlan {
 
   OwnedMatmul matmul_;
   OwnedLayout a_, b_, c_;  // the library's names: its a is the op's b, transposed views of row-major matrices
-  float beta_ = 0;
+  const float* factors_ = nullptr;  // alpha, beta; on the host without accumulation, else on the device
   cublasLtMatmulAlgo_t algorithm_{};
 };
 

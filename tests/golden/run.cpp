@@ -106,7 +106,8 @@ State Run::state() const {
 }
 
 Backend& executor(const std::string& name) {
-  static std::map<std::string, std::unique_ptr<Backend>> open;
+  // never closed: a driver may be gone before static objects are
+  static auto& open = *new std::map<std::string, std::unique_ptr<Backend>>;
   std::unique_ptr<Backend>& backend = open[name];
   if (backend) return *backend;
   std::vector<BackendFactory> factories = test_backends();

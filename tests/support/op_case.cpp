@@ -27,7 +27,8 @@ struct Prepared {
 };
 
 Backend& backend_of(std::string_view executor) {
-  static std::map<std::string, std::unique_ptr<Backend>, std::less<>> opened;
+  // never closed: a driver may be gone before static objects are
+  static auto& opened = *new std::map<std::string, std::unique_ptr<Backend>, std::less<>>;
   if (const auto found = opened.find(executor); found != opened.end()) return *found->second;
   std::vector<BackendFactory> factories = test_backends();
   factories.push_back(host_backend());
