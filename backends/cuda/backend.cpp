@@ -50,7 +50,7 @@ class CudaBackend : public Backend {
     table_.save();
     return executable;
   }
-  KernelChoices kernel_choices() const override { return table_.choices(); }
+  KernelChoices kernel_choices() const override { return table_.taken(); }
   void use(const KernelChoices& choices) override { table_.use(choices); }
 
  private:

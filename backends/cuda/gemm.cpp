@@ -76,12 +76,14 @@ std::unique_ptr<GemmPlan> GemmPlan::make(Device& device, AlgorithmTable& table, 
   std::unique_ptr<GemmPlan> plan(new GemmPlan(device, p, call));
   if (const auto known = table.find(name); known && plan->supports(device, *known)) {
     plan->algorithm_ = *known;
+    table.take(name);
     return plan;
   }
   const std::vector<cublasLtMatmulAlgo_t> algorithms = plan->candidates(device);
   if (algorithms.empty()) return nullptr;
   plan->algorithm_ = plan->fastest(device, call, algorithms);
   table.add(name, plan->algorithm_);
+  table.take(name);
   return plan;
 }
 
@@ -139,8 +141,9 @@ cublasLtMatmulAlgo_t GemmPlan::fastest(Device& device, const kernels::Call& call
 cublasStatus_t GemmPlan::try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,
                                  cudaStream_t stream) const {
   void* c = call.operands[kC].data;
-  return cublasLtMatmul(device.blas(), matmul_.get(), factors_, call.operands[kB].data, a_.get(), call.operands[kA].data,
-                        b_.get(), factors_ + 1, c, c_.get(), c, c_.get(), &algorithm, call.workspace, kGemmWorkspace, stream);
+  return cublasLtMatmul(device.blas(), matmul_.get(), factors_, call.operands[kB].data, a_.get(),
+                        call.operands[kA].data, b_.get(), factors_ + 1, c, c_.get(), c, c_.get(), &algorithm,
+                        call.workspace, kGemmWorkspace, stream);
 }
 
 void GemmPlan::run(Device& device, const kernels::Call& call, cudaStream_t stream) const {

@@ -28,7 +28,7 @@ class GemmPlan {
                                const std::vector<cublasLtMatmulAlgo_t>& algorithms) const;
 
   OwnedMatmul matmul_;
-  OwnedLayout a_, b_, c_;  // the library's names: its a is the op's b, transposed views of row-major matrices
+  OwnedLayout a_, b_, c_;           // the library's names: its a is the op's b, transposed views of row-major matrices
   const float* factors_ = nullptr;  // alpha, beta; on the host without accumulation, else on the device
   cublasLtMatmulAlgo_t algorithm_{};
 };

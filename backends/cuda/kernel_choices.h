@@ -18,13 +18,15 @@ class AlgorithmTable {
   void add(const std::string& gemm, const cublasLtMatmulAlgo_t& algorithm);
   void save();  // when something was added
 
-  const KernelChoices& choices() const { return choices_; }
+  void take(const std::string& gemm) { taken_[gemm] = choices_.at(gemm); }
+  const KernelChoices& taken() const { return taken_; }
   // these go before what the file has
   void use(const KernelChoices& choices);
 
  private:
   std::string file_;
   KernelChoices choices_;  // gemm -> the algorithm's words in hexadecimal
+  KernelChoices taken_;    // of choices_
   bool changed_ = false;
 };
 

@@ -37,6 +37,7 @@ struct Manifest {
   std::string config;             // the merged configuration, TOML
   std::string backend, device;    // where it ran
   uint32_t head_chunks = 1;       // LM-head chunks: part of the result, kept on resume
+  std::map<std::string, std::string> kernels;  // the backend's KernelChoices
   std::vector<InputFile> inputs;  // the model's config.json and the token files
   std::map<std::string, CheckpointFile> files;
 };

@@ -24,7 +24,8 @@ Json json_of(const Manifest& m) {
           {"t", m.t},
           {"skipped_in_a_row", m.skipped},
           {"config", m.config},
-          {"plan", {{"backend", m.backend}, {"device", m.device}, {"lm_head_chunks", m.head_chunks}}},
+          {"plan",
+           {{"backend", m.backend}, {"device", m.device}, {"lm_head_chunks", m.head_chunks}, {"kernels", m.kernels}}},
           {"inputs", inputs},
           {"files", files}};
 }
@@ -92,8 +93,11 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
              .backend = plan.text("backend"),
              .device = plan.text("device"),
              .head_chunks = uint32_t(plan.number("lm_head_chunks", kMax32)),
+             .kernels = {},
              .inputs = {},
              .files = {}};
+  const Reader kernels = plan.object("kernels");
+  for (const auto& item : kernels.value().items()) m.kernels.emplace(item.key(), kernels.text(item.key()));
   for (const Json& item : root.part("inputs")) {
     const Reader file(item, path);
     m.inputs.push_back({file.text("path"), file.number("bytes"), file.text("xxh3")});

@@ -46,7 +46,7 @@ Json policy_json(const MemoryPolicy& policy) {
 }
 
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
-                const MemoryPlan& plan, uint64_t device_bytes) {
+                const MemoryPlan& plan, uint64_t device_bytes, const KernelChoices& kernels) {
   Json arenas = Json::array();
   for (const Arena& arena : plan.arenas)
     arenas.push_back(
@@ -57,7 +57,8 @@ void write_plan(const std::string& path, const DeviceInfo& device, const StepSha
               {"lower_bound_bytes", plan.lower_bound},
               {"arenas", arenas},
               {"lm_head_chunks", shape.head_chunks},
-              {"micro_batch", shape.micro_batch}};
+              {"micro_batch", shape.micro_batch},
+              {"kernels", kernels}};
   record.update(policy_json(policy));
   replace_file(path, write_json(record));
 }

@@ -15,6 +15,6 @@ Json policy_json(const MemoryPolicy& policy);
 
 // device_bytes: what metrics call memory
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
-                const MemoryPlan& plan, uint64_t device_bytes);
+                const MemoryPlan& plan, uint64_t device_bytes, const KernelChoices& kernels);
 
 }  // namespace tandem

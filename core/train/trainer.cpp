@@ -79,7 +79,7 @@ class Trainer {
  private:
   uint64_t tokens_per_step() const { return uint64_t(shape_.rows()) * shape_.accumulation; }
 
-  // the run goes on after it, with the LM-head chunks that it had
+  // the run goes on after it, with the LM-head chunks and kernels that it had
   Checkpoint open_checkpoint() {
     if (!file_exists(config_.run.directory))
       fail(Exit::input, config_.run.directory, "is not there, so there is no run to resume; leave --resume out");
@@ -89,6 +89,7 @@ class Trainer {
     check_resume(manifest, config_, inputs_);
     remove_unfinished(directory_->checkpoints());
     shape_.head_chunks = manifest.head_chunks;
+    kernels_ = manifest.kernels;
     saved_ = done_ = manifest.step;
     sequence_ = manifest.sequence;
     skipped_ = manifest.skipped;
@@ -99,6 +100,7 @@ class Trainer {
     device_ = registry.choose(config_.run.backend);
     check_recipe(device_, precision_);
     backend_ = registry.open(device_);
+    backend_->use(kernels_);
     Compiled compiled = compile_step_or_suggest(model_.config, precision_, config_.optimizer, shape_, policy_,
                                                 within_budget(backend_->target(), config_.memory));
     plan_ = std::move(compiled.memory);
@@ -114,7 +116,7 @@ class Trainer {
       require_empty(config_.run.directory);  // now that no other run can start in it
     }
     write_config(directory_->config(), config_);
-    write_plan(directory_->plan(), device_, shape_, policy_, plan_, memory_);
+    write_plan(directory_->plan(), device_, shape_, policy_, plan_, memory_, backend_->kernel_choices());
     evaluated_ = cut_metrics(directory_->metrics(), done_);
     metrics_.emplace(directory_->metrics());
   }
@@ -173,6 +175,7 @@ class Trainer {
                 .backend = device_.backend,
                 .device = device_.name,
                 .head_chunks = shape_.head_chunks,
+                .kernels = backend_->kernel_choices(),
                 .inputs = inputs_,
                 .files = {}});
     rotate_checkpoints(directory_->checkpoints(), done_, config_.checkpoint.keep);
@@ -195,6 +198,7 @@ class Trainer {
   std::unique_ptr<StepRunner> runner_;
   std::optional<MetricsWriter> metrics_;
   MemoryPlan plan_;
+  KernelChoices kernels_;  // of the run resumed from
   uint64_t memory_ = 0;  // device bytes
   uint64_t done_ = 0;    // steps
   uint64_t sequence_ = 0;
