@@ -5,8 +5,6 @@
 #include <unordered_map>
 
 #include "core/abi/quantize.h"
-#include "core/abi/rms_norm.h"
-#include "core/abi/swiglu.h"
 #include "core/passes/rewriter.h"
 
 namespace tandem {
@@ -178,8 +176,8 @@ class Recomputer {
                                                  : rewriter_.map(node.inputs[i]));
     if (node.op == OpId::quantize)
       parameters = quantize_parameters(node, wanted(node.outputs[0]), wanted(node.outputs[1]));
-    if (node.op == OpId::rms_norm) inputs.resize(3);  // no amax: the forward pass took it
-    if (node.op == OpId::swiglu) inputs.resize(1);
+    // no amax, the optional last input: the forward pass took it
+    if (node.in_place > 0 && graph_.desc(node.inputs.back()).dtype == DType::u32) inputs.pop_back();
     const auto out = rewriter_.emit(node, parameters, std::move(inputs), Phase::recompute);
     for (size_t i = 0; i < out.size(); ++i)
       if (out[i].present() && node.outputs[i].present()) clones_[node.outputs[i].index] = out[i];

@@ -160,7 +160,7 @@ MemoryPolicy random_policy(std::mt19937& random) {
     p.offload.push_back(random_set<Offload>(random));
   }
   p.zero_copy = random_set<Offload>(random);
-  p.prefetch_distance = 1 + uint32_t(random() % 3);
+  p.prefetch_distance = uint32_t(random() % 4);
   p.optimizer_chunk = random() % 3 * 100;
   return p;
 }
