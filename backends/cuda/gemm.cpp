@@ -45,7 +45,7 @@ std::string name_of_gemm(const abi::Gemm& p, const kernels::Call& call) {
 
 // Row-major C = A B is column-major C^T = B^T A^T: the library's first matrix is the op's b. Its sums are f32 (no
 // TF32); alpha is 1, an e4m3 operand's scale stays on the device. Where the library can see that it adds to C in place
-// with beta = 1, it rounds A B to bf16 before it adds: a beta on the device keeps it from that.
+// with beta = 1, it rounds A B to bf16 before it adds: a beta on the device keeps it from that, where rows are aligned.
 GemmPlan::GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call& call) {
   cublasLtMatmulDesc_t matmul = nullptr;
   check(cublasLtMatmulDescCreate(&matmul, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
@@ -72,6 +72,7 @@ GemmPlan::GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call
 
 std::unique_ptr<GemmPlan> GemmPlan::make(Device& device, AlgorithmTable& table, const kernels::Call& call) {
   const auto& p = call.as<abi::Gemm>();
+  if (p.accumulate && call.dtype(kC) == DType::bf16 && (p.lda | p.ldb | p.ldc | p.n) % 8 != 0) return nullptr;
   const std::string name = name_of_gemm(p, call);
   std::unique_ptr<GemmPlan> plan(new GemmPlan(device, p, call));
   if (const auto known = table.find(name); known && plan->supports(device, *known)) {
