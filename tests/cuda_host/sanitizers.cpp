@@ -47,6 +47,7 @@ TEST_CASE("cuda_host: ASan finds accesses out of bounds, to the byte, and UBSan 
   check_found(program, "global_off_by_one", {"heap-buffer-overflow", "0 bytes", "defects.cpp:"});
   check_found(program, "dynamic_shared_off_by_one", {"heap-buffer-overflow", "0 bytes", "defects.cpp:"});
   check_found(program, "copy_past_the_end", {"heap-buffer-overflow", "0 bytes"});
+  check_found(program, "operand_off_by_one", {"use-after-poison", "amax.cu:"});
   check_found(program, "misaligned_vector", {"misaligned address", "defects.cpp:"});
   for (const char* name : {"static_shared_off_by_one", "register_array_off_by_one"})  // either sanitizer may be first
     check_found(program, name, {"defects.cpp:"});
