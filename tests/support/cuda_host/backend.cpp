@@ -57,10 +57,10 @@ class Fence {
 
 #if defined(TANDEM_CUDA_HOST_ASAN)
   static void forbid(const void* p, uint64_t bytes) {
-    ASAN_POISON_MEMORY_REGION(p, bytes);
+    __asan_poison_memory_region(p, bytes);
   }
   static void allow(const void* p, uint64_t bytes) {
-    ASAN_UNPOISON_MEMORY_REGION(p, bytes);
+    __asan_unpoison_memory_region(p, bytes);
   }
 #else
   static void forbid(const void*, uint64_t) {}
