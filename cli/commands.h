@@ -13,6 +13,7 @@ namespace tandem::cli {
 using Action = std::function<Exit()>;
 
 void add_train(CLI::App& app, const Registry& registry, Action& action);
+void add_plan(CLI::App& app, const Registry& registry, Action& action);
 void add_eval(CLI::App& app, const Registry& registry, Action& action);
 void add_generate(CLI::App& app, const Registry& registry, Action& action);
 void add_data(CLI::App& app, Action& action);

@@ -14,6 +14,7 @@ constexpr const char* kAbout = R"(Tandem trains language models in 8 bits on the
 
 A run, from text to a model that transformers loads:
   tandem data tokenize --tokenizer bytes book.txt --out book.bin
+  tandem plan config.toml
   tandem train config.toml
   tandem eval --model runs/NAME/model --data held-out.bin --sequence-length 1024
   tandem generate --model runs/NAME/model --prompt "Once upon a time"
@@ -34,6 +35,7 @@ int run(int argc, char** argv) {
   const Registry registry = cli::linked_backends();
   cli::Action action;
   cli::add_train(app, registry, action);
+  cli::add_plan(app, registry, action);
   cli::add_eval(app, registry, action);
   cli::add_generate(app, registry, action);
   cli::add_data(app, action);

@@ -1,5 +1,6 @@
 #include "core/model/step_graph.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/abi/adamw.h"
@@ -226,6 +227,11 @@ Graph build_generation_graph(const ModelConfig& config, const Precision& precisi
       graph.add(Range::evaluate, OpId::gemm, Parameters(p), {hidden, model.head(), {}, {}, {}}, "lm_head")[0];
   graph.keep(logits, "logits");
   return graph;
+}
+
+uint64_t widest_row(const ModelConfig& config) {
+  const uint64_t qkv = uint64_t(config.head_dim) * (config.q_heads + 2 * uint64_t(config.kv_heads));
+  return std::max({uint64_t(config.hidden), qkv, 2 * uint64_t(config.ffn)});
 }
 
 uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape) {

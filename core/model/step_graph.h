@@ -30,6 +30,9 @@ Graph build_evaluation_graph(const ModelConfig& config, const Precision& precisi
 // variables.
 Graph build_generation_graph(const ModelConfig& config, const Precision& precision, uint32_t capacity);
 
+// Elements that the widest activation has a token; core/abi counts an operand's elements in 32 bits.
+uint64_t widest_row(const ModelConfig& config);
+
 // LM-head chunks that keep a chunk's logits within 64 MiB (and the device's largest operand).
 uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape);
 

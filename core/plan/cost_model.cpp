@@ -88,6 +88,7 @@ class Simulation {
       else if (const auto* wait = std::get_if<Wait>(&instruction.command))
         clock = std::max(clock, signalled_[wait->id]);
       else if (!std::holds_alternative<Barrier>(instruction.command)) clock += run(cost(instruction.command));
+      if (const auto* copy = std::get_if<Copy>(&instruction.command)) add_link_time(*copy);
     }
     for (const auto& [queue, clock] : clocks_) total_.seconds = std::max(total_.seconds, clock);
     return total_;
@@ -129,6 +130,11 @@ class Simulation {
     return {CostClass::copy, 0, copy.from.bytes, seconds, 0};
   }
 
+  void add_link_time(const Copy& copy) {
+    if (on_host(copy.from)) total_.copies_in += cost(copy).seconds;
+    else if (on_host(copy.to)) total_.copies_out += cost(copy).seconds;
+  }
+
   double run(const InstructionCost& c) {
     ClassCost& sum = total_.classes[size_t(c.kind)];
     ++sum.instructions;
@@ -165,16 +171,18 @@ uint64_t ProgramCost::flops() const {
                          [](uint64_t sum, const ClassCost& c) { return sum + c.flops; });
 }
 
-ProgramCost& ProgramCost::add(const ProgramCost& other, uint64_t times) {
+ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
   for (size_t c = 0; c < kCostClassCount; ++c) {
-    classes[c].instructions += times * other.classes[c].instructions;
-    classes[c].flops += times * other.classes[c].flops;
-    classes[c].bytes += times * other.classes[c].bytes;
+    classes[c].instructions += uint64_t(times) * other.classes[c].instructions;
+    classes[c].flops += uint64_t(times) * other.classes[c].flops;
+    classes[c].bytes += uint64_t(times) * other.classes[c].bytes;
     classes[c].seconds += double(times) * other.classes[c].seconds;
     classes[c].floor += double(times) * other.classes[c].floor;
   }
   seconds += double(times) * other.seconds;
   exposed_copy += double(times) * other.exposed_copy;
+  copies_in += double(times) * other.copies_in;
+  copies_out += double(times) * other.copies_out;
   return *this;
 }
 
@@ -198,7 +206,7 @@ ProgramCost cost_of(const Program& program, Range range, const Rates& rates) {
 
 ProgramCost cost_of_step(const Program& program, uint64_t accumulation, const Rates& rates) {
   ProgramCost step = cost_of(program, Range::begin, rates);
-  step.add(cost_of(program, Range::micro_step, rates), accumulation);
+  step.add(cost_of(program, Range::micro_step, rates), int64_t(accumulation));
   step.add(cost_of(program, Range::update, rates), 1);
   return step;
 }

@@ -42,13 +42,14 @@ struct ClassCost {
 
 struct ProgramCost {
   std::array<ClassCost, kCostClassCount> classes{};
-  double seconds = 0;       // from the first instruction to the last one's end
-  double exposed_copy = 0;  // of them, what copies hold up
+  double seconds = 0;                    // from the first instruction to the last one's end
+  double exposed_copy = 0;               // of them, what copies hold up
+  double copies_in = 0, copies_out = 0;  // seconds of copies from the host and to it, each side by side with all else
 
   const ClassCost& of(CostClass c) const { return classes[size_t(c)]; }
   double floor() const;
   uint64_t flops() const;
-  ProgramCost& add(const ProgramCost& other, uint64_t times);
+  ProgramCost& add(const ProgramCost& other, int64_t times);  // negative: takes off what was added
 };
 
 ProgramCost cost_of(const Program& program, Range range, const Rates& rates);

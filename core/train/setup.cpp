@@ -23,8 +23,7 @@ void fill_parameters(Session& session, const Precision& precision, const Source&
 // core/abi counts an operand's elements in 32 bits.
 void check_sizes(const ModelConfig& config, const StepShape& shape) {
   constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
-  const uint64_t qkv = uint64_t(config.head_dim) * (config.q_heads + 2 * uint64_t(config.kv_heads));
-  const uint64_t widest = std::max({uint64_t(config.hidden), qkv, 2 * uint64_t(config.ffn)});
+  const uint64_t widest = widest_row(config);
   const uint64_t most_sequences = kMost / (shape.sequence_length * widest);
   if (most_sequences == 0)
     fail(Exit::does_not_fit, "data.sequence_length", "{} is too long for this model; the longest that fits is {}",

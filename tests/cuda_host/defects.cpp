@@ -1,8 +1,7 @@
 #include "tests/cuda_host/defects.h"
 
-#include "core/abi/amax.h"
+#include "core/base/error.h"
 #include "kernels/device.cuh"
-#include "tests/support/cuda_host/backend.h"
 
 namespace tandem::test {
 namespace {
@@ -194,24 +193,6 @@ uint64_t run() {
   return hash(y);
 }
 
-// An op's kernel told of more elements than its operand has: what follows belongs to the same arena.
-template <bool planted>
-uint64_t operand_off_by_one() {
-  const std::unique_ptr<Backend> backend = cuda_host_backend().open(0);
-  Program program;
-  program.arenas = {{"arena", ArenaKind::device, 512}};
-  const Operand x{{DType::f32, {8}}, {0, 0, 32}, Access::read};
-  const Operand amax{{DType::u32, {64}}, {0, 256, 256}, Access::read_write};
-  const Parameters parameters(abi::Amax{.count = planted ? 9u : 8u});
-  program.ranges[size_t(Range::evaluate)] = {{0, Dispatch{OpId::amax, parameters, {x, amax}}, "amax"}};
-  const std::unique_ptr<Memory> memory = backend->allocate(program.arenas[0]);
-  backend->write(*memory, 0, std::vector<std::byte>(512));
-  Memory* const memories[] = {memory.get()};
-  const std::unique_ptr<Executable> executable = backend->load(program, memories);
-  executable->wait(executable->submit(Range::evaluate));
-  return 0;
-}
-
 }  // namespace
 
 const std::vector<Defect>& defects() {
@@ -232,7 +213,6 @@ const std::vector<Defect>& defects() {
       DEFECT(dynamic_shared_off_by_one, kThreads),
       DEFECT(static_shared_off_by_one, 0),
       DEFECT(copy_past_the_end, 4),
-      {"operand_off_by_one", operand_off_by_one<true>, operand_off_by_one<false>},
       DEFECT(misaligned_vector, 0),
       DEFECT(register_array_off_by_one, 0),
       DEFECT(barriers_on_two_lines, 0),

@@ -18,7 +18,7 @@ struct Outcome {
 // variable: names the program, which the build sets
 Outcome run_sanitized(const char* variable, const std::string& name, const char* variant) {
   const char* program = std::getenv(variable);
-  REQUIRE_MESSAGE(program != nullptr, std::string(variable) << " does not name the program; run by meson test");
+  REQUIRE_MESSAGE(program != nullptr, variable << " does not name the program; run by meson test");
   const std::string command = fmt::format("'{}' {} {} 2>&1", program, name, variant);
   FILE* const pipe = popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
@@ -47,23 +47,21 @@ TEST_CASE("cuda_host: ASan finds accesses out of bounds, to the byte, and UBSan 
   check_found(program, "global_off_by_one", {"heap-buffer-overflow", "0 bytes", "defects.cpp:"});
   check_found(program, "dynamic_shared_off_by_one", {"heap-buffer-overflow", "0 bytes", "defects.cpp:"});
   check_found(program, "copy_past_the_end", {"heap-buffer-overflow", "0 bytes"});
-  check_found(program, "operand_off_by_one", {"use-after-poison", "amax.cu:"});
   check_found(program, "misaligned_vector", {"misaligned address", "defects.cpp:"});
   for (const char* name : {"static_shared_off_by_one", "register_array_off_by_one"})  // either sanitizer may be first
     check_found(program, name, {"defects.cpp:"});
 }
 
 TEST_CASE("cuda_host: TSan finds what is not ordered by a barrier, whatever the order of the run") {
-  for (const std::string name :
-       {"missing_syncthreads", "missing_syncthreads_before_reuse", "missing_syncwarp", "shuffle_for_syncwarp",
-        "missing_copy_wait", "copy_wait_for_the_wrong_group", "two_writers"})
+  for (const char* name : {"missing_syncthreads", "missing_syncthreads_before_reuse", "missing_syncwarp",
+                           "shuffle_for_syncwarp", "missing_copy_wait", "copy_wait_for_the_wrong_group", "two_writers"})
     check_found("TANDEM_RUN_DEFECT_THREAD", name, {"data race", "defects.cpp:"});
 }
 
 TEST_CASE("cuda_host: no kernel without a defect raises an alarm") {
   for (const Defect& d : defects())
     for (const char* program : {"TANDEM_RUN_DEFECT_ADDRESS", "TANDEM_RUN_DEFECT_THREAD"}) {
-      CAPTURE(std::string(d.name));
+      CAPTURE(d.name);
       const Outcome outcome = run_sanitized(program, d.name, "fixed");
       INFO(outcome.output);
       CHECK(outcome.status == 0);

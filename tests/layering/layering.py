@@ -15,7 +15,6 @@ MAY_INCLUDE = {
     "backends/vulkan": ["core", "backends/vulkan"],
     "backends/cuda": ["core", "backends/cuda", "kernels"],
     "kernels": ["core/abi", "core/base/dtype.h", "core/ops/table.inc", "kernels", "tests/support/cuda_host/device.h"],
-    "kernels/launchers.h": ["core/ops/op.h", "kernels"],
     "shaders": ["core/abi", "shaders"],
     "cli": ["core", "backends", "cli"],
     "tests": ["core", "backends", "kernels", "cli", "tests"],

@@ -7,7 +7,6 @@
 
 #include "core/base/hash.h"
 #include "tests/support/cuda_host/executor.h"
-#include "tests/support/full.h"
 
 namespace tandem::test {
 namespace {
@@ -133,7 +132,6 @@ void compare(const Prepared& p, const Case& c, Image& candidate, Image& referenc
 // again, on cuda_host with the threads in other orders
 bool same_again(Backend& backend, const Prepared& p, const Image& first) {
   if (backend.target().name != "cuda_host") return run(backend, p) == first;
-  if (cuda_host::finds_races()) return true;
   bool same = true;
   for (const cuda_host::Order order : {cuda_host::Order::reversed, cuda_host::Order::shuffled}) {
     cuda_host::set_order(order);
@@ -172,9 +170,7 @@ void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor) {
   REQUIRE(!table.list().empty());
   Backend& candidate = backend_of(executor);
   Backend& host = backend_of("host");
-  const size_t step = executor == "cuda_host" && cuda_host::finds_races() && !full() ? 3 : 1;
-  for (size_t i = 0; i < table.list().size(); i += step) {
-    const Case& c = table.list()[i];
+  for (const Case& c : table.list()) {
     CAPTURE(c.name);
     const Prepared p = prepare(op, c, std::max<uint64_t>(256, candidate.target().alignment));
     Image reference = run(host, p), first = run(candidate, p);

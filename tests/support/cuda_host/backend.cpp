@@ -4,7 +4,7 @@
 #include <cstring>
 #include <memory>
 
-#include "kernels/launchers.h"
+#include "kernels/kernel.h"
 
 #if defined(TANDEM_CUDA_HOST_ASAN)
 #include <sanitizer/asan_interface.h>
@@ -14,6 +14,18 @@ namespace tandem::test {
 namespace {
 
 constexpr uint64_t kAlignment = 256;
+
+kernels::Launcher launcher_of(OpId op) {
+  switch (op) {
+#define OP(name)   \
+  case OpId::name: \
+    return kernels::name;
+#include "cuda_kernels.inc"
+#undef OP
+    default:
+      return nullptr;
+  }
+}
 
 struct Free {
   void operator()(std::byte* p) const { std::free(p); }
@@ -57,10 +69,10 @@ class Fence {
 
 #if defined(TANDEM_CUDA_HOST_ASAN)
   static void forbid(const void* p, uint64_t bytes) {
-    __asan_poison_memory_region(p, bytes);
+    ASAN_POISON_MEMORY_REGION(p, bytes);
   }
   static void allow(const void* p, uint64_t bytes) {
-    __asan_unpoison_memory_region(p, bytes);
+    ASAN_UNPOISON_MEMORY_REGION(p, bytes);
   }
 #else
   static void forbid(const void*, uint64_t) {}
@@ -79,6 +91,11 @@ class HostExecutable : public Executable {
                  program.arenas.size());
     for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
     memories_.push_back(&workspace_);
+    for (const std::vector<Instruction>& range : program_.ranges)
+      for (const Instruction& i : range)
+        if (const auto* d = std::get_if<Dispatch>(&i.command); d && !has_cuda_kernel(d->op))
+          fail(Exit::internal, "cuda_host", "{} has no kernel: write kernels/{}.cu and configure anew", name_of(d->op),
+               name_of(d->op));
   }
 
   Timepoint submit(Range range) override {
@@ -106,7 +123,7 @@ class HostExecutable : public Executable {
     std::byte* const workspace = workspace_.at(0, workspace_bytes(d));
     Fence::allow(workspace, workspace_bytes(d));
     poison(workspace, workspace_bytes(d));
-    if (!kernels::launcher_of(d.op)({d.parameters.data(), operands, workspace}, nullptr))
+    if (!launcher_of(d.op)({d.parameters.data(), operands, workspace}, nullptr))
       fail(Exit::internal, "cuda_host", "{} has no kernel for operands of{}", name_of(d.op), dtypes);
   }
   void run(const Fill& f) { std::memset(at(f.buffer), 0, f.buffer.bytes); }
@@ -158,6 +175,10 @@ std::unique_ptr<Backend> open(uint32_t) {
 }
 
 }  // namespace
+
+bool has_cuda_kernel(OpId op) {
+  return launcher_of(op) != nullptr;
+}
 
 BackendFactory cuda_host_backend() {
   return {"cuda_host", devices, open};

@@ -6,5 +6,6 @@
 namespace tandem::test {
 
 BackendFactory cuda_host_backend();
+bool has_cuda_kernel(OpId op);
 
 }  // namespace tandem::test

@@ -355,14 +355,6 @@ void misuse(const char* what, Where where) {
        blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
 }
 
-bool finds_races() {
-#if defined(TANDEM_CUDA_HOST_TSAN)
-  return true;
-#else
-  return false;
-#endif
-}
-
 void set_order(Order order, uint64_t seed) {
   executor().set_order(order, seed);
 }

@@ -20,9 +20,6 @@ constexpr Order kOrders[] = {Order::forward, Order::reversed, Order::shuffled};
 void set_order(Order order, uint64_t seed = 1);
 Order order_from_environment();
 
-// whether this is the build under TSan, which finds races whatever the order, and takes long
-bool finds_races();
-
 struct Where {
   const char* file;
   int line;

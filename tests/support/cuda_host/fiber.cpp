@@ -84,7 +84,7 @@ Fiber::Fiber(void (*entry)(), uint32_t number) {
 Fiber::~Fiber() {
   if (stack_ == nullptr) return;
 #if defined(TANDEM_CUDA_HOST_ASAN)
-  __asan_unpoison_memory_region(stack_, kStackBytes);  // frames that never returned
+  ASAN_UNPOISON_MEMORY_REGION(stack_, kStackBytes);  // frames that never returned
 #elif defined(TANDEM_CUDA_HOST_TSAN)
   __tsan_destroy_fiber(identity_);
 #endif

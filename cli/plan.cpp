@@ -1,0 +1,247 @@
+#include <algorithm>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "core/base/json.h"
+#include "core/plan/byte_table.h"
+#include "core/plan/device_table.h"
+#include "core/plan/request.h"
+#include "core/train/plan_record.h"
+#include "core/train/setup.h"
+
+namespace tandem::cli {
+namespace {
+
+constexpr const char* kHelp =
+    R"(Plan a training step: what fits, how fast it will be, where the bytes go. No GPU is needed.
+
+Reads the configuration and the model's config.json alone. Keys are set as in train: --section.key=value
+  tandem plan configs/qwen2.5-7b.toml --device rtx-5060-ti-16gb --host-memory 64GB
+Seconds are predicted from the device's rates, not measured. Exit code 4: it does not fit.)";
+
+struct Options {
+  std::string config, device, memory, host_memory;
+  bool explain = false, json = false;
+};
+
+struct Device {
+  DeviceInfo info;
+  Target target;
+};
+
+double gib(double bytes) {
+  return bytes / (1 << 30);
+}
+
+bool is_backend(const std::string& name) {
+  const std::string word = name.substr(0, name.find(':'));
+  return word == "auto" || word == "vulkan" || word == "cuda";
+}
+
+Device find_device(const std::string& name, const Registry& registry) {
+  if (!is_backend(name)) {
+    DeviceTable table = load_device_table(name);
+    return {table.info, table.target};
+  }
+  const DeviceInfo info = registry.choose(name);
+  return {info, registry.open(info)->target()};
+}
+
+// flags win over the configuration, upwards too
+Target with_budgets(Target target, const RunConfig::Memory& memory, const Options& o) {
+  target = within_budget(target, memory);
+  if (!o.memory.empty()) target.memory_bytes = parse_size(o.memory, "--memory");
+  if (!o.host_memory.empty()) target.host_memory_bytes = parse_size(o.host_memory, "--host-memory");
+  return target;
+}
+
+// "ffn, norm in 12 of 28 layers"
+template <typename Set>
+std::string describe(const std::vector<Set>& by_layer, uint32_t layers) {
+  std::vector<std::pair<Set, uint32_t>> counts;
+  for (uint32_t layer = 0; layer < layers; ++layer) {
+    const Set set = by_layer.empty() ? Set{} : by_layer[std::min<size_t>(layer, by_layer.size() - 1)];
+    const auto found = std::ranges::find(counts, set, &std::pair<Set, uint32_t>::first);
+    if (found == counts.end()) counts.push_back({set, 1});
+    else ++found->second;
+  }
+  if (counts.size() == 1) return to_string(counts[0].first);
+  std::string text;
+  for (const auto& [set, n] : counts)
+    text += fmt::format("{}{} in {} of {} layers", text.empty() ? "" : "; ", to_string(set), n, layers);
+  return text;
+}
+
+std::string describe(const MemoryPolicy& policy, uint32_t layers) {
+  return fmt::format("recompute {}; offload {}; outside of the layers {}; fp8 copies {}; LM-head chunks {}, attention chunks {}",
+                     describe(policy.recompute, layers), describe(policy.offload, layers),
+                     to_string(policy.offload_outside), kCopiesNames[size_t(policy.copies_of(0))],
+                     policy.lm_head_chunks, policy.attention_chunks);
+}
+
+class Report {
+ public:
+  Report(const PlanRequest& request, const StepPlan& plan, const BatchAdvice& advice, const Device& device, bool timed)
+      : request_(request), plan_(plan), advice_(advice), device_(device), timed_(timed) {}
+
+  std::string json() const {
+    Json arenas = Json::array();
+    for (const Arena& arena : plan_.compiled->memory.arenas)
+      arenas.push_back(
+          {{"name", arena.name}, {"kind", arena.kind == ArenaKind::host ? "host" : "device"}, {"bytes", arena.bytes}});
+    const Json policy = policy_json(plan_.chosen.policy);
+    const auto seconds = [&](double value) { return timed_ ? Json(value) : Json(); };
+    const Json j{{"fits", plan_.fits()},
+                 {"device_bytes", plan_.chosen.device_bytes},
+                 {"host_bytes", plan_.chosen.host_bytes},
+                 {"arenas", arenas},
+                 {"recompute", policy.at("recompute")},
+                 {"offload", policy.at("offload")},
+                 {"lm_head_chunks", plan_.chosen.policy.lm_head_chunks},
+                 {"attention_chunks", plan_.chosen.policy.attention_chunks},
+                 {"micro_batch", request_.shape.micro_batch},
+                 {"step_seconds", seconds(plan_.chosen.seconds())},
+                 {"tokens_per_second", seconds(tokens() / plan_.chosen.seconds())},
+                 {"floor_seconds", seconds(plan_.floor.floor())},
+                 {"flops", plan_.chosen.cost.flops()},
+                 {"largest_micro_batch", advice_.largest_micro_batch}};
+    return j.dump() + "\n";
+  }
+
+  std::string text(bool explain) {
+    verdict();
+    bytes();
+    policies();
+    if (timed_) times();
+    else put("\nNo rates are known of {}: no times.\n", device_.info.name);
+    hints();
+    if (explain) explain_peak();
+    return std::move(text_);
+  }
+
+ private:
+  template <typename... Args>
+  void put(fmt::format_string<Args...> format, Args&&... args) {
+    text_ += fmt::format(format, std::forward<Args>(args)...);
+  }
+
+  double tokens() const { return double(request_.shape.rows()) * request_.shape.accumulation; }
+
+  void verdict() {
+    const StepShape& s = request_.shape;
+    const auto budget = [](uint64_t bytes) {
+      return bytes == 0 ? "no limit" : fmt::format("{:.2f} GiB", gib(double(bytes)));
+    };
+    put("{} on {}: {} sequences of {} tokens x {} micro-steps, {} tokens a step\n", name_of(request_.precision.recipe),
+        device_.info.name, s.micro_batch, s.sequence_length, s.accumulation, uint64_t(tokens()));
+    put("{}: {:.2f} GiB on the device of {}, {:.2f} GiB on the host of {}\n\n", plan_.fits() ? "fits" : "DOES NOT FIT",
+        gib(double(plan_.chosen.device_bytes)), budget(request_.target.memory_bytes),
+        gib(double(plan_.chosen.host_bytes)), budget(request_.target.host_memory_bytes));
+  }
+
+  void bytes() {
+    put("{:<34}{:>12}{:>12}\n", "GiB", "device", "host");
+    ByteRow total{"all", 0, 0};
+    const auto line = [&](const ByteRow& row) {
+      put("  {:<32}{:>12.3f}{:>12.3f}\n", row.name, gib(double(row.device)), gib(double(row.host)));
+    };
+    for (const ByteRow& row : byte_table(*plan_.compiled, request_.target)) {
+      line(row);
+      total.device += row.device;
+      total.host += row.host;
+    }
+    line(total);
+  }
+
+  void policies() {
+    const auto line = [&](const PlannedPolicy& p) {
+      put("  {:<12}{}; {:.2f} GiB\n", timed_ ? fmt::format("{:.3f} s", p.seconds()) : "",
+          describe(p.policy, request_.model.layers), gib(double(p.device_bytes)));
+    };
+    put("\nPolicy\n");
+    line(plan_.chosen);
+    if (!plan_.runners_up.empty()) put("Runners-up\n");
+    for (const PlannedPolicy& p : plan_.runners_up) line(p);
+  }
+
+  void times() {
+    const ProgramCost& cost = plan_.chosen.cost;
+    put("\n{:<20}{:>10}{:>10}{:>14}{:>12}{:>10}\n", "Seconds a step", "predicted", "floor", "instructions", "TFLOP",
+        "GB");
+    for (size_t c = 0; c < kCostClassCount; ++c) {
+      const ClassCost& k = cost.classes[c];
+      if (k.instructions == 0) continue;
+      put("  {:<18}{:>10.4f}{:>10.4f}{:>14}{:>12.1f}{:>10.1f}\n", name_of(CostClass(c)), k.seconds,
+          plan_.floor.classes[c].floor, k.instructions, double(k.flops) / 1e12, double(k.bytes) / 1e9);
+    }
+    const double floor = plan_.floor.floor();
+    put("  {:<18}{:>10.4f}{:>10.4f}  {:.2f} of the floor; exposed copies {:.4f} s\n", "all", cost.seconds, floor,
+        cost.seconds / floor, cost.exposed_copy);
+    put("{:.0f} tokens/s predicted\n", tokens() / cost.seconds);
+  }
+
+  void hints() {
+    put("\nLargest micro_batch that fits: {}\n", advice_.largest_micro_batch);
+    if (!timed_ || advice_.micro_batch == 0 || advice_.micro_batch == request_.shape.micro_batch) return;
+    put("Hint: batch.micro_batch = {} with gradient_accumulation = {} is estimated at {:.3f} s\n", advice_.micro_batch,
+        advice_.accumulation, advice_.seconds);
+  }
+
+  void explain_peak() {
+    constexpr size_t kMost = 40;
+    const Peak peak = peak_of(*plan_.compiled);
+    put("\nThe peak of what shares memory: {:.3f} GiB at {} {} ({})\n", gib(double(peak.bytes)), name_of(peak.range),
+        peak.position, peak.label);
+    for (size_t i = 0; i < std::min(kMost, peak.alive.size()); ++i) {
+      const LiveValue& v = peak.alive[i];
+      put("  {:>9.4f}  {:<14}{:<8}{}  {}\n", gib(double(v.bytes)), name_of(v.kind),
+          v.layer == kNoLayer ? "-" : fmt::format("{}", v.layer), v.desc, v.name);
+    }
+    if (peak.alive.size() > kMost) put("  and {} smaller ones\n", peak.alive.size() - kMost);
+  }
+
+  const PlanRequest& request_;
+  const StepPlan& plan_;
+  const BatchAdvice& advice_;
+  const Device& device_;
+  bool timed_;
+  std::string text_;
+};
+
+Exit run(const Options& o, const std::vector<std::string>& overrides, const Registry& registry) {
+  const RunConfig config = load_config(o.config, overrides);
+  const ModelSource model = open_model(config.model.path);
+  const Precision precision = precision_of(config);
+  const StepShape batch{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
+  const StepShape shape = with_head_chunks(batch, model.config, precision, config.memory.lm_head_chunks);
+  check_fp8(model.config, precision, shape.rows());
+  const Device device = find_device(o.device.empty() ? config.run.backend : o.device, registry);
+  check_recipe(device.info, precision);
+
+  const Target target = with_budgets(device.target, config.memory, o);
+  const PlanRequest request = plan_request(config, model.config, precision, shape, target);
+  const StepPlan plan = plan_step(request);
+  const BatchAdvice advice = advise_batch(request);
+  Report report(request, plan, advice, device, has_rates(target));
+  print(o.json ? report.json() : report.text(o.explain));
+  return plan.fits() ? Exit::ok : Exit::does_not_fit;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, const Registry& registry, Action& action) {
+  CLI::App* command = app.add_subcommand("plan", kHelp);
+  auto o = std::make_shared<Options>();
+  command->add_option("config", o->config, "the TOML file")->required();
+  command->add_option("--memory", o->memory, "of the device, for all that the process takes there: 16GiB");
+  command->add_option("--host-memory", o->host_memory, "of the host, for what is moved there: 64GB; else no limit");
+  command->add_option("--device", o->device, "a table of configs/devices by its name, a .toml file, or BACKEND[:N]");
+  command->add_flag("--explain", o->explain, "which values are alive when the device holds most");
+  command->add_flag("--json", o->json, "one JSON object on standard output");
+  command->allow_extras();
+  command->callback([&registry, &action, command, o] {
+    action = [&registry, command, o] { return run(*o, overrides_of(*command), registry); };
+  });
+}
+
+}  // namespace tandem::cli

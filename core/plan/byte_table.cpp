@@ -1,0 +1,149 @@
+#include "core/plan/byte_table.h"
+
+#include <algorithm>
+#include <map>
+
+
+namespace tandem {
+namespace {
+
+struct RowName {
+  Kind kind;
+  std::string_view name;
+};
+// in the order of the table; kinds that share a name share a row
+constexpr RowName kRows[] = {
+    {Kind::parameter, "parameters"},
+    {Kind::gradient, "gradients"},
+    {Kind::m, "m"},
+    {Kind::v, "v"},
+    {Kind::master, "master"},
+    {Kind::quantized, "quantized copies"},
+    {Kind::residual, "activations: residual stream"},
+    {Kind::branch, "activations: residual stream"},
+    {Kind::attention_norm, "activations: norms"},
+    {Kind::ffn_norm, "activations: norms"},
+    {Kind::final_norm, "activations: norms"},
+    {Kind::qkv, "activations: qkv"},
+    {Kind::attention, "activations: attention"},
+    {Kind::ffn, "activations: gate and up"},
+    {Kind::swiglu, "activations: swiglu"},
+    {Kind::cotangent, "activations: gradients"},
+    {Kind::logits, "logits"},
+    {Kind::io, "inputs and report"},
+    {Kind::other, "scalars and tables"},
+};
+static_assert(std::size(kRows) == kKindCount);
+
+std::string_view row_of(Kind kind) {
+  return std::ranges::find(kRows, kind, &RowName::kind)->name;
+}
+
+class Table {
+ public:
+  void add(std::string_view name, uint64_t device, uint64_t host) {
+    if (device == 0 && host == 0) return;
+    const auto found = std::ranges::find(rows_, name, &ByteRow::name);
+    ByteRow& row = found != rows_.end() ? *found : rows_.emplace_back(ByteRow{std::string(name), 0, 0});
+    row.device += device;
+    row.host += host;
+  }
+  std::vector<ByteRow> take() { return std::move(rows_); }
+
+ private:
+  std::vector<ByteRow> rows_;
+};
+
+// One buffer for library calls and the kernels' scratch; a backend without library calls has kernels that want none.
+uint64_t workspaces(const Compiled& compiled, const Target& target) {
+  return target.workspace_bytes == 0 ? 0 : std::max(target.workspace_bytes, workspace_bytes(compiled.program));
+}
+
+bool on_device(const Root& root) {
+  return !root.host;
+}
+
+// which of the live transients share bytes over time: those that are neither persistent nor staging
+bool is_shared(const Root& root) {
+  return on_device(root) && !root.persistent && !root.staging;
+}
+
+struct Position {
+  Range range = Range::micro_step;
+  uint32_t instruction = 0;
+  uint64_t bytes = 0;
+};
+
+Position most_alive(const Storage& storage) {
+  std::map<std::pair<Range, uint32_t>, int64_t> change;
+  for (const Root& root : storage.roots) {
+    if (!is_shared(root)) continue;
+    change[{root.live.range, root.live.first}] += int64_t(root.bytes);
+    change[{root.live.range, root.live.last + 1}] -= int64_t(root.bytes);
+  }
+  Position most;
+  int64_t live = 0;
+  for (const auto& [at, delta] : change)
+    if (live += delta; uint64_t(live) > most.bytes) most = {at.first, at.second, uint64_t(live)};
+  return most;
+}
+
+bool alive_at(const Root& root, const Position& at) {
+  return is_shared(root) && root.live.range == at.range && root.live.first <= at.instruction &&
+         at.instruction <= root.live.last;
+}
+
+// of the instruction at a position of a range, as live ranges count
+const Node* node_at(const Graph& graph, const Position& at) {
+  uint32_t position = 0;
+  for (const Node& node : graph.nodes())
+    if (node.range == at.range && position++ == at.instruction) return &node;
+  return nullptr;
+}
+
+}  // namespace
+
+uint64_t device_bytes(const Compiled& compiled, const Target& target) {
+  return compiled.memory.device_bytes() + workspaces(compiled, target) + target.reserve_bytes + target.staging_bytes;
+}
+
+std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target) {
+  Table table;
+  const Position peak = most_alive(compiled.storage);
+  uint64_t device = 0, host = 0, staging = 0;  // what roots account for
+  const auto add_kind = [&](Kind kind) {
+    for (const Root& root : compiled.storage.roots) {
+      if (compiled.graph.values()[root.value].kind != kind) continue;
+      if (root.host) table.add(row_of(kind), 0, root.bytes), host += root.bytes;
+      else if (root.persistent || alive_at(root, peak)) table.add(row_of(kind), root.bytes, 0), device += root.bytes;
+    }
+  };
+  for (const RowName& row : kRows) add_kind(row.kind);
+  std::vector<bool> holds_staging(compiled.memory.arenas.size());
+  for (size_t r = 0; r < compiled.storage.roots.size(); ++r)
+    if (const Root& root = compiled.storage.roots[r]; on_device(root) && root.staging && !root.persistent)
+      holds_staging[compiled.memory.buffers[r].arena] = true;
+  for (size_t a = 0; a < holds_staging.size(); ++a)
+    if (holds_staging[a]) staging += compiled.memory.arenas[a].bytes;
+  table.add("staging", staging + target.staging_bytes, 0);
+  table.add("workspaces", workspaces(compiled, target), 0);
+  table.add("alignment and gaps", compiled.memory.device_bytes() - device - staging, compiled.memory.host_bytes - host);
+  table.add("reserve", target.reserve_bytes, 0);
+  return table.take();
+}
+
+Peak peak_of(const Compiled& compiled) {
+  const Position at = most_alive(compiled.storage);
+  const Node* node = node_at(compiled.graph, at);
+  Peak peak{at.range, at.instruction, node == nullptr ? "" : node->label, at.bytes, {}};
+  for (const Root& root : compiled.storage.roots) {
+    if (!alive_at(root, at)) continue;
+    const Value& value = compiled.graph.values()[root.value];
+    const std::string label = value.node == UINT32_MAX ? "" : compiled.graph.nodes()[value.node].label;
+    peak.alive.push_back({value.name.empty() ? label : value.name, value.desc, value.kind, value.layer, root.bytes});
+  }
+  std::ranges::stable_sort(peak.alive, std::greater<>(), &LiveValue::bytes);
+  return peak;
+}
+
+}  // namespace tandem

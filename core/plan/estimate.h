@@ -1,0 +1,82 @@
+// What a policy takes, estimated from compiled models of a few layers: see planner.h.
+#pragma once
+
+#include <array>
+#include <map>
+
+#include "core/plan/planner.h"
+
+namespace tandem {
+
+constexpr size_t kOffloadCount = std::size(kOffloadNames);
+
+// What a plan is judged by, as sums over layers go: bytes, and the seconds for which each range keeps the device and
+// the copies to and from the host busy.
+struct Takes {
+  struct Busy {
+    double compute = 0, in = 0, out = 0;  // in: host to device
+    double latency = 0;                   // what the range takes beyond the longest of them
+  };
+  double device = 0, host = 0;
+  std::array<Busy, 3> ranges;  // begin, micro_step, update
+
+  Takes& add(const Takes& other, double times);
+  double seconds(uint32_t accumulation) const;  // of a step
+};
+
+// A policy as the search writes it: what the first layers do, what the rest do, how many layers offload what.
+struct Choice {
+  EnumSet<Recompute> first, rest;
+  uint32_t first_layers = 0;  // that recompute `first`
+  std::array<uint32_t, kOffloadCount>
+      offloaded{};  // layers, by Offload; one more than all: what is outside of them too
+  uint32_t head_chunks = 1, attention_chunks = 1;
+  bool remade = false;  // fp8 copies are remade rather than kept
+
+  bool operator<(const Choice& other) const;
+  bool operator==(const Choice&) const = default;
+};
+MemoryPolicy policy_of(const Choice& choice, uint32_t layers);
+
+// The sets that the limits leave, without two that do the same.
+std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits);
+std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& precision);
+std::vector<uint32_t> head_chunk_counts(const PlanRequest& request);
+std::vector<uint32_t> attention_chunk_counts(const PlanRequest& request);
+std::vector<bool> remade_choices(const PlanRequest& request);
+
+// the Target with room for any plan
+Target without_budget(Target target);
+
+// What a compiled plan takes, its ranges taken apart.
+Takes takes_of(const Compiled& compiled, const Target& target);
+
+class Estimator {
+ public:
+  // request must outlive it
+  explicit Estimator(const PlanRequest& request);
+
+  Takes estimate(const Choice& choice) const;
+
+ private:
+  struct Line {
+    Takes fixed, layer;
+  };
+  Takes sample(const Choice& choice, uint32_t layers) const;
+  Line line(const Choice& choice) const;  // of a choice that does the same in every layer
+  void sample_offload(Offload kind, bool remade);
+  void add_residuals(const Choice& choice, Takes& takes) const;
+  const Line& recompute(EnumSet<Recompute> set, bool remade) const { return recompute_.at({set.bits(), remade}); }
+
+  const PlanRequest& request_;
+  uint32_t layers_;
+  Choice base_;                         // the first recompute set, nothing offloaded, the most chunks of the head
+  std::map<std::pair<uint32_t, bool>, Line> recompute_;  // by set, and whether copies are remade
+  std::map<uint32_t, Takes> head_, attention_;  // by count, beside base_'s
+  // by whether copies are remade, beside the same policy's that offloads nothing
+  std::array<std::array<Line, kOffloadCount>, 2> offload_;
+  std::array<Takes, kOffloadCount> outside_;  // what offloading it outside of the layers adds
+  Line block_residuals_;                        // residuals where whole blocks are recomputed, beside the same blocks'
+};
+
+}  // namespace tandem

@@ -1,0 +1,144 @@
+#include "core/plan/planner.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/plan/byte_table.h"
+#include "core/plan/search.h"
+
+namespace tandem {
+namespace {
+
+constexpr size_t kCompiledNodes = 60000;  // of the graphs that a search compiles in full
+constexpr size_t kRunnersUp = 5;
+constexpr int kLeastTries = 3;
+
+struct Attempt {
+  Choice choice;
+  PlannedPolicy planned;
+  Takes takes;
+  Compiled compiled;
+};
+
+// nullopt: a value is larger than the device allocates at once
+std::optional<Attempt> attempt(const PlanRequest& request, const Choice& choice) {
+  const MemoryPolicy policy = policy_of(choice, request.model.layers);
+  try {
+    Attempt a{choice,
+              {policy, 0, 0, {}, false},
+              {},
+              compile_step(request.model, request.precision, request.optimizer, request.shape, policy,
+                           without_budget(request.target))};
+    a.takes = takes_of(a.compiled, request.target);
+    a.planned.device_bytes = device_bytes(a.compiled, request.target);
+    a.planned.host_bytes = a.compiled.memory.host_bytes;
+    a.planned.cost = cost_of_step(a.compiled.program, request.shape.accumulation, request.target.rates);
+    a.planned.fits = budget_of(request.target).holds(a.takes);
+    return a;
+  } catch (const Error& error) {
+    if (error.exit() != Exit::does_not_fit) throw;
+    return {};
+  }
+}
+
+// A step with no policy, from two models of few layers: costs are linear in the layers, to the last instruction.
+ProgramCost floor_of(const PlanRequest& request) {
+  const uint32_t layers = request.model.layers, fewer = std::min(layers, 2u);
+  MemoryPolicy policy;
+  policy.lm_head_chunks = head_chunk_counts(request).front();
+  const auto cost = [&](uint32_t n) {
+    ModelConfig model = request.model;
+    model.layers = n;
+    const Compiled compiled = compile_step(model, request.precision, request.optimizer, request.shape, policy,
+                                           without_budget(request.target));
+    return cost_of_step(compiled.program, request.shape.accumulation, request.target.rates);
+  };
+  ProgramCost floor = cost(fewer);
+  if (layers == fewer) return floor;
+  const ProgramCost more = cost(fewer + 1);
+  const ProgramCost less = floor;
+  return floor.add(more, layers - fewer).add(less, -int64_t(layers - fewer));
+}
+
+class Search {
+ public:
+  explicit Search(const PlanRequest& request)
+      : request_(request),
+        estimator_(request),
+        ranking_(request, [this](const Choice& choice) { return estimator_.estimate(choice); }) {}
+
+  StepPlan run() {
+    while (nodes_ < kCompiledNodes) {
+      const std::optional<Choice> next = next_choice();
+      if (!next) break;
+      compile(*next);
+    }
+    for (int tries = 0; tries < kLeastTries && (!best_ || !best_->planned.fits); ++tries)
+      compile(ranking_.least().choice);
+    if (!best_)
+      fail(Exit::does_not_fit, request_.target.name,
+           "allocates at most {} bytes at once, which no plan keeps to; use a smaller batch.micro_batch or "
+           "data.sequence_length",
+           request_.target.largest_arena);
+    StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), floor_of(request_), compiles_};
+    std::ranges::stable_sort(others_, {}, [](const PlannedPolicy& p) { return p.seconds(); });
+    for (PlannedPolicy& other : others_)
+      if (other.fits && plan.runners_up.size() < kRunnersUp) plan.runners_up.push_back(std::move(other));
+    return plan;
+  }
+
+ private:
+  // the fastest by its estimate that was not compiled yet; none when the best one compiled is as fast
+  std::optional<Choice> next_choice() const {
+    for (const Ranked& ranked : ranking_.fitting()) {
+      if (best_ && best_->planned.fits && ranked.seconds >= best_->planned.seconds()) return {};
+      if (!tried_.contains(ranked.choice)) return ranked.choice;
+    }
+    return {};
+  }
+
+  void compile(const Choice& choice) {
+    if (!tried_.insert(choice).second) return;
+    std::optional<Attempt> a = attempt(request_, choice);
+    if (!a) {
+      nodes_ = kCompiledNodes;
+      return;
+    }
+    ++compiles_;
+    nodes_ += a->compiled.graph.nodes().size();
+    ranking_.correct(choice, a->takes);
+    if (best_ && !is_better(a->planned, best_->planned)) {
+      others_.push_back(std::move(a->planned));
+    } else {
+      if (best_) others_.push_back(std::move(best_->planned));
+      best_ = std::move(a);
+    }
+  }
+
+  bool is_better(const PlannedPolicy& a, const PlannedPolicy& b) const {
+    if (a.fits != b.fits) return a.fits;
+    return a.fits ? a.seconds() < b.seconds() : over(a) < over(b);
+  }
+
+  double over(const PlannedPolicy& p) const {
+    const Budget budget = budget_of(request_.target);
+    return std::max(0.0, double(p.device_bytes) - budget.device) + std::max(0.0, double(p.host_bytes) - budget.host);
+  }
+
+  const PlanRequest& request_;
+  Estimator estimator_;
+  Ranking ranking_;
+  std::set<Choice> tried_;
+  std::optional<Attempt> best_;  // the fastest that fits, or else the one that is least over
+  std::vector<PlannedPolicy> others_;
+  size_t nodes_ = 0;
+  uint32_t compiles_ = 0;
+};
+
+}  // namespace
+
+StepPlan plan_step(const PlanRequest& request) {
+  return Search(request).run();
+}
+
+}  // namespace tandem

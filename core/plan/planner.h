@@ -1,0 +1,64 @@
+// The search for the memory policy with the least predicted step time whose plan fits the device and the host.
+//
+// Compiling a whole model for each policy takes too long, so the search estimates first: models of a few layers are
+// compiled for each recompute set, each kind of offload and each chunk count alone, what a layer adds and what stays is
+// read off them, and combinations of those, by layer, are ranked. The best ones are then compiled in full; what is
+// reported is what those plans take.
+#pragma once
+
+#include <optional>
+
+#include "core/plan/compile_step.h"
+#include "core/plan/cost_model.h"
+
+namespace tandem {
+
+// What a configuration fixes; absent: the planner chooses.
+struct PolicyLimits {
+  std::optional<EnumSet<Recompute>> recompute;
+  std::optional<EnumSet<Offload>> offload;
+  std::optional<uint32_t> lm_head_chunks, attention_chunks;
+};
+
+struct PlanRequest {
+  ModelConfig model;
+  Precision precision;
+  RunConfig::Optimizer optimizer;
+  StepShape shape;  // head_chunks: the most that the planner tries
+  PolicyLimits limits;
+  Target target;  // with rates; memory_bytes and host_memory_bytes (0: no limit) are the budgets
+};
+
+// A policy whose Program was compiled in full.
+struct PlannedPolicy {
+  MemoryPolicy policy;
+  uint64_t device_bytes = 0, host_bytes = 0;
+  ProgramCost cost;  // of a step
+  bool fits = false;
+
+  double seconds() const { return cost.seconds; }
+};
+
+struct StepPlan {
+  PlannedPolicy chosen;                   // the fastest that fits; where none does, one that takes little
+  std::vector<PlannedPolicy> runners_up;  // that fit too, by time
+  std::optional<Compiled> compiled;       // of chosen
+  ProgramCost floor;                      // of a step with no policy, for its floors: nothing is computed twice
+  uint32_t compiles = 0;                  // of the whole model
+
+  bool fits() const { return chosen.fits; }
+};
+
+// Exit::does_not_fit only where nothing can be compiled: one value is larger than the device allocates at once.
+StepPlan plan_step(const PlanRequest& request);
+
+// What other batches would do, by estimates.
+struct BatchAdvice {
+  uint32_t largest_micro_batch = 0;  // with which some policy within the limits fits, compiled in full; 0: none
+  // micro_batch and gradient_accumulation of the configured product with the least step time
+  uint32_t micro_batch = 0, accumulation = 0;
+  double seconds = 0;
+};
+BatchAdvice advise_batch(const PlanRequest& request);
+
+}  // namespace tandem

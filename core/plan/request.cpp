@@ -1,0 +1,56 @@
+#include "core/plan/request.h"
+
+#include <algorithm>
+
+#include "core/plan/device_table.h"
+
+namespace tandem {
+namespace {
+
+// Of no particular card: it ranks policies where nothing is known of the device.
+constexpr Rates kSomeCard{.e4m3 = 80e12,
+                          .bf16 = 40e12,
+                          .f32 = 20e12,
+                          .attention = 20e12,
+                          .multiprocessors = 40,
+                          .bandwidth = 400e9,
+                          .host_to_device = 20e9,
+                          .device_to_host = 20e9,
+                          .launch_seconds = 2e-6};
+
+// none for "auto"
+template <typename E, size_t n>
+std::optional<EnumSet<E>> set_of(const std::vector<std::string>& words, const std::string_view (&names)[n]) {
+  if (words.size() == 1 && words[0] == "auto") return {};
+  EnumSet<E> set;
+  for (size_t i = 0; i < n; ++i)
+    if (std::ranges::find(words, names[i]) != words.end()) set.insert(E(i));
+  return set;
+}
+
+Rates rates_of(const Target& target) {
+  return target.rates.known() ? target.rates : rates_by_name(target.name);
+}
+
+}  // namespace
+
+PolicyLimits limits_of(const RunConfig::Memory& memory) {
+  return {.recompute = set_of<Recompute>(memory.recompute, kRecomputeNames),
+          .offload = set_of<Offload>(memory.offload, kOffloadNames),
+          .lm_head_chunks = memory.lm_head_chunks,
+          .attention_chunks = memory.attention_chunks};
+}
+
+bool has_rates(const Target& target) {
+  return rates_of(target).known();
+}
+
+PlanRequest plan_request(const RunConfig& config, const ModelConfig& model, const Precision& precision,
+                         const StepShape& shape, const Target& target) {
+  PlanRequest request{model, precision, config.optimizer, shape, limits_of(config.memory), target};
+  request.target.rates = rates_of(target);
+  if (!request.target.rates.known()) request.target.rates = kSomeCard;
+  return request;
+}
+
+}  // namespace tandem

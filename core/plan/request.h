@@ -1,0 +1,20 @@
+// From a configuration to what the planner searches: the one way of `tandem plan` and `tandem train`.
+#pragma once
+
+#include "core/plan/planner.h"
+#include "core/train/config.h"
+
+namespace tandem {
+
+// memory.recompute, offload, lm_head_chunks and attention_chunks as limits where they are not "auto"
+PolicyLimits limits_of(const RunConfig::Memory& memory);
+
+// shape: with the most LM-head chunks to try; target: within its budgets. Where the target's rates are not known, those
+// of a table with its name; see has_rates.
+PlanRequest plan_request(const RunConfig& config, const ModelConfig& model, const Precision& precision,
+                         const StepShape& shape, const Target& target);
+
+// Whether seconds mean anything: false where no rates are known, and those of some card rank the policies.
+bool has_rates(const Target& target);
+
+}  // namespace tandem

@@ -1,0 +1,249 @@
+#include "core/plan/planner.h"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+
+#include "core/plan/byte_table.h"
+#include "core/plan/device_table.h"
+#include "core/plan/request.h"
+#include "core/plan/search.h"
+#include "core/train/setup.h"
+
+using namespace tandem;
+
+namespace {
+
+// A small model on a device so slow and so narrow that products, passes and copies all tell.
+PlanRequest small_request(uint32_t layers) {
+  PlanRequest r;
+  r.model = {.family = Family::llama,
+             .vocabulary = 500,
+             .hidden = 64,
+             .ffn = 160,
+             .layers = layers,
+             .q_heads = 4,
+             .kv_heads = 2,
+             .head_dim = 16,
+             .tied = true};
+  r.precision.recipe = Recipe::fp8;
+  r.shape = {.micro_batch = 4, .accumulation = 3, .sequence_length = 64, .head_chunks = 4};
+  r.target.name = "small";
+  r.target.queues = 3;
+  r.target.largest_arena = r.target.largest_operand = r.target.memory_bytes = uint64_t(1) << 40;
+  r.target.rates = {.e4m3 = 40e9,
+                    .bf16 = 20e9,
+                    .f32 = 10e9,
+                    .attention = 10e9,
+                    .multiprocessors = 0,
+                    .bandwidth = 10e9,
+                    .host_to_device = 1e9,
+                    .device_to_host = 1e9,
+                    .launch_seconds = 1e-6};
+  return r;
+}
+
+struct Measured {
+  double seconds = 0, device = 0, host = 0;
+};
+
+Measured measure(const PlanRequest& r, const Choice& choice) {
+  const Takes takes = takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape,
+                                            policy_of(choice, r.model.layers), without_budget(r.target)),
+                               r.target);
+  return {takes.seconds(r.shape.accumulation), takes.device, takes.host};
+}
+
+Choice plain(const PlanRequest& r) {
+  Choice c;
+  c.head_chunks = head_chunk_counts(r).back();
+  return c;
+}
+
+// Over several budgets: what the search finds is within 3% of the fastest of `all` that fits; where next to nothing fits,
+// what it comes down to takes at most 10% more memory than is possible at all.
+void check_against(PlanRequest r, const std::vector<Choice>& all) {
+  std::vector<Measured> measured;
+  for (const Choice& c : all) measured.push_back(measure(r, c));
+  double most = 0, least = std::numeric_limits<double>::infinity();
+  for (const Measured& m : measured) most = std::max(most, m.device), least = std::min(least, m.device);
+  for (const double share : {0.0, 0.03, 0.1, 0.25, 0.5, 0.75, 1.0}) {
+    r.target.memory_bytes = uint64_t(least + share * (most - least));
+    double best = std::numeric_limits<double>::infinity();
+    for (const Measured& m : measured)
+      if (m.device <= double(r.target.memory_bytes)) best = std::min(best, m.seconds);
+    const StepPlan plan = plan_step(r);
+    CAPTURE(share);
+    CAPTURE(to_string(plan.chosen.policy.recompute_of(0)));
+    CAPTURE(to_string(plan.chosen.policy.offload_of(0)));
+    CHECK(plan.fits() == (plan.chosen.device_bytes <= r.target.memory_bytes));
+    if (share >= 0.1) CHECK(plan.fits());
+    CHECK(double(plan.chosen.device_bytes) <= std::max(1.1 * least, double(r.target.memory_bytes)));
+    if (plan.fits()) CHECK(plan.chosen.seconds() <= 1.03 * best);
+  }
+}
+
+PlanRequest shipped(const std::string& name, const std::string& device) {
+  const char* root = std::getenv("TANDEM_SOURCE_ROOT");
+  const std::string source = std::string(root ? root : ".") + "/";
+  const RunConfig config = load_config(source + "configs/" + name + ".toml", {});
+  const ModelSource model = open_model(source + config.model.path);
+  const Precision precision = precision_of(config);
+  const StepShape shape =
+      with_head_chunks({config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1},
+                       model.config, precision);
+  return plan_request(config, model.config, precision, shape, load_device_table(device).target);
+}
+
+}  // namespace
+
+TEST_CASE("planner: recompute by layer is near the fastest of all that fits") {
+  PlanRequest r = small_request(3);
+  r.limits.offload = EnumSet<Offload>{};
+  r.limits.attention_chunks = 1;
+  r.limits.lm_head_chunks = 4;
+  std::vector<Choice> all;
+  const std::vector<EnumSet<Recompute>> sets = recompute_sets(r.limits);
+  for (const EnumSet<Recompute> first : sets)
+    for (const EnumSet<Recompute> rest : sets)
+      for (uint32_t layers = 0; layers < r.model.layers; ++layers) {
+        Choice c = plain(r);
+        c.first = first;
+        c.rest = rest;
+        c.first_layers = layers;
+        if (layers > 0 || first == rest) all.push_back(c);
+      }
+  check_against(r, all);
+}
+
+TEST_CASE("planner: offload by layer is near the fastest of all that fits") {
+  PlanRequest r = small_request(3);
+  r.limits.recompute = EnumSet<Recompute>{};
+  r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v, Offload::gradients};
+  r.limits.attention_chunks = 1;
+  r.limits.lm_head_chunks = 4;
+  std::vector<Choice> all;
+  const uint32_t most = r.model.layers + 1;
+  for (uint32_t m = 0; m <= most; ++m)
+    for (uint32_t v = 0; v <= most; ++v)
+      for (uint32_t g = 0; g <= most; ++g) {
+        Choice c = plain(r);
+        c.offloaded[size_t(Offload::m)] = m;
+        c.offloaded[size_t(Offload::v)] = v;
+        c.offloaded[size_t(Offload::gradients)] = g;
+        all.push_back(c);
+      }
+  check_against(r, all);
+}
+
+TEST_CASE("planner: chunks of head and attention are near the fastest of all that fits") {
+  PlanRequest r = small_request(3);
+  r.limits.offload = EnumSet<Offload>{};
+  r.limits.recompute = EnumSet<Recompute>{Recompute::block};
+  std::vector<Choice> all;
+  for (const uint32_t head : head_chunk_counts(r))
+    for (const uint32_t attention : attention_chunk_counts(r)) {
+      Choice c;
+      c.first = c.rest = {Recompute::block};
+      c.head_chunks = head;
+      c.attention_chunks = attention;
+      all.push_back(c);
+    }
+  CHECK(all.size() == 9);
+  check_against(r, all);
+}
+
+TEST_CASE("planner: estimates from few layers are near what the whole model takes") {
+  const PlanRequest r = small_request(12);
+  const Estimator estimator(r);
+  for (const EnumSet<Recompute> set : recompute_sets(r.limits))
+    for (const Offload kind : {Offload::m, Offload::gradients, Offload::parameters, Offload::residuals}) {
+      Choice c = plain(r);
+      c.first = c.rest = set;
+      c.offloaded[size_t(kind)] = 12;
+      const Measured whole = measure(r, c);
+      const Takes takes = estimator.estimate(c);
+      CAPTURE(to_string(set));
+      CAPTURE(int(kind));
+      CHECK(takes.device == doctest::Approx(whole.device).epsilon(0.05));
+      CHECK(takes.host == doctest::Approx(whole.host).epsilon(0.01));
+      CHECK(takes.seconds(3) == doctest::Approx(whole.seconds).epsilon(0.05));
+    }
+}
+
+TEST_CASE("planner: the host's budget holds too") {
+  PlanRequest r = small_request(6);
+  r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v};
+  r.limits.recompute = EnumSet<Recompute>{};
+  const StepPlan free = plan_step(r);
+  CHECK(free.chosen.policy.offload_of(0).empty());
+  r.target.memory_bytes = free.chosen.device_bytes * 3 / 4;
+  const StepPlan tight = plan_step(r);
+  CHECK(tight.fits());
+  CHECK(tight.chosen.host_bytes > free.chosen.host_bytes);
+  r.target.host_memory_bytes = tight.chosen.host_bytes - 1;
+  const StepPlan neither = plan_step(r);
+  CHECK((!neither.fits() || neither.chosen.host_bytes <= r.target.host_memory_bytes));
+  r.target.host_memory_bytes = free.chosen.host_bytes;
+  CHECK_FALSE(plan_step(r).fits());
+}
+
+TEST_CASE("planner: a step's floor is that of the whole model without a policy") {
+  PlanRequest r = small_request(7);
+  r.limits.recompute = EnumSet<Recompute>{Recompute::block};
+  MemoryPolicy none;
+  none.lm_head_chunks = 1;
+  const Compiled whole = compile_step(r.model, r.precision, r.optimizer, r.shape, none, r.target);
+  const ProgramCost cost = cost_of_step(whole.program, r.shape.accumulation, r.target.rates);
+  const StepPlan plan = plan_step(r);
+  CHECK(plan.floor.flops() == cost.flops());
+  CHECK(plan.floor.floor() == doctest::Approx(cost.floor()).epsilon(1e-12));
+  CHECK(plan.chosen.cost.flops() > cost.flops());
+}
+
+TEST_CASE("planner: rows of the byte table sum to the plan, under any policy") {
+  const PlanRequest r = small_request(3);
+  for (const EnumSet<Recompute> set : {EnumSet<Recompute>{}, EnumSet<Recompute>{Recompute::block}})
+    for (const EnumSet<Offload> kinds :
+         {EnumSet<Offload>{}, EnumSet<Offload>{Offload::m, Offload::gradients, Offload::parameters}}) {
+      Target target = r.target;
+      target.reserve_bytes = 1000;
+      target.workspace_bytes = 500;
+      target.staging_bytes = 70;
+      const Compiled compiled =
+          compile_step(r.model, r.precision, r.optimizer, r.shape, uniform_policy(set, kinds), target);
+      uint64_t device = 0, host = 0;
+      for (const ByteRow& row : byte_table(compiled, target)) device += row.device, host += row.host;
+      uint64_t arenas = 0;
+      for (const Arena& arena : compiled.memory.arenas)
+        if (arena.kind == ArenaKind::device) arenas += arena.bytes;
+      CHECK(device == device_bytes(compiled, target));
+      CHECK(device >= arenas + 1570);
+      CHECK(host == compiled.memory.host_bytes);
+      const Peak peak = peak_of(compiled);
+      uint64_t alive = 0;
+      for (const LiveValue& v : peak.alive) alive += v.bytes;
+      CHECK(alive == peak.bytes);
+      CHECK(alive > 0);
+    }
+}
+
+TEST_CASE("planner: the largest micro_batch fits and twice as much does not") {
+  PlanRequest r = small_request(3);
+  r.target.memory_bytes = plan_step(r).chosen.device_bytes;
+  const uint32_t largest = advise_batch(r).largest_micro_batch;
+  CHECK(largest >= r.shape.micro_batch);
+  r.shape.micro_batch = largest;
+  CHECK(plan_step(r).fits());
+  r.shape.micro_batch = 2 * largest;
+  CHECK_FALSE(plan_step(r).fits());
+  r.target.memory_bytes = 1 << 10;
+  CHECK(advise_batch(r).largest_micro_batch == 0);
+}
+
+TEST_CASE("planner: few whole models are compiled for 7B and 32B") {
+  const StepPlan plan7 = plan_step(shipped("qwen2.5-7b", "rtx-5060-ti-16gb"));
+  CHECK(plan7.fits());
+  CHECK(plan7.compiles <= 40);
+  CHECK(plan_step(shipped("qwen2.5-32b", "rtx-4090")).compiles <= 40);
+}
