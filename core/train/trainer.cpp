@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "core/plan/fit.h"
+#include "core/plan/request.h"
 #include "core/train/evaluate.h"
 #include "core/train/metrics.h"
 #include "core/train/plan_record.h"
@@ -96,13 +97,29 @@ class Trainer {
     return from;
   }
 
+  // The step as configured where that fits, or else what the planner makes of the keys that are "auto".
+  Compiled compile_for(const Target& target, bool resumed) {
+    try {
+      return compile_step(model_.config, precision_, config_.optimizer, shape_, policy_, target);
+    } catch (const Error& e) {
+      if (e.exit() != Exit::does_not_fit) throw;
+    }
+    PlanRequest request = plan_request(config_, model_.config, precision_, shape_, target);
+    if (resumed) request.limits.lm_head_chunks = shape_.head_chunks;
+    StepPlan plan = plan_step(request);
+    if (!plan.fits())
+      return compile_step_or_suggest(model_.config, precision_, config_.optimizer, shape_, policy_, target);
+    policy_ = plan.chosen.policy;
+    shape_.head_chunks = policy_.lm_head_chunks;
+    return std::move(*plan.compiled);
+  }
+
   void open_device(const Registry& registry) {
     device_ = registry.choose(config_.run.backend);
     check_recipe(device_, precision_);
     backend_ = registry.open(device_);
     backend_->use(kernels_);
-    Compiled compiled = compile_step_or_suggest(model_.config, precision_, config_.optimizer, shape_, policy_,
-                                                within_budget(backend_->target(), config_.memory));
+    Compiled compiled = compile_for(within_budget(backend_->target(), config_.memory), saved_.has_value());
     plan_ = std::move(compiled.memory);
     session_ = std::make_unique<Session>(*backend_, std::move(compiled.program));
     memory_ = session_->device_bytes() + backend_->target().fixed_bytes();
@@ -199,8 +216,8 @@ class Trainer {
   std::optional<MetricsWriter> metrics_;
   MemoryPlan plan_;
   KernelChoices kernels_;  // of the run resumed from
-  uint64_t memory_ = 0;  // device bytes
-  uint64_t done_ = 0;    // steps
+  uint64_t memory_ = 0;    // device bytes
+  uint64_t done_ = 0;      // steps
   uint64_t sequence_ = 0;
   std::optional<uint64_t> saved_;  // the step of the newest checkpoint
   bool evaluated_ = false;         // at the step resumed from

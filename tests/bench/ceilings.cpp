@@ -83,7 +83,8 @@ void gemm(Backend& backend, DType dtype, uint64_t size) {
   const TensorDesc matrix{dtype, {size, size}}, scale = fp8 ? TensorDesc{DType::f32, {1}} : TensorDesc{};
   abi::Gemm p{};
   OneDispatch one(backend, OpId::gemm, Parameters(p), {matrix, matrix, {}, scale, scale});
-  fmt::print("gemm_{}_{}_tflop_per_second {:.1f}\n", name_of(dtype), size, double(one.cost().flops) / one.seconds() * 1e-12);
+  fmt::print("gemm_{}_{}_tflop_per_second {:.1f}\n", name_of(dtype), size,
+             double(one.cost().flops) / one.seconds() * 1e-12);
 }
 
 void attention(Backend& backend, uint32_t batch, uint32_t head_dim, uint32_t q_heads, uint32_t kv_heads) {

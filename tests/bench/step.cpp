@@ -1,12 +1,13 @@
-// Time of a training step on a device, and where it goes. Prints one figure a line. Without --model: 11.1M parameters on
-// 4 x 512 tokens, beside which tests/bench/pytorch_step.py runs the same step in PyTorch.
+// Time of a training step on a device, and where it goes. Prints one figure a line. Without --model: 11.1M parameters
+// on 4 x 512 tokens, beside which tests/bench/pytorch_step.py runs the same step in PyTorch.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <numbers>
 
 #include "core/abi/numeric.h"
-#include "core/passes/compile.h"
+#include "core/plan/request.h"
+#include "core/train/plan_record.h"
 #include "core/train/setup.h"
 #include "core/train/step_runner.h"
 #include "tests/bench/bench.h"
@@ -16,7 +17,7 @@ using namespace tandem;
 namespace {
 
 struct Options {
-  std::string model, recipe = "fp32", backend = "auto";
+  std::string model, recipe = "fp32", backend = "auto", memory, host_memory;
   uint32_t micro_batch = 4, accumulation = 1, sequence_length = 512, steps = 10, warm_up = 2, head_chunks = 0;
 };
 
@@ -68,6 +69,17 @@ void fill_parameters(Session& session, const ModelConfig& config, const Precisio
   }
 }
 
+// Takes what lies above --memory by a plain allocation, so that the cap is hard.
+std::unique_ptr<Memory> cap_memory(Backend& backend, Target& target, const Options& o) {
+  if (!o.host_memory.empty()) target.host_memory_bytes = parse_size(o.host_memory, "--host-memory");
+  if (o.memory.empty()) return nullptr;
+  const uint64_t cap = parse_size(o.memory, "--memory");
+  if (cap >= target.memory_bytes) return nullptr;
+  auto ballast = backend.allocate({"ballast", ArenaKind::device, target.memory_bytes - cap});
+  target.memory_bytes = cap;
+  return ballast;
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -85,7 +97,27 @@ void run(const Options& o) {
   const Registry registry = bench::backends();
   const DeviceInfo device = registry.choose(o.backend);
   const auto backend = registry.open(device);
-  Compiled compiled = compile(build_step_graph(config, precision, {}, shape), backend->target());
+  Target target = backend->target();
+  const std::unique_ptr<Memory> ballast = cap_memory(*backend, target, o);
+  RunConfig keys;
+  keys.batch.micro_batch = o.micro_batch;
+  if (o.head_chunks > 0) keys.memory.lm_head_chunks = o.head_chunks;
+  const auto planning = std::chrono::steady_clock::now();
+  StepPlan plan;
+  Compiled compiled;
+  if (o.memory.empty()) {
+    compiled = compile_step(config, precision, {}, shape, {}, target);
+  } else {
+    plan = plan_step(plan_request(keys, config, precision, shape, target));
+    if (!plan.fits())
+      fail(Exit::does_not_fit, "plan", "takes {} bytes on the device of {}, {} on the host of {}",
+           plan.chosen.device_bytes, target.memory_bytes, plan.chosen.host_bytes, target.host_memory_bytes);
+    compiled = std::move(*plan.compiled);
+    fmt::print("plan_seconds {:.2f}\npredicted_step_seconds {:.4f}\nplanned_device_bytes {}\nplanned_host_gib {:.2f}\n",
+               seconds_since(planning), plan.chosen.seconds(), plan.chosen.device_bytes,
+               double(plan.chosen.host_bytes) / (1 << 30));
+    fmt::print("policy {}\n", policy_json(plan.chosen.policy).dump());
+  }
   fmt::print("device {}:{} {}\nrecipe {}\nmicro_batch {}\ngradient_accumulation {}\nsequence_length {}\n",
              device.backend, device.index, device.name, o.recipe, o.micro_batch, o.accumulation, o.sequence_length);
   fmt::print("device_gib {:.2f}\nmemory_over_lower_bound {:.3f}\n", double(compiled.memory.device_bytes()) / (1 << 30),
@@ -132,6 +164,8 @@ int main(int argc, char** argv) {
   app.add_option("--sequence-length", o.sequence_length, "tokens");
   app.add_option("--head-chunks", o.head_chunks, "LM-head chunks; default: chosen");
   app.add_option("--steps", o.steps, "timed steps");
+  app.add_option("--memory", o.memory, "a hard cap on the device's memory, planned for: 16GiB");
+  app.add_option("--host-memory", o.host_memory, "of the host, for what is moved there");
   app.add_option("--warm-up", o.warm_up, "steps before them");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -95,6 +95,21 @@ TEST_CASE("a stopped run, resumed, ends to the bit as one that was not, on vulka
   }
 }
 
+TEST_CASE("a run for which memory is short is planned anew where keys are auto, and ends in the same bits, on vulkan") {
+  const RunPlace place;
+  REQUIRE(place.train({"--run.directory=whole"}).exit == 0);
+  const uint64_t bytes = parse_json(place.read("whole/plan.json"), "plan.json").at("device_bytes");
+  const std::string less = fmt::format("--memory.device={}", bytes - (32 << 10));
+  const Outcome fixed = place.train({less, "--memory.recompute=none", "--memory.offload=none"});
+  CHECK(fixed.exit == 4);
+  CHECK(fixed.says("the largest that fits"));
+  const Outcome planned = place.train({less, "--memory.lm_head_chunks=1"});
+  INFO(planned.err);
+  CHECK(planned.exit == 0);
+  CHECK(parse_json(place.read("run/plan.json"), "plan.json").at("device_bytes") <= bytes - (32 << 10));
+  CHECK((place.result("run") == place.result("whole")));
+}
+
 TEST_CASE("a resumed run may take another memory policy, and ends in the same bits, on vulkan") {
   const RunPlace place;
   REQUIRE(place.train({"--run.directory=whole"}).exit == 0);
