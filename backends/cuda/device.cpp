@@ -1,5 +1,9 @@
 #include "backends/cuda/device.h"
 
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
 namespace tandem::cuda {
 
 Device::Device(uint32_t index) : index_(index) {
@@ -21,8 +25,7 @@ Device::Device(uint32_t index) : index_(index) {
 }
 
 Device::~Device() {
-  (void)cudaSetDevice(int(index_));
-  (void)cudaDeviceSynchronize();
+  wait_idle();
 }
 
 void Device::make_current() {
@@ -57,10 +60,36 @@ Timepoint Device::mark() {
 void Device::wait(Timepoint timepoint) {
   make_current();
   while (!marks_.empty() && marks_.front().value <= timepoint.value) {
-    check_device(cudaEventSynchronize(marks_.front().event.get()), "cudaEventSynchronize");
+    wait(marks_.front().event.get());
     unused_.push_back(std::move(marks_.front().event));
     marks_.pop_front();
   }
+}
+
+void Device::wait(cudaEvent_t event) {
+  if (std::isinf(timeout_.count())) return check_device(cudaEventSynchronize(event), "cudaEventSynchronize");
+  wait_for_device(properties_.name, 1, timeout_, [&](Seconds at_most) -> uint64_t {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    cudaError_t result = cudaErrorNotReady;
+    for (Seconds waited{0}; (result = cudaEventQuery(event)) == cudaErrorNotReady && waited < at_most;
+         waited = Clock::now() - start)
+      // copies are waited for by the hundred microseconds; longer work may be noticed a little late
+      if (waited > Seconds(1e-3)) std::this_thread::sleep_for(std::clamp(waited / 16, Seconds(50e-6), Seconds(1e-3)));
+      else std::this_thread::yield();
+    if (result == cudaErrorNotReady) return (void)cudaGetLastError(), 0;  // which would be taken for a launch's
+    check_device(result, "cudaEventQuery");
+    return 1;
+  });
+}
+
+void Device::wait_idle() noexcept {
+  (void)cudaSetDevice(int(index_));
+  try {
+    wait(marked());
+  } catch (const Error&) {  // reported already, by what met it first
+  }
+  (void)cudaDeviceSynchronize();
 }
 
 }  // namespace tandem::cuda

@@ -7,6 +7,7 @@
 
 #include "backends/cuda/api.h"
 #include "core/runtime/backend.h"
+#include "core/runtime/watchdog.h"
 
 namespace tandem::cuda {
 
@@ -29,6 +30,8 @@ class Device {
   // What comes back is reached when all on queue 0 so far is done.
   Timepoint mark();
   void wait(Timepoint timepoint);
+  void wait(cudaEvent_t event);                    // TANDEM_DEVICE_TIMEOUT at most
+  void wait_idle() noexcept;                       // for destructors; an idle device may be a failed one
   Timepoint marked() const { return {counter_}; }  // the last one
   // A failure of the device is thrown again by every later call.
   void check_device(cudaError_t result, std::string_view call);
@@ -47,6 +50,7 @@ class Device {
   };
   std::deque<Mark> marks_;  // not known to be reached, in order
   std::vector<OwnedEvent> unused_;
+  const Seconds timeout_ = device_timeout();
   uint64_t counter_ = 0;
   std::string failure_;
 };

@@ -33,7 +33,7 @@ CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, AlgorithmTable& t
 }
 
 CudaExecutable::~CudaExecutable() {
-  (void)cudaDeviceSynchronize();
+  device_->wait_idle();
   device_->allocated -= workspace_bytes_;
 }
 

@@ -131,7 +131,7 @@ cublasLtMatmulAlgo_t GemmPlan::fastest(Device& device, const kernels::Call& call
       device.check_device(cudaEventRecord(start.get(), stream), "cudaEventRecord");
       if (try_run(device, call, algorithms[i], stream) != CUBLAS_STATUS_SUCCESS) continue;
       device.check_device(cudaEventRecord(end.get(), stream), "cudaEventRecord");
-      device.check_device(cudaEventSynchronize(end.get()), "cudaEventSynchronize");
+      device.wait(end.get());
       float milliseconds = 0;
       device.check_device(cudaEventElapsedTime(&milliseconds, start.get(), end.get()), "cudaEventElapsedTime");
       if (round > 0) best[i] = std::min(best[i], milliseconds);

@@ -79,7 +79,7 @@ void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::
   for (uint64_t at = 0, piece = 0; at < bytes.size(); at += kStagingBytes, ++piece) {
     const Staging& staging = staging_[piece % 2];
     const uint64_t count = std::min(kStagingBytes, bytes.size() - at);
-    device_->check_device(cudaEventSynchronize(staging.copied.get()), "cudaEventSynchronize");
+    device_->wait(staging.copied.get());
     std::memcpy(staging.data(), bytes.data() + at, count);
     device_->check_device(
         cudaMemcpyAsync(memory.at(offset + at), staging.data(), count, cudaMemcpyHostToDevice, stream),
@@ -109,7 +109,7 @@ void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::b
     if (piece > 0) {
       const Staging& staging = staging_[(piece - 1) % 2];
       const uint64_t at = (piece - 1) * kStagingBytes, count = std::min(kStagingBytes, bytes.size() - at);
-      device_->check_device(cudaEventSynchronize(staging.copied.get()), "cudaEventSynchronize");
+      device_->wait(staging.copied.get());
       std::memcpy(bytes.data() + at, staging.data(), count);
     }
   }

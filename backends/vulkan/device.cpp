@@ -80,8 +80,23 @@ void Device::wait(Timepoint timepoint) {
   info.semaphoreCount = 1;
   info.pSemaphores = &semaphore;
   info.pValues = &timepoint.value;
-  check_device(vkWaitSemaphores(handle(), &info, UINT64_MAX), "vkWaitSemaphores");
+  wait_for_device(physical_.properties.deviceName, timepoint.value, timeout_, [&](Seconds at_most) {
+    uint64_t finished = timepoint.value;
+    const VkResult result = vkWaitSemaphores(handle(), &info, uint64_t(at_most.count() * 1e9));
+    check_device(result, "vkWaitSemaphores");
+    if (result == VK_TIMEOUT)
+      check_device(vkGetSemaphoreCounterValue(handle(), semaphore, &finished), "vkGetSemaphoreCounterValue");
+    return finished;
+  });
   check_validation();
+}
+
+void Device::wait_idle() noexcept {
+  try {
+    wait(submitted());
+  } catch (const Error&) {  // reported already, by what met it first
+  }
+  vkDeviceWaitIdle(handle());
 }
 
 OwnedCommandPool Device::make_command_pool() {

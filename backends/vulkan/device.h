@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "backends/vulkan/instance.h"
+#include "core/runtime/watchdog.h"
 
 namespace tandem::vulkan {
 
@@ -22,8 +23,8 @@ class Device {
   // Submits to the queue; what comes back is reached when the commands and all before them are done.
   Timepoint submit(VkCommandBuffer commands);
   void wait(Timepoint timepoint);
-  void wait_idle() noexcept { vkDeviceWaitIdle(handle()); }  // for destructors; an idle device may be a lost one
-  Timepoint submitted() const { return {counter_}; }         // the last one
+  void wait_idle() noexcept;                          // for destructors; an idle device may be a lost one
+  Timepoint submitted() const { return {counter_}; }  // the last one
 
   // A failure of the device, and a message of the validation layer, is thrown again by every later call.
   void check_device(VkResult result, std::string_view call);
@@ -49,6 +50,7 @@ class Device {
   std::unique_ptr<std::remove_pointer_t<VkDevice>, Destroy> handle_;
   VkQueue queue_ = nullptr;
   OwnedSemaphore timeline_;
+  Seconds timeout_ = device_timeout();
   uint64_t counter_ = 0;
   std::string failure_;
 };

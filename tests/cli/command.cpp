@@ -16,7 +16,7 @@ void redirect(const char* path, int instead, int descriptor) {
   if (file < 0 || dup2(instead < 0 ? file : instead, descriptor) < 0) _exit(126);
 }
 
-[[noreturn]] void become(const std::string& directory, const char* program, std::vector<std::string> arguments,
+[[noreturn]] void become(const std::string& directory, const std::string& program, std::vector<std::string> arguments,
                          Streams streams) {
   std::vector<char*> pointers;
   for (std::string& a : arguments) pointers.push_back(a.data());
@@ -24,7 +24,7 @@ void redirect(const char* path, int instead, int descriptor) {
   if (chdir(directory.c_str()) != 0) _exit(126);
   redirect(".stdout", streams.out, STDOUT_FILENO);
   redirect(".stderr", streams.err, STDERR_FILENO);
-  execv(program, pointers.data());
+  execv(program.c_str(), pointers.data());
   _exit(127);
 }
 
@@ -33,7 +33,11 @@ void redirect(const char* path, int instead, int descriptor) {
 Outcome Workplace::tandem(const std::vector<std::string>& arguments, Streams streams) const {
   const char* program = std::getenv("TANDEM_EXECUTABLE");
   TANDEM_CHECK(program != nullptr, "TANDEM_EXECUTABLE does not name the command under test");
-  std::vector<std::string> all = {"tandem"};
+  return run(program, arguments, streams);
+}
+
+Outcome Workplace::run(const std::string& program, const std::vector<std::string>& arguments, Streams streams) const {
+  std::vector<std::string> all = {program};
   all.insert(all.end(), arguments.begin(), arguments.end());
   const pid_t child = fork();
   TANDEM_CHECK(child >= 0, "no process for {}", program);

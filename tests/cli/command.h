@@ -26,6 +26,7 @@ struct Streams {
 class Workplace : public ScratchDirectory {
  public:
   Outcome tandem(const std::vector<std::string>& arguments, Streams streams = {}) const;
+  Outcome run(const std::string& program, const std::vector<std::string>& arguments, Streams streams = {}) const;
   std::string read(const std::string& name) const { return read_text(path(name)); }
 
   // model: a config.json without weights, whose vocabulary fits the bytes tokenizer; changes: keys replaced
