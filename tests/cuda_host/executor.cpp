@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include <cstring>
+#include <cmath>
+#include <string>
+#include <vector>
 
 #include "core/base/error.h"
 #include "kernels/device.cuh"
