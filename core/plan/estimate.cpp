@@ -115,9 +115,12 @@ std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& 
 std::vector<uint32_t> head_chunk_counts(const PlanRequest& request) {
   if (request.limits.lm_head_chunks) return {*request.limits.lm_head_chunks};
   std::vector<uint32_t> counts;
-  const uint64_t row = uint64_t(request.model.vocabulary + 15) / 16 * 16 * size_of(request.precision.compute());
-  for (uint32_t n = 1; n < request.shape.head_chunks; n *= 2)
-    if (request.shape.rows() / n * row <= request.target.largest_operand / 2) counts.push_back(n);
+  const uint64_t columns = uint64_t(request.model.vocabulary + 15) / 16 * 16,
+                 row = columns * size_of(request.precision.compute());
+  for (uint32_t n = 1; n < request.shape.head_chunks; n *= 2) {
+    const uint64_t rows = request.shape.rows() / n + 64;  // chunks begin at multiples of some rows
+    if (rows * row <= request.target.largest_operand / 2 && rows * columns <= UINT32_MAX) counts.push_back(n);
+  }
   counts.push_back(request.shape.head_chunks);
   return counts;
 }
