@@ -1,12 +1,12 @@
 // attention: see core/abi/attention.h. Reads qkv and positions, writes out and lse; keys and values once a tile of
 // queries. FLOPs: 4 head_dim for each query, head and key seen: two matrix products. bf16: the schedule of
 // FlashAttention-2 (Dao 2023, arXiv 2307.08691). A block makes 128 queries of a head (64 from head_dim 129 on), a warp
-// 32 (16) of them, over tiles of 64 (32) keys, the heaviest tiles of queries first. While scores are made the tile's
-// values arrive, while values are weighed the next tile's keys.
-// Sums: keys in order, tile by tile, as mma.sync adds inside of 16; the weights' sum: a lane's keys in order, then a
-// butterfly over the four lanes of a row. Both are rescaled whenever a tile raises the row's largest score. The weights
-// are bf16 in the product with the values. f32: fused multiply-adds in the order of keys and of elements; the weights'
-// sum: a tile's 16 by a butterfly, tiles in order.
+// 32 (16) of them, over tiles of 64 keys (32 from head_dim 97 on), the heaviest tiles of queries first. While scores
+// are made the tile's values arrive, while values are weighed the next tile's keys. Sums: keys in order, tile by tile,
+// as mma.sync adds inside of 16; the weights' sum: a lane's keys in order, then a butterfly over the four lanes of a
+// row. Both are rescaled whenever a tile raises the row's largest score. The weights are bf16 in the product with the
+// values. f32: fused multiply-adds in the order of keys and of elements; the weights' sum: a tile's 16 by a butterfly,
+// tiles in order.
 #include "core/abi/attention.h"
 
 #include "kernels/attention_tile_f32.cuh"
@@ -44,9 +44,10 @@ struct QueryTile {
 
 template <int kDim>
 struct ForwardTile {
-  static constexpr int kM = kDim > 128 ? 1 : 2, kKeys = kDim > 128 ? 32 : 64, kRows = int(kTileWarps) * 16 * kM;
-  static_assert(kRows == 2 * kKeys, "the output leaves by way of the tiles of keys and values");
-  static constexpr size_t kBytes = tile_bytes<kDim>(kRows + 2 * kKeys) + sizeof(int) * size_t(kRows) + 16;
+  static constexpr int kM = kDim > 128 ? 1 : 2, kKeys = kDim > 96 ? 32 : 64, kRows = int(kTileWarps) * 16 * kM;
+  // the output leaves by way of the tiles of keys and values
+  static constexpr int kOthers = kRows > 2 * kKeys ? kRows : 2 * kKeys;
+  static constexpr size_t kBytes = tile_bytes<kDim>(kRows + kOthers) + sizeof(int) * size_t(kRows) + 16;
 };
 
 // the largest score, the weights' sum and the weighted values of a lane's rows
@@ -123,7 +124,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   bf16* const keys = queries + Tile::kRows * kTileStride<kDim>;
   bf16* const values = keys + kKeys * kTileStride<kDim>;
   int* const row_first =
-      reinterpret_cast<int*>(values + kKeys * kTileStride<kDim>);  // the first key that each row sees
+      reinterpret_cast<int*>(keys + Tile::kOthers * kTileStride<kDim>);  // the first key that each row sees
   uint32_t* const spoilt = reinterpret_cast<uint32_t*>(row_first + Tile::kRows);
   const QueryTile<bf16> tile(p, qkv, positions, out, lse, Tile::kRows);
   const int lane = int(threadIdx.x % 32), warp_row = int(threadIdx.x / 32) * 16 * kM, row0 = tile.first + warp_row;
