@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "tests/golden/run.h"
+#include "tests/support/cuda_host/executor.h"
 
 namespace tandem::test {
 namespace {
@@ -106,6 +107,23 @@ void check_repeats(Backend& backend, const char* recipe) {
 ON_EXECUTORS("the same bits again in fp32, evaluated between or not", check_repeats, "fp32")
 ON_EXECUTORS("the same bits again in bf16, evaluated between or not", check_repeats, "bf16")
 ON_EXECUTORS("the same bits again in fp8, evaluated between or not", check_repeats, "fp8")
+
+TEST_CASE("the same bits in any order of the kernels' threads on cuda_host") {
+  const Golden golden("qwen2");
+  for (const char* recipe : {"fp32", "bf16", "fp8"}) {
+    CAPTURE(std::string(recipe));
+    std::vector<State> states;
+    for (const cuda_host::Order order : cuda_host::kOrders) {
+      cuda_host::set_order(order);
+      Run run(executor("cuda_host"), golden.model, config_of(golden, {}, recipe));
+      run.losses(2);
+      states.push_back(run.state());
+    }
+    cuda_host::set_order(cuda_host::order_from_environment());
+    CHECK(states[0] == states[1]);
+    CHECK(states[0] == states[2]);
+  }
+}
 
 size_t dispatches(const Session& session, OpId op) {
   size_t count = 0;
