@@ -19,7 +19,6 @@ namespace {
 
 constexpr uint64_t kSlots = 2;       // of a step's inputs and report, by step parity
 constexpr uint64_t kChunkRows = 64;  // LM-head chunks start at multiples, so that their parts are aligned
-constexpr uint64_t kLogitBytes = 64 << 20;
 
 class StepGraph {
  public:
@@ -234,9 +233,10 @@ uint64_t widest_row(const ModelConfig& config) {
   return std::max({uint64_t(config.hidden), qkv, 2 * uint64_t(config.ffn)});
 }
 
-uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape) {
+uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape,
+                            uint64_t logit_bytes) {
   const uint64_t row = uint64_t(config.vocabulary + 15) / 16 * 16 * size_of(precision.compute());
-  const uint64_t rows = std::max<uint64_t>(kChunkRows, kLogitBytes / row / kChunkRows * kChunkRows);
+  const uint64_t rows = std::max<uint64_t>(kChunkRows, logit_bytes / row / kChunkRows * kChunkRows);
   return uint32_t((shape.rows() + rows - 1) / rows);
 }
 

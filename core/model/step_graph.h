@@ -33,7 +33,9 @@ Graph build_generation_graph(const ModelConfig& config, const Precision& precisi
 // Elements that the widest activation has a token; core/abi counts an operand's elements in 32 bits.
 uint64_t widest_row(const ModelConfig& config);
 
-// LM-head chunks that keep a chunk's logits within 64 MiB (and the device's largest operand).
-uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape);
+// LM-head chunks that keep a chunk's logits within logit_bytes.
+constexpr uint64_t kLogitBytes = 64 << 20;  // within the largest operand of every device
+uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape,
+                            uint64_t logit_bytes = kLogitBytes);
 
 }  // namespace tandem

@@ -1,5 +1,6 @@
 #include "core/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -29,6 +30,12 @@ double seconds_since(Clock::time_point start) {
 StepShape shape_of(const RunConfig& config, const ModelConfig& model, const Precision& precision) {
   const StepShape shape{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
   return with_head_chunks(shape, model, precision, config.memory.lm_head_chunks);
+}
+
+// A large device takes large chunks of the LM head: products of few rows leave it idle.
+uint64_t logit_bytes(const Target& target) {
+  constexpr uint64_t kMost = uint64_t{1} << 30;
+  return std::max(kLogitBytes, std::min({kMost, target.memory_bytes / 64, target.largest_operand / 2}));
 }
 
 class Trainer {
@@ -99,6 +106,8 @@ class Trainer {
 
   // The step as configured where that fits, or else what the planner makes of the keys that are "auto".
   Compiled compile_for(const Target& target, bool resumed) {
+    if (!resumed && !config_.memory.lm_head_chunks)
+      shape_.head_chunks = choose_head_chunks(model_.config, precision_, shape_, logit_bytes(target));
     try {
       return compile_step(model_.config, precision_, config_.optimizer, shape_, policy_, target);
     } catch (const Error& e) {
