@@ -146,7 +146,7 @@ std::string_view name_of(StoredType type) {
   return kTypes.at(size_t(type)).name;
 }
 
-TensorFile::TensorFile(const std::string& path) : file_(path) {
+TensorFile::TensorFile(const std::string& path, Exit missing) : file_(path, missing) {
   const std::string_view text = header_text(file_);
   const Json header = parse_json(text, path);
   if (!header.is_object()) fail(Exit::input, path, "the header is {}, an object was expected", header.type_name());

@@ -42,7 +42,7 @@ struct StoredInfo {
 // One file.
 class TensorFile {
  public:
-  explicit TensorFile(const std::string& path);
+  explicit TensorFile(const std::string& path, Exit missing = Exit::input);  // missing: that it cannot be opened
 
   const std::string& path() const { return file_.path(); }
   const std::map<std::string, StoredInfo>& tensors() const { return tensors_; }  // in bytewise order of names

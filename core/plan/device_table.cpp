@@ -191,8 +191,7 @@ std::vector<std::string> device_table_names() {
   for (const std::string& directory : device_directories())
     for (const std::string& file : files_of(directory)) names.push_back(std::filesystem::path(file).stem().string());
   std::ranges::sort(names);
-  const auto repeated = std::ranges::unique(names);
-  names.erase(repeated.begin(), repeated.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 

@@ -65,7 +65,7 @@ void write_shards(const std::string& directory, std::string_view stem, std::span
     CheckpointFile& entry = manifest.files[name];
     const std::string path = directory + "/" + name;
     write_safetensors(path, hashed(shards[i], entry.hashes));
-    const TensorFile written(path);
+    const TensorFile written(path, Exit::storage);
     entry.bytes = written.bytes().size();
     entry.header_hash = xxh3(header_of(written));
   }

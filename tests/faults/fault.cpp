@@ -1,6 +1,7 @@
 // A library to preload: at the Nth call of one kind on a path that holds PART, the call fails, or a signal comes first.
 // TANDEM_FAULT="CALL:N:WHAT:PART": CALL is open, write, fsync, close, rename, mkdir or unlink; WHAT an errno, or sN for
-// signal N, or SN for it twice.
+// signal N, or SN for it twice, or v: the directory that holds the path is moved away (to its name and ".gone"). The
+// file TANDEM_FAULT_MARK is made when it strikes.
 #undef _FILE_OFFSET_BITS  // with it, open would be compiled as open64
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -39,6 +41,12 @@ Fault& fault() {
 bool strikes(const char* call, const char* path) {
   Fault& f = fault();
   if (f.call != call || strstr(path, f.part.c_str()) == nullptr || ++f.seen != f.nth) return false;
+  if (const char* mark = getenv("TANDEM_FAULT_MARK"))  // not by open and close, which may be what fails
+    syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, mark, O_CREAT | O_WRONLY, 0666));
+  if (f.what == "v") {
+    const std::string directory(path, strrchr(path, '/'));
+    return syscall(SYS_rename, directory.c_str(), (directory + ".gone").c_str()) != 0;
+  }
   const bool twice = f.what[0] == 'S';
   if (!twice && f.what[0] != 's') return errno = atoi(f.what.c_str()), true;
   for (int i = 0; i < (twice ? 2 : 1); ++i) ::kill(::getpid(), atoi(f.what.c_str() + 1));
