@@ -1,8 +1,8 @@
-// embedding_backward: see core/abi/embedding_backward.h. Zeroes and fills an index of the tokens in the workspace;
-// then, for each token, the block of the first row that holds it gathers all its rows and adds them up, a pack of 8
-// columns a thread. Index, (vocabulary, 3) u32: rows - the first row, 0 for none; 64 bits, bit s: some row of span s
-// holds the token. Reads tokens, dy (rows, columns) and the rows of g that tokens name, writes those: 16k bf16 rows of
-// 1536 columns, 5k of them distinct, into bf16 move 80 MB, 21 us at 90% of 4.3 TB/s; the index of 152k tokens 2 MB.
+// embedding_backward: see core/abi/embedding_backward.h. Fills an index of the tokens in the workspace; then, for each
+// token, the block of the first row that holds it gathers all its rows and adds them up, a pack of 8 columns a thread.
+// Index, (vocabulary, 3) u32: rows - the first row, 0 for none; 64 bits, bit s: some row of span s holds the token.
+// Reads tokens, dy (rows, columns) and the rows of g that tokens name, writes those: 16k bf16 rows of 1536 columns, 5k
+// of them distinct, into bf16 move 80 MB, 21 us at 90% of 4.3 TB/s; the index of 152k tokens 2 MB.
 // Each column's sum runs in the order of the rows, in f32; then one add into g.
 #include "core/abi/embedding_backward.h"
 

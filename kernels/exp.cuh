@@ -5,7 +5,7 @@
 
 namespace tandem::kernels {
 
-// e^x for x <= 0, within 2 ulp; 0 below -87, where e^x nears the subnormals; NaN for NaN
+// e^x for x <= 0, within 1 ulp; 0 below -87, where e^x nears the subnormals; NaN for NaN
 __device__ __forceinline__ float exp_nonpositive(float x) {
   constexpr float kRounder =
       12582912.0f;  // 1.5 * 2^23: a small float plus this holds its nearest integer in the low bits

@@ -1,10 +1,10 @@
 // gemm: see core/abi/gemm.h. Any shape, for what the library does not take. A block of 256 makes a tile of 128 x 128
 // through a ring of stages of k in shared memory; a single row of form nt (a token in generation) gets a warp a column.
 // Reads a, b, bias, scales, and c when it accumulates, writes c. Compute-bound: 4096^3 in bf16 are 137 GFLOP, 0.17 ms
-// at H200's 790 TFLOP/s, 2 to 3 times that here (mma.sync, no wgmma); a row reads b once: 1536 x 1536 bf16 are 4.7
-// MB, 1.2 us at 90% of 4.3 TB/s. An element's products are added in the order of k, on tensor cores a fragment of 16
-// (bf16) or 32 (e4m3) at a time; a row's by lane l over packs l, l + 32, ... of 8, then those past the last whole pack,
-// then a butterfly over the warp.
+// at H200's 790 TFLOP/s; mma.sync, not wgmma, so expect 2 to 3 times that. A row reads b once: 1536 x 1536 bf16 are
+// 4.7 MB, 1.2 us at 90% of 4.3 TB/s.
+// An element's products are added in the order of k, on tensor cores a fragment of 16 (bf16) or 32 (e4m3) at a time; a
+// row's by lane l over packs l, l + 32, ... of 8, then those past the last whole pack, then a butterfly over the warp.
 #include "core/abi/gemm.h"
 
 #include <type_traits>
