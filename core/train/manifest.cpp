@@ -1,7 +1,6 @@
 #include "core/train/manifest.h"
 
 #include "core/base/hash.h"
-#include "core/base/json.h"
 
 namespace tandem {
 namespace {
@@ -28,13 +27,6 @@ Json json_of(const Manifest& m) {
            {{"backend", m.backend}, {"device", m.device}, {"lm_head_chunks", m.head_chunks}, {"kernels", m.kernels}}},
           {"inputs", inputs},
           {"files", files}};
-}
-
-std::string sealed(Json json) {
-  json.erase("manifest_xxh3");
-  const std::string text = json.dump();
-  json["manifest_xxh3"] = xxh3(std::as_bytes(std::span(text)));
-  return write_json(json);
 }
 
 // an object whose keys must all be there; getting them fails by name
@@ -72,6 +64,13 @@ void check_format(const Reader& root, const std::string& path) {
 }
 
 }  // namespace
+
+std::string sealed(Json json) {
+  json.erase("manifest_xxh3");
+  const std::string text = json.dump();
+  json["manifest_xxh3"] = xxh3(std::as_bytes(std::span(text)));
+  return write_json(json);
+}
 
 std::string manifest_text(const Manifest& manifest) {
   return sealed(json_of(manifest));
