@@ -73,10 +73,10 @@ std::string describe(const std::vector<Set>& by_layer, uint32_t layers) {
 }
 
 std::string describe(const MemoryPolicy& policy, uint32_t layers) {
-  return fmt::format("recompute {}; offload {}; outside of the layers {}; fp8 copies {}; LM-head chunks {}, attention chunks {}",
-                     describe(policy.recompute, layers), describe(policy.offload, layers),
-                     to_string(policy.offload_outside), kCopiesNames[size_t(policy.copies_of(0))],
-                     policy.lm_head_chunks, policy.attention_chunks);
+  return fmt::format(
+      "recompute {}; offload {}; outside of the layers {}; fp8 copies {}; LM-head chunks {}, attention chunks {}",
+      describe(policy.recompute, layers), describe(policy.offload, layers), to_string(policy.offload_outside),
+      kCopiesNames[size_t(policy.copies_of(0))], policy.lm_head_chunks, policy.attention_chunks);
 }
 
 class Report {

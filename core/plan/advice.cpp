@@ -8,7 +8,8 @@
 namespace tandem {
 namespace {
 
-constexpr int kTries = 5;  // batches compiled in full for the largest one
+constexpr uint32_t kMostChunks = 128;  // of the LM head, where the configured batch has no more
+constexpr int kTries = 5;              // batches compiled in full for the largest one
 
 // Estimates of one micro_batch.
 struct Batch {
@@ -65,11 +66,14 @@ class Advisor {
     std::unique_ptr<Batch>& slot = batches_[micro_batch];
     if (!slot) {
       PlanRequest r = request_;
+      r.coarse = true;
       r.shape.micro_batch = micro_batch;
       r.shape.accumulation = std::max(1u, product() / micro_batch);
+      const uint64_t logits = uint64_t(r.shape.rows()) * (request_.model.vocabulary + 15);
       if (!r.limits.lm_head_chunks)
-        r.shape.head_chunks = std::max<uint32_t>(
-            1, uint32_t(uint64_t(request_.shape.head_chunks) * micro_batch / request_.shape.micro_batch));
+        r.shape.head_chunks = uint32_t(std::clamp<uint64_t>(
+            uint64_t(request_.shape.head_chunks) * micro_batch / request_.shape.micro_batch, (logits >> 31) + 1,
+            std::max({uint64_t{kMostChunks}, uint64_t{request_.shape.head_chunks}, (logits >> 31) + 1})));
       slot = std::make_unique<Batch>(std::move(r));
     }
     return *slot;
@@ -93,9 +97,13 @@ class Advisor {
     return std::max(takes.device - budget.device, takes.host - budget.host);
   }
 
+  // operands stay below 2^32 elements, logits too where the configuration fixes their chunks
   uint32_t legal(double micro_batch) const {
-    const double most = double(UINT32_MAX / (request_.shape.sequence_length * widest_row(request_.model)));
-    const uint32_t b = uint32_t(std::clamp(micro_batch, 1.0, most));
+    const double length = request_.shape.sequence_length;
+    double most = UINT32_MAX / (length * double(widest_row(request_.model)));
+    if (const auto chunks = request_.limits.lm_head_chunks)
+      most = std::max(1.0, std::min(most, *chunks * (UINT32_MAX / 2) / (length * (request_.model.vocabulary + 15.0))));
+    const uint32_t b = uint32_t(std::clamp(micro_batch, 1.0, std::max(1.0, most)));
     return b / unit_ * unit_;
   }
 

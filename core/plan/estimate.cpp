@@ -1,6 +1,7 @@
 #include "core/plan/estimate.h"
 
 #include <algorithm>
+#include <future>
 
 #include "core/plan/byte_table.h"
 
@@ -11,6 +12,7 @@ namespace {
 constexpr uint32_t kSampledLayers = 4;
 constexpr uint64_t kOptimizerChunk = uint64_t{1}
                                      << 24;  // elements of an AdamW instruction whose operands are offloaded
+constexpr uint32_t kMostAttentionChunks = 64;
 constexpr uint64_t kUnlimited = uint64_t{1} << 62;
 
 using R = Recompute;
@@ -88,8 +90,9 @@ MemoryPolicy policy_of(const Choice& choice, uint32_t layers) {
   return policy;
 }
 
-std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits) {
+std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse) {
   if (limits.recompute) return {*limits.recompute};
+  if (coarse) return {{}, {R::norm, R::swiglu}, {R::norm, R::ffn}, {R::ffn, R::qkv, R::attention}, {R::block}};
   std::vector<EnumSet<Recompute>> sets;
   for (uint32_t bits = 0; bits < 32; ++bits) {
     EnumSet<Recompute> set;
@@ -128,7 +131,7 @@ std::vector<uint32_t> head_chunk_counts(const PlanRequest& request) {
 std::vector<uint32_t> attention_chunk_counts(const PlanRequest& request) {
   if (request.limits.attention_chunks) return {*request.limits.attention_chunks};
   std::vector<uint32_t> counts;
-  for (uint32_t n = 1; n <= request.shape.micro_batch; n *= 2) counts.push_back(n);
+  for (uint32_t n = 1; n <= std::min(request.shape.micro_batch, kMostAttentionChunks); n *= 2) counts.push_back(n);
   return counts;
 }
 
@@ -153,17 +156,22 @@ Takes takes_of(const Compiled& compiled, const Target& target) {
 
 Estimator::Estimator(const PlanRequest& request) : request_(request), layers_(request.model.layers) {
   const std::vector<uint32_t> heads = head_chunk_counts(request), attentions = attention_chunk_counts(request);
-  const std::vector<EnumSet<Recompute>> sets = recompute_sets(request.limits);
+  const std::vector<EnumSet<Recompute>> sets = recompute_sets(request.limits, request.coarse);
   base_.first = base_.rest = sets.front();
-  base_.head_chunks = heads.back();
+  // as many chunks as keep logits below what a layer's ffn takes, so that the head is not what holds most; more of them
+  // would take long to compile
+  const uint32_t enough = request.model.vocabulary / std::max(1u, request.model.ffn) + 1;
+  const auto base_heads = std::ranges::find_if(heads, [&](uint32_t n) { return n >= enough; });
+  base_.head_chunks = base_heads == heads.end() ? heads.back() : *base_heads;
   base_.attention_chunks = attentions.front();
-  for (EnumSet<Recompute> set : sets)
-    for (const bool remade : remade_choices(request)) {
+  std::vector<std::future<Line>> lines;
+  for (const EnumSet<Recompute> set : sets)
+    lines.push_back(std::async(std::launch::async, [this, set] {
       Choice choice = base_;
       choice.first = choice.rest = set;
-      choice.remade = remade;
-      recompute_[{set.bits(), remade}] = line(choice);
-    }
+      return line(choice);
+    }));
+  for (size_t i = 0; i < sets.size(); ++i) recompute_[sets[i].bits()] = lines[i].get();
   const Takes base = sample(base_, kSampledLayers);
   for (uint32_t n : heads) {
     Choice choice = base_;
@@ -175,10 +183,8 @@ Estimator::Estimator(const PlanRequest& request) : request_(request), layers_(re
     choice.attention_chunks = n;
     attention_[n] = difference(sample(choice, kSampledLayers), base);
   }
-  for (const bool remade : remade_choices(request))
-    for (Offload kind : offload_kinds(request.limits, request.precision))
-      if (!remade || kind == Offload::parameters) sample_offload(kind, remade);
-      else offload_[1][size_t(kind)] = offload_[0][size_t(kind)];
+  for (const Offload kind : offload_kinds(request.limits, request.precision)) sample_offload(kind);
+  if (remade_choices(request).size() > 1) sample_remade();
 }
 
 // layers: of the sampled model; a choice's "all layers" and "outside too" are that model's
@@ -200,36 +206,46 @@ Estimator::Line Estimator::line(const Choice& choice) const {
   return line;
 }
 
-void Estimator::sample_offload(Offload kind, bool remade) {
-  Choice base = base_;
-  base.remade = remade;
-  const auto beside = [&](Choice choice) {
-    Line without = line(choice);
-    choice.offloaded[size_t(kind)] = layers_;
-    Line with = line(choice);
-    return Line{difference(with.fixed, without.fixed), difference(with.layer, without.layer)};
-  };
-  offload_[remade][size_t(kind)] = beside(base);
+Estimator::Line Estimator::beside(const Choice& choice, const Line& without) const {
+  const Line with = line(choice);
+  return {difference(with.fixed, without.fixed), difference(with.layer, without.layer)};
+}
+
+void Estimator::sample_offload(Offload kind) {
+  Choice choice = base_;
+  choice.offloaded[size_t(kind)] = layers_;
+  offload_[size_t(kind)] = beside(choice, recompute_.at(base_.rest.bits()));
   if (kind == Offload::residuals) {
-    Choice block = base_;
-    block.first = block.rest = {Recompute::block};
-    if (recompute_.contains({block.rest.bits(), false})) block_residuals_ = beside(block);
+    choice.first = choice.rest = {Recompute::block};
+    const auto block = recompute_.find(choice.rest.bits());
+    if (block != recompute_.end()) block_residuals_ = beside(choice, block->second);
     return;  // there are none outside of the layers
   }
-  Choice layers = base_, all = base_;
-  layers.offloaded[size_t(kind)] = layers_;
+  Choice all = choice;
   all.offloaded[size_t(kind)] = layers_ + 1;
-  outside_[size_t(kind)] = difference(sample(all, kSampledLayers), sample(layers, kSampledLayers));
+  outside_[size_t(kind)] = difference(sample(all, kSampledLayers), sample(choice, kSampledLayers));
+}
+
+// What remaking the copies does is alike under any recompute set, but not when parameters are offloaded.
+void Estimator::sample_remade() {
+  constexpr size_t kParameters = size_t(Offload::parameters);
+  Choice choice = base_;
+  choice.remade = true;
+  const Line kept = recompute_.at(base_.rest.bits()), remade = line(choice);
+  remade_ = {difference(remade.fixed, kept.fixed), difference(remade.layer, kept.layer)};
+  choice.offloaded[kParameters] = layers_;
+  remade_parameters_ = beside(choice, remade);
 }
 
 Takes Estimator::estimate(const Choice& choice) const {
-  const Line &first = recompute(choice.first, choice.remade), &rest = recompute(choice.rest, choice.remade);
+  const Line &first = recompute_.at(choice.first.bits()), &rest = recompute_.at(choice.rest.bits());
   const double share = double(choice.first_layers) / layers_;
   Takes takes;
   takes.add(first.fixed, share).add(rest.fixed, 1 - share);
   if (share > 0 && share < 1) takes.device = std::max(first.fixed.device, rest.fixed.device);
   takes.add(first.layer, choice.first_layers).add(rest.layer, layers_ - choice.first_layers);
   takes.add(head_.at(choice.head_chunks), 1).add(attention_.at(choice.attention_chunks), 1);
+  if (choice.remade) takes.add(remade_.fixed, 1).add(remade_.layer, layers_);
   for (size_t kind = 0; kind < kOffloadCount; ++kind) {
     const uint32_t n = choice.offloaded[kind];
     if (n == 0) continue;
@@ -237,7 +253,7 @@ Takes Estimator::estimate(const Choice& choice) const {
       add_residuals(choice, takes);
       continue;
     }
-    const Line& line = offload_[choice.remade][kind];
+    const Line& line = choice.remade && Offload(kind) == Offload::parameters ? remade_parameters_ : offload_[kind];
     takes.add(line.fixed, 1).add(line.layer, std::min(n, layers_));
     if (n > layers_) takes.add(outside_[kind], 1);
   }
@@ -249,7 +265,7 @@ void Estimator::add_residuals(const Choice& choice, Takes& takes) const {
   const double n = std::min(choice.offloaded[kResiduals], layers_), share = double(choice.first_layers) / layers_;
   const EnumSet<Recompute> block{Recompute::block};
   const double blocks = (choice.first == block ? share : 0) + (choice.rest == block ? 1 - share : 0);
-  const Line& plain = offload_[choice.remade][kResiduals];
+  const Line& plain = offload_[kResiduals];
   takes.add(plain.fixed, 1 - blocks).add(block_residuals_.fixed, blocks);
   takes.add(plain.layer, n * (1 - blocks)).add(block_residuals_.layer, n * blocks);
 }

@@ -39,7 +39,7 @@ struct Choice {
 MemoryPolicy policy_of(const Choice& choice, uint32_t layers);
 
 // The sets that the limits leave, without two that do the same.
-std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits);
+std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse = false);
 std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& precision);
 std::vector<uint32_t> head_chunk_counts(const PlanRequest& request);
 std::vector<uint32_t> attention_chunk_counts(const PlanRequest& request);
@@ -64,19 +64,20 @@ class Estimator {
   };
   Takes sample(const Choice& choice, uint32_t layers) const;
   Line line(const Choice& choice) const;  // of a choice that does the same in every layer
-  void sample_offload(Offload kind, bool remade);
+  Line beside(const Choice& choice, const Line& without) const;
+  void sample_offload(Offload kind);
+  void sample_remade();
   void add_residuals(const Choice& choice, Takes& takes) const;
-  const Line& recompute(EnumSet<Recompute> set, bool remade) const { return recompute_.at({set.bits(), remade}); }
 
   const PlanRequest& request_;
   uint32_t layers_;
-  Choice base_;                         // the first recompute set, nothing offloaded, the most chunks of the head
-  std::map<std::pair<uint32_t, bool>, Line> recompute_;  // by set, and whether copies are remade
+  Choice base_;                                 // the first recompute set, nothing offloaded
+  std::map<uint32_t, Line> recompute_;          // by set
   std::map<uint32_t, Takes> head_, attention_;  // by count, beside base_'s
-  // by whether copies are remade, beside the same policy's that offloads nothing
-  std::array<std::array<Line, kOffloadCount>, 2> offload_;
-  std::array<Takes, kOffloadCount> outside_;  // what offloading it outside of the layers adds
+  std::array<Line, kOffloadCount> offload_;     // beside base_'s
+  std::array<Takes, kOffloadCount> outside_;    // what offloading it outside of the layers adds
   Line block_residuals_;                        // residuals where whole blocks are recomputed, beside the same blocks'
+  Line remade_, remade_parameters_;  // copies remade, beside base_'s; then parameters offloaded too, beside remade ones
 };
 
 }  // namespace tandem

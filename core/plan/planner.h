@@ -26,7 +26,8 @@ struct PlanRequest {
   RunConfig::Optimizer optimizer;
   StepShape shape;  // head_chunks: the most that the planner tries
   PolicyLimits limits;
-  Target target;  // with rates; memory_bytes and host_memory_bytes (0: no limit) are the budgets
+  bool coarse = false;  // with few recompute sets, for estimates that only compare batches
+  Target target;        // with rates; memory_bytes and host_memory_bytes (0: no limit) are the budgets
 };
 
 // A policy whose Program was compiled in full.

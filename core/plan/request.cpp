@@ -47,7 +47,7 @@ bool has_rates(const Target& target) {
 
 PlanRequest plan_request(const RunConfig& config, const ModelConfig& model, const Precision& precision,
                          const StepShape& shape, const Target& target) {
-  PlanRequest request{model, precision, config.optimizer, shape, limits_of(config.memory), target};
+  PlanRequest request{model, precision, config.optimizer, shape, limits_of(config.memory), false, target};
   request.target.rates = rates_of(target);
   if (!request.target.rates.known()) request.target.rates = kSomeCard;
   return request;

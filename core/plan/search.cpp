@@ -35,7 +35,7 @@ std::vector<Choice> chunk_choices(const PlanRequest& request) {
     for (const uint32_t attention : attention_chunk_counts(request))
       for (const bool remade : remade_choices(request)) {
         Choice choice;
-        choice.first = choice.rest = recompute_sets(request.limits).front();
+        choice.first = choice.rest = recompute_sets(request.limits, request.coarse).front();
         choice.head_chunks = head;
         choice.attention_chunks = attention;
         choice.remade = remade;
@@ -88,7 +88,7 @@ Ranking::Ranking(const PlanRequest& request, Estimate estimate)
       accumulation_(request.shape.accumulation),
       budget_(budget_of(request.target)),
       estimate_(std::move(estimate)),
-      sets_(recompute_sets(request.limits)),
+      sets_(recompute_sets(request.limits, request.coarse)),
       orders_(orders_of(offload_kinds(request.limits, request.precision))),
       chunks_(chunk_choices(request)) {
   Choice choice = chunks_.front();

@@ -60,8 +60,8 @@ Choice plain(const PlanRequest& r) {
   return c;
 }
 
-// Over several budgets: what the search finds is within 3% of the fastest of `all` that fits; where next to nothing fits,
-// what it comes down to takes at most 10% more memory than is possible at all.
+// Over several budgets: what the search finds is within 3% of the fastest of `all` that fits; where next to nothing
+// fits, what it comes down to takes at most 10% more memory than is possible at all.
 void check_against(PlanRequest r, const std::vector<Choice>& all) {
   std::vector<Measured> measured;
   for (const Choice& c : all) measured.push_back(measure(r, c));

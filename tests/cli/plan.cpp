@@ -1,0 +1,109 @@
+// `tandem plan`: what it prints, what it reads, what it refuses. No device is needed.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "tests/cli/command.h"
+
+namespace tandem::test {
+namespace {
+
+// small_config() names token files that are not there
+struct PlanPlace : Workplace {
+  PlanPlace() {
+    write_model("model");
+    write("c.toml", small_config());
+  }
+  Outcome plan(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {"plan", "c.toml"});
+    return tandem(arguments);
+  }
+};
+
+std::string source(const std::string& path) {
+  const char* root = std::getenv("TANDEM_SOURCE_ROOT");
+  return std::string(root ? root : ".") + "/" + path;
+}
+
+TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no weights and no run directory") {
+  const PlanPlace place;
+  const Outcome o = place.plan({"--device", "rtx-4090", "--json"});
+  INFO(o.err);
+  CHECK(o.exit == 0);
+  const Json j = o.json();
+  CHECK(keys_of(j) == std::vector<std::string>{"fits", "device_bytes", "host_bytes", "arenas", "recompute", "offload",
+                                               "lm_head_chunks", "attention_chunks", "micro_batch", "step_seconds",
+                                               "tokens_per_second", "floor_seconds", "flops", "largest_micro_batch"});
+  CHECK(j.at("fits") == true);
+  uint64_t device = 0;
+  for (const Json& arena : j.at("arenas"))
+    if (arena.at("kind") == "device") device += arena.at("bytes").get<uint64_t>();
+  CHECK(j.at("device_bytes").get<uint64_t>() > device);  // reserve and workspace too
+  CHECK(j.at("step_seconds").get<double>() >= j.at("floor_seconds").get<double>() * 0.9);
+  CHECK(j.at("tokens_per_second").get<double>() == doctest::Approx(32 / j.at("step_seconds").get<double>()));
+  CHECK(j.at("largest_micro_batch").get<uint32_t>() >= 2);
+  CHECK_FALSE(file_exists(place.path("run")));
+}
+
+TEST_CASE("plan: what does not fit is printed, and exits with 4") {
+  const PlanPlace place;
+  const Outcome o = place.plan({"--device", "rtx-4090", "--memory", "1MiB", "--json"});
+  CHECK(o.exit == 4);
+  CHECK(o.json().at("fits") == false);
+  CHECK(o.json().at("largest_micro_batch") == 0);
+  const Outcome text = place.plan({"--device", "rtx-4090", "--memory", "1MiB"});
+  CHECK(text.exit == 4);
+  CHECK(text.out.find("DOES NOT FIT") != std::string::npos);
+}
+
+TEST_CASE("plan: [memory] and the flags set the policy and the budgets") {
+  const PlanPlace place;
+  const Outcome o = place.plan({"--device", "rtx-4090", "--json", "--memory.recompute=block",
+                                "--memory.offload=[\"m\"]", "--memory.lm_head_chunks=1", "--memory", "100GiB"});
+  INFO(o.err);
+  CHECK(o.exit == 0);
+  CHECK(o.json().at("recompute") == Json{"block"});
+  CHECK(o.json().at("lm_head_chunks") == 1);
+}
+
+TEST_CASE("plan --explain names what is alive at the peak; the table ends in the plan's bytes") {
+  const PlanPlace place;
+  const Outcome o = place.plan({"--device", "h200", "--explain"});
+  CHECK(o.exit == 0);
+  for (const char* text :
+       {"parameters", "gradients", "reserve", "The peak of what shares memory", "tokens/s predicted"})
+    CHECK(o.out.find(text) != std::string::npos);
+}
+
+TEST_CASE("plan refuses what it cannot plan for, by name") {
+  const PlanPlace place;
+  const auto refused = [&](const std::vector<std::string>& arguments, const char* named) {
+    const Outcome o = place.plan(arguments);
+    INFO(o.err);
+    CHECK(o.exit == 2);
+    CHECK(o.out == "");
+    CHECK(o.says(named));
+  };
+  refused({"--device", "rtx-9090"}, "rtx-4090");
+  refused({"--device", "rtx-4090", "--memory", "much"}, "--memory");
+  refused({"--device", "rtx-4090", "--host-memory", "-1"}, "--host-memory");
+  refused({"--device", "rtx-3090", "--precision.recipe=fp8", "--batch.micro_batch=1"}, "bf16");
+  refused({"--device", "rtx-4090", "another"}, "another");
+  refused({"--device", "rtx-4090", "--batch.micro_bach=1"}, "batch.micro_batch");
+}
+
+TEST_CASE("plan: shipped configurations, the largest too, plan with nothing but the checkout") {
+  for (const std::string name : {"quickstart", "llama-3.2-1b", "qwen3-0.6b", "qwen2.5-32b"}) {
+    const Workplace place;
+    const Outcome o =
+        place.tandem({"plan", source("configs/" + name + ".toml"), "--model.path=" + source("configs/models/" + name),
+                      "--device", "h200", "--memory", "800GiB", "--json"});
+    CAPTURE(name);
+    INFO(o.err);
+    CHECK(o.exit == 0);
+    if (o.exit == 0) CHECK(o.json().at("fits") == true);
+  }
+}
+
+}  // namespace
+}  // namespace tandem::test
