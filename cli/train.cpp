@@ -27,12 +27,14 @@ void add_train(CLI::App& app, const Registry& registry, Action& action) {
   CLI::App* command = app.add_subcommand("train", kHelp);
   auto path = std::make_shared<std::string>();
   command->add_option("config", *path, "the TOML file")->required();
-  auto resume = std::make_shared<bool>(false);
-  command->add_flag("--resume", *resume, "go on from the newest sound checkpoint of the run directory");
+  auto options = std::make_shared<TrainOptions>();
+  command->add_flag("--resume", options->resume, "go on from the newest sound checkpoint of the run directory");
+  command->add_option("--profile", options->profile,
+                      "time the instructions of the third step into this JSON file, for chrome://tracing or Perfetto");
   command->allow_extras();
-  command->callback([&registry, &action, command, path, resume] {
-    action = [&registry, command, path, resume] {
-      return train(load_config(*path, overrides_of(*command)), registry, *resume);
+  command->callback([&registry, &action, command, path, options] {
+    action = [&registry, command, path, options] {
+      return train(load_config(*path, overrides_of(*command)), registry, *options);
     };
   });
 }

@@ -11,6 +11,11 @@ namespace tandem::kernels {
 namespace {
 
 constexpr uint32_t kThreads = 256, kPacksPerThread = 4;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+constexpr uint32_t kBlocks = 2;  // a multiprocessor's: with 3 some instances would spill here
+#else
+constexpr uint32_t kBlocks = 3;
+#endif
 
 // an element's parameter (or master) and moments
 struct Element {
@@ -175,7 +180,7 @@ __device__ __forceinline__ void update_pack(const Rule& rule, const abi::UpdateS
 }
 
 template <bool has_master, typename G, typename P, typename M, typename V>
-__global__ void __launch_bounds__(kThreads, 3)
+__global__ void __launch_bounds__(kThreads, kBlocks)
     adamw_kernel(abi::AdamW p, const abi::UpdateScalars* __restrict__ update, State<G, P, M, V> s) {
   const abi::UpdateScalars u = *update;
   if (u.skipped) return;

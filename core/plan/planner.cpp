@@ -41,25 +41,6 @@ std::optional<Attempt> attempt(const PlanRequest& request, const Choice& choice)
   }
 }
 
-// A step with no policy, from two models of few layers: costs are linear in the layers, to the last instruction.
-ProgramCost floor_of(const PlanRequest& request) {
-  const uint32_t layers = request.model.layers, fewer = std::min(layers, 2u);
-  MemoryPolicy policy;
-  policy.lm_head_chunks = head_chunk_counts(request).front();
-  const auto cost = [&](uint32_t n) {
-    ModelConfig model = request.model;
-    model.layers = n;
-    const Compiled compiled = compile_step(model, request.precision, request.optimizer, request.shape, policy,
-                                           without_budget(request.target));
-    return cost_of_step(compiled.program, request.shape.accumulation, request.target.rates);
-  };
-  ProgramCost floor = cost(fewer);
-  if (layers == fewer) return floor;
-  const ProgramCost more = cost(fewer + 1);
-  const ProgramCost less = floor;
-  return floor.add(more, layers - fewer).add(less, -int64_t(layers - fewer));
-}
-
 class Search {
  public:
   explicit Search(const PlanRequest& request)
@@ -136,6 +117,25 @@ class Search {
 };
 
 }  // namespace
+
+// From two models of few layers: costs are linear in the layers, to the last instruction.
+ProgramCost floor_of(const PlanRequest& request) {
+  const uint32_t layers = request.model.layers, fewer = std::min(layers, 2u);
+  MemoryPolicy policy;
+  policy.lm_head_chunks = head_chunk_counts(request).front();
+  const auto cost = [&](uint32_t n) {
+    ModelConfig model = request.model;
+    model.layers = n;
+    const Compiled compiled = compile_step(model, request.precision, request.optimizer, request.shape, policy,
+                                           without_budget(request.target));
+    return cost_of_step(compiled.program, request.shape.accumulation, request.target.rates);
+  };
+  ProgramCost floor = cost(fewer);
+  if (layers == fewer) return floor;
+  const ProgramCost more = cost(fewer + 1);
+  const ProgramCost less = floor;
+  return floor.add(more, layers - fewer).add(less, -int64_t(layers - fewer));
+}
 
 StepPlan plan_step(const PlanRequest& request) {
   return Search(request).run();

@@ -53,6 +53,9 @@ struct StepPlan {
 // Exit::does_not_fit only where nothing can be compiled: one value is larger than the device allocates at once.
 StepPlan plan_step(const PlanRequest& request);
 
+// A step of the request with no policy: nothing is computed twice or copied. What its instructions take at the least.
+ProgramCost floor_of(const PlanRequest& request);
+
 // What other batches would do, by estimates.
 struct BatchAdvice {
   uint32_t largest_micro_batch = 0;  // with which some policy within the limits fits, compiled in full; 0: none

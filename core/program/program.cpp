@@ -21,10 +21,14 @@ const Binding& Program::binding(std::string_view name) const {
   return *found;
 }
 
-uint64_t workspace_bytes(const Dispatch& dispatch) {
+Descs descs_of(const Dispatch& dispatch) {
   Descs descs;
   for (const Operand& o : dispatch.operands) descs.push_back(o.desc);
-  return op_of(dispatch.op).cost(dispatch.parameters, descs).workspace;
+  return descs;
+}
+
+uint64_t workspace_bytes(const Dispatch& dispatch) {
+  return op_of(dispatch.op).cost(dispatch.parameters, descs_of(dispatch)).workspace;
 }
 
 uint64_t workspace_bytes(const Program& program) {

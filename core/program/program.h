@@ -81,6 +81,8 @@ struct Program {
   const Binding* find(std::string_view name) const;
 };
 
+Descs descs_of(const Dispatch& dispatch);  // of its operands, in their order
+
 // bytes of scratch that a CUDA kernel of the dispatch wants; of a program: the most that one of its dispatches wants
 uint64_t workspace_bytes(const Dispatch& dispatch);
 uint64_t workspace_bytes(const Program& program);

@@ -52,7 +52,8 @@ class Executable {
   virtual ~Executable() = default;
   virtual Timepoint submit(Range range) = 0;   // in the order of submission
   virtual void wait(Timepoint timepoint) = 0;  // throws a device failure, which is sticky
-  // Runs the range once more, alone, and returns the seconds that each of its instructions took; empty: it cannot tell.
+  // Runs the range, one instruction after the other, and returns the seconds that each took, with the same bits as
+  // submit. Empty, and nothing has run: the device cannot tell.
   virtual std::vector<double> profile(Range) { return {}; }
 };
 

@@ -41,18 +41,35 @@ abi::StepScalars StepRunner::scalars_of(const StepBatch& batch, uint64_t step, d
           .targets = uint32_t(batch.valid_targets)};
 }
 
+template <typename Run>
+void StepRunner::for_each_range(const Run& run) const {
+  run(Range::begin);
+  for (uint32_t k = 0; k < shape_.accumulation; ++k) run(Range::micro_step);
+  run(Range::update);
+}
+
 StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
+  Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed))};
+  for_each_range([&](Range range) { pending.done = session_.submit(range); });
+  return pending;
+}
+
+abi::StepReport StepRunner::profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
+                                    StepProfile& to) {
   const uint32_t slot = fill(batch, scalars_of(batch, step, learning_rate, seed));
-  session_.submit(Range::begin);
-  for (uint32_t k = 0; k < shape_.accumulation; ++k) session_.submit(Range::micro_step);
-  return {session_.submit(Range::update), slot};
+  for_each_range([&](Range range) { to.run(session_, range); });
+  return report(slot);
 }
 
 abi::StepReport StepRunner::finish(const Pending& pending) {
   session_.wait(pending.done);
+  return report(pending.slot);
+}
+
+abi::StepReport StepRunner::report(uint32_t slot) const {
   abi::StepReport report;
   session_.read("report", std::as_writable_bytes(std::span(&report, 1)),
-                pending.slot * abi::kStepScalarWords * sizeof(uint32_t));
+                slot * abi::kStepScalarWords * sizeof(uint32_t));
   return report;
 }
 

@@ -6,6 +6,7 @@
 #include "core/data/loader.h"
 #include "core/model/step_graph.h"
 #include "core/runtime/session.h"
+#include "core/train/step_profile.h"
 
 namespace tandem {
 
@@ -21,6 +22,8 @@ class StepRunner {
   // step: s, from 0. Returns at once; at most two steps may be pending, as inputs and reports have two slots.
   Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
   abi::StepReport finish(const Pending& pending);  // waits
+  // the same step, instruction by instruction; nothing may be pending
+  abi::StepReport profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed, StepProfile& to);
 
   // Writes a step's inputs without running anything; the slot that its begin will read.
   uint32_t fill(const StepBatch& batch, const abi::StepScalars& scalars);
@@ -33,6 +36,10 @@ class StepRunner {
   Session& session() { return session_; }
 
  private:
+  template <typename Run>
+  void for_each_range(const Run& run) const;  // of a step, in order
+  abi::StepReport report(uint32_t slot) const;
+
   Session& session_;
   StepShape shape_;
   uint64_t begins_ = 0;

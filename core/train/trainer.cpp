@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <optional>
 
 #include "core/base/file.h"
@@ -40,17 +41,19 @@ uint64_t logit_bytes(const Target& target) {
 
 class Trainer {
  public:
-  Trainer(const RunConfig& config, const Registry& registry, bool resume)
+  Trainer(const RunConfig& config, const Registry& registry, const TrainOptions& options)
       : config_(config),
+        profile_path_(options.profile),
         precision_(precision_of(config)),
         model_(open_model(config.model.path)),
         shape_(shape_of(config, model_.config, precision_)),
         policy_(policy_of(config.memory)),
         inputs_(run_inputs(config)) {
     std::optional<Checkpoint> from;
-    if (resume) from.emplace(open_checkpoint());
+    if (options.resume) from.emplace(open_checkpoint());
     else require_empty(config_.run.directory);
     check_fp8(model_.config, precision_, shape_.rows());
+    check_profile();
     data_ = open_data(config_, model_, shape_);
     std::optional<ModelFiles> weights;
     if (!from && !config_.model.from_scratch) weights.emplace(open_weights(model_));
@@ -86,6 +89,13 @@ class Trainer {
 
  private:
   uint64_t tokens_per_step() const { return uint64_t(shape_.rows()) * shape_.accumulation; }
+
+  // it is written after some steps, which a wrong path would waste
+  void check_profile() const {
+    const std::filesystem::path directory = std::filesystem::path(profile_path_).parent_path();
+    if (!directory.empty() && !is_directory(directory) && directory != config_.run.directory)
+      fail(Exit::storage, profile_path_, "the directory that it is to stand in is not there");
+  }
 
   // the run goes on after it, with the LM-head chunks and kernels that it had
   Checkpoint open_checkpoint() {
@@ -128,7 +138,13 @@ class Trainer {
     check_recipe(device_, precision_);
     backend_ = registry.open(device_);
     backend_->use(kernels_);
-    Compiled compiled = compile_for(within_budget(backend_->target(), config_.memory), saved_.has_value());
+    const Target target = within_budget(backend_->target(), config_.memory);
+    Compiled compiled = compile_for(target, saved_.has_value());
+    if (has_rates(target)) {
+      const PlanRequest request = plan_request(config_, model_.config, precision_, shape_, target);
+      rates_ = request.target.rates;
+      product_seconds_ = product_seconds(floor_of(request), rates_);
+    }
     plan_ = std::move(compiled.memory);
     session_ = std::make_unique<Session>(*backend_, std::move(compiled.program));
     memory_ = session_->device_bytes() + backend_->target().fixed_bytes();
@@ -147,11 +163,23 @@ class Trainer {
     metrics_.emplace(directory_->metrics());
   }
 
+  abi::StepReport run_step(const StepBatch& batch, double rate) {
+    constexpr uint64_t kWarmUp = 2;  // steps before the one whose times are taken
+    ++steps_here_;
+    const bool profiled = !profile_path_.empty() && (steps_here_ == kWarmUp + 1 ||
+                                                     (steps_here_ <= kWarmUp && done_ + 1 == config_.schedule.steps));
+    if (!profiled) return runner_->finish(runner_->train(batch, done_, rate, config_.model.seed));
+    StepProfile profile(rates_);
+    const abi::StepReport report = runner_->profile(batch, done_, rate, config_.model.seed, profile);
+    replace_file(profile_path_, profile.trace());
+    return report;
+  }
+
   void train_step(Prefetcher& batches, Progress& progress) {
     const auto start = Clock::now();
     const StepBatch batch = batches.next();
     const double rate = learning_rate(config_, done_);
-    const abi::StepReport report = runner_->finish(runner_->train(batch, done_, rate, config_.model.seed));
+    const abi::StepReport report = run_step(batch, rate);
     const double seconds = seconds_since(start);
     ++done_;
     const StepMetrics m{.step = done_,
@@ -162,7 +190,7 @@ class Trainer {
                         .targets = batch.valid_targets,
                         .seconds = seconds,
                         .tokens_per_second = double(tokens_per_step()) / seconds,
-                        .mfu = {},
+                        .mfu = product_seconds_ > 0 ? std::optional(product_seconds_ / seconds) : std::nullopt,
                         .memory = memory_,
                         .skipped = report.skipped != 0};
     metrics_->write(m);
@@ -211,6 +239,7 @@ class Trainer {
 
   Signals signals_;  // first: one that comes while all below is opened counts
   RunConfig config_;
+  std::string profile_path_;
   Precision precision_;
   ModelSource model_;
   StepShape shape_;
@@ -226,7 +255,9 @@ class Trainer {
   MemoryPlan plan_;
   KernelChoices kernels_;  // of the run resumed from
   uint64_t memory_ = 0;    // device bytes
-  uint64_t done_ = 0;      // steps
+  Rates rates_;            // of the device; unknown ones are 0
+  double product_seconds_ = 0;
+  uint64_t done_ = 0, steps_here_ = 0;  // steps of the run, of this process
   uint64_t sequence_ = 0;
   std::optional<uint64_t> saved_;  // the step of the newest checkpoint
   bool evaluated_ = false;         // at the step resumed from
@@ -235,8 +266,8 @@ class Trainer {
 
 }  // namespace
 
-Exit train(const RunConfig& config, const Registry& registry, bool resume) {
-  return Trainer(config, registry, resume).run();
+Exit train(const RunConfig& config, const Registry& registry, const TrainOptions& options) {
+  return Trainer(config, registry, options).run();
 }
 
 }  // namespace tandem

@@ -10,6 +10,10 @@ namespace tandem {
 // it goes on from the newest checkpoint that verifies, to the bit; Exit::input when there is none.
 // Returns Exit::interrupted when SIGTERM or SIGINT stopped it after a save. Exit::diverged after run.max_skipped steps
 // in a row whose loss or gradient norm is not finite; the checkpoints before that stay.
-Exit train(const RunConfig& config, const Registry& registry, bool resume);
+struct TrainOptions {
+  bool resume = false;
+  std::string profile;  // a file for the trace of one step, see step_profile.h; empty: none
+};
+Exit train(const RunConfig& config, const Registry& registry, const TrainOptions& options);
 
 }  // namespace tandem

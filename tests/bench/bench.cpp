@@ -34,8 +34,7 @@ void add_shares(Session& session, Range range, double times, std::map<std::strin
   for (size_t i = 0; i < code.size() && i < seconds.size(); ++i) {
     const auto* d = std::get_if<Dispatch>(&code[i].command);
     if (d == nullptr) continue;
-    std::vector<TensorDesc> descs;
-    for (const Operand& o : d->operands) descs.push_back(o.desc);
+    const Descs descs = descs_of(*d);
     const Cost cost = op_of(d->op).cost(d->parameters, descs);
     std::string name(name_of(d->op));
     if (d->op == OpId::gemm) name += fmt::format(" {}", name_of(descs[0].dtype));

@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
     if (argc != 2) return 2;
     tandem::Registry registry;
     registry.add({"vulkan", tandem::devices, tandem::open});
-    return int(tandem::train(tandem::load_config(argv[1], {}), registry, false));
+    return int(tandem::train(tandem::load_config(argv[1], {}), registry, {}));
   } catch (const tandem::Error& e) {
     tandem::write_message(std::string(e.what()) + "\n");
     return int(e.exit());
