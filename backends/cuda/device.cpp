@@ -21,7 +21,9 @@ Device::Device(uint32_t index) : index_(index) {
   void* ones = nullptr;
   check(cudaMalloc(&ones, sizeof(kOnes)), "cudaMalloc");
   ones_ = OwnedDeviceMemory(ones);
-  check(cudaMemcpy(ones, kOnes, sizeof(kOnes), cudaMemcpyHostToDevice), "cudaMemcpy");
+  check(cudaMemcpyAsync(ones, kOnes, sizeof(kOnes), cudaMemcpyHostToDevice, stream(0)), "cudaMemcpyAsync");
+  all_ = make_event();
+  wait_all();
 }
 
 Device::~Device() {
@@ -66,9 +68,11 @@ void Device::wait(Timepoint timepoint) {
   }
 }
 
-void Device::wait(cudaEvent_t event) {
-  if (std::isinf(timeout_.count())) return check_device(cudaEventSynchronize(event), "cudaEventSynchronize");
-  wait_for_device(properties_.name, 1, timeout_, [&](Seconds at_most) -> uint64_t {
+void Device::wait(cudaEvent_t event, std::string_view at) {
+  if (std::isinf(timeout_.count()))
+    return check_device(cudaEventSynchronize(event), at.empty() ? "cudaEventSynchronize" : at);
+  const std::string name = properties_.name + (at.empty() ? "" : fmt::format(", at {}", at));
+  wait_for_device(name, 1, timeout_, [&](Seconds at_most) -> uint64_t {
     using Clock = std::chrono::steady_clock;
     const auto start = Clock::now();
     cudaError_t result = cudaErrorNotReady;
@@ -78,18 +82,24 @@ void Device::wait(cudaEvent_t event) {
       if (waited > Seconds(1e-3)) std::this_thread::sleep_for(std::clamp(waited / 16, Seconds(50e-6), Seconds(1e-3)));
       else std::this_thread::yield();
     if (result == cudaErrorNotReady) return (void)cudaGetLastError(), 0;  // which would be taken for a launch's
-    check_device(result, "cudaEventQuery");
+    check_device(result, at.empty() ? "cudaEventQuery" : at);
     return 1;
   });
 }
 
+void Device::wait_all(std::string_view at) {
+  make_current();
+  for (const OwnedStream& stream : streams_) {
+    check_device(cudaEventRecord(all_.get(), stream.get()), "cudaEventRecord");
+    wait(all_.get(), at);
+  }
+}
+
 void Device::wait_idle() noexcept {
-  (void)cudaSetDevice(int(index_));
   try {
-    wait(marked());
+    wait_all();
   } catch (const Error&) {  // reported already, by what met it first
   }
-  (void)cudaDeviceSynchronize();
 }
 
 }  // namespace tandem::cuda

@@ -30,7 +30,9 @@ class Device {
   // What comes back is reached when all on queue 0 so far is done.
   Timepoint mark();
   void wait(Timepoint timepoint);
-  void wait(cudaEvent_t event);                    // TANDEM_DEVICE_TIMEOUT at most
+  // TANDEM_DEVICE_TIMEOUT at most; at: what the device is at, for messages
+  void wait(cudaEvent_t event, std::string_view at = "");
+  void wait_all(std::string_view at = "");         // for all on every queue, as long
   void wait_idle() noexcept;                       // for destructors; an idle device may be a failed one
   Timepoint marked() const { return {counter_}; }  // the last one
   // A failure of the device is thrown again by every later call.
@@ -50,6 +52,7 @@ class Device {
   };
   std::deque<Mark> marks_;  // not known to be reached, in order
   std::vector<OwnedEvent> unused_;
+  OwnedEvent all_;  // of wait_all
   const Seconds timeout_ = device_timeout();
   uint64_t counter_ = 0;
   std::string failure_;

@@ -18,6 +18,10 @@ std::string describe(const Instruction& i) {
   return fmt::format("{}{}{}", d != nullptr ? name_of(d->op) : "copy or fill", i.label.empty() ? "" : " of ", i.label);
 }
 
+std::string describe(const Instruction& i, Range range) {
+  return fmt::format("{} in range {}", describe(i), name_of(range));
+}
+
 }  // namespace
 
 CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, AlgorithmTable& table, const Program& program,
@@ -80,8 +84,9 @@ void CudaExecutable::join() {
   }
 }
 
-void CudaExecutable::check_launch(cudaError_t result, Range range, const Instruction& instruction) {
-  device_->check_device(result, fmt::format("{} in range {}", describe(instruction), name_of(range)));
+void CudaExecutable::check_launch(Range range, const Instruction& instruction) {
+  if (const cudaError_t result = cudaGetLastError(); result != cudaSuccess)
+    device_->check_device(result, describe(instruction, range));
 }
 
 void CudaExecutable::run(Range range) {
@@ -89,8 +94,8 @@ void CudaExecutable::run(Range range) {
   fork();
   for (size_t i = 0; i < code.size(); ++i) {
     run(code[i], steps_[size_t(range)][i]);
-    check_launch(cudaGetLastError(), range, code[i]);
-    if (synchronous_) check_launch(cudaDeviceSynchronize(), range, code[i]);
+    check_launch(range, code[i]);
+    if (synchronous_) device_->wait_all(describe(code[i], range));
   }
   join();
 }
@@ -148,16 +153,16 @@ std::vector<double> CudaExecutable::profile(Range range) {
   const std::vector<Instruction>& code = program_.range(range);
   std::vector<OwnedEvent> events;
   for (size_t i = 0; i <= code.size(); ++i) events.push_back(make_event(true));
-  device_->check_device(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  device_->wait_all();
   device_->check_device(cudaEventRecord(events[0].get(), device_->stream(0)), "cudaEventRecord");
   for (size_t i = 0; i < code.size(); ++i) {
     fork();
     run(code[i], steps_[size_t(range)][i]);
-    check_launch(cudaGetLastError(), range, code[i]);
+    check_launch(range, code[i]);
     join();
     device_->check_device(cudaEventRecord(events[i + 1].get(), device_->stream(0)), "cudaEventRecord");
   }
-  device_->check_device(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  device_->wait_all();
   std::vector<double> seconds;
   for (size_t i = 0; i < code.size(); ++i) {
     float milliseconds = 0;

@@ -29,7 +29,7 @@ class CudaExecutable : public Executable {
   std::byte* at(const BufferRef& buffer) const { return arenas_.at(buffer.arena)->at(buffer.offset); }
   void run(Range range);
   void run(const Instruction& instruction, const Step& step);
-  void check_launch(cudaError_t result, Range range, const Instruction& instruction);
+  void check_launch(Range range, const Instruction& instruction);
   void capture(Range range);
   void fork();  // the other queues begin where queue 0 is
   void join();  // queue 0 goes on where all are
