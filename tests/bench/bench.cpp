@@ -28,7 +28,7 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-void add_shares(Session& session, Range range, double times, std::map<std::string, Share>& by_op) {
+void add_shares(Session& session, Range range, double times, const Rates& rates, std::map<std::string, Share>& by_op) {
   const std::vector<double> seconds = session.executable().profile(range);
   const auto& code = session.program().range(range);
   for (size_t i = 0; i < code.size() && i < seconds.size(); ++i) {
@@ -40,6 +40,11 @@ void add_shares(Session& session, Range range, double times, std::map<std::strin
     if (d->op == OpId::gemm) name += fmt::format(" {}", name_of(descs[0].dtype));
     Share& share = by_op[name];
     share.seconds += seconds[i] * times;
+    if (rates.known()) {
+      const InstructionCost known = cost_of(d->op, d->parameters, descs, rates);
+      share.floor += known.floor * times;
+      share.library = known.kind != CostClass::memory && known.kind != CostClass::optimizer;
+    }
     share.flops += uint64_t(double(cost.flops) * times);
     share.bytes += uint64_t(double(cost.bytes) * times);
     share.dispatches += uint64_t(times);
@@ -52,9 +57,9 @@ void print_shares(const std::map<std::string, Share>& by_op) {
   for (const auto& [op, s] : rows) total += s.seconds;
   std::ranges::sort(rows, [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   for (const auto& [op, s] : rows)
-    fmt::print("{:<30} {:5.1f}%  {:9.3f} ms  {:5} dispatches  {:8.3f} TFLOP/s  {:7.1f} GB/s\n", op,
-               100 * s.seconds / total, 1e3 * s.seconds, s.dispatches, double(s.flops) / s.seconds * 1e-12,
-               double(s.bytes) / s.seconds * 1e-9);
+    fmt::print("{:<30} {:5.1f}%  {:9.3f} ms (floor {:9.3f})  {:5} dispatches  {:8.3f} TFLOP/s  {:7.1f} GB/s\n", op,
+               100 * s.seconds / total, 1e3 * s.seconds, 1e3 * s.floor, s.dispatches,
+               double(s.flops) / s.seconds * 1e-12, double(s.bytes) / s.seconds * 1e-9);
 }
 
 }  // namespace tandem::bench

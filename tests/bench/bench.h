@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/plan/cost_model.h"
 #include "core/runtime/registry.h"
 #include "core/runtime/session.h"
 
@@ -16,11 +17,13 @@ double median(std::vector<double> values);
 
 struct Share {
   double seconds = 0;
+  double floor = 0;      // seconds at the rates of the device's table; 0 where they are not known
+  bool library = false;  // a matrix product or attention
   uint64_t flops = 0, bytes = 0, dispatches = 0;
 };
 // By op, a gemm's by its operands' dtype. Adds the range once, run instruction by instruction, `times` times over.
-void add_shares(Session& session, Range range, double times, std::map<std::string, Share>& by_op);
-// one line an op, the longest first: share of the total, milliseconds, dispatches, TFLOP/s, GB/s
+void add_shares(Session& session, Range range, double times, const Rates& rates, std::map<std::string, Share>& by_op);
+// one line an op, the longest first: share of the total, milliseconds, those of the floor, dispatches, TFLOP/s, GB/s
 void print_shares(const std::map<std::string, Share>& by_op);
 
 }  // namespace tandem::bench

@@ -137,17 +137,22 @@ void run(const Options& o) {
     if (s >= o.warm_up) times.push_back(seconds_since(start));
   }
   const double seconds = bench::median(times), tokens = double(shape.rows()) * o.accumulation;
+  const Rates rates = has_rates(target) ? plan_request(keys, config, precision, shape, target).target.rates : Rates{};
   std::map<std::string, bench::Share> by_op;
-  bench::add_shares(session, Range::begin, 1, by_op);
-  bench::add_shares(session, Range::micro_step, o.accumulation, by_op);
-  bench::add_shares(session, Range::update, 1, by_op);
-  double flops = 0, dispatches = 0, alone = 0;
-  for (const auto& [op, share] : by_op)
-    flops += double(share.flops), dispatches += double(share.dispatches), alone += share.seconds;
+  bench::add_shares(session, Range::begin, 1, rates, by_op);
+  bench::add_shares(session, Range::micro_step, o.accumulation, rates, by_op);
+  bench::add_shares(session, Range::update, 1, rates, by_op);
+  double flops = 0, dispatches = 0, alone = 0, floor = 0, library = 0;
+  for (const auto& [op, share] : by_op) {
+    flops += double(share.flops), dispatches += double(share.dispatches);
+    alone += share.seconds, floor += share.floor, library += share.library ? share.seconds : share.floor;
+  }
   fmt::print("loss {:.5f}\ngrad_norm {:.5f}\n", report.loss, report.grad_norm);
   fmt::print("step_seconds_median {:.4f}\nstep_seconds_min {:.4f}\ntokens_per_second {:.0f}\ntflop_per_second {:.3f}\n",
              seconds, *std::ranges::min_element(times), tokens / seconds, flops / seconds * 1e-12);
   fmt::print("dispatches {:.0f}\ninstructions_alone_seconds {:.4f}\n", dispatches, alone);
+  // library floor: products and attention as fast as they are here, every other byte at 90% of the bandwidth
+  if (floor > 0) fmt::print("floor_seconds {:.4f}\nlibrary_floor_seconds {:.4f}\n", floor, library);
   bench::print_shares(by_op);
 }
 
