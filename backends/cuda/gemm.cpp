@@ -36,9 +36,9 @@ OwnedLayout layout(DType dtype, uint32_t contiguous, uint32_t rows, uint32_t str
 // all that an algorithm depends on, but the device and the library, which name the table
 std::string name_of_gemm(const abi::Gemm& p, const kernels::Call& call) {
   constexpr std::string_view kForms[] = {"nt", "nn", "tn"};
-  return fmt::format("{} {}x{}x{} ld {} {} {} {}->{}{}{}", kForms[p.form], p.m, p.n, p.k, p.lda, p.ldb, p.ldc,
+  return fmt::format("{} {}x{}x{} ld {} {} {} {}->{}{}{}{}", kForms[p.form], p.m, p.n, p.k, p.lda, p.ldb, p.ldc,
                      name_of(call.dtype(kA)), name_of(call.dtype(kC)), p.has_bias ? " bias" : "",
-                     p.accumulate ? " accumulate" : "");
+                     p.accumulate ? " accumulate" : "", p.fast_accumulation ? " fast" : "");
 }
 
 }  // namespace
@@ -61,6 +61,7 @@ GemmPlan::GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call
     set(matmul_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(call.dtype(kC)));
     set(matmul_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.operands[kBias].data);
   }
+  if (p.fast_accumulation) set(matmul_, CUBLASLT_MATMUL_DESC_FAST_ACCUM, int8_t{1});
   if (p.has_scales) {
     set(matmul_, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, call.operands[kScaleB].data);
     set(matmul_, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, call.operands[kScaleA].data);

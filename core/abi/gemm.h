@@ -10,10 +10,11 @@ TANDEM_ABI_BEGIN
 struct Gemm {
   uint32_t m, n, k;
   uint32_t lda, ldb, ldc;
-  uint32_t form;        // kGemm...
-  uint32_t has_bias;    // 0 or 1
-  uint32_t has_scales;  // 1 with e4m3 operands
-  uint32_t accumulate;  // 1: c is read too
+  uint32_t form;               // kGemm...
+  uint32_t has_bias;           // 0 or 1
+  uint32_t has_scales;         // 1 with e4m3 operands
+  uint32_t accumulate;         // 1: c is read too
+  uint32_t fast_accumulation;  // 1, e4m3 alone: a device's matrix units may keep a sum in fewer bits than f32 has
 };
 
 const uint32_t kGemmNt = 0;  // a (m, k), b (n, k): y = x W^T

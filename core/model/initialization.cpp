@@ -6,12 +6,14 @@
 #include <cstring>
 
 #include "core/abi/numeric.h"
+#include "core/base/parallel.h"
 #include "core/model/weights.h"
 
 namespace tandem {
 namespace {
 
 constexpr uint32_t kInitialisationStream = 4;
+constexpr uint64_t kGrain = 1 << 16;  // elements
 
 // ln x of a positive normal x: 2 artanh((m-1)/(m+1)) + e ln 2 with m in [sqrt(1/2), sqrt(2)); the standard library's
 // may differ from one version to the next
@@ -53,13 +55,14 @@ constexpr std::array<double, 23> kTail{
 
 template <typename Store>
 void draw_normal(const StoredTensor& part, uint64_t seed, double range, Store store) {
-  const uint64_t count = part.shape.count();
-  for (uint64_t e = 0; e < count; e += 4) {
-    const abi::PhiloxWords words =
-        abi::philox(uint32_t(seed), uint32_t(seed >> 32), uint32_t(e / 4), part.number, 0, kInitialisationStream);
-    for (uint64_t i = 0; i < 4 && e + i < count; ++i)
-      store(e + i, float(range * inverse_normal((double(words.word[i]) + 0.5) * 0x1p-32)));
-  }
+  parallel_for(part.shape.count(), kGrain, [&](uint64_t first, uint64_t last) {
+    for (uint64_t e = first; e < last; e += 4) {
+      const abi::PhiloxWords words =
+          abi::philox(uint32_t(seed), uint32_t(seed >> 32), uint32_t(e / 4), part.number, 0, kInitialisationStream);
+      for (uint64_t i = 0; i < 4 && e + i < last; ++i)
+        store(e + i, float(range * inverse_normal((double(words.word[i]) + 0.5) * 0x1p-32)));
+    }
+  });
 }
 
 }  // namespace

@@ -73,10 +73,11 @@ LinearInput Transformer::linear_input(const Scope& s, ValueId x, ValueId amax) {
 
 ValueId Transformer::linear(const Scope& s, const LinearInput& x, const std::string& name) {
   const ValueId bias = optional_parameter(name + ".bias");
-  const abi::Gemm p{.form = abi::kGemmNt};
+  abi::Gemm p{.form = abi::kGemmNt};
   if (!precision_.fp8())
     return graph_.add(s.range, OpId::gemm, Parameters(p), {x.x, parameter(name + ".weight"), bias, {}, {}}, name)[0];
   const Quantized &q = x.quantized, &w = quantized_.at(name + ".weight");
+  p.fast_accumulation = s.training && precision_.fast_accumulation;
   const ValueId y = graph_.add(s.range, OpId::gemm, Parameters(p), {q.q, w.q, bias, q.scale, w.scale}, name)[0];
   if (s.training) graph_.node(uint32_t(graph_.nodes().size() - 1)).saved = {q.qt, w.qt};
   return y;
@@ -173,8 +174,8 @@ ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend 
   return norm({range, training, "norm"}, residual, delta, "norm.weight").y;
 }
 
-ValueId Transformer::hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t sequence_length,
-                                   bool training, Quantizer& quantizer) {
+ValueId Transformer::hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope,
+                                   uint32_t sequence_length, bool training, Quantizer& quantizer) {
   positions_ = positions, rope_ = rope, sequence_length_ = sequence_length, quantizer_ = &quantizer;
   return decoder(range, tokens, training, &Transformer::attend);
 }

@@ -1,5 +1,5 @@
 // a, b, bias (n)|-, scale_a (1) f32|-, scale_b (1) f32|-, c when accumulating -> c (m, ldc).
-// The caller sets form and accumulate. m, n, k: 0 means what the shapes give; ldc > n pads the rows of c. c is as a,
+// The caller sets form, accumulate and fast_accumulation. m, n, k: 0 means what the shapes give; ldc > n pads the rows of c. c is as a,
 // and bf16 for e4m3.
 #include "core/abi/gemm.h"
 
@@ -44,6 +44,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   if (c) in.expect(5, "c", out);
   p.has_bias = in.has(2);
   p.has_scales = fp8;
+  require(fp8 || p.fast_accumulation == 0, "gemm: fast accumulation with {}", in[0]);
   if (p.has_bias) in.expect(2, "bias", {out.dtype, {p.n}});
   in.expect(3, "scale_a", fp8 ? f32_desc({1}) : TensorDesc{});
   in.expect(4, "scale_b", fp8 ? f32_desc({1}) : TensorDesc{});

@@ -13,6 +13,7 @@ enum class Budget {
   elementwise,  // f32: NMSE 1e-12
   sums,         // f32: NMSE 1e-10
   fp8_gemm,     // NMSE 1e-6, bf16 stores 5e-6: tensor cores keep fewer bits of a sum of e4m3 products than f32 has
+  fast_gemm,    // NMSE 1e-4: and still fewer, with fast accumulation
   attention,    // bf16 (P and dS may be bf16 inside): NMSE 3e-5; f32 as sums
   words,        // u32 that hold integers or floats by their bits: equal, or within 4 ulp as floats
   amax,         // u32 that hold bits of the largest bf16 or f32 that an op within a budget wrote: within 1%

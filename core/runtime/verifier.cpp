@@ -52,6 +52,7 @@ Budget budget_of(const Dispatch& d, const Operand& operand) {
     case OpId::prepare_update:
       return Budget::words;
     case OpId::gemm:
+      if (d.parameters.as<abi::Gemm>().fast_accumulation) return Budget::fast_gemm;
       return first == DType::e4m3 ? Budget::fp8_gemm : Budget::sums;
     default:
       return operand.desc.dtype == DType::u32 ? Budget::amax : Budget::sums;

@@ -15,7 +15,6 @@ namespace {
 
 // Keys whose feature is not built yet: refused unless at their default. Delete a row when its feature lands.
 constexpr std::string_view kNotBuilt[] = {
-    "precision.fast_accumulation",
     "distributed.devices",
     "distributed.zero",
     "distributed.collectives",
@@ -173,6 +172,12 @@ void check_fp8_rows(const RunConfig& config, const Places& places) {
        config.batch.micro_batch, config.data.sequence_length, rows);
 }
 
+void check_fast_accumulation(const RunConfig& config, const Places& places) {
+  if (!config.precision.fast_accumulation || config.precision.recipe == "fp8") return;
+  fail(Exit::configuration, place_of(places, "precision.fast_accumulation"),
+       "precision.fast_accumulation is of the recipe fp8, not of {}; leave it out", config.precision.recipe);
+}
+
 void require_all(const Places& places, const std::string& path) {
   for (const ConfigKey& key : config_keys())
     if (key.required && !places.contains(key.name))
@@ -189,6 +194,7 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   require_all(places, path);
   settle_fp32(config, places);
   check_fp8_rows(config, places);
+  check_fast_accumulation(config, places);
   check_built(config, places);
   return config;
 }

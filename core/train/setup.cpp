@@ -66,6 +66,7 @@ Precision precision_of(const RunConfig& config) {
   p.m = config.optimizer.m_dtype;
   p.v = config.optimizer.v_dtype;
   p.master = config.optimizer.master_dtype == DType::f32;
+  p.fast_accumulation = config.precision.fast_accumulation;
   return p;
 }
 

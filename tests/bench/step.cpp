@@ -18,6 +18,7 @@ namespace {
 
 struct Options {
   std::string model, recipe = "fp32", backend = "auto", memory, host_memory;
+  bool fast_accumulation = false;
   uint32_t micro_batch = 4, accumulation = 1, sequence_length = 512, steps = 10, warm_up = 2, head_chunks = 0;
 };
 
@@ -88,6 +89,7 @@ void run(const Options& o) {
   const Precision precision = [&] {
     Precision p;
     p.recipe = o.recipe == "fp32" ? Recipe::fp32 : o.recipe == "bf16" ? Recipe::bf16 : Recipe::fp8;
+    p.fast_accumulation = o.fast_accumulation;
     if (p.recipe == Recipe::fp32) p.gradient = p.m = p.v = DType::f32;
     return p;
   }();
@@ -163,6 +165,7 @@ int main(int argc, char** argv) {
   Options o;
   app.add_option("--model", o.model, "a directory with config.json; default: 11.1M parameters");
   app.add_option("--recipe", o.recipe, "fp32, bf16 or fp8")->check(CLI::IsMember({"fp32", "bf16", "fp8"}));
+  app.add_flag("--fast-accumulation", o.fast_accumulation, "as precision.fast_accumulation");
   app.add_option("--backend", o.backend, "auto, vulkan, cuda or BACKEND:N");
   app.add_option("--micro-batch", o.micro_batch, "sequences");
   app.add_option("--accumulation", o.accumulation, "micro-steps a step");

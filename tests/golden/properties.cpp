@@ -1,6 +1,8 @@
 // What a training step must keep whatever the model: sums split in parts, skipped steps, bits that repeat.
+#include <algorithm>
 #include <limits>
 
+#include "core/abi/gemm.h"
 #include "tests/golden/run.h"
 #include "tests/support/cuda_host/executor.h"
 
@@ -41,6 +43,24 @@ void check_z_loss(Backend& backend) {
   CHECK(plain.step(1).loss != with_z.step(1).loss);
 }
 ON_EXECUTORS("z_loss changes the gradient, not the reported loss", check_z_loss)
+
+// four linears a layer; the loss is near that of exact sums, where a device cuts any short
+void check_fast_accumulation(Backend& backend) {
+  const Golden golden("qwen2");
+  Run exact(backend, golden.model, config_of(golden, {}, "fp8"));
+  Run fast(backend, golden.model, config_of(golden, {"--precision.fast_accumulation=true"}, "fp8"));
+  const auto marked = [](Run& run, Range range) {
+    return std::ranges::count_if(run.session().program().range(range), [](const Instruction& instruction) {
+      const auto* d = std::get_if<Dispatch>(&instruction.command);
+      return d != nullptr && d->op == OpId::gemm && d->parameters.as<abi::Gemm>().fast_accumulation == 1;
+    });
+  };
+  CHECK(marked(exact, Range::micro_step) == 0);
+  CHECK(marked(fast, Range::micro_step) == 4 * int(golden.model.config.layers));
+  CHECK(marked(fast, Range::evaluate) == 0);  // as `tandem eval` computes
+  CHECK(relative_difference(fast.step(0).loss, exact.step(0).loss) < 1e-3);
+}
+ON_EXECUTORS("fast accumulation is of the forward's e4m3 products alone", check_fast_accumulation)
 
 // poisons one element, trains, and compares all but that element's parameter with before
 void check_skipped(Backend& backend, const char* recipe) {

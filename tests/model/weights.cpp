@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "core/abi/numeric.h"
 #include "core/base/json.h"
 #include "core/model/model_directory.h"
 #include "tests/support/temporary.h"
@@ -221,6 +222,24 @@ TEST_CASE("weights: drawn parameters") {
     CHECK(std::bit_cast<uint32_t>(f32.at(tensor).at(element)) == bits);
   for (const float x : f32.at(find(specs, "layers.0.qkv.bias").parts[0].number)) CHECK(x == 0.0f);
   for (const float x : f32.at(find(specs, "norm.weight").parts[0].number)) CHECK(x == 1.0f);
+}
+
+// so large that threads share it
+TEST_CASE("weights: an element is drawn by its number alone") {
+  ModelConfig config = small(Family::llama, false);
+  config.vocabulary = 20000;
+  const std::vector<ParameterSpec> specs{find(parameter_specs(config), "embedding.weight")};
+  const uint64_t rows = specs[0].shape[0], columns = specs[0].shape[1];
+  REQUIRE(rows * columns > 4 << 16);
+  draw_parameters(config, specs, 7, DType::f32, [&](const ParameterSpec& spec, std::span<const std::byte> data) {
+    for (uint64_t e = 0; e < rows * columns; e += 4093) {
+      const abi::PhiloxWords words = abi::philox(7, 0, uint32_t(e / 4), spec.parts[0].number, 0, 4);
+      const double z = inverse_normal((double(words.word[e % 4]) + 0.5) * 0x1p-32);
+      float value = 0;
+      std::memcpy(&value, data.data() + e * sizeof(float), sizeof(float));
+      CHECK(value == float(config.initializer_range * z));
+    }
+  });
 }
 
 TEST_CASE("weights: drawn bf16 is drawn f32 rounded") {

@@ -109,6 +109,9 @@ void fp8_cases(Cases& cases) {
     cases.add(name, parameters(abi::kGemmNt), {a, b, absent(), scale_a, scale_b}).with(Budget::fp8_gemm);
     cases.add(name + " bias", parameters(abi::kGemmNt), {a, b, in(DType::bf16, {s.n}), scale_a, scale_b})
         .with(Budget::fp8_gemm);
+    abi::Gemm fast = parameters(abi::kGemmNt);
+    fast.fast_accumulation = 1;
+    cases.add(name + " fast accumulation", fast, {a, b, absent(), scale_a, scale_b}).with(Budget::fast_gemm);
     for (DType gradient : kFloats)
       cases
           .add(fmt::format("{} += into {}", name, name_of(gradient)), parameters(abi::kGemmNt, 1),

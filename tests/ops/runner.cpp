@@ -18,7 +18,7 @@ std::string changed(DType dtype, Budget budget, std::vector<std::pair<uint64_t, 
 }  // namespace
 
 TEST_CASE("comparison: equal operands pass, any budget") {
-  for (Budget budget : {Budget::exact, Budget::elementwise, Budget::sums, Budget::fp8_gemm})
+  for (Budget budget : {Budget::exact, Budget::elementwise, Budget::sums, Budget::fp8_gemm, Budget::fast_gemm})
     for (DType dtype : kFloats) CHECK(changed(dtype, budget, {}) == "");
 }
 
@@ -51,6 +51,14 @@ TEST_CASE("comparison: attention in bf16 may differ anywhere, by NMSE 3e-5") {
   CHECK(changed(DType::bf16, Budget::attention, all) == "");
   CHECK(changed(DType::bf16, Budget::attention, too_many) != "");
   CHECK(changed(DType::f32, Budget::attention, {{3, 1.001}}) != "");
+}
+
+TEST_CASE("comparison: sums of e4m3 products may differ by NMSE 1e-6, with fast accumulation by 1e-4") {
+  std::vector<std::pair<uint64_t, double>> little, much;  // NMSE 2.5e-5 and 2.5e-3
+  for (uint64_t i = 0; i < 1000; ++i) little.push_back({i, 1.005}), much.push_back({i, 1.05});
+  CHECK(changed(DType::f32, Budget::fp8_gemm, little) != "");
+  CHECK(changed(DType::f32, Budget::fast_gemm, little) == "");
+  CHECK(changed(DType::f32, Budget::fast_gemm, much) != "");
 }
 
 TEST_CASE("comparison: NaN and infinity must stand in the same places") {

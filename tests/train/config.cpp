@@ -230,9 +230,13 @@ TEST_CASE("config: fp8 wants micro_batch * sequence_length divisible by 16") {
   CHECK(flag_refusal({"--batch.micro_batch=2", odd[1]}).empty());
 }
 
+TEST_CASE("config: fast accumulation is of the recipe fp8") {
+  CHECK(with({"--precision.fast_accumulation=true"}).precision.fast_accumulation);
+  check_says(flag_refusal({"--precision.fast_accumulation=true", "--precision.recipe=bf16"}), "fast_accumulation");
+}
+
 TEST_CASE("config: what is not built is refused, unless it is the default") {
-  for (const char* flag : {"--distributed.devices=2", "--distributed.zero=2", "--distributed.collectives=copy",
-                           "--precision.fast_accumulation=true"}) {
+  for (const char* flag : {"--distributed.devices=2", "--distributed.zero=2", "--distributed.collectives=copy"}) {
     INFO("flag ", std::string(flag));
     check_says(flag_refusal({flag}), "is not built yet");
   }
