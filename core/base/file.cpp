@@ -142,6 +142,12 @@ void make_directories(const std::string& path) {
   if (error) fail(Exit::storage, path, "cannot create the directory: {}", error.message());
 }
 
+void make_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directory(path, error);
+  if (error) fail(Exit::storage, path, "cannot create the directory: {}", error.message());
+}
+
 void remove_all(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);

@@ -62,6 +62,7 @@ void replace_file(const std::string& path, std::string_view text);
 void rename_synced(const std::string& from, const std::string& to);
 void sync_directory(const std::string& path);
 void make_directories(const std::string& path);
+void make_directory(const std::string& path);  // in one that is there; a directory that is there already is fine
 void remove_all(const std::string& path);  // a path that is not there is fine
 
 }  // namespace tandem

@@ -95,6 +95,16 @@ std::optional<uint64_t> step_of(const std::string& name) {
   return error == std::errc() && at == end && checkpoint_name(step) == name ? std::optional(step) : std::nullopt;
 }
 
+// AdamW's t in a checkpoint; none when its manifest cannot be read
+std::optional<uint32_t> updates_of(const std::string& directory, uint64_t step) {
+  const std::string path = directory + "/" + checkpoint_name(step) + "/manifest.json";
+  try {
+    return parse_manifest(read_text(path), path).t;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 // the names in a directory; none when it is not there
 std::vector<std::string> names_in(const std::string& directory) {
   std::vector<std::string> names;
@@ -128,13 +138,13 @@ std::string checkpoint_name(uint64_t step) {
 void write_checkpoint(const std::string& directory, Manifest manifest, std::span<const OutputTensor> model,
                       std::span<const OutputTensor> optimizer, uint64_t shard_bytes) {
   const std::string path = directory + "/" + checkpoint_name(manifest.step), draft = beside(path);
-  make_directories(directory);
+  make_directory(directory);
   sync_directory(fs::absolute(directory).parent_path().string());  // which holds the directory, perhaps a new one
   remove_unfinished(directory);
   require_space(directory, bytes_of_tensors(model) + bytes_of_tensors(optimizer));
   manifest.files.clear();
   try {
-    make_directories(draft);
+    make_directory(draft);
     write_shards(draft, "model", model, shard_bytes, manifest);
     write_shards(draft, "optimizer", optimizer, shard_bytes, manifest);
     write_file_synced(draft + "/manifest.json", manifest_text(manifest));
@@ -150,10 +160,16 @@ void write_checkpoint(const std::string& directory, Manifest manifest, std::span
   }
 }
 
-void rotate_checkpoints(const std::string& directory, uint64_t newest, uint32_t keep) {
+std::optional<uint64_t> last_good_checkpoint(const std::string& directory, uint64_t before, uint32_t t) {
+  for (const uint64_t step : checkpoint_steps(directory))
+    if (step < before && updates_of(directory, step).value_or(t) < t) return step;
+  return {};
+}
+
+void rotate_checkpoints(const std::string& directory, uint64_t newest, uint32_t keep, std::optional<uint64_t> good) {
   uint32_t older = 0;
   for (const uint64_t step : checkpoint_steps(directory)) {
-    const bool kept = step == newest || (step < newest && ++older < keep);
+    const bool kept = step == newest || step == good || (step < newest && ++older < keep);
     if (!kept) remove_checkpoint(directory + "/" + checkpoint_name(step));
   }
   remove_unfinished(directory);

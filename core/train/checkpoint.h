@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,14 +46,19 @@ struct Manifest {
 // "step_00000100"
 std::string checkpoint_name(uint64_t step);
 
-// Writes directory/step_N, replacing what is there under that name. files is filled in. Exit::storage, also when there
-// is not enough space, before anything is written; what was there stays then.
+// Writes directory/step_N, replacing what is there under that name. files is filled in. Makes the directory, but not the
+// one that holds it. Exit::storage, also when there is not enough space, before anything is written; what was there
+// stays then.
 void write_checkpoint(const std::string& directory, Manifest manifest, std::span<const OutputTensor> model,
                       std::span<const OutputTensor> optimizer, uint64_t shard_bytes = kShardBytes);
 
-// Removes every checkpoint but the one of newest, which was just written, and the keep - 1 before it. Those after it
-// belong to a part of the run that was given up.
-void rotate_checkpoints(const std::string& directory, uint64_t newest, uint32_t keep);
+// The newest checkpoint of a step before this one with fewer updates than t: a step from it had a finite loss and norm.
+std::optional<uint64_t> last_good_checkpoint(const std::string& directory, uint64_t before, uint32_t t);
+
+// Removes every checkpoint but the one of newest, the keep - 1 before it, and good. Those after newest belong to a part
+// of the run that was given up.
+void rotate_checkpoints(const std::string& directory, uint64_t newest, uint32_t keep,
+                        std::optional<uint64_t> good = {});
 
 // What a killed save or rotation left.
 void remove_unfinished(const std::string& directory);

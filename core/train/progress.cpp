@@ -56,7 +56,9 @@ void Progress::step(const StepMetrics& m) {
   const bool due = terminal_
                        ? now - last_ > std::chrono::milliseconds(100)
                        : now - last_ > std::chrono::seconds(10) || m.step % std::max<uint64_t>(1, steps_ / 10) == 0;
-  if (m.skipped) message(fmt::format("step {}: loss or gradient norm is not finite; the step is skipped", m.step));
+  if (m.skipped)
+    message(fmt::format("step {}: {}; the step is skipped", m.step,
+                        m.targets == 0 ? "no target counts" : "loss or gradient norm is not finite"));
   if (!end && !due) return;
   last_ = now;
   draw(m);

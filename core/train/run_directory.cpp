@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +47,17 @@ RunDirectory::RunDirectory(std::string path) : path_(std::move(path)) {
     fail(Exit::configuration, "run.directory",
          "{} is in use by another run; wait for its end, or use another directory", path_);
   fail(Exit::storage, name, "cannot lock: {}", std::strerror(error));
+}
+
+void RunDirectory::require_in_place() const {
+  struct stat locked = {}, there = {};
+  if (::fstat(lock_, &locked) != 0) fail(Exit::storage, path_, "cannot read its lock: {}", std::strerror(errno));
+  const std::string name = path_ + "/" + kLock;
+  if (::lstat(name.c_str(), &there) == 0 && there.st_dev == locked.st_dev && there.st_ino == locked.st_ino) return;
+  fail(Exit::storage, path_,
+       "is no longer the directory of this run: it was moved away, removed or replaced, or its {} was; nothing is "
+       "written there. Move it back, or name its new place as run.directory, and go on with --resume",
+       kLock);
 }
 
 RunDirectory::~RunDirectory() {

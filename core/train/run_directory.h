@@ -18,6 +18,10 @@ class RunDirectory {
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
+  // Exit::storage when the path no longer leads to the directory that was locked: it was moved away, removed or
+  // replaced. Called before each write, so that nothing is made anew there.
+  void require_in_place() const;
+
   std::string config() const { return path_ + "/config.toml"; }
   std::string plan() const { return path_ + "/plan.json"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "core/base/file.h"
 #include "core/plan/fit.h"
@@ -82,6 +83,7 @@ class Trainer {
       progress.message(fmt::format("stopped by a signal after step {}; go on with --resume", done_));
       return Exit::interrupted;
     }
+    directory_->require_in_place();
     save_model(*session_, model_, precision_, directory_->model());
     progress.message(fmt::format("the model is in {}", directory_->model()));
     return Exit::ok;
@@ -111,6 +113,7 @@ class Trainer {
     saved_ = done_ = manifest.step;
     sequence_ = manifest.sequence;
     skipped_ = manifest.skipped;
+    updates_ = manifest.t;
     return from;
   }
 
@@ -157,6 +160,7 @@ class Trainer {
       directory_.emplace(config_.run.directory);
       require_empty(config_.run.directory);  // now that no other run can start in it
     }
+    directory_->require_in_place();
     write_config(directory_->config(), config_);
     write_plan(directory_->plan(), device_, shape_, policy_, plan_, memory_, backend_->kernel_choices());
     evaluated_ = cut_metrics(directory_->metrics(), done_);
@@ -193,14 +197,30 @@ class Trainer {
                         .mfu = product_seconds_ > 0 ? std::optional(product_seconds_ / seconds) : std::nullopt,
                         .memory = memory_,
                         .skipped = report.skipped != 0};
-    metrics_->write(m);
+    write_line(m);
     progress.step(m);
     skipped_ = m.skipped ? skipped_ + 1 : 0;
-    if (skipped_ >= config_.run.max_skipped)
-      fail(Exit::diverged, "train",
-           "{} steps in a row had a loss or gradient norm that is not finite; lower optimizer.learning_rate "
-           "or check the data",
-           skipped_);
+    updates_ = report.t;
+    if (skipped_ >= config_.run.max_skipped) fail_diverged();
+    if (!m.skipped && std::exchange(unproven_, false))
+      rotate_checkpoints(directory_->checkpoints(), *saved_, config_.checkpoint.keep);
+  }
+
+  template <typename Metrics>
+  void write_line(const Metrics& m) {
+    directory_->require_in_place();
+    metrics_->write(m);
+  }
+
+  [[noreturn]] void fail_diverged() const {
+    const auto good = last_good_checkpoint(directory_->checkpoints(), done_, updates_);
+    fail(Exit::diverged, "train",
+         "{} steps in a row had no target, or a loss or gradient norm that is not finite; lower "
+         "optimizer.learning_rate or check the data{}",
+         skipped_,
+         good ? fmt::format("; the last checkpoint from which a step was done is {}/{}", directory_->checkpoints(),
+                            checkpoint_name(*good))
+              : "");
   }
 
   bool due_for_evaluation() const {
@@ -212,12 +232,13 @@ class Trainer {
   void evaluate_now(Progress& progress) {
     const auto e = evaluate(*runner_, *data_.eval, config_.run.eval_windows, [&] { return signals_.stop(); });
     if (!e) return;
-    metrics_->write(EvalMetrics{done_, e->loss, e->tokens});
+    write_line(EvalMetrics{done_, e->loss, e->tokens});
     progress.message(fmt::format("step {}: evaluation loss {:.4f} over {} tokens", done_, e->loss, e->tokens));
   }
 
   void save(Progress& progress) {
     const auto start = Clock::now();
+    directory_->require_in_place();
     metrics_->sync();
     save_state(*session_, parameter_specs(model_.config), directory_->checkpoints(),
                {.step = done_,
@@ -232,7 +253,11 @@ class Trainer {
                 .kernels = backend_->kernel_choices(),
                 .inputs = inputs_,
                 .files = {}});
-    rotate_checkpoints(directory_->checkpoints(), done_, config_.checkpoint.keep);
+    directory_->require_in_place();
+    // until a step from it is done, the one before may be the last good one
+    unproven_ = done_ < config_.schedule.steps;
+    rotate_checkpoints(directory_->checkpoints(), done_, config_.checkpoint.keep,
+                       unproven_ ? last_good_checkpoint(directory_->checkpoints(), done_, updates_) : std::nullopt);
     saved_ = done_;
     progress.message(fmt::format("saved step {} in {:.2f} s", done_, seconds_since(start)));
   }
@@ -261,7 +286,9 @@ class Trainer {
   uint64_t sequence_ = 0;
   std::optional<uint64_t> saved_;  // the step of the newest checkpoint
   bool evaluated_ = false;         // at the step resumed from
+  bool unproven_ = false;          // no step was done since the newest checkpoint, which this process wrote
   uint32_t skipped_ = 0;           // steps in a row
+  uint32_t updates_ = 0;           // AdamW's t
 };
 
 }  // namespace

@@ -1,7 +1,8 @@
 // A library to preload: at the Nth call of one kind on a path that holds PART, the call fails, or a signal comes first.
 // TANDEM_FAULT="CALL:N:WHAT:PART": CALL is open, write, fsync, close, rename, mkdir or unlink; WHAT an errno, or sN for
-// signal N, or SN for it twice, or v: the directory that holds the path is moved away (to its name and ".gone"). The
-// file TANDEM_FAULT_MARK is made when it strikes.
+// signal N, or SN for it twice. Or a letter and a directory (none: the one that holds the path): v moves it away, to
+// its name and ".gone"; r does, and makes an empty one in its place; d removes it. Or f and a file, which takes all
+// that is free of its disk. The file TANDEM_FAULT_MARK is made when it strikes.
 #undef _FILE_OFFSET_BITS  // with it, open would be compiled as open64
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string>
 
 namespace {
@@ -26,8 +28,8 @@ struct Fault {
 
   Fault() {
     const char* text = getenv("TANDEM_FAULT");
-    char name[32], action[32], place[128];
-    if (text && sscanf(text, "%31[^:]:%ld:%31[^:]:%127s", name, &nth, action, place) == 4)
+    char name[32], action[128], place[128];
+    if (text && sscanf(text, "%31[^:]:%ld:%127[^:]:%127s", name, &nth, action, place) == 4)
       call = name, what = action, part = place;
   }
 };
@@ -37,15 +39,25 @@ Fault& fault() {
   return one;
 }
 
+void fill(const char* path) {
+  const int file = int(syscall(SYS_openat, AT_FDCWD, path, O_CREAT | O_WRONLY, 0666));
+  static const char bytes[4096] = {};
+  while (syscall(SYS_write, file, bytes, sizeof bytes) > 0) continue;
+  syscall(SYS_close, file);
+}
+
 // whether this call fails; errno is then set
 bool strikes(const char* call, const char* path) {
   Fault& f = fault();
   if (f.call != call || strstr(path, f.part.c_str()) == nullptr || ++f.seen != f.nth) return false;
   if (const char* mark = getenv("TANDEM_FAULT_MARK"))  // not by open and close, which may be what fails
     syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, mark, O_CREAT | O_WRONLY, 0666));
-  if (f.what == "v") {
-    const std::string directory(path, strrchr(path, '/'));
-    return syscall(SYS_rename, directory.c_str(), (directory + ".gone").c_str()) != 0;
+  if (f.what[0] == 'f') return fill(f.what.c_str() + 1), false;
+  if (strchr("vrd", f.what[0])) {
+    const std::string directory = f.what.size() > 1 ? f.what.substr(1) : std::string(path, strrchr(path, '/'));
+    if (f.what[0] == 'd') return std::filesystem::remove_all(directory) == 0;
+    if (syscall(SYS_rename, directory.c_str(), (directory + ".gone").c_str()) != 0) return true;
+    return f.what[0] == 'r' && syscall(SYS_mkdir, directory.c_str(), 0777) != 0;
   }
   const bool twice = f.what[0] == 'S';
   if (!twice && f.what[0] != 's') return errno = atoi(f.what.c_str()), true;

@@ -18,6 +18,7 @@ void save(const std::string& directory, uint64_t step) {
   };
   Manifest manifest;
   manifest.step = step;
+  manifest.t = uint32_t(step);
   const OutputTensor model[] = {tensor("a")}, optimizer[] = {tensor("a.m"), tensor("a.v")};
   write_checkpoint(directory, manifest, model, optimizer);
   rotate_checkpoints(directory, step, 1);

@@ -1,6 +1,6 @@
 // main of every test binary. Where TANDEM_TEST_EXECUTOR names an executor that has no device here, the binary is
-// skipped (exit 77, Meson's word for it). With the environment variable CI set, a missing Vulkan device is a failure:
-// software Vulkan runs anywhere.
+// skipped (exit 77, Meson's word for it); "small_disk" is one, for tests that mount a file system. With the environment
+// variable CI set, a missing Vulkan device is a failure: software Vulkan runs anywhere.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "tests/support/op_case.h"
+#include "tests/support/small_disk.h"
 
 namespace {
 
@@ -15,6 +16,7 @@ constexpr int kSkipped = 77;
 
 // why the executor cannot run here; empty if it can
 std::string missing(const std::string& executor) {
+  if (executor == "small_disk") return tandem::test::SmallDisk::missing();
   for (const tandem::BackendFactory& factory : tandem::test::test_backends())
     if (factory.name == executor) return factory.devices().missing;
   return "not linked into this binary";
@@ -26,7 +28,8 @@ int main(int argc, char** argv) {
   doctest::Context context(argc, argv);
   if (const char* executor = std::getenv("TANDEM_TEST_EXECUTOR")) {
     if (const std::string reason = missing(executor); !reason.empty()) {
-      context.setOption("count", true);  // tools/test_summary.py reads how many cases are skipped
+      const char* count = "--count";  // tools/test_summary.py reads how many cases are skipped
+      context.applyCommandLine(1, &count);
       context.run();
       fmt::print("no {} device: {}\n", executor, reason);
       const char* ci = std::getenv("CI");

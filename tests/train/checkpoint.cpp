@@ -18,14 +18,15 @@ using test::check_fails;
 using test::TemporaryDirectory;
 
 // two tensors in each of model and optimizer, with values that depend on the step
-void write_step(const std::string& directory, uint64_t step, uint64_t shard_bytes = kShardBytes) {
+void write_step(const std::string& directory, uint64_t step, uint64_t shard_bytes = kShardBytes,
+                std::optional<uint32_t> updates = {}) {
   static std::array<float, 6> values;
   values.fill(float(step) + 0.5f);
   const auto tensor = [](std::string name) {
     return OutputTensor{std::move(name), {DType::f32, {2, 3}}, [] { return std::as_bytes(std::span(values)); }};
   };
   Manifest m;
-  m.step = step, m.sequence = step + 1, m.t = uint32_t(step), m.config = "[a]\n", m.backend = "none";
+  m.step = step, m.sequence = step + 1, m.t = updates.value_or(uint32_t(step)), m.config = "[a]\n", m.backend = "none";
   m.inputs = {{"data.bin", 5, "00"}};
   const OutputTensor model[] = {tensor("a.weight"), tensor("b.weight")};
   const OutputTensor optimizer[] = {tensor("a.weight.m"), tensor("b.weight.m")};
@@ -166,6 +167,22 @@ TEST_CASE("rotation: keeps the new one and those before it, drops what comes aft
   CHECK(checkpoint_steps(c) == steps({10}));
 }
 
+TEST_CASE("rotation: keeps the last one that fewer updates led to, too") {
+  const TemporaryDirectory place;
+  const std::string c = place / "c";
+  for (const uint64_t step : {4, 8, 12, 16}) write_step(c, step, kShardBytes, std::min(uint32_t(step), 8u));
+  CHECK(last_good_checkpoint(c, 16, 8) == 4);  // from 8 on all steps were skipped
+  CHECK(last_good_checkpoint(c, 16, 9) == 12);
+  CHECK(last_good_checkpoint(c, 4, 8) == std::nullopt);
+  CHECK(last_good_checkpoint(c, 16, 4) == std::nullopt);
+  rotate_checkpoints(c, 16, 1, last_good_checkpoint(c, 16, 8));
+  CHECK(checkpoint_steps(c) == steps({16, 4}));
+  fs::remove(c + "/step_00000004/manifest.json");  // it is no longer known to be good
+  CHECK(last_good_checkpoint(c, 16, 8) == std::nullopt);
+  rotate_checkpoints(c, 16, 1);
+  CHECK(checkpoint_steps(c) == steps({16}));
+}
+
 TEST_CASE("checkpoint: one that did not verify is written over; a failed save leaves the others and no draft") {
   const TemporaryDirectory place;
   const std::string c = place / "c", path = c + "/step_00000004";
@@ -173,6 +190,9 @@ TEST_CASE("checkpoint: one that did not verify is written over; a failed save le
   fs::remove(path + "/manifest.json");
   write_step(c, 4);
   CHECK(Checkpoint(path).manifest().step == 4);
+
+  check_fails(Exit::storage, {"none/c"}, [&] { write_step(place / "none/c", 4); });  // the run directory went away
+  CHECK_FALSE(file_exists(place / "none"));
 
   const OutputTensor huge[] = {{"huge", {DType::f32, {uint64_t(1) << 30, uint64_t(1) << 28}}, {}}};
   Manifest m;

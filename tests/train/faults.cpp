@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,11 +12,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 
 #include "core/train/checkpoint.h"
 #include "core/train/resume.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/temporary.h"
 
 namespace tandem {
@@ -170,31 +169,25 @@ TEST_CASE("a limit on the size of files ends a save with 7, and what is there st
   check_goes_on(checkpoints);
 }
 
-// a file system of a few inodes and bytes, of the test's own
-struct SmallDisk {
-  explicit SmallDisk(const char* options) : mounted(mount("tmpfs", place.path().c_str(), "tmpfs", 0, options) == 0) {}
-  ~SmallDisk() {
-    if (mounted) umount2(place.path().c_str(), MNT_DETACH);
-  }
-  test::TemporaryDirectory place;
-  const bool mounted;
-};
-
-TEST_CASE("a full disk ends a save with 7, and what is there stays") {
-  for (const char* options : {"size=4m,nr_inodes=9", "size=1200k,nr_inodes=99"}) {
-    const SmallDisk disk(options);
-    if (!disk.mounted) {  // what a save does then is shown by the limit on files and by injected failures
-      MESSAGE("no tmpfs can be mounted here (needs root): ", std::strerror(errno));
-      return;
-    }
+TEST_CASE("a save that finds it full exits with 7, and what is there stays, on a small disk") {
+  struct Disk {
+    const char* options;
+    bool fills;  // it is full once the free space was checked, by another's file
+  };
+  for (const auto& [options, fills] : {Disk{"size=1200k,nr_inodes=99", false}, Disk{"size=4m,nr_inodes=9", false},
+                                       Disk{"size=1600k,nr_inodes=99", true}}) {
+    const test::TemporaryDirectory place;
+    const test::SmallDisk disk(options);
     CAPTURE(options);
-    const std::string checkpoints = disk.place / "checkpoints", filler = disk.place / "filler";
+    const std::string checkpoints = disk / "checkpoints", filler = disk / "filler";
     REQUIRE(run_helper(checkpoints, "4") == 0);
     write_file_synced(filler, std::string(300 << 10, 'x'));
-    CHECK(run_helper(checkpoints, "12") == kStorage);
+    const Fault full{"write:2:f" + (disk / "other") + ":.tmp-step_00000008", place / "struck"};
+    CHECK(run_helper(checkpoints, "12", fills ? full : Fault{}) == kStorage);
+    CHECK(file_exists(full.mark) == fills);
     CHECK(checkpoint_steps(checkpoints) == std::vector<uint64_t>{4});
     check_sound(checkpoints);
-    REQUIRE(mount("tmpfs", disk.place.path().c_str(), "tmpfs", MS_REMOUNT, "size=4m,nr_inodes=99") == 0);
+    disk.resize("size=4m,nr_inodes=99");
     check_goes_on(checkpoints);
   }
 }
