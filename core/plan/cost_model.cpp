@@ -204,16 +204,6 @@ ProgramCost cost_of(const Program& program, Range range, const Rates& rates) {
   return cost;
 }
 
-double product_seconds(const ProgramCost& step, const Rates& rates) {
-  const auto flops = [&](CostClass c) { return double(step.of(c).flops); };
-  const bool in_f32 = flops(CostClass::gemm_bf16) == 0;  // attention computes as the LM head does
-  double seconds = flops(CostClass::gemm_bf16) / rates.bf16 + flops(CostClass::gemm_f32) / rates.f32 +
-                   flops(CostClass::attention) / (in_f32 ? rates.f32 : rates.bf16);
-  if (flops(CostClass::gemm_e4m3) > 0)
-    seconds += flops(CostClass::gemm_e4m3) / (rates.e4m3 > 0 ? rates.e4m3 : rates.bf16);
-  return seconds;
-}
-
 ProgramCost cost_of_step(const Program& program, uint64_t accumulation, const Rates& rates) {
   ProgramCost step = cost_of(program, Range::begin, rates);
   step.add(cost_of(program, Range::micro_step, rates), int64_t(accumulation));

@@ -54,10 +54,6 @@ struct ProgramCost {
 
 ProgramCost cost_of(const Program& program, Range range, const Rates& rates);
 
-// Seconds that the matrix products and attention of a step would take at the rates of large products. MFU is this, of a
-// step with no policy, over the seconds that a step took.
-double product_seconds(const ProgramCost& step, const Rates& rates);
-
 // begin, accumulation times micro_step, update
 ProgramCost cost_of_step(const Program& program, uint64_t accumulation, const Rates& rates);
 

@@ -8,6 +8,7 @@
 
 #include "core/base/file.h"
 #include "core/plan/fit.h"
+#include "core/plan/prediction.h"
 #include "core/plan/request.h"
 #include "core/train/evaluate.h"
 #include "core/train/metrics.h"
@@ -70,6 +71,9 @@ class Trainer {
     Progress progress(config_.schedule.steps, tokens_per_step());
     progress.message(fmt::format("{} on {}:{} ({}), {:.2f} GiB on the device", name_of(precision_.recipe),
                                  device_.backend, device_.index, device_.name, double(memory_) / (1 << 30)));
+    if (predicted_)
+      progress.message(fmt::format("predicted: {:.3g} s a step, {:.3g} s of them waiting for copies; floor {:.3g} s",
+                                   predicted_->step, predicted_->exposed_copy, predicted_->floor));
     if (saved_) progress.message(fmt::format("resumed after step {}", done_));
     if (saved_ && !evaluated_ && due_for_evaluation()) evaluate_now(progress);
     while (!signals_.stop() && done_ < config_.schedule.steps) {
@@ -146,7 +150,7 @@ class Trainer {
     if (has_rates(target)) {
       const PlanRequest request = plan_request(config_, model_.config, precision_, shape_, target);
       rates_ = request.target.rates;
-      product_seconds_ = product_seconds(floor_of(request), rates_);
+      predicted_ = predict_step(request, compiled.program);
     }
     plan_ = std::move(compiled.memory);
     session_ = std::make_unique<Session>(*backend_, std::move(compiled.program));
@@ -194,7 +198,7 @@ class Trainer {
                         .targets = batch.valid_targets,
                         .seconds = seconds,
                         .tokens_per_second = double(tokens_per_step()) / seconds,
-                        .mfu = product_seconds_ > 0 ? std::optional(product_seconds_ / seconds) : std::nullopt,
+                        .mfu = predicted_ ? std::optional(predicted_->products / seconds) : std::nullopt,
                         .memory = memory_,
                         .skipped = report.skipped != 0};
     write_line(m);
@@ -278,11 +282,11 @@ class Trainer {
   std::unique_ptr<StepRunner> runner_;
   std::optional<MetricsWriter> metrics_;
   MemoryPlan plan_;
-  KernelChoices kernels_;  // of the run resumed from
-  uint64_t memory_ = 0;    // device bytes
-  Rates rates_;            // of the device; unknown ones are 0
-  double product_seconds_ = 0;
-  uint64_t done_ = 0, steps_here_ = 0;  // steps of the run, of this process
+  KernelChoices kernels_;                // of the run resumed from
+  uint64_t memory_ = 0;                  // device bytes
+  Rates rates_;                          // of the device; unknown ones are 0
+  std::optional<Prediction> predicted_;  // none where they are not known
+  uint64_t done_ = 0, steps_here_ = 0;   // steps of the run, of this process
   uint64_t sequence_ = 0;
   std::optional<uint64_t> saved_;  // the step of the newest checkpoint
   bool evaluated_ = false;         // at the step resumed from

@@ -6,6 +6,7 @@
 
 #include "core/plan/byte_table.h"
 #include "core/plan/device_table.h"
+#include "core/plan/prediction.h"
 #include "core/plan/request.h"
 #include "core/plan/search.h"
 #include "core/train/setup.h"
@@ -199,6 +200,13 @@ TEST_CASE("planner: a step's floor is that of the whole model without a policy")
   CHECK(plan.floor.flops() == cost.flops());
   CHECK(plan.floor.floor() == doctest::Approx(cost.floor()).epsilon(1e-12));
   CHECK(plan.chosen.cost.flops() > cost.flops());
+
+  const Prediction predicted = predict_step(r, plan.compiled->program);
+  CHECK(predicted.step == plan.chosen.seconds());
+  CHECK(predicted.floor == plan.floor.floor());
+  CHECK(predicted.products > 0);
+  CHECK(predicted.products < predicted.floor);
+  CHECK(predict_step(r, whole.program).products == predicted.products);  // nothing counts twice
 }
 
 TEST_CASE("planner: rows of the byte table sum to the plan, under any policy") {
