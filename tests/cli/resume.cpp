@@ -79,18 +79,6 @@ TEST_CASE("a resumed run may take another memory policy, and ends in the same bi
   CHECK((place.result("run") == place.result("whole")));
 }
 
-TEST_CASE("signals before the first step, twice, and one that only saves, on vulkan") {
-  const RunPlace place;
-  const Outcome early = place.train({}, fmt::format("open:1:s{}:model/config.json", SIGTERM));
-  CHECK(early.exit == kStopped);
-  CHECK(checkpoint_steps(place.path("run/checkpoints")) == std::vector<uint64_t>{0});
-  CHECK(place.train({"--resume"}, fmt::format("write:2:S{}:metrics.jsonl", SIGINT)).exit == 130);
-  const Outcome saving = place.train({"--resume", "--schedule.steps=3"}, fmt::format("write:2:s{}:metrics", SIGUSR1));
-  CHECK(saving.exit == 0);
-  CHECK(saving.says("saved step 2"));
-  CHECK(saving.says("schedule.steps"));
-}
-
 TEST_CASE("resume names what is wrong and takes the next older checkpoint, on vulkan") {
   const RunPlace place;
   CHECK(place.resume().exit == 3);
@@ -118,6 +106,13 @@ TEST_CASE("resume names what is wrong and takes the next older checkpoint, on vu
   CHECK(changed.says("b.bin"));
   place.write("b.bin", tokens);
 
+  const std::string model = place.read("model/config.json");
+  place.write_model("model", {{"intermediate_size", 64}});
+  const Outcome rewritten = place.resume();
+  CHECK(rewritten.exit == 3);
+  CHECK(rewritten.says("model/config.json"));
+  place.write("model/config.json", model);
+
   const std::string optimizer = "run/checkpoints/step_00000012/optimizer-00001-of-00001.safetensors";
   std::string damaged = place.read(optimizer);
   damaged[damaged.size() / 2] = char(damaged[damaged.size() / 2] ^ 4);
@@ -135,12 +130,39 @@ TEST_CASE("resume names what is wrong and takes the next older checkpoint, on vu
   CHECK(place.tandem({"export", "run/checkpoints/step_00000012", "--out", "exported"}).exit == 2);
 }
 
+TEST_CASE("a checkpoint of another run is refused, on vulkan") {
+  const RunPlace place;
+  place.write_model("other", {{"intermediate_size", 64}});
+  const std::string at = "checkpoints/" + checkpoint_name(12);
+  REQUIRE(place.train({"--run.directory=others", "--model.path=other"}).exit == 0);
+  REQUIRE(place.train({}).exit == 0);
+  fs::remove_all(place.path("run/" + at));
+  fs::copy(place.path("others/" + at), place.path("run/" + at));
+  const Outcome o = place.resume();
+  INFO(o.err);
+  CHECK(o.exit == 2);
+  CHECK(o.says("model.path"));
+  CHECK(o.says("other"));
+}
+
 TEST_CASE("a full disk keeps the last checkpoint, on vulkan") {
   const RunPlace place;
-  const Outcome full = place.train({}, fmt::format("write:9:{}:.tmp-step_00000008", ENOSPC));
-  CHECK(full.exit == 7);
-  CHECK(checkpoint_steps(place.path("run/checkpoints")) == std::vector<uint64_t>{4});
-  CHECK(place.resume().exit == 0);
+  REQUIRE(place.train({"--run.directory=whole"}).exit == 0);
+  for (const auto& [fault, left] : {std::pair("write:9:{}:.tmp-step_00000008", std::vector<uint64_t>{4}),
+                                    std::pair("write:6:{}:metrics.jsonl", std::vector<uint64_t>{4}),
+                                    std::pair("write:2:{}:.tmp-model", std::vector<uint64_t>{12, 8}),
+                                    std::pair("fsync:1:{}:.tmp-model", std::vector<uint64_t>{12, 8}),
+                                    std::pair("rename:1:{}:.tmp-model", std::vector<uint64_t>{12, 8})}) {
+    const Outcome full = place.train({}, fmt::format(fmt::runtime(fault), ENOSPC));
+    INFO(fault, ": ", full.err);
+    CHECK(full.exit == 7);
+    CHECK(checkpoint_steps(place.path("run/checkpoints")) == left);
+    CHECK(place.read("run/metrics.jsonl").ends_with("\n"));
+    CHECK_FALSE(file_exists(place.path("run/model")));
+    CHECK(place.resume().exit == 0);
+    CHECK((place.result("run") == place.result("whole")));
+    fs::remove_all(place.path("run"));
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "core/data/token_file.h"
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
 #include "tests/data/scratch.h"
 
@@ -101,6 +102,19 @@ TEST_CASE("token writer: the bytes of the format") {
   std::vector<int32_t> header = {kMagic0, kMagic1, 2, 4, 9, 257, 1};
   header.resize(256);
   CHECK(content == bytes_of(header) + bytes_of<int32_t>({1, 2, 3, 4, 5, 6, 7, 8, 256}) + "\xe7\x01");
+}
+
+TEST_CASE("token writer: a count that the header cannot hold is refused before anything is read") {
+  const ScratchDirectory scratch;
+  constexpr size_t kCount = size_t{1} << 31;  // one too many; pages that nobody touches
+  void* pages = mmap(nullptr, kCount * 4, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  REQUIRE(pages != MAP_FAILED);
+  const std::span<const int32_t> tokens(static_cast<const int32_t*>(pages), kCount);
+  TokenWriter writer(scratch.path("a.bin"), 257);
+  CHECK(thrown(Exit::input, [&] { writer.append(tokens); }).find("split the input") != std::string::npos);
+  writer.append(tokens.first(1));
+  CHECK(thrown(Exit::input, [&] { writer.append(tokens.first(kCount - 1)); }).find("2147483647") != std::string::npos);
+  REQUIRE(munmap(pages, kCount * 4) == 0);
 }
 
 TEST_CASE("token writer: nothing is left of a file that was not finished") {

@@ -205,33 +205,6 @@ TEST_CASE("checkpoint: one that did not verify is written over; a failed save le
   CHECK(newest_checkpoint(c).manifest().step == 4);
 }
 
-RunConfig config_with(std::initializer_list<std::string> flags) {
-  const std::vector<std::string> list(flags);
-  return parse_config("[model]\npath = \"m\"\n[data]\ntrain = [\"a.bin\"]\n[run]\ndirectory = \"r\"\n", "c.toml", list);
-}
-
-TEST_CASE("resume: what may change, what may not, and inputs that changed") {
-  Manifest m;
-  m.step = 10;
-  m.config = config_text(config_with({}));
-  m.inputs = {{"a.bin", 5, "00"}};
-  const std::vector<InputFile> same = m.inputs;
-  check_resume(m,
-               config_with({"--checkpoint.every=7", "--checkpoint.keep=9", "--run.directory=moved",
-                            "--run.backend=vulkan:1", "--run.eval_every=3", "--schedule.steps=2000"}),
-               same);
-  for (const char* flag : {"--model.seed=2", "--data.shuffle=false", "--batch.micro_batch=8", "--precision.recipe=bf16",
-                           "--optimizer.learning_rate=1", "--schedule.warmup_steps=1", "--memory.lm_head_chunks=2",
-                           "--data.train=b.bin"}) {
-    const std::string text = flag;
-    check_fails(Exit::configuration, {text.substr(2, text.find('=') - 2)},
-                [&] { check_resume(m, config_with({text}), same); });
-  }
-  check_fails(Exit::configuration, {"schedule.steps", "10 steps are done"},
-              [&] { check_resume(m, config_with({"--schedule.steps=9"}), same); });
-  check_fails(Exit::input, {"a.bin", "has changed"}, [&] { check_resume(m, config_with({}), {{"a.bin", 5, "01"}}); });
-}
-
 TEST_CASE("metrics: cut back to a step, in whole lines") {
   const TemporaryDirectory place;
   const std::string path = place / "metrics.jsonl";
