@@ -59,6 +59,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   cli::guard_standard_streams();
+  cli::guard_mapped_files();
   try {
     return run(argc, argv);
   } catch (const tandem::Error& e) {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/base/error.h"
+#include "core/base/message.h"
 
 namespace tandem::cli {
 
@@ -17,6 +18,15 @@ void guard_standard_streams() {
   int descriptor = ::open("/dev/null", O_RDONLY);  // a write to it fails, as one to the closed stream would
   while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = ::dup(descriptor);
   if (descriptor >= 0) ::close(descriptor);
+}
+
+void guard_mapped_files() {
+  ::signal(SIGBUS, [](int) {
+    write_message(
+        "tandem: [input] a file that is being read (data, weights or a checkpoint) was cut short, or its disk failed; "
+        "restore it, then go on with --resume\n");
+    ::_exit(int(Exit::input));
+  });
 }
 
 void print(std::string_view text) {

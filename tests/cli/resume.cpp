@@ -145,6 +145,20 @@ TEST_CASE("a checkpoint of another run is refused, on vulkan") {
   CHECK(o.says("other"));
 }
 
+TEST_CASE("a token file that is cut short under a run ends it with 3, and it goes on once it is restored, on vulkan") {
+  const RunPlace place;
+  REQUIRE(place.train({"--run.directory=whole"}).exit == 0);
+  const std::string tokens = place.read("a.bin");
+  const Outcome cut = place.train({}, "write:5:ta.bin:metrics.jsonl");
+  INFO(cut.err);
+  CHECK(cut.exit == 3);
+  CHECK(cut.says("cut short"));
+  CHECK(place.resume().exit == 3);
+  place.write("a.bin", tokens);
+  CHECK(place.resume().exit == 0);
+  CHECK((place.result("run") == place.result("whole")));
+}
+
 TEST_CASE("a full disk keeps the last checkpoint, on vulkan") {
   const RunPlace place;
   REQUIRE(place.train({"--run.directory=whole"}).exit == 0);

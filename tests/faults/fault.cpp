@@ -1,8 +1,8 @@
 // A library to preload: at the Nth call of one kind on a path that holds PART, the call fails, or a signal comes first.
 // TANDEM_FAULT="CALL:N:WHAT:PART": CALL is open, write, fsync, close, rename, mkdir or unlink; WHAT an errno, or sN for
 // signal N, or SN for it twice. Or a letter and a directory (none: the one that holds the path): v moves it away, to
-// its name and ".gone"; r does, and makes an empty one in its place; d removes it. Or f and a file, which takes all
-// that is free of its disk. The file TANDEM_FAULT_MARK is made when it strikes.
+// its name and ".gone"; r does, and makes an empty one in its place; d removes it. Or a letter and a file: f makes it
+// as large as its disk is free, t cuts it to nothing. The file TANDEM_FAULT_MARK is made when it strikes.
 #undef _FILE_OFFSET_BITS  // with it, open would be compiled as open64
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -52,6 +52,7 @@ bool strikes(const char* call, const char* path) {
   if (f.call != call || strstr(path, f.part.c_str()) == nullptr || ++f.seen != f.nth) return false;
   if (const char* mark = getenv("TANDEM_FAULT_MARK"))  // not by open and close, which may be what fails
     syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, mark, O_CREAT | O_WRONLY, 0666));
+  if (f.what[0] == 't') return ::truncate(f.what.c_str() + 1, 0) != 0;
   if (f.what[0] == 'f') return fill(f.what.c_str() + 1), false;
   if (strchr("vrd", f.what[0])) {
     const std::string directory = f.what.size() > 1 ? f.what.substr(1) : std::string(path, strrchr(path, '/'));
