@@ -1,12 +1,13 @@
 // attention: see core/abi/attention.h. Reads qkv and positions, writes out and lse; keys and values once a tile of
 // queries. FLOPs: 4 head_dim for each query, head and key seen: two matrix products. bf16: the schedule of
-// FlashAttention-2 (Dao 2023, arXiv 2307.08691). A block makes 128 queries of a head (64 from head_dim 129 on), a warp
-// 32 (16) of them, over tiles of 64 keys (32 from head_dim 97 on), the heaviest tiles of queries first. While scores
-// are made the tile's values arrive, while values are weighed the next tile's keys. Sums: keys in order, tile by tile,
-// as mma.sync adds inside of 16; the weights' sum: a lane's keys in order, then a butterfly over the four lanes of a
-// row. Both are rescaled whenever a tile raises the row's largest score. The weights are bf16 in the product with the
-// values. f32: fused multiply-adds in the order of keys and of elements; the weights' sum: a tile's 16 by a butterfly,
-// tiles in order.
+// FlashAttention-2 (Dao 2023, arXiv 2307.08691). A block makes 128 queries of a head over tiles of 64 keys, a warp 32
+// of them (from head_dim 65 on 64 queries, 32 keys, 16 a warp); of all heads and sequences the heaviest tiles of
+// queries first. A tile is weighed, then its values are mixed while the next tile's scores are made, while the values
+// and keys after those arrive. Sums: keys in order, tile by tile, as mma.sync adds inside of 16; the weights' sum: a
+// lane's keys in order, then a butterfly over the four lanes of a row. Both are rescaled when a tile's largest score
+// passes the one that weights are relative to by a factor of 2^8. The weights are bf16 in the product with the values.
+// f32: fused multiply-adds in the order of keys and of elements; the weights' sum: a tile's 16 by a butterfly, tiles in
+// order.
 #include "core/abi/attention.h"
 
 #include "kernels/attention_tile_f32.cuh"
@@ -14,7 +15,8 @@
 namespace tandem::kernels {
 namespace {
 
-constexpr float kLowest = -1e30f;  // a finite start, so that the difference of two largest scores is no NaN
+constexpr float kLowest =
+    -0x1p100f;  // finite and a power of two: two equal products with a scale differ by 0, not by NaN or a rounding
 
 // What one block works on: a tile of queries of a head of a sequence.
 template <typename T>
@@ -27,11 +29,11 @@ struct QueryTile {
 
   __device__ QueryTile(const abi::Attention& p, const T* qkv, const int32_t* all_positions, T* out_, float* all_lse,
                        uint32_t kRows) {
-    const uint32_t tiles = ceil_div(p.sequence_length, kRows), head = blockIdx.x % p.q_heads;
-    const uint32_t sequence = blockIdx.x / p.q_heads / tiles, kv_head = head / (p.q_heads / p.kv_heads);
+    const uint32_t head = blockIdx.x % p.q_heads, sequence = blockIdx.x / p.q_heads % p.batch;
+    const uint32_t kv_head = head / (p.q_heads / p.kv_heads);
     const uint32_t row0 = sequence * p.sequence_length, stride = (p.q_heads + 2 * p.kv_heads) * p.head_dim;
     rows = int(p.sequence_length);
-    first = int((tiles - 1 - blockIdx.x / p.q_heads % tiles) * kRows);
+    first = int((ceil_div(p.sequence_length, kRows) - 1 - blockIdx.x / p.q_heads / p.batch) * kRows);
     last = min(first + int(kRows), rows) - 1;
     q = {qkv, row0 * stride + head * p.head_dim, stride, p.head_dim};
     k = {qkv, row0 * stride + (p.q_heads + kv_head) * p.head_dim, stride, p.head_dim};
@@ -42,12 +44,14 @@ struct QueryTile {
   }
 };
 
+// Wide heads leave a warp the registers for 16 queries and 32 keys at a time.
 template <int kDim>
 struct ForwardTile {
-  static constexpr int kM = kDim > 128 ? 1 : 2, kKeys = kDim > 96 ? 32 : 64, kRows = int(kTileWarps) * 16 * kM;
-  // the output leaves by way of the tiles of keys and values
-  static constexpr int kOthers = kRows > 2 * kKeys ? kRows : 2 * kKeys;
-  static constexpr size_t kBytes = tile_bytes<kDim>(kRows + kOthers) + sizeof(int) * size_t(kRows) + 16;
+  static constexpr int kM = kDim > 64 ? 1 : 2, kKeys = kDim > 64 ? 32 : 64, kRows = int(kTileWarps) * 16 * kM;
+  static constexpr int kBlocks = kDim > 64 && kDim <= 128 ? 3 : 2;  // of a multiprocessor
+  // two tiles of keys, two of values; the queries stand where all but the first will
+  static constexpr int kTileRows = kKeys + (kRows > 3 * kKeys ? kRows : 3 * kKeys);
+  static constexpr size_t kBytes = tile_bytes<kDim>(kTileRows) + sizeof(int) * size_t(kRows) + 16;
 };
 
 // the largest score, the weights' sum and the weighted values of a lane's rows
@@ -65,29 +69,49 @@ struct OnlineSoftmax {
     }
   }
 
-  // scores become weights, relative to the largest score so far
+  // Scores become weights, relative to `top`, which is raised only where a score is kSlack powers of two above it: a
+  // weight of 2^kSlack is as exact as one of 1, and sums are seldom rescaled.
   template <int kN>
   __device__ __forceinline__ void weigh(float (&scores)[kM][kN][4], float scale_log2) {
+    constexpr float kSlack = 8.0f;
+    float larger[kM][2];
+    bool raise = false;
 #pragma unroll
     for (int m = 0; m < kM; ++m)
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        float larger = top[m][h];
+        larger[m][h] = top[m][h];
 #pragma unroll
-        for (int n = 0; n < kN; ++n) larger = fmaxf(larger, fmaxf(scores[m][n][2 * h], scores[m][n][2 * h + 1]));
-        larger = fmaxf(larger, __shfl_xor_sync(kFullWarp, larger, 1));
-        larger = fmaxf(larger, __shfl_xor_sync(kFullWarp, larger, 2));
-        const float offset = larger * scale_log2, old = exp2_tile(fmaf(top[m][h], scale_log2, -offset));
-        top[m][h] = larger;
-        sum[m][h] *= old;
-        if (old != 1.0f)
+        for (int n = 0; n < kN; ++n)
+          larger[m][h] = fmaxf(larger[m][h], fmaxf(scores[m][n][2 * h], scores[m][n][2 * h + 1]));
+        raise |= (larger[m][h] - top[m][h]) * scale_log2 > kSlack;
+      }
+    if (__any_sync(kFullWarp, raise)) {
+#pragma unroll
+      for (int m = 0; m < kM; ++m)
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          float& l = larger[m][h];
+          l = fmaxf(l, __shfl_xor_sync(kFullWarp, l, 1));
+          l = fmaxf(l, __shfl_xor_sync(kFullWarp, l, 2));
+          if (!((l - top[m][h]) * scale_log2 > kSlack)) l = top[m][h];
+          const float old = exp2_approximate(fmaf(top[m][h], scale_log2, -(l * scale_log2)));
+          top[m][h] = l;
+          sum[m][h] *= old;
 #pragma unroll
           for (int n = 0; n < kDim / 8; ++n) mixed[m][n][2 * h] *= old, mixed[m][n][2 * h + 1] *= old;
+        }
+    }
+#pragma unroll
+    for (int m = 0; m < kM; ++m)
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const float offset = top[m][h] * scale_log2;
 #pragma unroll
         for (int n = 0; n < kN; ++n)
 #pragma unroll
           for (int e = 2 * h; e < 2 * h + 2; ++e) {
-            scores[m][n][e] = exp2_tile(fmaf(scores[m][n][e], scale_log2, -offset));
+            scores[m][n][e] = exp2_approximate(fmaf(scores[m][n][e], scale_log2, -offset));
             sum[m][h] += scores[m][n][e];
           }
       }
@@ -115,55 +139,66 @@ struct OnlineSoftmax {
 // Turn 0 makes the whole tile. Where a key weighs nothing because a query does not see it, a NaN among its values still
 // spoils the query: then turn 1 + r makes row r alone, with only its own keys.
 template <int kDim>
-__global__ void __launch_bounds__(kTileThreads, 2)
+__global__ void __launch_bounds__(kTileThreads, ForwardTile<kDim>::kBlocks)
     attention_bf16(abi::Attention p, float scale_log2, const bf16* __restrict__ qkv,
                    const int32_t* __restrict__ positions, bf16* __restrict__ out, float* __restrict__ lse) {
   using Tile = ForwardTile<kDim>;
-  constexpr int kM = Tile::kM, kKeys = Tile::kKeys, kN = kKeys / 8;
-  DYN_SHARED(bf16, queries);
-  bf16* const keys = queries + Tile::kRows * kTileStride<kDim>;
-  bf16* const values = keys + kKeys * kTileStride<kDim>;
-  int* const row_first =
-      reinterpret_cast<int*>(keys + Tile::kOthers * kTileStride<kDim>);  // the first key that each row sees
+  constexpr int kM = Tile::kM, kKeys = Tile::kKeys, kN = kKeys / 8, kStride = kTileStride<kDim>;
+  DYN_SHARED(bf16, keys);  // two tiles
+  bf16 *const values = keys + 2 * kKeys * kStride, *const queries = keys + kKeys * kStride;
+  int* const row_first = reinterpret_cast<int*>(keys + Tile::kTileRows * kStride);  // the first key that each row sees
   uint32_t* const spoilt = reinterpret_cast<uint32_t*>(row_first + Tile::kRows);
   const QueryTile<bf16> tile(p, qkv, positions, out, lse, Tile::kRows);
   const int lane = int(threadIdx.x % 32), warp_row = int(threadIdx.x / 32) * 16 * kM, row0 = tile.first + warp_row;
-  const bf16* const own = queries + warp_row * kTileStride<kDim>;
   if (threadIdx.x == 0) *spoilt = 0;
+  const int first_of_all = first_key(tile.positions, tile.first);  // before the queries, whose copy it would wait for
   load_tile<Tile::kRows, kDim>(queries, tile.q, tile.first, tile.first, tile.last);
+  LeftOperand<kM, kDim / 16> own;
 
   int turns = 1;
   for (int turn = 0; turn < turns; ++turn) {
     const int low = turn == 0 ? tile.first : tile.first + turn - 1, high = turn == 0 ? tile.last : low;
-    const int first = first_key(tile.positions, low);
+    const int first = turn == 0 ? first_of_all : first_key(tile.positions, low);
     const int warp_low = max(low, row0), warp_high = min(high, row0 + 16 * kM - 1);
-    const int warp_first = warp_low <= warp_high ? first_key(tile.positions, warp_low) : 0;
-    const int inside =
-        warp_low <= warp_high ? first_key(tile.positions, warp_high) : 0;  // all rows see from here to warp_low
+    const bool present = warp_low <= warp_high;
+    const int warp_first = present ? first_key(tile.positions, warp_low) : 0;
+    const int inside = present ? first_key(tile.positions, warp_high) : 0;  // all rows see from here to warp_low
     for (int row = int(threadIdx.x); row < Tile::kRows; row += int(kTileThreads))
       row_first[row] = first_key(tile.positions, max(low, min(high, tile.first + row)));
 
-    int key = first / kKeys * kKeys;
-    load_tile<kKeys, kDim>(keys, tile.k, key, first, high);
+    int key = first / kKeys * kKeys - kKeys;
+    load_tile<kKeys, kDim>(keys, tile.k, key + kKeys, first, high);
     cp_async_commit();
+    if (turn == 0) {
+      cp_async_wait<0>();
+      __syncthreads();  // the queries are there
+      own = LeftOperand<kM, kDim / 16>(queries + warp_row * kStride);
+    }
     OnlineSoftmax<kDim, kM> rows;
     rows.reset();
-    for (; key <= high; key += kKeys) {
-      const bool sees = warp_low <= warp_high && key <= warp_high && key + kKeys > warp_first;
+    float scores[kM][kN][4];
+    bool sees = false;
+    // The tile at `key` is weighed, its values are mixed while the next tile's scores are made.
+    for (int parity = 1; key <= high; key += kKeys, parity ^= 1) {
+      bf16 *const now_values = values + parity * kKeys * kStride, *const other_values =
+                                                                      values + (parity ^ 1) * kKeys * kStride;
+      bf16 *const now_keys = keys + parity * kKeys * kStride, *const next_keys = keys + (parity ^ 1) * kKeys * kStride;
       cp_async_wait<0>();
-      __syncthreads();  // the keys are there, the values of before done with
-      load_tile<kKeys, kDim>(values, tile.v, key, first, high);
+      __syncthreads();  // this tile's values and the next one's keys are there, those of before done with
+      if (key + kKeys <= high) load_tile<kKeys, kDim>(other_values, tile.v, key + kKeys, first, high);
+      if (key + 2 * kKeys <= high) load_tile<kKeys, kDim>(now_keys, tile.k, key + 2 * kKeys, first, high);
       cp_async_commit();
-      float scores[kM][kN][4] = {};
-      if (sees) multiply_transposed<kDim>(scores, own, keys);
-      cp_async_wait<0>();
-      __syncthreads();  // the values are there, the keys done with
-      if (key + kKeys <= high) load_tile<kKeys, kDim>(keys, tile.k, key + kKeys, first, high);
-      cp_async_commit();
-      if (!sees) continue;
-      if (key + kKeys - 1 > warp_low || key < inside) hide_unseen(scores, row0, key, row_first + warp_row);
-      rows.weigh(scores, scale_log2);
-      multiply<kDim>(rows.mixed, left_operand(scores), values);
+      const bool sees_next = present && key + kKeys <= warp_high && key + 2 * kKeys > warp_first;
+      LeftOperand<kM, kN / 2> weights;
+      if (sees) {
+        if (key + kKeys - 1 > warp_low || key < inside) hide_unseen(scores, row0, key, row_first + warp_row);
+        rows.weigh(scores, scale_log2);
+        weights = LeftOperand<kM, kN / 2>(scores);
+      }
+      if (sees && sees_next) multiply_in_turn<kDim>(scores, own, next_keys, rows.mixed, weights, now_values);
+      else if (sees_next) multiply_transposed<kDim>(scores, own, next_keys);
+      else if (sees) multiply<kDim>(rows.mixed, weights, now_values);
+      sees = sees_next;
     }
 
     const bool lost = rows.finish();
@@ -180,7 +215,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
       }
     __syncthreads();  // spoilt is settled, keys and values are done with
     if (*spoilt != 0) turns = 1 + tile.last - tile.first + 1;
-    store_rows<kDim>(tile.out, keys + warp_row * kTileStride<kDim>, rows.mixed, factor, row0, low, high);
+    store_rows<kDim>(tile.out, keys + warp_row * kStride, rows.mixed, factor, row0, low, high);
     __syncthreads();  // the tiles are free
   }
 }

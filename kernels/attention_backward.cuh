@@ -43,6 +43,42 @@ struct SequenceRows {
   }
 };
 
+// What one block works on: a tile of keys of a key head of a sequence.
+template <typename T>
+struct KeyTile {
+  int first, last, rows;           // rows: of the sequence
+  uint32_t sequence, head, group;  // head: the first of the group's query heads
+  SequenceRows<T> s;
+  HeadRows<const T> k, v;
+  HeadRows<T> dk, dv;
+  const int32_t* positions;
+
+  __device__ KeyTile(const abi::AttentionBackward& p, const BackwardOperands<T>& o, uint32_t tile_rows)
+      : s(p, blockIdx.x / p.kv_heads % p.batch) {
+    const uint32_t kv_head = blockIdx.x % p.kv_heads;
+    rows = int(p.sequence_length);
+    first = int(blockIdx.x / p.kv_heads / p.batch * tile_rows);
+    last = min(first + int(tile_rows), rows) - 1;
+    sequence = blockIdx.x / p.kv_heads % p.batch;
+    group = p.q_heads / p.kv_heads;
+    head = kv_head * group;
+    k = s.stacked(o.qkv, p.q_heads + kv_head);
+    v = s.stacked(o.qkv, p.q_heads + p.kv_heads + kv_head);
+    dk = s.stacked(o.dqkv, p.q_heads + kv_head);
+    dv = s.stacked(o.dqkv, p.q_heads + p.kv_heads + kv_head);
+    positions = o.positions + s.row0;
+  }
+
+  // into shared memory, how many tiles of queries from the one at `from` on see some of the keys; every thread calls it
+  __device__ void count_tiles(uint32_t* count, int from, int tile_rows) const {
+    if (threadIdx.x == 0) *count = 1;
+    __syncthreads();
+    for (int i = 1 + int(threadIdx.x); from + i * tile_rows < rows; i += int(blockDim.x))
+      if (first_key(positions, from + i * tile_rows) <= last) atomicMax(count, uint32_t(i + 1));
+    __syncthreads();
+  }
+};
+
 constexpr float kLog2E = 1.44269504f;
 
 }  // namespace tandem::kernels

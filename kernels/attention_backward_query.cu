@@ -1,9 +1,10 @@
 // attention_backward_query: see core/abi/attention_backward.h. Reads qkv, positions, dout, lse and delta, writes the q
 // part of dqkv; keys and values once a tile of queries. FLOPs: 6 head_dim for each query, head and key seen: three
 // matrix products. bf16: a block makes 128 queries of a head (64 from head_dim 129 on), a warp 32 (16) of them, over
-// tiles of 32 keys (64 up to head_dim 64, 16 from 129 on), the heaviest tiles of queries first. Keys are fetched a tile
-// ahead, values while keys are multiplied. Sums: keys in order, tile by tile, as mma.sync adds inside of 16; ds is bf16
-// in the product with the keys. f32: fused multiply-adds in the order of keys and of elements.
+// tiles of 32 (16) keys; of all heads and sequences the heaviest tiles of queries first. Keys and values are
+// fetched a tile ahead (values from head_dim 97 on only while keys are multiplied). Sums: keys in order, tile by tile,
+// as mma.sync adds inside of 16; ds is bf16 in the product with the keys. f32: fused multiply-adds in the order of keys
+// and of elements.
 #include "kernels/attention_backward.cuh"
 
 namespace tandem::kernels {
@@ -19,10 +20,10 @@ struct QueryTile {
   const float *lse, *delta;
 
   __device__ QueryTile(const abi::AttentionBackward& p, const BackwardOperands<T>& o, uint32_t rows) {
-    const uint32_t tiles = ceil_div(p.sequence_length, rows), head = blockIdx.x % p.q_heads;
-    const uint32_t sequence = blockIdx.x / p.q_heads / tiles, kv_head = head / (p.q_heads / p.kv_heads);
+    const uint32_t head = blockIdx.x % p.q_heads, sequence = blockIdx.x / p.q_heads % p.batch;
+    const uint32_t kv_head = head / (p.q_heads / p.kv_heads);
     const SequenceRows<T> s(p, sequence);
-    first = int((tiles - 1 - blockIdx.x / p.q_heads % tiles) * rows);
+    first = int((ceil_div(p.sequence_length, rows) - 1 - blockIdx.x / p.q_heads / p.batch) * rows);
     last = min(first + int(rows), int(p.sequence_length)) - 1;
     q = s.stacked(o.qkv, head);
     k = s.stacked(o.qkv, p.q_heads + kv_head);
@@ -36,11 +37,27 @@ struct QueryTile {
   }
 };
 
+// scores = queries keys^T, ds = dout values^T, a step of both in turn, so that the sums of one wait for no other
+template <int kDim, int kM, int kN, typename Left>
+__device__ __forceinline__ void multiply_both(float (&scores)[kM][kN][4], float (&ds)[kM][kN][4], const Left& queries,
+                                              const Left& dout, const bf16* keys, const bf16* values) {
+  clear(scores);
+  clear(ds);
+#pragma unroll
+  for (int k = 0; k < kDim / 16; ++k) {
+    multiply_transposed_step<kDim>(scores, queries, keys, k);
+    multiply_transposed_step<kDim>(ds, dout, values, k);
+  }
+}
+
+// Narrow heads leave a warp the registers to keep its queries and dout.
 template <int kDim>
 struct QueryGradientTile {
-  static constexpr int kM = kDim > 128 ? 1 : 2, kKeys = kDim > 128 ? 16 : kDim > 64 ? 32 : 64;
-  static constexpr int kRows = int(kTileWarps) * 16 * kM;
-  static constexpr size_t kBytes = tile_bytes<kDim>(2 * kRows + 3 * kKeys) + sizeof(int) * size_t(kRows);
+  static constexpr int kM = kDim > 128 ? 1 : 2, kKeys = kDim > 128 ? 16 : 32, kRows = int(kTileWarps) * 16 * kM;
+  static constexpr int kValueTiles = kDim > 96 ? 1 : 2;  // as shared memory allows
+  using Left = std::conditional_t<kDim <= 64, LeftOperand<kM, kDim / 16>, LeftRows<kDim, kM>>;
+  static constexpr size_t kBytes =
+      tile_bytes<kDim>(2 * kRows + (2 + kValueTiles) * kKeys) + sizeof(int) * size_t(kRows);
 };
 
 template <int kDim>
@@ -51,7 +68,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   DYN_SHARED(bf16, queries);
   bf16* const dout = queries + Tile::kRows * kStride;
   bf16* const values = dout + Tile::kRows * kStride;
-  bf16* const keys = values + kKeys * kStride;                                // two tiles
+  bf16* const keys = values + Tile::kValueTiles * kKeys * kStride;            // two tiles
   int* const row_first = reinterpret_cast<int*>(keys + 2 * kKeys * kStride);  // the first key that each row sees
   const QueryTile<bf16> tile(p, operands, Tile::kRows);
   const int lane = int(threadIdx.x % 32), warp_row = int(threadIdx.x / 32) * 16 * kM, row0 = tile.first + warp_row;
@@ -59,7 +76,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   const bool present = row0 <= tile.last;
   const int warp_first = present ? first_key(tile.positions, row0) : 0;
   const int inside = present ? first_key(tile.positions, warp_last) : 0;  // all rows see from here to row0
-  bf16 *const own = queries + warp_row * kStride, *const own_dout = dout + warp_row * kStride;
+  bf16* const own = queries + warp_row * kStride;
 
   load_tile<Tile::kRows, kDim>(queries, tile.q, tile.first, tile.first, tile.last);
   load_tile<Tile::kRows, kDim>(dout, tile.dout, tile.first, tile.first, tile.last);
@@ -80,22 +97,31 @@ __global__ void __launch_bounds__(kTileThreads, 2)
       delta[m][h] = tile.delta[t];
     }
 
+  cp_async_wait<0>();
+  __syncthreads();  // queries and dout are there
+  const typename Tile::Left left_queries(queries + warp_row * kStride), left_dout(dout + warp_row * kStride);
+
   const float scale_log2 = p.scale * kLog2E;
   float dq[kM][kDim / 8][4] = {};
   for (int turn = 0; key <= tile.last; key += kKeys, turn ^= 1) {
     const bool sees = present && key <= warp_last && key + kKeys > warp_first, more = key + kKeys <= tile.last;
     const bf16* const now = keys + turn * kKeys * kStride;
+    const auto load_next = [&](bf16* to, const HeadRows<const bf16>& x) {
+      if (more) load_tile<kKeys, kDim>(to, x, key + kKeys, first, tile.last);
+    };
     cp_async_wait<0>();
-    __syncthreads();  // this tile is there, the keys of before done with
-    if (more) load_tile<kKeys, kDim>(keys + (turn ^ 1) * kKeys * kStride, tile.k, key + kKeys, first, tile.last);
-    float scores[kM][kN][4] = {}, ds[kM][kN][4] = {};
-    if (sees) {
-      multiply_transposed<kDim>(scores, own, now);
-      multiply_transposed<kDim>(ds, own_dout, values);
-    }
-    __syncthreads();  // the values are done with
-    if (more) load_tile<kKeys, kDim>(values, tile.v, key + kKeys, first, tile.last);
+    __syncthreads();  // this tile is there, the one of before done with
+    load_next(keys + (turn ^ 1) * kKeys * kStride, tile.k);
+    if constexpr (Tile::kValueTiles == 2) load_next(values + (turn ^ 1) * kKeys * kStride, tile.v);
     cp_async_commit();
+    float scores[kM][kN][4], ds[kM][kN][4];
+    const bf16* const now_values = values + turn % Tile::kValueTiles * kKeys * kStride;
+    if (sees) multiply_both<kDim>(scores, ds, left_queries, left_dout, now, now_values);
+    if constexpr (Tile::kValueTiles == 1) {
+      __syncthreads();  // the values are done with
+      load_next(values, tile.v);
+      cp_async_commit();
+    }
     if (!sees) continue;
     if (key + kKeys - 1 > row0 || key < inside) hide_unseen(scores, row0, key, row_first + warp_row);
 #pragma unroll
@@ -105,8 +131,8 @@ __global__ void __launch_bounds__(kTileThreads, 2)
 #pragma unroll
         for (int e = 0; e < 4; ++e)
           ds[m][n][e] =
-              exp2_tile(fmaf(scores[m][n][e], scale_log2, -offset[m][e / 2])) * (ds[m][n][e] - delta[m][e / 2]);
-    multiply<kDim>(dq, left_operand(ds), now);
+              exp2_approximate(fmaf(scores[m][n][e], scale_log2, -offset[m][e / 2])) * (ds[m][n][e] - delta[m][e / 2]);
+    multiply<kDim>(dq, LeftOperand<kM, kN / 2>(ds), now);
   }
   float factor[kM][2];
   for (int m = 0; m < kM; ++m) factor[m][0] = factor[m][1] = p.scale;

@@ -58,87 +58,124 @@ __device__ __forceinline__ void load_tile(bf16* tile, const HeadRows<const bf16>
   const int row = int(threadIdx.x) / kLanes, column = int(threadIdx.x) % kLanes * 8;
   if (column >= kDim) return;
   bf16* to = tile + row * kTileStride<kDim> + column;
-  const int last = column < int(x.head_dim) ? high : -1;
-  const uint32_t step = x.stride * uint32_t(kStep);
+  const uint32_t count = column < int(x.head_dim) ? uint32_t(high - low + 1) : 0u, step = x.stride * uint32_t(kStep);
   uint32_t at = x.at + uint32_t(first + row) * x.stride + uint32_t(column);
 #pragma unroll
-  for (int i = 0; i < kRows; i += kStep, at += step) {
-    const int t = first + row + i;
-    cp_async16(to + i * kTileStride<kDim>, x.data + at, t >= low && t <= last ? 16 : 0);
-  }
+  for (int i = 0; i < kRows; i += kStep, at += step)
+    cp_async16(to + i * kTileStride<kDim>, x.data + at, uint32_t(first + row + i - low) < count ? 16 : 0);
 }
 
-// c += a b^T, a: 16 kM rows, b: 8 kN rows
-template <int kDim, int kM, int kN>
-__device__ __forceinline__ void multiply_transposed(float (&c)[kM][kN][4], const bf16* a, const bf16* b) {
+// The left operand of a product, 16 kM rows, 16 kK columns; load() gives the fragments of columns 16 k ... 16 k + 15.
+// Rows of a tile:
+template <int kDim, int kM>
+struct LeftRows {
+  const bf16* at;
+  __device__ __forceinline__ explicit LeftRows(const bf16* rows)
+      : at(rows + int(threadIdx.x % 16) * kTileStride<kDim> + int(threadIdx.x % 32 / 16) * 8) {}
+  __device__ __forceinline__ void load(uint32_t (&to)[kM][4], int k) const {
+#pragma unroll
+    for (int m = 0; m < kM; ++m) ldmatrix_x4(to[m], at + m * 16 * kTileStride<kDim> + k * 16);
+  }
+};
+// in registers
+template <int kM, int kK>
+struct LeftOperand {
+  uint32_t words[kK][kM][4];
+
+  LeftOperand() = default;
+  // rows of a tile, with head_dim padded to 16 kK
+  __device__ __forceinline__ explicit LeftOperand(const bf16* rows) {
+    const LeftRows<kK * 16, kM> shared(rows);
+#pragma unroll
+    for (int k = 0; k < kK; ++k) shared.load(words[k], k);
+  }
+  // a product, rounded to bf16
+  __device__ __forceinline__ explicit LeftOperand(const float (&c)[kM][kK * 2][4]) {
+#pragma unroll
+    for (int m = 0; m < kM; ++m)
+#pragma unroll
+      for (int n = 0; n < kK * 2; ++n)
+#pragma unroll
+        for (int h = 0; h < 2; ++h)
+          words[n / 2][m][n % 2 * 2 + h] = pack_bf16_numbers(c[m][n][2 * h], c[m][n][2 * h + 1]);
+  }
+  __device__ __forceinline__ void load(uint32_t (&to)[kM][4], int k) const {
+#pragma unroll
+    for (int m = 0; m < kM; ++m)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) to[m][i] = words[k][m][i];
+  }
+};
+
+// c += a b^T, elements 16 k ... 16 k + 15 of head_dim, b: 8 kN rows of a tile
+template <int kDim, int kM, int kN, typename Left>
+__device__ __forceinline__ void multiply_transposed_step(float (&c)[kM][kN][4], const Left& a, const bf16* b, int k) {
   const int lane = int(threadIdx.x % 32);
-  a += lane % 16 * kTileStride<kDim> + lane / 16 * 8;
-  b += (lane / 16 * 8 + lane % 8) * kTileStride<kDim> + lane / 8 % 2 * 8;
+  b += (lane / 16 * 8 + lane % 8) * kTileStride<kDim> + lane / 8 % 2 * 8 + k * 16;
+  uint32_t left[kM][4];
+  a.load(left, k);
 #pragma unroll
-  for (int k = 0; k < kDim; k += 16) {
-    uint32_t left[kM][4];
+  for (int n = 0; n < kN; n += 2) {
+    uint32_t right[4];
+    ldmatrix_x4(right, b + n * 8 * kTileStride<kDim>);
 #pragma unroll
-    for (int m = 0; m < kM; ++m) ldmatrix_x4(left[m], a + m * 16 * kTileStride<kDim> + k);
-#pragma unroll
-    for (int n = 0; n < kN; n += 2) {
-      uint32_t right[4];
-      ldmatrix_x4(right, b + n * 8 * kTileStride<kDim> + k);
-#pragma unroll
-      for (int m = 0; m < kM; ++m) {
-        mma_m16n8k16_bf16(c[m][n], left[m], {right[0], right[1]});
-        mma_m16n8k16_bf16(c[m][n + 1], left[m], {right[2], right[3]});
-      }
+    for (int m = 0; m < kM; ++m) {
+      mma_m16n8k16_bf16(c[m][n], left[m], {right[0], right[1]});
+      mma_m16n8k16_bf16(c[m][n + 1], left[m], {right[2], right[3]});
     }
   }
 }
-
-// fragments of a product as the left operand of the next, rounded to bf16
 template <int kM, int kN>
-struct LeftOperand {
-  uint32_t words[kM][kN / 2][4];
-};
-template <int kM, int kN>
-__device__ __forceinline__ LeftOperand<kM, kN> left_operand(const float (&c)[kM][kN][4]) {
-  LeftOperand<kM, kN> r;
+__device__ __forceinline__ void clear(float (&c)[kM][kN][4]) {
 #pragma unroll
   for (int m = 0; m < kM; ++m)
 #pragma unroll
-    for (int n = 0; n < kN; ++n) {
-      r.words[m][n / 2][n % 2 * 2] = pack_bf16_numbers(c[m][n][0], c[m][n][1]);
-      r.words[m][n / 2][n % 2 * 2 + 1] = pack_bf16_numbers(c[m][n][2], c[m][n][3]);
-    }
-  return r;
+    for (int n = 0; n < kN; ++n) c[m][n][0] = c[m][n][1] = c[m][n][2] = c[m][n][3] = 0.0f;
+}
+// c = a b^T
+template <int kDim, int kM, int kN, typename Left>
+__device__ __forceinline__ void multiply_transposed(float (&c)[kM][kN][4], const Left& a, const bf16* b) {
+  clear(c);
+#pragma unroll
+  for (int k = 0; k < kDim / 16; ++k) multiply_transposed_step<kDim>(c, a, b, k);
 }
 
-// c += a b, b: 8 kN rows
-template <int kDim, int kM, int kN>
-__device__ __forceinline__ void multiply(float (&c)[kM][kDim / 8][4], const LeftOperand<kM, kN>& a, const bf16* b) {
+// c += a b, columns 8 n ... 8 n + 15, rows 16 k ... 16 k + 15 of a tile b
+template <int kDim, int kM, int kN, int kK>
+__device__ __forceinline__ void multiply_step(float (&c)[kM][kN][4], const LeftOperand<kM, kK>& a, const bf16* b, int n,
+                                              int k) {
   const int lane = int(threadIdx.x % 32);
-  b += lane % 16 * kTileStride<kDim> + lane / 16 * 8;
+  uint32_t right[4];
+  ldmatrix_x4_trans(right, b + (k * 16 + lane % 16) * kTileStride<kDim> + lane / 16 * 8 + n * 8);
 #pragma unroll
-  for (int k = 0; k < kN / 2; ++k)
+  for (int m = 0; m < kM; ++m) {
+    mma_m16n8k16_bf16(c[m][n], a.words[k][m], {right[0], right[1]});
+    mma_m16n8k16_bf16(c[m][n + 1], a.words[k][m], {right[2], right[3]});
+  }
+}
+// all of them
+template <int kDim, int kM, int kN, int kK>
+__device__ __forceinline__ void multiply(float (&c)[kM][kN][4], const LeftOperand<kM, kK>& a, const bf16* b) {
 #pragma unroll
-    for (int n = 0; n < kDim / 8; n += 2) {
-      uint32_t right[4];
-      ldmatrix_x4_trans(right, b + k * 16 * kTileStride<kDim> + n * 8);
+  for (int k = 0; k < kK; ++k)
 #pragma unroll
-      for (int m = 0; m < kM; ++m) {
-        mma_m16n8k16_bf16(c[m][n], a.words[m][k], {right[0], right[1]});
-        mma_m16n8k16_bf16(c[m][n + 1], a.words[m][k], {right[2], right[3]});
-      }
-    }
+    for (int n = 0; n < kN; n += 2) multiply_step<kDim>(c, a, b, n, k);
 }
 
-// 2^x within 3e-6 of itself, for x < 128; 0 below -127, so that minus infinity weighs nothing; NaN stays NaN
-__device__ __forceinline__ float exp2_tile(float x) {
-  x = max_or_nan(x, -127.0f);
-  const float shifted = x + 12583039.0f;  // 1.5 * 2^23 + 127: the lowest bits are the exponent of 2^n, n = x rounded
-  const float f = x - (shifted - 12583039.0f);
-  float p = fmaf(9.5828551e-3f, f, 5.5906435e-2f);
-  p = fmaf(p, f, 2.4024099e-1f);
-  p = fmaf(p, f, 6.9312419e-1f);
-  p = fmaf(p, f, 1.0f);
-  return p * abi::bits_float(abi::float_bits(shifted) << 23);
+// c = left first^T and sum += right second, a step of each in turn: the few sums of the first would wait for
+// themselves
+template <int kDim, int kM, int kN>
+__device__ __forceinline__ void multiply_in_turn(float (&c)[kM][kN][4], const LeftOperand<kM, kDim / 16>& left,
+                                                 const bf16* first, float (&sum)[kM][kDim / 8][4],
+                                                 const LeftOperand<kM, kN / 2>& right, const bf16* second) {
+  clear(c);
+#pragma unroll
+  for (int k = 0; k < kDim / 16; ++k) {
+    multiply_transposed_step<kDim>(c, left, first, k);
+#pragma unroll
+    for (int i = k * (kN / 2); i < (k + 1) * (kN / 2); ++i)
+      multiply_step<kDim>(sum, right, second, i % (kDim / 16) * 2, i / (kDim / 16));
+  }
 }
 
 // c = minus infinity where query row0 + (row of c) does not see key column0 + (column of c). first: the first key that
@@ -162,27 +199,28 @@ __device__ __forceinline__ void hide_unseen(float (&c)[kM][kN][4], int row0, int
     }
 }
 
-// Rows low ... high of what the warp holds, times factor (of a lane's rows), rounded, by way of the warp's own rows of
-// a tile so that they leave in packs of 16 bytes. first: the warp's first row in x.
-template <int kDim, int kM>
-__device__ __forceinline__ void store_rows(const HeadRows<bf16>& x, bf16* tile, const float (&c)[kM][kDim / 8][4],
-                                           const float (&factor)[kM][2], int first, int low, int high) {
+// Rows low ... high of what the warp holds, times factor (of a lane's rows), rounded, by way of rows of a tile that
+// are the warp's own so that they leave in packs of 16 bytes. first: the warp's first row in x; column: its first
+// column; columns below `from` are left to another warp.
+template <int kDim, int kM, int kN>
+__device__ __forceinline__ void store_rows(const HeadRows<bf16>& x, bf16* tile, const float (&c)[kM][kN][4],
+                                           const float (&factor)[kM][2], int first, int low, int high, int column = 0,
+                                           int from = 0) {
   const int lane = int(threadIdx.x % 32);
   __syncwarp();
 #pragma unroll
   for (int m = 0; m < kM; ++m)
 #pragma unroll
-    for (int n = 0; n < kDim / 8; ++n)
+    for (int n = 0; n < kN; ++n)
 #pragma unroll
       for (int h = 0; h < 2; ++h)
         *reinterpret_cast<uint32_t*>(tile + (m * 16 + h * 8 + lane / 4) * kTileStride<kDim> + n * 8 + lane % 4 * 2) =
-            pack_bf16(c[m][n][2 * h] * factor[m][h], c[m][n][2 * h + 1] * factor[m][h]);
+            pack_bf16_numbers(c[m][n][2 * h] * factor[m][h], c[m][n][2 * h + 1] * factor[m][h]);
   __syncwarp();
-  constexpr int kPacks = kDim / 8;
-  for (int i = lane; i < kM * 16 * kPacks; i += 32) {
-    const int row = i / kPacks, column = i % kPacks * 8, t = first + row;
-    if (t >= low && t <= high && column < int(x.head_dim))
-      store_raw(x.row(t) + column, load_raw(tile + row * kTileStride<kDim> + column));
+  for (int i = lane; i < kM * 16 * kN; i += 32) {
+    const int row = i / kN, at = column + i % kN * 8, t = first + row;
+    if (t >= low && t <= high && at >= from && at < int(x.head_dim))
+      store_raw(x.row(t) + at, load_raw(tile + row * kTileStride<kDim> + i % kN * 8));
   }
 }
 

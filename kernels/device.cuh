@@ -13,7 +13,7 @@
 #include <cuda_runtime.h>
 
 // T* name: the block's dynamic shared memory, 128-byte aligned
-#define DYN_SHARED(T, name)                                            \
+#define DYN_SHARED(T, name)                                               \
   extern __shared__ __align__(128) unsigned char dynamic_shared_memory[]; \
   T* const name = reinterpret_cast<T*>(dynamic_shared_memory)
 
@@ -40,19 +40,17 @@ __device__ __forceinline__ uint32_t shared_address(const void* p) {
 
 // d (16, 8) += a (16, 16) b (16, 8), bf16 in, f32 sums; fragments as PTX lays them out over a warp
 __device__ __forceinline__ void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
 // d (16, 8) += a (16, 32) b (32, 8), e4m3 in, f32 sums; from sm_89, traps before
 __device__ __forceinline__ void mma_m16n8k32_e4m3(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
 #if __CUDA_ARCH__ >= 890
-  asm volatile(
-      "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
   __trap();
 #endif
@@ -75,6 +73,11 @@ __device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&r)[4], const void* 
 // 16 bytes from global to shared memory, both 16-byte aligned; bytes < 16: the rest becomes zero (0 reads nothing)
 __device__ __forceinline__ void cp_async16(void* shared, const void* global, uint32_t bytes = 16) {
   asm volatile("cp.async.cg.shared.global [%0],[%1],16,%2;" ::"r"(shared_address(shared)), "l"(global), "r"(bytes)
+               : "memory");
+}
+// 4 bytes alike, both 4-byte aligned; bytes: 4 or 0
+__device__ __forceinline__ void cp_async4(void* shared, const void* global, uint32_t bytes = 4) {
+  asm volatile("cp.async.ca.shared.global [%0],[%1],4,%2;" ::"r"(shared_address(shared)), "l"(global), "r"(bytes)
                : "memory");
 }
 __device__ __forceinline__ void cp_async_commit() {
@@ -109,11 +112,11 @@ __device__ __forceinline__ uint4 pack_bf16x8(const float (&x)[8]) {
                     pack_bf16_numbers(x[6], x[7]));
 }
 
-// the larger; NaN when one is NaN, where fmaxf takes the other
-__device__ __forceinline__ float max_or_nan(float a, float b) {
-  float larger;
-  asm("max.NaN.f32 %0, %1, %2;" : "=f"(larger) : "f"(a), "f"(b));
-  return larger;
+// 2^x as the device approximates it, within 3 ulp of itself; subnormals become zero
+__device__ __forceinline__ float exp2_approximate(float x) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
 }
 
 // four e4m3 codes in a word, first lowest, each e4m3_from_f32_scaled(x, k) with scale = 2^k, |k| <= 63

@@ -188,8 +188,10 @@ inline void mma_m16n8k32_e4m3(float (&d)[4], const uint32_t (&a)[4], const uint3
   cuda_host::warp_wide(0xffffffffu, cuda_host::mma_e4m3, &m, where);
 }
 
-inline void check_aligned(const void* p, cuda_host::Where where) {
-  if (reinterpret_cast<uintptr_t>(p) % 16 != 0) cuda_host::misuse("an address that is not a multiple of 16", where);
+inline void check_aligned(const void* p, cuda_host::Where where, uint32_t bytes = 16) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes == 0) return;
+  cuda_host::misuse(bytes == 16 ? "an address that is not a multiple of 16" : "an address that is not a multiple of 4",
+                    where);
 }
 
 // Each lane reads its own row here, in code that sanitizers see.
@@ -206,19 +208,27 @@ inline void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row, TANDEM_CALLER) 
   cuda_host::warp_wide(0xffffffffu, cuda_host::exchange_rows_transposed, &m, where);
 }
 
-inline void land(void* shared, const void* global, uint32_t bytes) {
+template <typename T>
+void land(void* shared, const void* global, uint32_t bytes) {
   union {
-    unsigned char byte[16];
-    uint4 all;
+    unsigned char byte[sizeof(T)];
+    T all;
   } data{};
   for (uint32_t i = 0; i < bytes; ++i) data.byte[i] = static_cast<const unsigned char*>(global)[i];
-  *static_cast<uint4*>(shared) = data.all;
+  *static_cast<T*>(shared) = data.all;
+}
+template <typename T>
+void copy_async(void* shared, const void* global, uint32_t bytes, cuda_host::Where where) {
+  check_aligned(shared, where, sizeof(T));
+  check_aligned(global, where, sizeof(T));
+  if (bytes > sizeof(T)) cuda_host::misuse("an asynchronous copy of more than its size", where);
+  cuda_host::start_copy({shared, global, bytes, land<T>});
 }
 inline void cp_async16(void* shared, const void* global, uint32_t bytes = 16, TANDEM_CALLER) {
-  check_aligned(shared, where);
-  check_aligned(global, where);
-  if (bytes > 16) cuda_host::misuse("cp_async16 of more than 16 bytes", where);
-  cuda_host::start_copy({shared, global, bytes, land});
+  copy_async<uint4>(shared, global, bytes, where);
+}
+inline void cp_async4(void* shared, const void* global, uint32_t bytes = 4, TANDEM_CALLER) {
+  copy_async<uint32_t>(shared, global, bytes, where);
 }
 inline void cp_async_commit() {
   cuda_host::commit_copies();
@@ -238,8 +248,9 @@ inline uint32_t pack_bf16_numbers(float low, float high) {
   const auto code = [](float x) { return x == x ? abi::bf16_from_f32(x) : 0x7fffu; };
   return code(low) | code(high) << 16;
 }
-inline float max_or_nan(float a, float b) {
-  return a != a || a > b ? a : b;
+inline float exp2_approximate(float x) {
+  const float power = std::exp2(x);
+  return power < 1.17549435e-38f ? 0.0f : power;
 }
 inline uint32_t pack_e4m3(float a, float b, float c, float d, float, int32_t k) {
   return abi::e4m3_from_f32_scaled(a, k) | abi::e4m3_from_f32_scaled(b, k) << 8 |
