@@ -2,6 +2,7 @@
 
 #include "backends/cuda/cuda.h"
 #include "backends/cuda/executable.h"
+#include "core/base/system_memory.h"
 
 namespace tandem {
 namespace cuda {
@@ -23,6 +24,8 @@ Target target_of(const cudaDeviceProp& device) {
   // the context is there already, so its bytes are counted neither as free nor twice
   target.memory_bytes = std::min<uint64_t>(total, left + kReserveBytes);
   target.workspace_bytes = kGemmWorkspace;
+  target.rates.multiprocessors = uint32_t(device.multiProcessorCount);
+  target.host_memory_bytes = plannable_system_memory();
   return target;
 }
 

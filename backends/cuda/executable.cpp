@@ -42,7 +42,7 @@ CudaExecutable::~CudaExecutable() {
 }
 
 void CudaExecutable::prepare(AlgorithmTable& table) {
-  workspace_bytes_ = std::max(kGemmWorkspace, workspace_bytes(program_));
+  workspace_bytes_ = std::max(kGemmWorkspace, tandem::workspace_bytes(program_));
   void* workspace = nullptr;
   if (workspace_bytes_ > 0) device_->check_device(cudaMalloc(&workspace, workspace_bytes_), "workspace");
   workspace_ = OwnedDeviceMemory(workspace);

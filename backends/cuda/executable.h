@@ -15,6 +15,7 @@ class CudaExecutable : public Executable {
   Timepoint submit(Range range) override;
   void wait(Timepoint timepoint) override { device_->wait(timepoint); }
   std::vector<double> profile(Range range) override;
+  uint64_t workspace_bytes() const override { return workspace_bytes_; }
 
  private:
   // A dispatch that is ready to be launched.

@@ -3,6 +3,7 @@
 
 #include "backends/vulkan/executable.h"
 #include "backends/vulkan/vulkan.h"
+#include "core/base/system_memory.h"
 
 namespace tandem {
 namespace vulkan {
@@ -10,8 +11,8 @@ namespace {
 
 constexpr uint64_t kReserveBytes = 64 << 20;  // the staging buffer, pipelines, descriptors
 
-// What Mesa's software device reached on two cores, by core: products 107, 114 and 111 GFLOP/s, attention 71, passes over
-// memory 23 GB/s; a dispatch takes 26 to 98 us. Nothing is known of a GPU here.
+// What Mesa's software device reached on two cores, by core: products 107, 114 and 111 GFLOP/s, attention 71, passes
+// over memory 23 GB/s; a dispatch takes 26 to 98 us. Nothing is known of a GPU here.
 Rates rates_of(const PhysicalDevice& device) {
   if (!device.software()) return {};
   const double cores = std::max(1u, std::thread::hardware_concurrency());
@@ -39,6 +40,7 @@ Target target_of(const PhysicalDevice& device) {
       std::max<uint64_t>({256, limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment});
   target.memory_bytes = device.memory_bytes;
   target.reserve_bytes = kReserveBytes;
+  target.host_memory_bytes = plannable_system_memory();
   target.rates = rates_of(device);
   return target;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/system_memory.h"
+
 namespace tandem::vulkan {
 namespace {
 

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <vector>
+
+#include "core/base/system_memory.h"
 
 namespace tandem::vulkan {
 namespace {
@@ -91,15 +92,6 @@ void require_features(Features& features) {
 bool environment_flag(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr && std::strcmp(value, "1") == 0;
-}
-
-uint64_t available_system_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string word;
-  uint64_t kib = 0;
-  while (file >> word)
-    if (word == "MemAvailable:" && file >> kib) return kib * 1024;
-  fail(Exit::device, "/proc/meminfo", "has no line MemAvailable, by which a software device knows its memory");
 }
 
 std::string examine(VkPhysicalDevice handle, PhysicalDevice& device) {

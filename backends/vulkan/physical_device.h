@@ -36,6 +36,5 @@ struct PhysicalDevice {
 std::string examine(VkPhysicalDevice handle, PhysicalDevice& device);
 void require_features(Features& features);  // sets all that is needed
 bool environment_flag(const char* name);    // is it set to 1?
-uint64_t available_system_memory();         // bytes; MemAvailable of /proc/meminfo
 
 }  // namespace tandem::vulkan

@@ -24,6 +24,7 @@ class Planner {
     plan_.transient_bytes = place_transients(false, "transient");
     plan_.staging_bytes = place_transients(true, "staging");
     plan_.host_bytes = place_side_by_side(ArenaKind::host, "host");
+    plan_.workspace_bytes = workspaces();
     plan_.lower_bound = plan_.persistent_bytes + live_peak(false).bytes + live_peak(true).bytes;
     check_fits();
     return std::move(plan_);
@@ -59,6 +60,21 @@ class Planner {
       total += size_of(r);
     }
     return total;
+  }
+
+  // one buffer, for library calls and the kernels' scratch
+  uint64_t workspaces() const {
+    uint64_t most = target_.workspace_bytes;
+    Descs descs;
+    for (const Node& node : graph_.nodes()) {
+      if (most == 0 || node.op >= OpId::zeros) continue;
+      descs.clear();
+      const auto add = [&](ValueId v) { descs.push_back(v.present() ? graph_.desc(v) : TensorDesc{}); };
+      for (size_t i = 0; i + node.in_place < node.inputs.size(); ++i) add(node.inputs[i]);
+      for (ValueId v : node.outputs) add(v);
+      most = std::max(most, op_of(node.op).cost(node.parameters, descs).workspace);
+    }
+    return most;
   }
 
   bool transient(const Root& root, bool staging) const {
@@ -163,13 +179,13 @@ class Planner {
   }
 
   void check_fits() const {
-    const uint64_t total = plan_.device_bytes() + target_.fixed_bytes();
+    const uint64_t total = device_bytes(plan_, target_);
     if (total > target_.memory_bytes)
       fail(
           Exit::does_not_fit, target_.name,
           "the plan takes {} on the device, {} of them beside the arenas, and may take {}; the largest values: {}; use "
           "a smaller batch.micro_batch, data.sequence_length or model, or memory.recompute and memory.offload",
-          size_text(total), size_text(target_.fixed_bytes()), size_text(target_.memory_bytes),
+          size_text(total), size_text(total - plan_.arena_bytes()), size_text(target_.memory_bytes),
           largest_values(ArenaKind::device));
     if (target_.host_memory_bytes > 0 && plan_.host_bytes > target_.host_memory_bytes)
       fail(Exit::does_not_fit, target_.name,
@@ -184,6 +200,10 @@ class Planner {
 };
 
 }  // namespace
+
+uint64_t device_bytes(const MemoryPlan& plan, const Target& target) {
+  return plan.arena_bytes() + plan.workspace_bytes + target.staging_bytes + target.reserve_bytes;
+}
 
 MemoryPlan plan_memory(const Graph& graph, const Storage& storage, const Target& target) {
   return Planner(graph, storage, target).run();

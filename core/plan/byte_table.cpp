@@ -53,11 +53,6 @@ class Table {
   std::vector<ByteRow> rows_;
 };
 
-// One buffer for library calls and the kernels' scratch; a backend without library calls has kernels that want none.
-uint64_t workspaces(const Compiled& compiled, const Target& target) {
-  return target.workspace_bytes == 0 ? 0 : std::max(target.workspace_bytes, workspace_bytes(compiled.program));
-}
-
 bool on_device(const Root& root) {
   return !root.host;
 }
@@ -102,10 +97,6 @@ const Node* node_at(const Graph& graph, const Position& at) {
 
 }  // namespace
 
-uint64_t device_bytes(const Compiled& compiled, const Target& target) {
-  return compiled.memory.device_bytes() + workspaces(compiled, target) + target.reserve_bytes + target.staging_bytes;
-}
-
 std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target) {
   Table table;
   const Position peak = most_alive(compiled.storage);
@@ -125,8 +116,8 @@ std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target) 
   for (size_t a = 0; a < holds_staging.size(); ++a)
     if (holds_staging[a]) staging += compiled.memory.arenas[a].bytes;
   table.add("staging", staging + target.staging_bytes, 0);
-  table.add("workspaces", workspaces(compiled, target), 0);
-  table.add("alignment and gaps", compiled.memory.device_bytes() - device - staging, compiled.memory.host_bytes - host);
+  table.add("workspaces", compiled.memory.workspace_bytes, 0);
+  table.add("alignment and gaps", compiled.memory.arena_bytes() - device - staging, compiled.memory.host_bytes - host);
   table.add("reserve", target.reserve_bytes, 0);
   return table.take();
 }

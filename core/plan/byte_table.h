@@ -11,12 +11,9 @@ struct ByteRow {
   uint64_t device = 0, host = 0;
 };
 
-// Rows that are not empty; their device bytes sum to device_bytes(), their host bytes to the plan's host_bytes.
-// Activations are those alive at the peak.
+// Rows that are not empty; their device bytes sum to device_bytes() of the plan, their host bytes to the plan's
+// host_bytes. Activations are those alive at the peak.
 std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target);
-
-// Device arenas, workspaces, staging and the Target's reserve: what the metrics call memory.
-uint64_t device_bytes(const Compiled& compiled, const Target& target);
 
 struct LiveValue {
   std::string name;  // the binding's, or the label of the node that makes it

@@ -24,7 +24,7 @@ class Session {
   void run(Range range) { wait(submit(range)); }
   void run_instruction(const Instruction& instruction);  // one of the program's, alone
 
-  uint64_t device_bytes() const;  // of device arenas
+  uint64_t device_bytes() const;  // that it allocated there: device arenas and the executable's workspaces
   const Program& program() const { return program_; }
   Executable& executable() { return *executable_; }
 
@@ -34,7 +34,7 @@ class Session {
   Backend& backend_;
   Program program_;
   std::vector<std::unique_ptr<Memory>> memories_;
-  std::vector<Memory*> views_;  // of memories_
+  std::vector<Memory*> views_;              // of memories_
   std::unique_ptr<Executable> executable_;  // destroyed before the memories it uses
 };
 

@@ -145,7 +145,7 @@ class Trainer {
     check_recipe(device_, precision_);
     backend_ = registry.open(device_);
     backend_->use(kernels_);
-    const Target target = within_budget(backend_->target(), config_.memory);
+    const Target target = with_measured_rates(within_budget(backend_->target(), config_.memory));
     Compiled compiled = compile_for(target, saved_.has_value());
     if (has_rates(target)) {
       const PlanRequest request = plan_request(config_, model_.config, precision_, shape_, target);
@@ -154,7 +154,7 @@ class Trainer {
     }
     plan_ = std::move(compiled.memory);
     session_ = std::make_unique<Session>(*backend_, std::move(compiled.program));
-    memory_ = session_->device_bytes() + backend_->target().fixed_bytes();
+    memory_ = session_->device_bytes() + target.staging_bytes + target.reserve_bytes;
     runner_ = std::make_unique<StepRunner>(*session_, shape_, rope_table(model_.config, shape_.sequence_length));
   }
 
@@ -166,7 +166,8 @@ class Trainer {
     }
     directory_->require_in_place();
     write_config(directory_->config(), config_);
-    write_plan(directory_->plan(), device_, shape_, policy_, plan_, memory_, backend_->kernel_choices());
+    write_plan(directory_->plan(), device_, shape_, policy_, plan_, device_bytes(plan_, backend_->target()),
+               backend_->kernel_choices());
     evaluated_ = cut_metrics(directory_->metrics(), done_);
     metrics_.emplace(directory_->metrics());
   }
@@ -283,7 +284,7 @@ class Trainer {
   std::optional<MetricsWriter> metrics_;
   MemoryPlan plan_;
   KernelChoices kernels_;                // of the run resumed from
-  uint64_t memory_ = 0;                  // device bytes
+  uint64_t memory_ = 0;                  // device bytes, as allocated
   Rates rates_;                          // of the device; unknown ones are 0
   std::optional<Prediction> predicted_;  // none where they are not known
   uint64_t done_ = 0, steps_here_ = 0;   // steps of the run, of this process

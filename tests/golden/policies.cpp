@@ -25,7 +25,9 @@ class Counting : public Backend {
     backend_.read(memory, offset, bytes);
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    return backend_.load(program, memories);
+    auto executable = backend_.load(program, memories);
+    device_bytes += executable->workspace_bytes();
+    return executable;
   }
 
   uint64_t device_bytes = 0, host_bytes = 0;
@@ -53,7 +55,9 @@ Outcome outcome(Backend& backend, const ModelSource& model, const RunConfig& con
   }
   o.state = run.state();
   o.device_bytes = counting.device_bytes;
-  CHECK(counting.device_bytes == run.plan().device_bytes());
+  const Target& target = backend.target();
+  CHECK(counting.device_bytes + target.staging_bytes + target.reserve_bytes == device_bytes(run.plan(), target));
+  CHECK(counting.device_bytes == run.session().device_bytes());
   CHECK(counting.host_bytes == run.plan().host_bytes);
   return o;
 }

@@ -64,8 +64,8 @@ TEST_CASE("plan_memory: transients that live together never share bytes, and the
             x.persistent || y.persistent || (x.live.first <= y.live.last && y.live.first <= x.live.last);
         if (together) CHECK_FALSE(conflict(BufferAccess{plan.buffers[a], true}, BufferAccess{plan.buffers[b], true}));
       }
-    CHECK(plan.device_bytes() <= plan.lower_bound * 11 / 10);
-    CHECK(plan.device_bytes() >= plan.lower_bound);
+    CHECK(plan.arena_bytes() <= plan.lower_bound * 11 / 10);
+    CHECK(plan.arena_bytes() >= plan.lower_bound);
   }
 }
 

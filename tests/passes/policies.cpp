@@ -170,7 +170,7 @@ using Bits = std::map<std::string, std::vector<std::byte>>;
 Bits run(const RandomStep& step, const MemoryPolicy& policy, uint32_t queues, uint32_t seed) {
   const auto backend = test::open_host(queues, seed);
   Compiled compiled = compile(apply(step.graph, policy, backend->target()), backend->target());
-  CHECK(compiled.memory.device_bytes() >= compiled.memory.lower_bound);
+  CHECK(compiled.memory.arena_bytes() >= compiled.memory.lower_bound);
   Session session(*backend, std::move(compiled.program));
   std::mt19937 random(7);
   for (const std::string& name : step.inputs) {
@@ -247,7 +247,7 @@ TEST_CASE("passes: recompute adds dispatches, offload copies in pairs, several q
   CHECK(count<Signal>(one.program) == 0);
   CHECK(count<Signal>(three.program) > 0);
   CHECK(count<Wait>(three.program) >= count<Signal>(three.program));
-  CHECK(one.memory.device_bytes() < none.memory.device_bytes());
+  CHECK(one.memory.arena_bytes() < none.memory.arena_bytes());
   CHECK(one.memory.host_bytes > none.memory.host_bytes);
   MemoryPolicy in_place = states;
   in_place.zero_copy = {Offload::m, Offload::v};

@@ -114,7 +114,7 @@ TEST_CASE("recompute: each part clones its own nodes once a layer, and forward a
             return n.op == OpId::rms_norm && n.tag.phase == Phase::recompute &&
                    n.parameters.as<abi::RmsNorm>().has_amax;
           }) == 0);
-    CHECK(c.memory.device_bytes() < none.memory.device_bytes());
+    CHECK(c.memory.arena_bytes() < none.memory.arena_bytes());
     check_nothing_live_twice(c);
   }
 }
@@ -183,7 +183,7 @@ TEST_CASE("a budget: the error names what is alive and the largest that fits, wh
   const auto bytes_of_batch = [&](uint32_t b) {
     StepShape s = shape;
     s.micro_batch = b;
-    return compile_step(small_model(), precision, {}, s, {}, target()).memory.device_bytes();
+    return compile_step(small_model(), precision, {}, s, {}, target()).memory.arena_bytes();
   };
   small.reserve_bytes = 1 << 20;
   small.memory_bytes = bytes_of_batch(5) + small.reserve_bytes;

@@ -1,5 +1,6 @@
 #include "tests/support/cuda_host/backend.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -14,6 +15,7 @@ namespace tandem::test {
 namespace {
 
 constexpr uint64_t kAlignment = 256;
+constexpr uint64_t kLeastWorkspace = 256;
 
 kernels::Launcher launcher_of(OpId op) {
   switch (op) {
@@ -86,7 +88,7 @@ class Fence {
 class HostExecutable : public Executable {
  public:
   HostExecutable(const Program& program, std::span<Memory* const> memories)
-      : program_(program), workspace_(workspace_bytes(program)) {
+      : program_(program), workspace_(std::max(kLeastWorkspace, tandem::workspace_bytes(program))) {
     TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                  program.arenas.size());
     for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
@@ -104,6 +106,7 @@ class HostExecutable : public Executable {
     return {++submitted_};
   }
   void wait(Timepoint) override {}  // submit has run it
+  uint64_t workspace_bytes() const override { return workspace_.bytes; }
 
  private:
   std::byte* at(const BufferRef& b) const { return memories_.at(b.arena)->at(b.offset, b.bytes); }
@@ -120,9 +123,10 @@ class HostExecutable : public Executable {
       operands.back() = {at(o.buffer), o.desc.dtype};
       Fence::allow(operands.back().data, o.desc.bytes());
     }
-    std::byte* const workspace = workspace_.at(0, workspace_bytes(d));
-    Fence::allow(workspace, workspace_bytes(d));
-    poison(workspace, workspace_bytes(d));
+    const uint64_t scratch = tandem::workspace_bytes(d);
+    std::byte* const workspace = workspace_.at(0, scratch);
+    Fence::allow(workspace, scratch);
+    poison(workspace, scratch);
     if (!launcher_of(d.op)({d.parameters.data(), operands, workspace}, nullptr))
       fail(Exit::internal, "cuda_host", "{} has no kernel for operands of{}", name_of(d.op), dtypes);
   }
@@ -143,6 +147,7 @@ class CudaHostBackend : public Backend {
   CudaHostBackend() {
     target_.name = "cuda_host";
     target_.alignment = kAlignment;
+    target_.workspace_bytes = kLeastWorkspace;
     target_.largest_arena = target_.largest_operand = target_.memory_bytes = uint64_t{1} << 34;
   }
   const Target& target() const override { return target_; }
