@@ -27,6 +27,7 @@ struct Options {
 struct Device {
   DeviceInfo info;
   Target target;
+  bool here = false;  // not a table's
 };
 
 double gib(double bytes) {
@@ -41,18 +42,28 @@ bool is_backend(const std::string& name) {
 Device find_device(const std::string& name, const Registry& registry) {
   if (!is_backend(name)) {
     DeviceTable table = load_device_table(name);
-    return {table.info, table.target};
+    return {table.info, table.target, false};
   }
   const DeviceInfo info = registry.choose(name);
-  return {info, registry.open(info)->target()};
+  return {info, with_measured_rates(registry.open(info)->target()), true};
 }
 
-// flags win over the configuration, upwards too
-Target with_budgets(Target target, const RunConfig::Memory& memory, const Options& o) {
+bool says_host_memory(const RunConfig::Memory& memory, const Options& o) {
+  return memory.host || !o.host_memory.empty();
+}
+
+// flags win over the configuration, upwards too, and both over what a table assumes of the host
+Target with_budgets(const Device& device, const RunConfig::Memory& memory, const Options& o) {
+  Target target = device.target;
+  if (!device.here && says_host_memory(memory, o)) target.host_memory_bytes = 0;
   target = within_budget(target, memory);
   if (!o.memory.empty()) target.memory_bytes = parse_size(o.memory, "--memory");
   if (!o.host_memory.empty()) target.host_memory_bytes = parse_size(o.host_memory, "--host-memory");
   return target;
+}
+
+std::string to_string(Copies copies) {
+  return std::string(kCopiesNames[size_t(copies)]);
 }
 
 // "ffn, norm in 12 of 28 layers"
@@ -76,13 +87,14 @@ std::string describe(const MemoryPolicy& policy, uint32_t layers) {
   return fmt::format(
       "recompute {}; offload {}; outside of the layers {}; fp8 copies {}; LM-head chunks {}, attention chunks {}",
       describe(policy.recompute, layers), describe(policy.offload, layers), to_string(policy.offload_outside),
-      kCopiesNames[size_t(policy.copies_of(0))], policy.lm_head_chunks, policy.attention_chunks);
+      describe(policy.copies, layers), policy.lm_head_chunks, policy.attention_chunks);
 }
 
 class Report {
  public:
-  Report(const PlanRequest& request, const StepPlan& plan, const BatchAdvice& advice, const Device& device, bool timed)
-      : request_(request), plan_(plan), advice_(advice), device_(device), timed_(timed) {}
+  Report(const PlanRequest& request, const StepPlan& plan, const BatchAdvice& advice, const Device& device,
+         std::string_view host_source, bool timed)
+      : request_(request), plan_(plan), advice_(advice), device_(device), host_source_(host_source), timed_(timed) {}
 
   std::string json() const {
     Json arenas = Json::array();
@@ -134,9 +146,10 @@ class Report {
     };
     put("{} on {}: {} sequences of {} tokens x {} micro-steps, {} tokens a step\n", name_of(request_.precision.recipe),
         device_.info.name, s.micro_batch, s.sequence_length, s.accumulation, uint64_t(tokens()));
-    put("{}: {:.2f} GiB on the device of {}, {:.2f} GiB on the host of {}\n\n", plan_.fits() ? "fits" : "DOES NOT FIT",
-        gib(double(plan_.chosen.device_bytes)), budget(request_.target.memory_bytes),
-        gib(double(plan_.chosen.host_bytes)), budget(request_.target.host_memory_bytes));
+    put("{}: {:.2f} GiB on the device of {}, {:.2f} GiB on the host of {}{}\n\n",
+        plan_.fits() ? "fits" : "DOES NOT FIT", gib(double(plan_.chosen.device_bytes)),
+        budget(request_.target.memory_bytes), gib(double(plan_.chosen.host_bytes)),
+        budget(request_.target.host_memory_bytes), host_source_);
   }
 
   void bytes() {
@@ -204,6 +217,7 @@ class Report {
   const StepPlan& plan_;
   const BatchAdvice& advice_;
   const Device& device_;
+  std::string_view host_source_;  // of the host's budget
   bool timed_;
   std::string text_;
 };
@@ -218,11 +232,15 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   const Device device = find_device(o.device.empty() ? config.run.backend : o.device, registry);
   check_recipe(device.info, precision);
 
-  const Target target = with_budgets(device.target, config.memory, o);
+  const Target target = with_budgets(device, config.memory, o);
   const PlanRequest request = plan_request(config, model.config, precision, shape, target);
   const StepPlan plan = plan_step(request);
-  const BatchAdvice advice = advise_batch(request);
-  Report report(request, plan, advice, device, has_rates(target));
+  const BatchAdvice advice = advise_batch(request, plan);
+  const std::string_view host = says_host_memory(config.memory, o) ? ""
+                                : target.host_memory_bytes == 0    ? ""
+                                : device.here                      ? ", what this machine has"
+                                                                   : ", assumed: --host-memory says otherwise";
+  Report report(request, plan, advice, device, host, has_rates(target));
   print(o.json ? report.json() : report.text(o.explain));
   return plan.fits() ? Exit::ok : Exit::does_not_fit;
 }
@@ -234,7 +252,9 @@ void add_plan(CLI::App& app, const Registry& registry, Action& action) {
   auto o = std::make_shared<Options>();
   command->add_option("config", o->config, "the TOML file")->required();
   command->add_option("--memory", o->memory, "of the device, for all that the process takes there: 16GiB");
-  command->add_option("--host-memory", o->host_memory, "of the host, for what is moved there: 64GB; else no limit");
+  command->add_option(
+      "--host-memory", o->host_memory,
+      "of the host, for what is moved there: 64GB; else what this machine has, or the device's table assumes");
   command->add_option("--device", o->device, "a table of configs/devices by its name, a .toml file, or BACKEND[:N]");
   command->add_flag("--explain", o->explain, "which values are alive when the device holds most");
   command->add_flag("--json", o->json, "one JSON object on standard output");

@@ -13,7 +13,9 @@ struct Compiled {
   Storage storage;
 };
 
-Compiled compile(Graph graph, const Target& target);
+// without: for estimates, whose Programs never run
+enum class Checks : uint8_t { with, without };
+Compiled compile(Graph graph, const Target& target, Checks checks = Checks::with);
 
 // The instructions in the graph's order, range by range, with no order between them yet. Queue 0 computes; where there
 // are more, copies to the device run on 1 and copies to the host on 2 (or 1 too).

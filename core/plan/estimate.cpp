@@ -1,15 +1,15 @@
 #include "core/plan/estimate.h"
 
 #include <algorithm>
-#include <future>
-
-#include "core/plan/byte_table.h"
+#include <map>
 
 namespace tandem {
 namespace {
 
-// Models of this many layers, and of one more, are sampled: enough that prefetches run ahead as in a whole one.
-constexpr uint32_t kSampledLayers = 4;
+// Models of this many layers, and of one more, are sampled. Where something is offloaded: as many as prefetches need to
+// run ahead as in a whole one.
+constexpr uint32_t kFewLayers = 2;
+constexpr uint32_t kLayersWithCopies = 4;
 constexpr uint64_t kOptimizerChunk = uint64_t{1}
                                      << 24;  // elements of an AdamW instruction whose operands are offloaded
 constexpr uint32_t kMostAttentionChunks = 64;
@@ -22,16 +22,62 @@ Takes difference(const Takes& a, const Takes& b) {
   return d.add(b, -1);
 }
 
+// Bytes of live roots over the positions of each range.
+class LiveBytes {
+ public:
+  template <typename Chosen>
+  LiveBytes(const Storage& storage, const Chosen& chosen) {
+    for (const Root& root : storage.roots)
+      if (chosen(root)) {
+        change_[size_t(root.live.range)][root.live.first] += double(root.bytes);
+        change_[size_t(root.live.range)][root.live.last + 1] -= double(root.bytes);
+      }
+  }
+
+  // the most of a range at positions that hold(position) is true of; the live bytes change at few of them
+  template <typename Holds>
+  double most(Range range, uint32_t positions, const Holds& holds) const {
+    double live = 0, most = 0;
+    auto next = change_[size_t(range)].begin();
+    for (uint32_t at = 0; at < positions; ++at) {
+      for (; next != change_[size_t(range)].end() && next->first <= at; ++next) live += next->second;
+      if (live > most && holds(at)) most = live;
+    }
+    return most;
+  }
+
+ private:
+  std::array<std::map<uint32_t, double>, kRangeCount> change_;
+};
+
+bool is_transient(const Root& root) {
+  return !root.persistent && !root.host;
+}
+
+void add_peaks(const Compiled& compiled, Takes& takes) {
+  std::array<std::vector<bool>, kRangeCount> in_layer;  // by position
+  for (const Node& node : compiled.graph.nodes()) in_layer[size_t(node.range)].push_back(node.tag.layer != kNoLayer);
+  const LiveBytes made(compiled.storage, [](const Root& r) { return is_transient(r) && !r.staging; });
+  const LiveBytes copied(compiled.storage, [](const Root& r) { return is_transient(r) && r.staging; });
+  for (size_t r = 0; r < kRangeCount; ++r) {
+    const uint32_t positions = uint32_t(in_layer[r].size());
+    const auto at = [&](bool layer) { return [&, layer](uint32_t p) { return in_layer[r][p] == layer; }; };
+    takes.outside = std::max(takes.outside, made.most(Range(r), positions, at(false)));
+    takes.inside = std::max(takes.inside, made.most(Range(r), positions, at(true)));
+    if (r < takes.staging.size()) takes.staging[r] = copied.most(Range(r), positions, [](uint32_t) { return true; });
+  }
+}
+
 // which of n layers out of all, spread evenly so that copies are
 bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers) {
   return uint64_t(layer + 1) * n / layers > uint64_t(layer) * n / layers;
 }
 
-// the last entry holds for the layers behind, and none at all is the empty set
-template <typename E>
-void shorten(std::vector<EnumSet<E>>& sets) {
-  while (sets.size() > 1 && sets[sets.size() - 2] == sets.back()) sets.pop_back();
-  if (sets.size() == 1 && sets.front().empty()) sets.clear();
+// the last entry holds for the layers behind, and none at all is the empty one
+template <typename T>
+void shorten(std::vector<T>& by_layer) {
+  while (by_layer.size() > 1 && by_layer[by_layer.size() - 2] == by_layer.back()) by_layer.pop_back();
+  if (by_layer.size() == 1 && by_layer.front() == T{}) by_layer.clear();
 }
 
 Takes::Busy busy_of(const ProgramCost& cost) {
@@ -46,15 +92,22 @@ Takes::Busy busy_of(const ProgramCost& cost) {
 }  // namespace
 
 Takes& Takes::add(const Takes& other, double times) {
-  device += times * other.device;
+  fixed += times * other.fixed;
+  outside += times * other.outside;
+  inside += times * other.inside;
   host += times * other.host;
   for (size_t r = 0; r < ranges.size(); ++r) {
+    staging[r] += times * other.staging[r];
     ranges[r].compute += times * other.ranges[r].compute;
     ranges[r].in += times * other.ranges[r].in;
     ranges[r].out += times * other.ranges[r].out;
     ranges[r].latency += times * other.ranges[r].latency;
   }
   return *this;
+}
+
+double Takes::device() const {
+  return fixed + std::max(outside, inside) + std::max(0.0, *std::ranges::max_element(staging));
 }
 
 double Takes::seconds(uint32_t accumulation) const {
@@ -86,8 +139,18 @@ MemoryPolicy policy_of(const Choice& choice, uint32_t layers) {
   shorten(policy.offload);
   policy.lm_head_chunks = choice.head_chunks;
   policy.attention_chunks = choice.attention_chunks;
-  if (choice.remade) policy.copies = {Copies::remade};
+  for (uint32_t layer = 0; choice.remade > 0 && layer < layers; ++layer)
+    policy.copies.push_back(is_chosen(layer, choice.remade, layers) ? Copies::remade : Copies::with_parameters);
+  shorten(policy.copies);
   return policy;
+}
+
+Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few) {
+  Choice scaled = choice;
+  for (uint32_t& n : scaled.offloaded) n = n > layers ? few + 1 : n > 0 ? few : 0;
+  if (scaled.remade > 0) scaled.remade = few;
+  if (scaled.first_layers > 0) scaled.first_layers = few;
+  return scaled;
 }
 
 std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse) {
@@ -135,10 +198,6 @@ std::vector<uint32_t> attention_chunk_counts(const PlanRequest& request) {
   return counts;
 }
 
-std::vector<bool> remade_choices(const PlanRequest& request) {
-  return request.precision.fp8() ? std::vector<bool>{false, true} : std::vector<bool>{false};
-}
-
 Target without_budget(Target target) {
   target.memory_bytes = kUnlimited;
   target.host_memory_bytes = 0;
@@ -147,94 +206,122 @@ Target without_budget(Target target) {
 
 Takes takes_of(const Compiled& compiled, const Target& target) {
   Takes takes;
-  takes.device = double(device_bytes(compiled, target));
   takes.host = double(compiled.memory.host_bytes);
   for (size_t r = 0; r < takes.ranges.size(); ++r)
     takes.ranges[r] = busy_of(cost_of(compiled.program, Range(r), target.rates));
+  add_peaks(compiled, takes);
+  takes.fixed = double(device_bytes(compiled.memory, target)) - takes.device();
   return takes;
 }
 
 Estimator::Estimator(const PlanRequest& request) : request_(request), layers_(request.model.layers) {
-  const std::vector<uint32_t> heads = head_chunk_counts(request), attentions = attention_chunk_counts(request);
-  const std::vector<EnumSet<Recompute>> sets = recompute_sets(request.limits, request.coarse);
-  base_.first = base_.rest = sets.front();
+  base_.first = base_.rest = recompute_sets(request.limits, request.coarse).front();
   // as many chunks as keep logits below what a layer's ffn takes, so that the head is not what holds most; more of them
   // would take long to compile
+  const std::vector<uint32_t> heads = head_chunk_counts(request);
   const uint32_t enough = request.model.vocabulary / std::max(1u, request.model.ffn) + 1;
   const auto base_heads = std::ranges::find_if(heads, [&](uint32_t n) { return n >= enough; });
   base_.head_chunks = base_heads == heads.end() ? heads.back() : *base_heads;
-  base_.attention_chunks = attentions.front();
-  std::vector<std::future<Line>> lines;
-  for (const EnumSet<Recompute> set : sets)
-    lines.push_back(std::async(std::launch::async, [this, set] {
-      Choice choice = base_;
-      choice.first = choice.rest = set;
-      return line(choice);
-    }));
-  for (size_t i = 0; i < sets.size(); ++i) recompute_[sets[i].bits()] = lines[i].get();
-  const Takes base = sample(base_, kSampledLayers);
-  for (uint32_t n : heads) {
-    Choice choice = base_;
-    choice.head_chunks = n;
-    head_[n] = difference(sample(choice, kSampledLayers), base);
-  }
-  for (uint32_t n : attentions) {
-    Choice choice = base_;
-    choice.attention_chunks = n;
-    attention_[n] = difference(sample(choice, kSampledLayers), base);
-  }
+  base_.attention_chunks = attention_chunk_counts(request).front();
+  sample_activations();
+  whole_ = line(base_, kLayersWithCopies);
   for (const Offload kind : offload_kinds(request.limits, request.precision)) sample_offload(kind);
-  if (remade_choices(request).size() > 1) sample_remade();
+  if (request.precision.fp8()) sample_remade();
 }
 
-// layers: of the sampled model; a choice's "all layers" and "outside too" are that model's
+Estimator::Estimator(const PlanRequest& request, const Estimator& other)
+    : request_(request),
+      layers_(other.layers_),
+      base_(other.base_),
+      whole_(other.whole_),
+      offload_(other.offload_),
+      outside_(other.outside_),
+      block_residuals_(other.block_residuals_),
+      remade_(other.remade_),
+      remade_parameters_(other.remade_parameters_) {
+  const std::vector<uint32_t> heads = head_chunk_counts(request);
+  base_.first = base_.rest = recompute_sets(request.limits, request.coarse).front();
+  if (std::ranges::find(heads, base_.head_chunks) == heads.end()) base_.head_chunks = heads.back();
+  base_.attention_chunks = attention_chunk_counts(request).front();
+  sample_activations();
+  const double times = double(request.shape.micro_batch) / other.request_.shape.micro_batch;
+  for (Line* line : {&offload_[size_t(Offload::residuals)], &block_residuals_}) {
+    line->fixed.add(line->fixed, times - 1);
+    line->layer.add(line->layer, times - 1);
+  }
+}
+
+// what depends on the micro_batch, but for residuals that are offloaded
+void Estimator::sample_activations() {
+  for (const EnumSet<Recompute> set : recompute_sets(request_.limits, request_.coarse)) {
+    Choice choice = base_;
+    choice.first = choice.rest = set;
+    recompute_[set.bits()] = line(choice, kFewLayers);
+  }
+  const Takes base = at(recompute_.at(base_.rest.bits()), kFewLayers);
+  Choice choice = base_;
+  for (const uint32_t n : head_chunk_counts(request_)) {
+    choice.head_chunks = n;
+    head_[n] = n == base_.head_chunks ? Takes{} : difference(sample(choice, kFewLayers), base);
+  }
+  choice = base_;
+  for (const uint32_t n : attention_chunk_counts(request_)) {
+    choice.attention_chunks = n;
+    attention_[n] = n == base_.attention_chunks ? Takes{} : difference(sample(choice, kFewLayers), base);
+  }
+}
+
+// layers: of the sampled model
 Takes Estimator::sample(const Choice& choice, uint32_t layers) const {
-  Choice scaled = choice;
-  for (uint32_t& n : scaled.offloaded) n = n > layers_ ? layers + 1 : n > 0 ? layers : 0;
   ModelConfig model = request_.model;
   model.layers = layers;
-  return takes_of(compile_step(model, request_.precision, request_.optimizer, request_.shape, policy_of(scaled, layers),
-                               without_budget(request_.target)),
+  return takes_of(compile_step(model, request_.precision, request_.optimizer, request_.shape,
+                               policy_of(of_layers(choice, layers_, layers), layers), without_budget(request_.target),
+                               Checks::without),
                   request_.target);
 }
 
-Estimator::Line Estimator::line(const Choice& choice) const {
-  const uint32_t fewer = std::min(kSampledLayers, std::max(1u, layers_ - 1));
+Takes Estimator::at(const Line& line, uint32_t layers) {
+  Takes takes = line.fixed;
+  return takes.add(line.layer, layers);
+}
+
+Estimator::Line Estimator::line(const Choice& choice, uint32_t fewer) const {
+  fewer = std::min(fewer, std::max(1u, layers_ - 1));
   Line line{sample(choice, fewer), sample(choice, fewer + 1)};
   line.layer.add(line.fixed, -1);
   line.fixed.add(line.layer, -double(fewer));
   return line;
 }
 
-Estimator::Line Estimator::beside(const Choice& choice, const Line& without) const {
-  const Line with = line(choice);
+Estimator::Line Estimator::beside(const Line& with, const Line& without) {
   return {difference(with.fixed, without.fixed), difference(with.layer, without.layer)};
 }
 
 void Estimator::sample_offload(Offload kind) {
   Choice choice = base_;
   choice.offloaded[size_t(kind)] = layers_;
-  offload_[size_t(kind)] = beside(choice, recompute_.at(base_.rest.bits()));
+  const Line with = line(choice, kLayersWithCopies);
+  offload_[size_t(kind)] = beside(with, whole_);
   if (kind == Offload::residuals) {
     choice.first = choice.rest = {Recompute::block};
     const auto block = recompute_.find(choice.rest.bits());
-    if (block != recompute_.end()) block_residuals_ = beside(choice, block->second);
+    if (block != recompute_.end()) block_residuals_ = beside(line(choice, kLayersWithCopies), block->second);
     return;  // there are none outside of the layers
   }
   Choice all = choice;
   all.offloaded[size_t(kind)] = layers_ + 1;
-  outside_[size_t(kind)] = difference(sample(all, kSampledLayers), sample(choice, kSampledLayers));
+  outside_[size_t(kind)] = difference(sample(all, kLayersWithCopies), at(with, kLayersWithCopies));
 }
 
 // What remaking the copies does is alike under any recompute set, but not when parameters are offloaded.
 void Estimator::sample_remade() {
-  constexpr size_t kParameters = size_t(Offload::parameters);
   Choice choice = base_;
-  choice.remade = true;
-  const Line kept = recompute_.at(base_.rest.bits()), remade = line(choice);
-  remade_ = {difference(remade.fixed, kept.fixed), difference(remade.layer, kept.layer)};
-  choice.offloaded[kParameters] = layers_;
-  remade_parameters_ = beside(choice, remade);
+  choice.remade = layers_;
+  const Line remade = line(choice, kLayersWithCopies);
+  remade_ = beside(remade, whole_);
+  choice.offloaded[size_t(Offload::parameters)] = layers_;
+  remade_parameters_ = beside(line(choice, kLayersWithCopies), remade);
 }
 
 Takes Estimator::estimate(const Choice& choice) const {
@@ -242,22 +329,37 @@ Takes Estimator::estimate(const Choice& choice) const {
   const double share = double(choice.first_layers) / layers_;
   Takes takes;
   takes.add(first.fixed, share).add(rest.fixed, 1 - share);
-  if (share > 0 && share < 1) takes.device = std::max(first.fixed.device, rest.fixed.device);
   takes.add(first.layer, choice.first_layers).add(rest.layer, layers_ - choice.first_layers);
+  // in the last layer of each set what came before it is alive
+  if (choice.first_layers > 0)
+    takes.inside = std::max(rest.fixed.inside + choice.first_layers * first.layer.inside +
+                                (layers_ - choice.first_layers) * rest.layer.inside,
+                            first.fixed.inside + choice.first_layers * first.layer.inside);
   takes.add(head_.at(choice.head_chunks), 1).add(attention_.at(choice.attention_chunks), 1);
-  if (choice.remade) takes.add(remade_.fixed, 1).add(remade_.layer, layers_);
   for (size_t kind = 0; kind < kOffloadCount; ++kind) {
     const uint32_t n = choice.offloaded[kind];
-    if (n == 0) continue;
-    if (Offload(kind) == Offload::residuals) {
-      add_residuals(choice, takes);
-      continue;
-    }
-    const Line& line = choice.remade && Offload(kind) == Offload::parameters ? remade_parameters_ : offload_[kind];
-    takes.add(line.fixed, 1).add(line.layer, std::min(n, layers_));
+    if (n == 0 || Offload(kind) == Offload::parameters || Offload(kind) == Offload::residuals) continue;
+    takes.add(offload_[kind].fixed, 1).add(offload_[kind].layer, std::min(n, layers_));
     if (n > layers_) takes.add(outside_[kind], 1);
   }
+  add_parameters(choice, takes);
+  if (choice.offloaded[size_t(Offload::residuals)] > 0) add_residuals(choice, takes);
   return takes;
+}
+
+// with their copies, kept or remade
+void Estimator::add_parameters(const Choice& choice, Takes& takes) const {
+  constexpr size_t kParameters = size_t(Offload::parameters);
+  if (choice.remade > 0) takes.add(remade_.fixed, double(choice.remade) / layers_).add(remade_.layer, choice.remade);
+  if (choice.offloaded[kParameters] == 0) return;
+  const uint32_t n = std::min(choice.offloaded[kParameters], layers_);
+  uint32_t both = 0;
+  for (uint32_t layer = 0; choice.remade > 0 && layer < layers_; ++layer)
+    both += is_chosen(layer, n, layers_) && is_chosen(layer, choice.remade, layers_);
+  const double share = double(both) / n;
+  takes.add(offload_[kParameters].fixed, 1 - share).add(offload_[kParameters].layer, n - both);
+  takes.add(remade_parameters_.fixed, share).add(remade_parameters_.layer, both);
+  if (choice.offloaded[kParameters] > layers_) takes.add(outside_[kParameters], 1);
 }
 
 void Estimator::add_residuals(const Choice& choice, Takes& takes) const {

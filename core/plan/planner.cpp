@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <set>
 
-#include "core/plan/byte_table.h"
 #include "core/plan/search.h"
+#include "core/program/verify.h"
 
 namespace tandem {
 namespace {
 
-constexpr size_t kCompiledNodes = 60000;  // of the graphs that a search compiles in full
+constexpr size_t kCompiledNodes = 100000;  // of the graphs that a search compiles in full
 constexpr size_t kRunnersUp = 5;
+constexpr double kSlack = 1.05;  // of estimated bytes, as long as little was compiled
+constexpr double kError = 0.03;  // of estimated seconds, in models so small that all policies are ranked
 constexpr int kLeastTries = 3;
 
 struct Attempt {
@@ -28,9 +30,9 @@ std::optional<Attempt> attempt(const PlanRequest& request, const Choice& choice)
               {policy, 0, 0, {}, false},
               {},
               compile_step(request.model, request.precision, request.optimizer, request.shape, policy,
-                           without_budget(request.target))};
+                           without_budget(request.target), Checks::without)};
     a.takes = takes_of(a.compiled, request.target);
-    a.planned.device_bytes = device_bytes(a.compiled, request.target);
+    a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
     a.planned.host_bytes = a.compiled.memory.host_bytes;
     a.planned.cost = cost_of_step(a.compiled.program, request.shape.accumulation, request.target.rates);
     a.planned.fits = budget_of(request.target).holds(a.takes);
@@ -45,8 +47,9 @@ class Search {
  public:
   explicit Search(const PlanRequest& request)
       : request_(request),
-        estimator_(request),
-        ranking_(request, [this](const Choice& choice) { return estimator_.estimate(choice); }) {}
+        estimator_(std::make_shared<Estimator>(request)),
+        ranking_(
+            request, [this](const Choice& choice) { return estimator_->estimate(choice); }, kSlack) {}
 
   StepPlan run() {
     while (nodes_ < kCompiledNodes) {
@@ -54,14 +57,20 @@ class Search {
       if (!next) break;
       compile(*next);
     }
-    for (int tries = 0; tries < kLeastTries && (!best_ || !best_->planned.fits); ++tries)
-      compile(ranking_.least().choice);
+    const size_t most = nodes_ + (ranking_.ranks_all() ? kCompiledNodes : 0);
+    for (int tries = 0; (tries < kLeastTries || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
+      const std::optional<Ranked> least = ranking_.least(tried_);
+      if (!least) break;
+      compile(least->choice);
+    }
     if (!best_)
       fail(Exit::does_not_fit, request_.target.name,
            "allocates at most {} bytes at once, which no plan keeps to; use a smaller batch.micro_batch or "
            "data.sequence_length",
            request_.target.largest_arena);
-    StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), floor_of(request_), compiles_};
+    verify(best_->compiled.program, request_.target);
+    check_hazards(best_->compiled.program);
+    StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), floor_of(request_), compiles_, estimator_};
     std::ranges::stable_sort(others_, {}, [](const PlannedPolicy& p) { return p.seconds(); });
     for (PlannedPolicy& other : others_)
       if (other.fits && plan.runners_up.size() < kRunnersUp) plan.runners_up.push_back(std::move(other));
@@ -71,15 +80,16 @@ class Search {
  private:
   // the fastest by its estimate that was not compiled yet; none when the best one compiled is as fast
   std::optional<Choice> next_choice() const {
+    const double error = ranking_.ranks_all() ? kError : 0;
     for (const Ranked& ranked : ranking_.fitting()) {
-      if (best_ && best_->planned.fits && ranked.seconds >= best_->planned.seconds()) return {};
+      if (best_ && best_->planned.fits && ranked.seconds >= (1 + error) * best_->planned.seconds()) return {};
       if (!tried_.contains(ranked.choice)) return ranked.choice;
     }
     return {};
   }
 
   void compile(const Choice& choice) {
-    if (!tried_.insert(choice).second) return;
+    tried_.insert(choice);
     std::optional<Attempt> a = attempt(request_, choice);
     if (!a) {
       nodes_ = kCompiledNodes;
@@ -107,7 +117,7 @@ class Search {
   }
 
   const PlanRequest& request_;
-  Estimator estimator_;
+  std::shared_ptr<const Estimator> estimator_;
   Ranking ranking_;
   std::set<Choice> tried_;
   std::optional<Attempt> best_;  // the fastest that fits, or else the one that is least over

@@ -2,10 +2,12 @@
 //
 // Compiling a whole model for each policy takes too long, so the search estimates first: models of a few layers are
 // compiled for each recompute set, each kind of offload and each chunk count alone, what a layer adds and what stays is
-// read off them, and combinations of those, by layer, are ranked. The best ones are then compiled in full; what is
-// reported is what those plans take.
+// read off them, and combinations of those, by layer, are ranked. The best ones are then compiled in full, which
+// corrects the estimates of what is like them; what is reported is what those plans take. Of models so small that every
+// policy can be ranked, the fastest is found.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "core/plan/compile_step.h"
@@ -40,17 +42,21 @@ struct PlannedPolicy {
   double seconds() const { return cost.seconds; }
 };
 
+class Estimator;
+
 struct StepPlan {
   PlannedPolicy chosen;                   // the fastest that fits; where none does, one that takes little
   std::vector<PlannedPolicy> runners_up;  // that fit too, by time
   std::optional<Compiled> compiled;       // of chosen
   ProgramCost floor;                      // of a step with no policy, for its floors: nothing is computed twice
   uint32_t compiles = 0;                  // of the whole model
+  std::shared_ptr<const Estimator> estimates;
 
   bool fits() const { return chosen.fits; }
 };
 
 // Exit::does_not_fit only where nothing can be compiled: one value is larger than the device allocates at once.
+// request must outlive the plan's estimates.
 StepPlan plan_step(const PlanRequest& request);
 
 // A step of the request with no policy: nothing is computed twice or copied. What its instructions take at the least.
@@ -63,6 +69,7 @@ struct BatchAdvice {
   uint32_t micro_batch = 0, accumulation = 0;
   double seconds = 0;
 };
-BatchAdvice advise_batch(const PlanRequest& request);
+// plan: of the request
+BatchAdvice advise_batch(const PlanRequest& request, const StepPlan& plan);
 
 }  // namespace tandem

@@ -6,6 +6,11 @@
 namespace tandem {
 namespace {
 
+constexpr size_t kStarts = 16;         // of steps to faster policies, that differ in more than what they recompute
+constexpr double kSmallSlack = 1.1;    // in models so small that every policy is ranked
+constexpr double kNearSlack = 1.005;   // where a policy was compiled that differs in what it recomputes
+constexpr double kLeastSlack = 1.005;  // once it is that low, it falls by as much each time
+
 // The smallest n in 1 .. most for which holds(n), which stays true once it is; 0: none.
 template <typename Holds>
 uint32_t smallest(uint32_t most, Holds holds) {
@@ -18,22 +23,12 @@ uint32_t smallest(uint32_t most, Holds holds) {
   return high;
 }
 
-// All orders of the kinds, but m before v before master: those cost alike.
-std::vector<std::vector<Offload>> orders_of(std::vector<Offload> kinds) {
-  std::vector<std::vector<Offload>> orders;
-  std::ranges::sort(kinds);
-  do {
-    const auto at = [&](Offload kind) { return std::ranges::find(kinds, kind) - kinds.begin(); };
-    if (at(Offload::m) <= at(Offload::v) && at(Offload::v) <= at(Offload::master)) orders.push_back(kinds);
-  } while (std::ranges::next_permutation(kinds).found);
-  return orders;
-}
-
 std::vector<Choice> chunk_choices(const PlanRequest& request) {
+  const uint32_t layers = request.model.layers;
   std::vector<Choice> choices;
   for (const uint32_t head : head_chunk_counts(request))
     for (const uint32_t attention : attention_chunk_counts(request))
-      for (const bool remade : remade_choices(request)) {
+      for (uint32_t remade = 0; remade <= (request.precision.fp8() ? layers : 0); remade += layers) {
         Choice choice;
         choice.first = choice.rest = recompute_sets(request.limits, request.coarse).front();
         choice.head_chunks = head;
@@ -54,7 +49,7 @@ void keep_undominated(std::vector<T>& items, const TakesOf& takes_of, uint32_t a
   std::vector<Measured> measured;
   for (const T& item : items) {
     const Takes takes = takes_of(item);
-    measured.push_back({item, takes.device, takes.seconds(accumulation)});
+    measured.push_back({item, takes.device(), takes.seconds(accumulation)});
   }
   std::ranges::stable_sort(measured, [](const Measured& a, const Measured& b) {
     return a.device != b.device ? a.device < b.device : a.seconds < b.seconds;
@@ -77,20 +72,34 @@ Budget budget_of(const Target& target) {
 }
 
 Choice family_of(const Choice& choice, uint32_t layers) {
+  const auto some = [layers](uint32_t n) { return n == layers ? layers : std::min(n, 1u); };
   Choice family = choice;
-  family.first_layers = choice.first_layers == 0 ? 0 : choice.first_layers == layers ? layers : 1;
+  family.first_layers = some(choice.first_layers);
+  family.remade = some(choice.remade);
   for (uint32_t& n : family.offloaded) n = n > layers ? layers + 1 : std::min(n, 1u);
   return family;
 }
 
-Ranking::Ranking(const PlanRequest& request, Estimate estimate)
+Choice near_family_of(const Choice& choice, uint32_t layers) {
+  Choice family = family_of(choice, layers);
+  family.first = family.rest = {};
+  family.first_layers = 0;
+  family.head_chunks = family.attention_chunks = 1;
+  return family;
+}
+
+Ranking::Ranking(const PlanRequest& request, Estimate estimate, double slack)
     : layers_(request.model.layers),
       accumulation_(request.shape.accumulation),
+      slack_(slack),
+      remakes_(request.precision.fp8()),
       budget_(budget_of(request.target)),
       estimate_(std::move(estimate)),
-      sets_(recompute_sets(request.limits, request.coarse)),
-      orders_(orders_of(offload_kinds(request.limits, request.precision))),
-      chunks_(chunk_choices(request)) {
+      kinds_(offload_kinds(request.limits, request.precision)),
+      all_sets_(recompute_sets(request.limits, request.coarse)),
+      all_chunks_(chunk_choices(request)),
+      sets_(all_sets_),
+      chunks_(all_chunks_) {
   Choice choice = chunks_.front();
   const auto of_set = [&](EnumSet<Recompute> set) {
     choice.first = choice.rest = set;
@@ -98,106 +107,247 @@ Ranking::Ranking(const PlanRequest& request, Estimate estimate)
   };
   keep_undominated(sets_, of_set, accumulation_);
   keep_undominated(chunks_, estimate_, accumulation_);
+  enumerate();
+}
+
+Takes Ranking::corrected(const Choice& choice, Takes estimate) const {
+  if (corrections_.empty()) return estimate;
+  const auto exact = corrections_.find(family_of(choice, layers_));
+  if (exact != corrections_.end()) return estimate.add(exact->second, 1);
+  const auto near = near_corrections_.find(near_family_of(choice, layers_));
+  return near == near_corrections_.end() ? estimate : estimate.add(near->second, 1);
 }
 
 Takes Ranking::takes_of(const Choice& choice) const {
-  Takes takes = estimate_(choice);
-  const auto found = corrections_.find(family_of(choice, layers_));
-  return found == corrections_.end() ? takes : takes.add(found->second, 1);
+  return corrected(choice, estimate_(choice));
 }
 
 void Ranking::correct(const Choice& choice, const Takes& takes) {
   Takes error = takes;
-  corrections_[family_of(choice, layers_)] = error.add(estimate_(choice), -1);
+  error.add(estimate_(choice), -1);
+  corrections_[family_of(choice, layers_)] = near_corrections_[near_family_of(choice, layers_)] = error;
+  // where estimates are too small, the search is to come to an end
+  if (takes.device() > budget_.device) slack_ = slack_ > kLeastSlack ? 1 + (slack_ - 1) / 2 : slack_ - kLeastSlack + 1;
+}
+
+// by what factor an estimate may be too large
+double Ranking::slack_of(const Choice& choice) const {
+  if (ranks_all()) return kSmallSlack;
+  if (corrections_.contains(family_of(choice, layers_))) return 1;
+  return near_corrections_.contains(near_family_of(choice, layers_)) ? std::min(kNearSlack, slack_) : slack_;
 }
 
 bool Ranking::may_fit(const Choice& choice, const Takes& takes) const {
-  constexpr double kError = 0.05;  // of an estimate that no compiled plan has corrected
-  const double slack = corrections_.contains(family_of(choice, layers_)) ? 1 : 1 + kError;
-  return takes.device <= slack * budget_.device && takes.host <= budget_.host;
+  return takes.host <= budget_.host && takes.device() <= slack_of(choice) * budget_.device;
 }
 
-void Ranking::push(const Choice& choice, std::vector<Ranked>& out) const {
-  const Takes takes = takes_of(choice);
+void Ranking::push(const Choice& choice, const Takes& takes, std::vector<Ranked>& out) const {
   if (may_fit(choice, takes)) out.push_back({choice, takes, takes.seconds(accumulation_)});
 }
 
-// Sends kinds to the host, in each order, until the device's memory holds the rest: whole kinds, and of the last one as
-// few layers as do.
-void Ranking::fill(Choice choice, std::vector<Ranked>& out) const {
-  push(choice, out);
-  for (const std::vector<Offload>& order : orders_) {
+// ---- every policy, where they are few ----
+
+void Ranking::enumerate() {
+  constexpr size_t kMost = 4096;
+  std::vector<Choice> choices;
+  for (const Choice& chunks : all_chunks_)
+    if (chunks.remade == 0) choices.push_back(chunks);
+  // each of the choices with each of n values, where set(choice, i) says that there is such a one
+  const auto expand = [&](size_t n, const auto& set) {
+    std::vector<Choice> more;
+    for (const Choice& choice : choices)
+      for (size_t i = 0; i < n && more.size() <= kMost; ++i) {
+        Choice one = choice;
+        if (set(one, i)) more.push_back(one);
+      }
+    choices = std::move(more);
+  };
+  if (remakes_) expand(layers_ + 1, [](Choice& c, size_t i) { return c.remade = uint32_t(i), true; });
+  for (const Offload kind : kinds_)
+    expand(most_of(kind) + 1, [&](Choice& c, size_t i) { return c.offloaded[size_t(kind)] = uint32_t(i), true; });
+  expand(all_sets_.size(), [&](Choice& c, size_t i) { return c.first = c.rest = all_sets_[i], true; });
+  const size_t mixes = all_sets_.size() * (layers_ - 1);
+  expand(1 + mixes, [&](Choice& c, size_t i) {
+    if (i == 0) return true;
+    c.first = all_sets_[(i - 1) / (layers_ - 1)];
+    c.first_layers = uint32_t(1 + (i - 1) % (layers_ - 1));
+    return !(c.first == c.rest);
+  });
+  if (choices.size() > kMost) return;
+  for (const Choice& choice : choices) every_.push_back({choice, estimate_(choice), 0});
+}
+
+// ---- a good part of them, where they are many ----
+
+// Sends whole kinds to the host, and of one more as few layers as the device's memory then holds the rest with.
+void Ranking::fill(const Choice& choice, std::vector<Ranked>& out) const {
+  const uint32_t kinds = uint32_t(kinds_.size());
+  std::vector<bool> fits(size_t(1) << kinds);  // by kinds, or fewer of them do
+  for (uint32_t whole = 0; whole < fits.size(); ++whole) {
+    for (uint32_t k = 0; k < kinds; ++k) fits[whole] = fits[whole] || (whole >> k & 1 && fits[whole & ~(1u << k)]);
+    if (fits[whole]) continue;
     Choice filled = choice;
-    for (const Offload kind : order) {
-      uint32_t& n = filled.offloaded[size_t(kind)];
-      const uint32_t most = kind == Offload::residuals ? layers_ : layers_ + 1;
-      const uint32_t least = smallest(most, [&](uint32_t layers) {
+    for (uint32_t k = 0; k < kinds; ++k)
+      if (whole >> k & 1) filled.offloaded[size_t(kinds_[k])] = most_of(kinds_[k]);
+    const Takes takes = takes_of(filled);
+    push(filled, takes, out);
+    fits[whole] = takes.device() <= budget_.device;
+    for (uint32_t k = 0; k < kinds && !fits[whole]; ++k) {
+      if (whole >> k & 1) continue;
+      uint32_t& n = filled.offloaded[size_t(kinds_[k])];
+      n = smallest(most_of(kinds_[k]) - 1, [&](uint32_t layers) {
         n = layers;
-        return takes_of(filled).device <= budget_.device;
+        return takes_of(filled).device() <= budget_.device;
       });
-      n = least > 0 ? least : most;
-      push(filled, out);
-      if (least > 0) break;
+      if (n > 0) push(filled, takes_of(filled), out);
+      n = 0;
     }
   }
 }
 
 // The first layers recompute choice.first, as few as do, the others rest.
-void Ranking::mix(const Choice& choice, EnumSet<Recompute> rest, std::vector<Ranked>& out) const {
+void Ranking::mix(const Choice& choice, EnumSet<Recompute> rest, double& fastest, std::vector<Ranked>& out) const {
   Choice mixed = choice;
-  mixed.rest = rest;
-  const uint32_t least = smallest(layers_ - 1, [&](uint32_t layers) {
+  mixed.first = mixed.rest = rest;
+  if (takes_of(mixed).seconds(accumulation_) >= fastest) return;  // as any mix is
+  mixed.first = choice.first;
+  mixed.first_layers = smallest(layers_ - 1, [&](uint32_t layers) {
     mixed.first_layers = layers;
     return may_fit(mixed, takes_of(mixed));
   });
-  mixed.first_layers = least;
-  if (least > 0) push(mixed, out);
+  if (mixed.first_layers == 0) return;
+  push(mixed, takes_of(mixed), out);
+  fastest = std::min(fastest, out.back().seconds);
+}
+
+// layers, and one more where something is outside of them
+uint32_t Ranking::most_of(Offload kind) const {
+  return kind == Offload::residuals ? layers_ : layers_ + 1;
+}
+
+std::vector<Ranking::Count> Ranking::counts_of(Choice& choice) const {
+  std::vector<Count> counts;
+  if (!(choice.first == choice.rest)) counts.push_back({&choice.first_layers, layers_ - 1});
+  if (remakes_) counts.push_back({&choice.remade, layers_});
+  for (const Offload kind : kinds_) counts.push_back({&choice.offloaded[size_t(kind)], most_of(kind)});
+  return counts;
+}
+
+void Ranking::consider(Choice choice, Ranked& best) const {
+  if (choice.first_layers == 0) choice.first = choice.rest;  // one policy, one choice
+  if (choice.first == choice.rest) choice.first_layers = 0;
+  const Takes takes = takes_of(choice);
+  const double seconds = takes.seconds(accumulation_);
+  if (seconds < best.seconds && may_fit(choice, takes)) best = {choice, takes, seconds};
+}
+
+// One count is changed, and another one to the least that then fits.
+void Ranking::exchange(const Choice& from, Ranked& best) const {
+  Choice choice = from;
+  const std::vector<Count> counts = counts_of(choice);
+  for (size_t x = 0; x < counts.size(); ++x)
+    for (const int64_t by : {-4, -1, 1, 4}) {
+      const int64_t changed = int64_t(*counts[x].value) + by;
+      if (changed < 0 || changed > int64_t(counts[x].most)) continue;
+      const Choice before = choice;
+      *counts[x].value = uint32_t(changed);
+      consider(choice, best);
+      for (size_t y = 0; y < counts.size(); ++y) {
+        if (y == x) continue;
+        const uint32_t was = *counts[y].value;
+        const auto fits = [&](uint32_t n) {
+          *counts[y].value = n;
+          return may_fit(choice, takes_of(choice));
+        };
+        *counts[y].value = fits(0) ? 0 : smallest(counts[y].most, fits);
+        consider(choice, best);
+        *counts[y].value = was;
+      }
+      choice = before;
+    }
+}
+
+// Steps to the best of what differs a little, as long as there is a faster one.
+Ranked Ranking::improved(Ranked from) const {
+  constexpr int kMostSteps = 16;
+  for (int step = 0; step < kMostSteps; ++step) {
+    Ranked best = from;
+    for (const EnumSet<Recompute> set : all_sets_) {
+      Choice choice = from.choice;
+      choice.rest = set;
+      if (choice.first_layers == 0) choice.first = set;
+      consider(choice, best);
+      choice = from.choice;
+      if (choice.first_layers == 0) continue;
+      choice.first = set;
+      consider(choice, best);
+    }
+    for (const Choice& chunks : chunks_) {
+      Choice choice = from.choice;
+      choice.head_chunks = chunks.head_chunks;
+      choice.attention_chunks = chunks.attention_chunks;
+      consider(choice, best);
+    }
+    exchange(from.choice, best);
+    if (best.choice == from.choice) break;
+    from = best;
+  }
+  return from;
 }
 
 std::vector<Ranked> Ranking::fitting() const {
   const auto by_choice = [](const Ranked& a, const Ranked& b) { return a.choice < b.choice; };
-  const auto same = [](const Ranked& a, const Ranked& b) { return a.choice == b.choice; };
-  std::vector<Ranked> all;
-  for (Choice choice : chunks_)
-    for (const EnumSet<Recompute> set : sets_) {
-      choice.first = choice.rest = set;
-      fill(choice, all);
-    }
-  std::sort(all.begin(), all.end(), by_choice);
-  all.erase(std::unique(all.begin(), all.end(), same), all.end());
-  // some layers may do with less: the sets are in the order of their bytes, so that those behind are faster
-  const std::vector<Ranked> uniform = all;
-  for (const Ranked& ranked : uniform)
-    for (size_t rest = sets_.size(); rest-- > 0 && !(sets_[rest] == ranked.choice.rest);)
-      mix(ranked.choice, sets_[rest], all);
-  std::sort(all.begin(), all.end(), [&](const Ranked& a, const Ranked& b) {
+  const auto by_seconds = [&](const Ranked& a, const Ranked& b) {
     return a.seconds != b.seconds ? a.seconds < b.seconds : by_choice(a, b);
-  });
-  return all;
+  };
+  std::vector<Ranked> found;
+  for (const Ranked& one : every_) push(one.choice, corrected(one.choice, one.takes), found);
+  if (every_.empty()) {
+    for (Choice choice : chunks_)
+      for (const EnumSet<Recompute> set : sets_) {
+        choice.first = choice.rest = set;
+        fill(choice, found);
+      }
+    std::sort(found.begin(), found.end(), by_choice);
+    const auto same = [](const Ranked& a, const Ranked& b) { return a.choice == b.choice; };
+    found.erase(std::unique(found.begin(), found.end(), same), found.end());
+    // some layers may do with less: the sets are in the order of their bytes, so that those behind are faster
+    const std::vector<Ranked> uniform = found;
+    double fastest = std::numeric_limits<double>::infinity();
+    for (const Ranked& ranked : uniform) fastest = std::min(fastest, ranked.seconds);
+    for (const Ranked& ranked : uniform)
+      for (size_t rest = sets_.size(); rest-- > 0 && !(sets_[rest] == ranked.choice.rest);)
+        mix(ranked.choice, sets_[rest], fastest, found);
+    std::sort(found.begin(), found.end(), by_seconds);
+    std::set<Choice> families;
+    const std::vector<Ranked> starts = found;
+    for (auto start = starts.begin(); start != starts.end() && families.size() < kStarts; ++start)
+      if (families.insert(near_family_of(start->choice, layers_)).second) found.push_back(improved(*start));
+  }
+  std::sort(found.begin(), found.end(), by_seconds);
+  return found;
 }
 
-Ranked Ranking::least() const {
-  Ranked best;
+std::optional<Ranked> Ranking::least(const std::set<Choice>& but) const {
+  std::optional<Ranked> best;
   double best_over = 0;
-  bool found = false;
   const auto consider = [&](const Choice& choice) {
+    if (but.contains(choice)) return;
     const Takes takes = takes_of(choice);
-    const double over = std::max(0.0, takes.device - budget_.device) + std::max(0.0, takes.host - budget_.host);
-    if (found && over >= best_over) return;
-    found = true;
+    const double over = std::max(0.0, takes.device() - budget_.device) + std::max(0.0, takes.host - budget_.host);
+    if (best && over >= best_over) return;
     best_over = over;
-    best = {choice, takes, takes.seconds(accumulation_)};
+    best = Ranked{choice, takes, takes.seconds(accumulation_)};
   };
+  for (const Ranked& one : every_) consider(one.choice);
+  if (ranks_all()) return best;
   for (Choice choice : chunks_)
     for (const EnumSet<Recompute> set : sets_) {
       choice.first = choice.rest = set;
-      consider(choice);
-      for (const std::vector<Offload>& order : orders_) {
-        Choice filled = choice;
-        for (const Offload kind : order) {
-          filled.offloaded[size_t(kind)] = kind == Offload::residuals ? layers_ : layers_ + 1;
-          consider(filled);
-        }
+      for (uint32_t whole = 0; whole < 1u << kinds_.size(); ++whole) {
+        for (uint32_t k = 0; k < kinds_.size(); ++k)
+          choice.offloaded[size_t(kinds_[k])] = whole >> k & 1 ? most_of(kinds_[k]) : 0;
+        consider(choice);
       }
     }
   return best;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 
 #include "core/plan/estimate.h"
 
@@ -15,40 +16,64 @@ struct Ranked {
 
 struct Budget {
   double device = 0, host = 0;  // bytes
-  bool holds(const Takes& takes) const { return takes.device <= device && takes.host <= host; }
+  bool holds(const Takes& takes) const { return takes.device() <= device && takes.host <= host; }
 };
 Budget budget_of(const Target& target);
 
-// What distinguishes policies whose estimates err alike: all but how many layers do what.
+// What distinguishes policies whose estimates err alike: all but how many layers do what. near: nor what they recompute
+// and in how many chunks.
 Choice family_of(const Choice& choice, uint32_t layers);
+Choice near_family_of(const Choice& choice, uint32_t layers);
 
 // Estimates, as corrected by what compiled plans took.
 class Ranking {
  public:
   using Estimate = std::function<Takes(const Choice&)>;
-  Ranking(const PlanRequest& request, Estimate estimate);
+  // slack: by what factor a policy may be over the device's budget, to be among those that may fit
+  Ranking(const PlanRequest& request, Estimate estimate, double slack = 1);
 
-  // the policies that may fit the request's budgets, by estimates, fastest first
+  // The policies that may fit the request's budgets, by estimates, fastest first. Where there are few policies, all of
+  // them; else a good part, and what steps from the fastest of it lead to.
   std::vector<Ranked> fitting() const;
-  // the one that is estimated to take least of the device's memory, of the host's no more than there is if that can be
-  Ranked least() const;
+  bool ranks_all() const { return !every_.empty(); }
+  // of all but some, the one that is estimated to take least of the device's memory, of the host's no more than there
+  // is if that can be; none where all are left out
+  std::optional<Ranked> least(const std::set<Choice>& but = {}) const;
   // takes: of a compiled plan
   void correct(const Choice& choice, const Takes& takes);
 
  private:
+  struct Count {  // of layers, in a choice
+    uint32_t* value;
+    uint32_t most;
+  };
+
+  Takes corrected(const Choice& choice, Takes estimate) const;
   Takes takes_of(const Choice& choice) const;
+  double slack_of(const Choice& choice) const;
   bool may_fit(const Choice& choice, const Takes& takes) const;
-  void fill(Choice choice, std::vector<Ranked>& out) const;
-  void mix(const Choice& first, EnumSet<Recompute> rest, std::vector<Ranked>& out) const;
-  void push(const Choice& choice, std::vector<Ranked>& out) const;
+  void push(const Choice& choice, const Takes& takes, std::vector<Ranked>& out) const;
+  void enumerate();
+  void fill(const Choice& choice, std::vector<Ranked>& out) const;
+  void mix(const Choice& first, EnumSet<Recompute> rest, double& fastest, std::vector<Ranked>& out) const;
+  uint32_t most_of(Offload kind) const;
+  std::vector<Count> counts_of(Choice& choice) const;
+  void consider(Choice choice, Ranked& best) const;
+  void exchange(const Choice& from, Ranked& best) const;
+  Ranked improved(Ranked from) const;
 
   uint32_t layers_, accumulation_;
+  double slack_;
+  bool remakes_;
   Budget budget_;
   Estimate estimate_;
-  std::vector<EnumSet<Recompute>> sets_;      // none beaten by another in bytes and seconds; least bytes first
-  std::vector<std::vector<Offload>> orders_;  // in which kinds go to the host
-  std::vector<Choice> chunks_;                // counts of chunks, likewise
-  std::map<Choice, Takes> corrections_;       // by family
+  std::vector<Offload> kinds_;
+  std::vector<EnumSet<Recompute>> all_sets_;
+  std::vector<Choice> all_chunks_;        // counts of chunks, copies of all layers kept or remade
+  std::vector<EnumSet<Recompute>> sets_;  // none beaten by another in bytes and seconds; least bytes first
+  std::vector<Choice> chunks_;            // likewise
+  std::vector<Ranked> every_;             // policy, not corrected; none where there are too many
+  std::map<Choice, Takes> corrections_, near_corrections_;  // by family, by near family
 };
 
 }  // namespace tandem
