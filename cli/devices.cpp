@@ -2,6 +2,9 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "core/base/file.h"
+#include "core/base/message.h"
+#include "core/plan/calibrate.h"
 
 namespace tandem::cli {
 namespace {
@@ -28,17 +31,47 @@ void print_table(const DeviceReport& report) {
   print(table);
 }
 
+struct Options {
+  bool json = false, calibrate = false;
+  std::string device = "auto", out;
+};
+
+// The table of the chosen device, to standard output or to a file that is not there yet.
+void print_calibration(const Options& o, const Registry& registry) {
+  if (!o.out.empty() && !o.out.ends_with(".toml"))
+    fail(Exit::configuration, "--out", "'{}' is no device table's name; expected one that ends in .toml", o.out);
+  if (!o.out.empty() && file_exists(o.out))
+    fail(Exit::configuration, o.out, "exists, and is not overwritten; remove it or choose another --out");
+  const DeviceInfo device = registry.choose(o.device);
+  const auto backend = registry.open(device);
+  const auto progress = [](const std::string& what) { write_message(fmt::format("tandem: measuring {}\n", what)); };
+  const std::string text = fmt::format("# {}, measured through the {} backend by `tandem devices --calibrate`.\n",
+                                       device.name, device.backend) +
+                           device_table_text(calibrate(*backend, device, progress));
+  if (o.out.empty()) print(text);
+  else write_file_synced(o.out, text);
+}
+
 }  // namespace
 
 void add_devices(CLI::App& app, const Registry& registry, Action& action) {
   CLI::App* command =
       app.add_subcommand("devices", "List every backend's devices, what each can do, and why one is missing");
-  auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "one JSON object on standard output");
-  command->callback([&registry, &action, json] {
-    action = [&registry, json] {
+  auto o = std::make_shared<Options>();
+  CLI::Option* json = command->add_flag("--json", o->json, "one JSON object on standard output");
+  CLI::Option* calibrate =
+      command->add_flag("--calibrate", o->calibrate, "measure a device's rates, as a table that plan --device takes")
+          ->excludes(json);
+  command->add_option("--device", o->device, "auto or BACKEND[:N], the one to calibrate")->needs(calibrate);
+  command->add_option("--out", o->out, "FILE.toml for the table; else standard output")->needs(calibrate);
+  command->callback([&registry, &action, o] {
+    action = [&registry, o] {
+      if (o->calibrate) {
+        print_calibration(*o, registry);
+        return Exit::ok;
+      }
       const DeviceReport report = registry.devices();
-      *json ? print_json(report) : print_table(report);
+      o->json ? print_json(report) : print_table(report);
       return Exit::ok;
     };
   });

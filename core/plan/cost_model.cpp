@@ -1,6 +1,7 @@
 #include "core/plan/cost_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -8,8 +9,6 @@
 
 namespace tandem {
 namespace {
-
-constexpr double kBandwidthShare = 0.9;  // of the bandwidth that passes over memory reach
 
 // Tiles that libraries have for a product, and the share of the rate that each reaches when the device is full of them.
 struct Tile {
@@ -42,12 +41,26 @@ double shape_share(const abi::Gemm& p, uint32_t multiprocessors) {
   return best;
 }
 
-CostClass class_of(OpId op, std::span<const TensorDesc> operands) {
+// The share of the rate that a product of such a size reaches, between two that were measured by the logarithm.
+double size_share(const abi::Gemm& p, CostClass c, const Rates& rates) {
+  const auto of = [c](const Rates::SizeShare& s) {
+    return c == CostClass::gemm_e4m3 ? s.e4m3 : c == CostClass::gemm_bf16 ? s.bf16 : s.f32;
+  };
+  const double n = std::cbrt(double(p.m) * double(p.n) * double(p.k));
+  const auto above = std::ranges::find_if(rates.products, [n](const Rates::SizeShare& s) { return s.n >= n; });
+  if (above == rates.products.begin()) return of(*above);
+  if (above == rates.products.end()) return of(rates.products.back());
+  const Rates::SizeShare& below = *std::prev(above);
+  const double t = std::log(n / below.n) / std::log(above->n / below.n);
+  return of(below) + t * (of(*above) - of(below));
+}
+
+CostClass class_of(OpId op, DType dtype) {
   switch (op) {
     case OpId::gemm:
-      return operands[0].dtype == DType::e4m3   ? CostClass::gemm_e4m3
-             : operands[0].dtype == DType::bf16 ? CostClass::gemm_bf16
-                                                : CostClass::gemm_f32;
+      return dtype == DType::e4m3   ? CostClass::gemm_e4m3
+             : dtype == DType::bf16 ? CostClass::gemm_bf16
+                                    : CostClass::gemm_f32;
     case OpId::attention:
     case OpId::attention_backward_query:
     case OpId::attention_backward_key_value:
@@ -62,14 +75,17 @@ CostClass class_of(OpId op, std::span<const TensorDesc> operands) {
 }
 
 // FLOP/s of a class; attention in f32 runs outside the matrix units
-double flop_rate(CostClass c, std::span<const TensorDesc> operands, const Rates& rates) {
+double flop_rate(OpId op, CostClass c, std::span<const TensorDesc> operands, const Rates& rates) {
   switch (c) {
     case CostClass::gemm_e4m3:
       return rates.e4m3 > 0 ? rates.e4m3 : rates.bf16;
     case CostClass::gemm_bf16:
       return rates.bf16;
-    case CostClass::attention:
-      return operands[0].dtype == DType::f32 ? std::min(rates.f32, rates.attention) : rates.attention;
+    case CostClass::attention: {
+      const double rate =
+          op != OpId::attention && rates.attention_backward > 0 ? rates.attention_backward : rates.attention;
+      return operands[0].dtype == DType::f32 ? std::min(rates.f32, rate) : rate;
+    }
     default:
       return rates.f32;
   }
@@ -100,7 +116,7 @@ class Simulation {
   InstructionCost cost(const Command& command) const {
     if (const auto* dispatch = std::get_if<Dispatch>(&command)) return cost(*dispatch);
     if (const auto* fill = std::get_if<Fill>(&command)) {
-      const double seconds = double(fill->buffer.bytes) / (kBandwidthShare * rates_.bandwidth);
+      const double seconds = double(fill->buffer.bytes) / (rates_.passes * rates_.bandwidth);
       return {CostClass::memory, 0, fill->buffer.bytes, seconds + rates_.launch_seconds, seconds};
     }
     return cost(std::get<Copy>(command));
@@ -123,7 +139,7 @@ class Simulation {
   }
 
   InstructionCost cost(const Copy& copy) const {
-    double rate = kBandwidthShare * rates_.bandwidth / 2;  // within the device: read and written
+    double rate = rates_.passes * rates_.bandwidth / 2;  // within the device: read and written
     if (on_host(copy.from)) rate = rates_.host_to_device;
     else if (on_host(copy.to)) rate = rates_.device_to_host;
     const double seconds = free_copies_ || rate <= 0 ? 0 : double(copy.from.bytes) / rate + rates_.launch_seconds;
@@ -161,6 +177,10 @@ std::string_view name_of(CostClass c) {
   return kNames[size_t(c)];
 }
 
+CostClass class_of(const Dispatch& dispatch) {
+  return class_of(dispatch.op, dispatch.operands[0].desc.dtype);
+}
+
 double ProgramCost::floor() const {
   return std::accumulate(classes.begin(), classes.end(), 0.0,
                          [](double sum, const ClassCost& c) { return sum + c.floor; });
@@ -190,10 +210,14 @@ InstructionCost cost_of(OpId op, const Parameters& parameters, std::span<const T
                         const Rates& rates) {
   TANDEM_CHECK(rates.known(), "a cost needs the device's rates");
   const Cost cost = op_of(op).cost(parameters, operands);
-  const CostClass c = class_of(op, operands);
-  const double work = double(cost.flops) / flop_rate(c, operands, rates);
-  const double moved = double(cost.bytes) / (kBandwidthShare * rates.bandwidth);
-  const double share = op == OpId::gemm ? shape_share(parameters.as<abi::Gemm>(), rates.multiprocessors) : 1;
+  const CostClass c = class_of(op, operands[0].dtype);
+  const double work = double(cost.flops) / flop_rate(op, c, operands, rates);
+  const double reached = c == CostClass::optimizer ? rates.optimizer : rates.passes;
+  const double moved = double(cost.bytes) / (reached * rates.bandwidth);
+  double share = 1;
+  if (op == OpId::gemm)
+    share = rates.products.empty() ? shape_share(parameters.as<abi::Gemm>(), rates.multiprocessors)
+                                   : size_share(parameters.as<abi::Gemm>(), c, rates);
   return {c, cost.flops, cost.bytes, std::max(work / share, moved) + rates.launch_seconds, std::max(work, moved)};
 }
 

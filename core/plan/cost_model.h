@@ -1,7 +1,7 @@
 // Predicted seconds of a Program on a Target, from the Target's rates. A matrix product takes the longer of its FLOPs,
-// at the rate of its operands' dtype and as its shape fills the multiprocessors, and its bytes; any other dispatch the
-// longer of its FLOPs and its bytes, at 90% of the bandwidth; each one a launch besides. Queues run beside each other
-// and wait as their signals say.
+// at the rate of its operands' dtype and the share of it that its shape reaches, and its bytes; any other dispatch the
+// longer of its FLOPs and its bytes, at the share of the bandwidth that passes reach; each one a launch besides. Queues
+// run beside each other and wait as their signals say.
 #pragma once
 
 #include <array>
@@ -22,6 +22,8 @@ enum class CostClass : uint8_t {
 };
 constexpr size_t kCostClassCount = size_t(CostClass::copy) + 1;
 std::string_view name_of(CostClass c);
+
+CostClass class_of(const Dispatch& dispatch);
 
 // A dispatch, fill or copy, alone on the device.
 struct InstructionCost {

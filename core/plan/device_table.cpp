@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <sstream>
 
 #include "core/base/file.h"
 #include "core/base/toml.h"
@@ -12,6 +13,8 @@ namespace tandem {
 namespace {
 
 constexpr std::string_view kLeastFp8 = "8.9";  // compute capability
+constexpr double kMostShare = 4;               // of the largest product's: smaller ones may be faster
+constexpr double kMostAttention = 10;          // of the bf16 rate: attention is no product
 constexpr double kMostRate = 1e18;             // FLOP/s or bytes/s: a slipped exponent, not a device
 
 // A table read key by key; what is left over is unknown.
@@ -29,6 +32,12 @@ class Section {
     const toml::node& node = require(key);
     if (node.as_string() == nullptr || node.as_string()->get().empty()) wrong(node, key, "a string that is not empty");
     return node.as_string()->get();
+  }
+
+  bool boolean(const std::string& key) {
+    const toml::node& node = require(key);
+    if (!node.is_boolean()) wrong(node, key, "true or false");
+    return *node.value<bool>();
   }
 
   uint64_t size(const std::string& key) {
@@ -61,6 +70,21 @@ class Section {
   double number_or(const std::string& key, double most, double otherwise) {
     return table_.contains(key) ? number(key, most) : otherwise;
   }
+
+  std::vector<double> numbers(const std::string& key, double most) {
+    const toml::node& node = require(key);
+    std::vector<double> values;
+    if (const auto* list = node.as_array())
+      for (const toml::node& entry : *list) {
+        values.push_back(entry.is_number() ? entry.value<double>().value_or(0) : 0);
+        if (!(values.back() > 0 && values.back() <= most)) values.clear();
+        if (values.empty()) break;
+      }
+    if (values.empty()) wrong(node, key, fmt::format("a list of numbers over 0, at most {}", most));
+    return values;
+  }
+
+  bool has(const std::string& key) const { return table_.contains(key); }
 
   Section section(const std::string& key) {
     const toml::node& node = require(key);
@@ -109,7 +133,7 @@ void read_limits(Section limits, Target& target) {
   target.queues = uint32_t(limits.count("queues", 1, 16));
   target.alignment = limits.count("alignment", 16, 1 << 20);
   target.largest_arena = limits.size_or("largest_arena", target.memory_bytes) / target.alignment * target.alignment;
-  target.largest_operand = target.largest_arena;
+  target.largest_operand = std::min(target.largest_arena, limits.size_or("largest_operand", target.largest_arena));
   limits.finish();
 }
 
@@ -119,7 +143,10 @@ void read_rates(Section rates, Section reached, Target& target) {
   if (r.e4m3 > 0) r.e4m3 *= reached.number("e4m3", 1);
   const double bf16 = rates.number("bf16", kMostRate);
   r.bf16 = bf16 * reached.number("bf16", 1);
-  r.attention = bf16 * reached.number("attention", 1);
+  r.attention = bf16 * reached.number("attention", kMostAttention);
+  r.attention_backward = bf16 * reached.number_or("attention_backward", kMostAttention, 0);
+  r.passes = reached.number_or("bandwidth", 1, r.passes);
+  r.optimizer = reached.number_or("optimizer", 1, r.optimizer);
   r.f32 = rates.number("f32", kMostRate) * reached.number("f32", 1);
   r.multiprocessors = uint32_t(rates.count("multiprocessors", 1, 1 << 16));
   r.bandwidth = rates.number("bandwidth", kMostRate);
@@ -128,6 +155,26 @@ void read_rates(Section rates, Section reached, Target& target) {
   r.launch_seconds = rates.number("launch", 1);
   rates.finish();
   reached.finish();
+}
+
+void read_products(Section products, Rates& rates) {
+  const std::vector<double> sizes = products.numbers("sizes", 1 << 20), bf16 = products.numbers("bf16", kMostShare),
+                            f32 = products.numbers("f32", kMostShare);
+  const std::vector<double> e4m3 = rates.e4m3 > 0 ? products.numbers("e4m3", kMostShare) : std::vector<double>{};
+  products.finish();
+  if (bf16.size() != sizes.size() || f32.size() != sizes.size() || (rates.e4m3 > 0 && e4m3.size() != sizes.size()))
+    products.wrong(*products.find("sizes"), "sizes", "as many sizes as shares of each dtype");
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (i > 0 && sizes[i] <= sizes[i - 1]) products.wrong(*products.find("sizes"), "sizes", "ascending numbers");
+    rates.products.push_back({sizes[i], rates.e4m3 > 0 ? e4m3[i] : 0, bf16[i], f32[i]});
+  }
+}
+
+// key = "text", escaped
+std::string toml_line(const char* key, const std::string& text) {
+  std::ostringstream line;
+  line << toml::table{{key, text}} << '\n';
+  return line.str();
 }
 
 std::vector<std::string> files_of(const std::string& directory) {
@@ -147,16 +194,20 @@ DeviceTable parse_device_table(std::string_view text, const std::string& path) {
   DeviceTable table;
   Target& target = table.target;
   target.name = top.text("name");
-  const std::string version = top.text("compute_capability");
+  if (top.has("measured")) table.measured = top.boolean("measured");
+  const bool versioned = !table.measured || top.has("compute_capability");
+  const std::string version = versioned ? top.text("compute_capability") : std::string(kLeastFp8);
   if (capability(version) == 0) top.wrong(*top.find("compute_capability"), "compute_capability", "such as \"8.9\"");
   Section memory = top.section("memory");
   target.memory_bytes = memory.size("device");
   target.reserve_bytes = memory.size("reserve");
-  target.workspace_bytes = memory.size("workspace");
+  target.workspace_bytes = memory.size_or("workspace", 0);
   target.staging_bytes = memory.size_or("staging", 0);
+  target.host_memory_bytes = memory.size_or("host", 0);
   memory.finish();
   read_limits(top.section("limits"), target);
   read_rates(top.section("rates"), top.section("reached"), target);
+  if (top.has("products")) read_products(top.section("products"), target.rates);
   top.finish();
   table.info = {.backend = "table",
                 .index = 0,
@@ -206,13 +257,65 @@ DeviceTable load_device_table(const std::string& name) {
        fmt::join(device_table_names(), ", "));
 }
 
-Rates rates_by_name(std::string_view device_name) {
+std::optional<DeviceTable> device_table_of(std::string_view device_name) {
+  std::optional<DeviceTable> found;
   for (const std::string& directory : device_directories())
     for (const std::string& file : files_of(directory)) {
-      const DeviceTable table = parse_device_table(read_text(file, Exit::configuration), file);
-      if (table.target.name == device_name) return table.target.rates;
+      DeviceTable table = parse_device_table(read_text(file, Exit::configuration), file);
+      if (table.target.name == device_name && (!found || (table.measured && !found->measured)))
+        found = std::move(table);
     }
-  return {};
+  return found;
+}
+
+std::string device_table_text(const DeviceTable& table) {
+  const Target& t = table.target;
+  const Rates& r = t.rates;
+  std::string text;
+  const auto put = [&](const char* key, const auto& value) { text += fmt::format("{} = {}\n", key, value); };
+  const auto rate = [&](const char* key, double value) { text += fmt::format("{} = {:.4g}\n", key, value); };
+  const auto list = [&](const char* key, const auto& of) {
+    std::vector<std::string> values;
+    for (const Rates::SizeShare& s : r.products) values.push_back(fmt::format("{:.4g}", of(s)));
+    text += fmt::format("{} = [{}]\n", key, fmt::join(values, ", "));
+  };
+  text += toml_line("name", t.name);
+  put("measured", table.measured);
+  text += "\n[memory]\n";
+  put("device", t.memory_bytes);
+  put("reserve", std::max<uint64_t>(1, t.reserve_bytes));
+  if (t.workspace_bytes > 0) put("workspace", t.workspace_bytes);
+  if (t.staging_bytes > 0) put("staging", t.staging_bytes);
+  if (t.host_memory_bytes > 0) put("host", t.host_memory_bytes);
+  text += "\n[limits]\n";
+  put("queues", t.queues);
+  put("alignment", t.alignment);
+  put("largest_arena", t.largest_arena);
+  put("largest_operand", t.largest_operand);
+  text += "\n[rates]  # FLOP/s, bytes/s, seconds\n";
+  if (r.e4m3 > 0) rate("e4m3", r.e4m3);
+  rate("bf16", r.bf16);
+  rate("f32", r.f32);
+  put("multiprocessors", std::max(1u, r.multiprocessors));
+  rate("bandwidth", r.bandwidth);
+  rate("host_to_device", r.host_to_device);
+  rate("device_to_host", r.device_to_host);
+  rate("launch", r.launch_seconds);
+  text += "\n[reached]  # of those rates\n";
+  if (r.e4m3 > 0) put("e4m3", 1.0);
+  put("bf16", 1.0);
+  put("f32", 1.0);
+  rate("attention", r.attention / r.bf16);
+  rate("attention_backward", (r.attention_backward > 0 ? r.attention_backward : r.attention) / r.bf16);
+  rate("bandwidth", r.passes);
+  rate("optimizer", r.optimizer);
+  if (r.products.empty()) return text;
+  text += "\n[products]  # shares of those rates by the cube root of m n k\n";
+  list("sizes", [](const Rates::SizeShare& s) { return s.n; });
+  if (r.e4m3 > 0) list("e4m3", [](const Rates::SizeShare& s) { return s.e4m3; });
+  list("bf16", [](const Rates::SizeShare& s) { return s.bf16; });
+  list("f32", [](const Rates::SizeShare& s) { return s.f32; });
+  return text;
 }
 
 }  // namespace tandem

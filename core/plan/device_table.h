@@ -1,13 +1,22 @@
 // A device described by a file: what `tandem plan --device NAME` compiles for, with no device there.
 // configs/devices/NAME.toml:
 //   name                              text, as the driver reports it
-//   compute_capability                "8.9"; fp8 wants 8.9 or more and an e4m3 rate
-//   [memory] device, reserve, workspace, staging    sizes as in a configuration; staging 0 unless given
-//   [limits] queues, alignment, largest_arena       largest_arena: all memory unless given
+//   measured                          true: by calibrate(), on that device; false unless given
+//   compute_capability                "8.9"; where given, fp8 wants 8.9 or more; fp8 always wants an e4m3 rate
+//   [memory] device, reserve, workspace, staging, host    sizes as in a configuration; workspace and staging 0 unless
+//   given; host: what the
+//       machine around it is assumed to have for a plan, no limit unless given
+//   [limits] queues, alignment, largest_arena, largest_operand    the last two: all memory, largest_arena unless given
 //   [rates] e4m3, bf16, f32 (FLOP/s), multiprocessors, bandwidth, host_to_device, device_to_host (bytes/s), launch (s)
-//   [reached] e4m3, bf16, f32 (of those rates), attention (of bf16's): the shares that large operands reach
-// Every key is required but e4m3 and those with a value named above; an unknown one is refused.
+//   [reached] e4m3, bf16, f32 (of those rates), attention, attention_backward (of bf16's; the latter as attention
+//   unless
+//       given), bandwidth, optimizer (of the bandwidth; 0.9 unless given): the shares that large operands reach
+//   [products] sizes (ascending), e4m3, bf16, f32    shares of the rates reached that n x n x n products get; unless
+//       given, the cost model reckons with tiles
+// Every key is required but e4m3 and those that "unless given" stands at; an unknown one is refused.
 #pragma once
+
+#include <optional>
 
 #include "core/runtime/backend.h"
 
@@ -16,7 +25,11 @@ namespace tandem {
 struct DeviceTable {
   Target target;
   DeviceInfo info;  // backend "table"
+  bool measured = false;
 };
+
+// The file that parse_device_table reads as this table; its rates are those reached.
+std::string device_table_text(const DeviceTable& table);
 
 // Exit::configuration naming path and line: not TOML, unknown or missing keys, wrong types or ranges.
 DeviceTable parse_device_table(std::string_view text, const std::string& path);
@@ -29,7 +42,7 @@ DeviceTable load_device_table(const std::string& name);
 std::vector<std::string> device_directories();
 std::vector<std::string> device_table_names();  // sorted
 
-// Rates of the table whose name is the device's, where a backend knows none; unknown ones when no table has it.
-Rates rates_by_name(std::string_view device_name);
+// The table whose name is the device's, a measured one first; none when there is none.
+std::optional<DeviceTable> device_table_of(std::string_view device_name);
 
 }  // namespace tandem

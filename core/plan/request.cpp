@@ -29,7 +29,9 @@ std::optional<EnumSet<E>> set_of(const std::vector<std::string>& words, const st
 }
 
 Rates rates_of(const Target& target) {
-  return target.rates.known() ? target.rates : rates_by_name(target.name);
+  if (target.rates.known()) return target.rates;
+  const std::optional<DeviceTable> table = device_table_of(target.name);
+  return table ? table->target.rates : Rates{};
 }
 
 }  // namespace
@@ -39,6 +41,12 @@ PolicyLimits limits_of(const RunConfig::Memory& memory) {
           .offload = set_of<Offload>(memory.offload, kOffloadNames),
           .lm_head_chunks = memory.lm_head_chunks,
           .attention_chunks = memory.attention_chunks};
+}
+
+Target with_measured_rates(Target target) {
+  const std::optional<DeviceTable> table = device_table_of(target.name);
+  if (table && table->measured) target.rates = table->target.rates;
+  return target;
 }
 
 bool has_rates(const Target& target) {

@@ -14,6 +14,9 @@ PolicyLimits limits_of(const RunConfig::Memory& memory);
 PlanRequest plan_request(const RunConfig& config, const ModelConfig& model, const Precision& precision,
                          const StepShape& shape, const Target& target);
 
+// A backend's target, with the rates of a measured table (devices --calibrate) where one has its name.
+Target with_measured_rates(Target target);
+
 // Whether seconds mean anything: false where no rates are known, and those of some card rank the policies.
 bool has_rates(const Target& target);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/runtime/profile.h"
+
 #ifdef TANDEM_CUDA
 #include "backends/cuda/cuda.h"
 #endif
@@ -29,24 +31,19 @@ double median(std::vector<double> values) {
 }
 
 void add_shares(Session& session, Range range, double times, const Rates& rates, std::map<std::string, Share>& by_op) {
-  const std::vector<double> seconds = session.executable().profile(range);
-  const auto& code = session.program().range(range);
-  for (size_t i = 0; i < code.size() && i < seconds.size(); ++i) {
-    const auto* d = std::get_if<Dispatch>(&code[i].command);
-    if (d == nullptr) continue;
-    const Descs descs = descs_of(*d);
-    const Cost cost = op_of(d->op).cost(d->parameters, descs);
-    std::string name(name_of(d->op));
-    if (d->op == OpId::gemm) name += fmt::format(" {}", name_of(descs[0].dtype));
+  for (const DispatchTime& t : time_dispatches(session, range)) {
+    const Descs descs = descs_of(*t.dispatch);
+    std::string name(name_of(t.dispatch->op));
+    if (t.dispatch->op == OpId::gemm) name += fmt::format(" {}", name_of(descs[0].dtype));
     Share& share = by_op[name];
-    share.seconds += seconds[i] * times;
+    share.seconds += t.seconds * times;
     if (rates.known()) {
-      const InstructionCost known = cost_of(d->op, d->parameters, descs, rates);
+      const InstructionCost known = cost_of(t.dispatch->op, t.dispatch->parameters, descs, rates);
       share.floor += known.floor * times;
       share.library = known.kind != CostClass::memory && known.kind != CostClass::optimizer;
     }
-    share.flops += uint64_t(double(cost.flops) * times);
-    share.bytes += uint64_t(double(cost.bytes) * times);
+    share.flops += uint64_t(double(t.cost.flops) * times);
+    share.bytes += uint64_t(double(t.cost.bytes) * times);
     share.dispatches += uint64_t(times);
   }
 }

@@ -2,11 +2,11 @@
 // Prints one figure a line.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 
 #include "core/abi/attention.h"
 #include "core/abi/gemm.h"
 #include "core/abi/numeric.h"
+#include "core/runtime/profile.h"
 #include "tests/bench/bench.h"
 
 using namespace tandem;
@@ -69,13 +69,8 @@ class OneDispatch {
 };
 
 void copy(Backend& backend, uint64_t bytes) {
-  Program program;
-  program.arenas = {{"from", ArenaKind::device, bytes}, {"to", ArenaKind::device, bytes}};
-  program.ranges[size_t(Range::evaluate)].push_back({0, Copy{{0, 0, bytes}, {1, 0, bytes}}, {}});
-  Session session(backend, program);
-  double best = 1e9;
-  for (int i = 0; i < 8; ++i) best = std::min(best, session.executable().profile(Range::evaluate).at(0));
-  fmt::print("copy_gb_per_second {:.1f}\n", 2 * double(bytes) / best * 1e-9);
+  const CopySpec within{ArenaKind::device, ArenaKind::device};
+  fmt::print("copy_gb_per_second {:.1f}\n", 2 * double(bytes) / time_copies(backend, {&within, 1}, bytes, 1) * 1e-9);
 }
 
 void gemm(Backend& backend, DType dtype, uint64_t size) {

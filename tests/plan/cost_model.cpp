@@ -131,3 +131,19 @@ TEST_CASE("cost of a step: begin and update once, micro_step as often as it accu
   CHECK(step.of(CostClass::memory).instructions == 7);
   CHECK(step.flops() == uint64_t(7) * 4096 * 4096);
 }
+
+TEST_CASE("cost of a product: where shares were measured, that of its size, between two by the logarithm") {
+  Rates r = rates();
+  r.products = {{256, 0.1, 0.2, 0.3}, {1024, 0.5, 0.6, 1.0}};
+  const auto reached = [&](DType dtype, uint64_t m, uint64_t n, uint64_t k) {
+    const InstructionCost cost = product(dtype, m, n, k, r);
+    return double(cost.flops) / (cost.seconds - r.launch_seconds);
+  };
+  r.bandwidth = 1e15;  // FLOPs alone
+  CHECK(reached(DType::bf16, 1024, 1024, 1024) == doctest::Approx(0.6 * 100e12));
+  CHECK(reached(DType::bf16, 512, 2048, 1024) == doctest::Approx(0.6 * 100e12));
+  CHECK(reached(DType::bf16, 512, 512, 512) == doctest::Approx(0.4 * 100e12));
+  CHECK(reached(DType::e4m3, 512, 512, 512) == doctest::Approx(0.3 * 200e12));
+  CHECK(reached(DType::f32, 64, 64, 64) == doctest::Approx(0.3 * 20e12));
+  CHECK(reached(DType::f32, 4096, 4096, 4096) == doctest::Approx(20e12));
+}

@@ -66,7 +66,8 @@ TEST_CASE("device table: every key lands in the target, rates as the shares that
   const DeviceTable t = parse_device_table(kTable, "card.toml");
   CHECK(t.target.name == "Some card");
   CHECK(t.target.memory_bytes == uint64_t(16) << 30);
-  CHECK(t.target.fixed_bytes() == uint64_t(544) << 20);
+  CHECK(t.target.reserve_bytes == uint64_t(512) << 20);
+  CHECK(t.target.workspace_bytes == uint64_t(32) << 20);
   CHECK(t.target.queues == 3);
   CHECK(t.target.largest_arena == uint64_t(16) << 30);
   CHECK(t.target.rates.e4m3 == doctest::Approx(100e12));
@@ -89,6 +90,55 @@ TEST_CASE("device table: fp8 wants both the units and the rate") {
   CHECK(parse_device_table(with("\"8.9\"", "\"12.0\""), "card.toml").info.recipes.size() == 3);
 }
 
+TEST_CASE("device table: what is written reads as the same table") {
+  DeviceTable table = parse_device_table(kTable, "card.toml");
+  table.measured = true;
+  Target& t = table.target;
+  t.name = "A \"card\"\\";
+  t.largest_arena = 1 << 20;
+  t.largest_operand = 1 << 18;
+  t.host_memory_bytes = 123456789;
+  t.rates.attention_backward = 20e12;
+  t.rates.passes = 0.75;
+  t.rates.optimizer = 0.5;
+  t.rates.products = {{256, 0.25, 0.5, 0.75}, {512, 1, 1, 1}};
+  for (const bool fp8 : {true, false}) {
+    if (!fp8) t.rates.e4m3 = 0;
+    const std::string text = device_table_text(table);
+    CAPTURE(text);
+    CHECK((text.find("e4m3") != std::string::npos) == fp8);
+    const DeviceTable read = parse_device_table(text, "card.toml");
+    const Target& r = read.target;
+    CHECK(read.measured);
+    CHECK(read.info.recipes.size() == (fp8 ? 3 : 2));
+    CHECK(r.name == t.name);
+    CHECK(r.memory_bytes == t.memory_bytes);
+    CHECK(r.reserve_bytes == t.reserve_bytes);
+    CHECK(r.workspace_bytes == t.workspace_bytes);
+    CHECK(r.host_memory_bytes == t.host_memory_bytes);
+    CHECK(r.largest_arena == t.largest_arena);
+    CHECK(r.largest_operand == t.largest_operand);
+    CHECK(r.queues == t.queues);
+    const auto same = [](double a, double b) { CHECK(a == doctest::Approx(b).epsilon(1e-3)); };
+    same(r.rates.e4m3, t.rates.e4m3);
+    same(r.rates.bf16, t.rates.bf16);
+    same(r.rates.f32, t.rates.f32);
+    same(r.rates.attention, t.rates.attention);
+    same(r.rates.attention_backward, t.rates.attention_backward);
+    same(r.rates.bandwidth, t.rates.bandwidth);
+    same(r.rates.passes, t.rates.passes);
+    same(r.rates.optimizer, t.rates.optimizer);
+    same(r.rates.host_to_device, t.rates.host_to_device);
+    same(r.rates.device_to_host, t.rates.device_to_host);
+    same(r.rates.launch_seconds, t.rates.launch_seconds);
+    REQUIRE(r.rates.products.size() == 2);
+    same(r.rates.products[0].n, 256);
+    same(r.rates.products[0].e4m3, fp8 ? 0.25 : 0);
+    same(r.rates.products[0].bf16, 0.5);
+    same(r.rates.products[0].f32, 0.75);
+  }
+}
+
 TEST_CASE("device table: what is wrong is named, with the file") {
   check_refused("name = = 1", "card.toml:1");
   check_refused(with("bandwidth = 500e9\n", ""), "rates.bandwidth is missing");
@@ -107,6 +157,13 @@ TEST_CASE("device table: what is wrong is named, with the file") {
   check_refused(with("\"Some card\"", "\"\""), "name");
   check_refused(with("bf16 = 0.75", "bf16 = 1.5"), "reached.bf16");
   check_refused(with("[limits]", "[[limits]]"), "limits is not what was expected: a section");
+  const std::string shares = fmt::format("{}[products]\nsizes = [256, 512]\nbf16 = [1, 1]\nf32 = [1, 1]\n", kTable);
+  check_refused(shares, "products.e4m3 is missing");
+  check_refused(shares + "e4m3 = [1]\n", "as many sizes");
+  check_refused(shares + "e4m3 = [1, 0]\n", "products.e4m3");
+  check_refused(fmt::format("{}[products]\nsizes = [9, 8]\nbf16 = [1, 1]\nf32 = [1, 1]\ne4m3 = [1, 1]\n", kTable),
+                "ascending");
+  check_refused(fmt::format("measured = 1\n{}", kTable), "measured");
 }
 
 TEST_CASE("device table: the shipped ones read, and are found by name and by device") {
@@ -117,10 +174,10 @@ TEST_CASE("device table: the shipped ones read, and are found by name and by dev
     CHECK(std::ranges::find(names, name) != names.end());
     const DeviceTable t = load_device_table(name);
     CHECK(t.target.rates.known());
-    CHECK(rates_by_name(t.target.name).bandwidth == t.target.rates.bandwidth);
+    CHECK(device_table_of(t.target.name)->target.rates.bandwidth == t.target.rates.bandwidth);
     CHECK(load_device_table(source(std::string("configs/devices/") + name + ".toml")).target.name == t.target.name);
   }
-  CHECK_FALSE(rates_by_name("a card that nobody has").known());
+  CHECK_FALSE(device_table_of("a card that nobody has"));
   CHECK_THROWS_WITH_AS(load_device_table("rtx-9090"), doctest::Contains("rtx-4090"), Error);
   CHECK_THROWS_AS(load_device_table("../devices/rtx-4090"), Error);
 }

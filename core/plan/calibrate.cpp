@@ -1,0 +1,244 @@
+#include "core/plan/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/abi/gemm.h"
+#include "core/plan/compile_step.h"
+#include "core/plan/cost_model.h"
+#include "core/runtime/profile.h"
+#include "core/train/synthetic.h"
+
+namespace tandem {
+namespace {
+
+constexpr uint32_t kFirstHidden = 256, kLastHidden = 4096;
+constexpr double kLongRun = 0.2;  // seconds of a step after which no larger model, 8 times the work, is tried
+constexpr int kProfiles = 5;  // of each step; the fastest run of each instruction counts
+constexpr uint64_t kCopyBytes = 64 << 20;
+constexpr int kCopies = 4;
+constexpr uint32_t kFewLaunches = 64, kManyLaunches = 576;
+constexpr int kLaunchRuns = 5;
+
+// One layer, and a vocabulary that makes the LM head about as large as one of its products.
+ModelConfig model_of(uint32_t hidden) {
+  ModelConfig c;
+  c.family = Family::llama;
+  c.vocabulary = 2 * hidden;
+  c.hidden = hidden;
+  c.ffn = 3 * hidden;
+  c.layers = 1;
+  c.head_dim = hidden < 1024 ? 64 : 128;
+  c.q_heads = hidden / c.head_dim;
+  c.kv_heads = std::max(1u, c.q_heads / 4);
+  c.tied = true;
+  c.max_positions = 1024;
+  return c;
+}
+
+StepShape shape_of(uint32_t hidden) {
+  StepShape shape;
+  shape.sequence_length = std::min(1024u, hidden);
+  shape.micro_batch = 2 * hidden / shape.sequence_length;
+  return shape;
+}
+
+Precision precision_of(const std::string& recipe) {
+  Precision p;
+  p.recipe = recipe == "fp8" ? Recipe::fp8 : recipe == "bf16" ? Recipe::bf16 : Recipe::fp32;
+  if (p.recipe == Recipe::fp32) p.gradient = p.m = p.v = DType::f32;
+  return p;
+}
+
+// What dispatches of one kind do, and how long they take.
+struct Sum {
+  double flops = 0, bytes = 0, seconds = 0;
+  double cubes = 0;  // of products: m n k, weighted by FLOPs
+
+  void add(const DispatchTime& t) {
+    flops += double(t.cost.flops);
+    bytes += double(t.cost.bytes);
+    seconds += t.seconds;
+    if (t.dispatch->op != OpId::gemm) return;
+    const auto p = t.dispatch->parameters.as<abi::Gemm>();
+    cubes += double(t.cost.flops) * std::cbrt(double(p.m) * double(p.n) * double(p.k));
+  }
+  double size() const { return cubes / flops; }
+  double flop_rate() const { return flops / seconds; }
+};
+
+// Of the steps of one model under every recipe.
+struct Sums {
+  Sum e4m3, bf16, f32, attention, attention_backward, passes, optimizer;
+
+  Sum* of(const Dispatch& d) {
+    const DType dtype = d.operands[0].desc.dtype;
+    switch (class_of(d)) {
+      case CostClass::gemm_e4m3:
+        return &e4m3;
+      case CostClass::gemm_bf16:
+        return &bf16;
+      case CostClass::gemm_f32:
+        return &f32;
+      case CostClass::attention:
+        if (dtype == DType::f32) return nullptr;  // outside the matrix units
+        return d.op == OpId::attention ? &attention : &attention_backward;
+      case CostClass::memory:
+        return dtype == DType::f32 ? nullptr : &passes;
+      case CostClass::optimizer:
+        return d.op == OpId::adamw ? &optimizer : nullptr;
+      default:
+        return nullptr;
+    }
+  }
+};
+
+class Calibration {
+ public:
+  Calibration(Backend& backend, const DeviceInfo& device, const std::function<void(const std::string&)>& progress)
+      : backend_(backend), device_(device), progress_(progress) {}
+
+  DeviceTable run() {
+    table_.measured = true;
+    table_.info = device_;
+    table_.target = backend_.target();
+    table_.target.memory_bytes = device_.memory_bytes;
+    launches();
+    copies();
+    double seconds = 0;
+    for (uint32_t hidden = kFirstHidden; hidden <= kLastHidden && seconds < kLongRun; hidden *= 2) {
+      progress_(fmt::format("steps of a model {} wide", hidden));
+      const std::optional<double> step = steps(hidden);
+      if (!step) break;
+      seconds = *step;
+    }
+    rates();
+    return std::move(table_);
+  }
+
+ private:
+  // from the end of a dispatch to the start of the next, which waits for it
+  void launches() {
+    progress_("launches");
+    const auto seconds = [&](uint32_t count) {
+      const TensorDesc tiny{DType::f32, {8}};
+      const auto at = [&](uint64_t i) { return BufferRef{0, i * 4096, tiny.bytes()}; };
+      Parameters parameters;
+      op_of(OpId::add).infer(Descs{tiny, tiny}, parameters);
+      const Dispatch add{OpId::add,
+                         parameters,
+                         {{tiny, at(0), Access::read}, {tiny, at(1), Access::read}, {tiny, at(2), Access::write}}};
+      Program program;
+      program.arenas = {{"operands", ArenaKind::device, 3 * 4096}};
+      for (uint32_t i = 0; i < count; ++i) {
+        program.ranges[size_t(Range::evaluate)].push_back({0, add, {}});
+        program.ranges[size_t(Range::evaluate)].push_back({0, Barrier{}, {}});
+      }
+      Session session(backend_, std::move(program));
+      return fastest_run(session, Range::evaluate, kLaunchRuns);
+    };
+    const double few = seconds(kFewLaunches), many = seconds(kManyLaunches);
+    table_.target.rates.launch_seconds = std::max(1e-7, (many - few) / (kManyLaunches - kFewLaunches));
+  }
+
+  // within the device, to and from the host, and both at once
+  void copies() {
+    progress_("copies");
+    const Target& target = table_.target;
+    const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_arena}) / 4096 * 4096;
+    const uint32_t in_queue = std::min(1u, target.queues - 1), out_queue = std::min(2u, target.queues - 1);
+    const CopySpec within{ArenaKind::device, ArenaKind::device, 0}, in{ArenaKind::host, ArenaKind::device, in_queue},
+        out{ArenaKind::device, ArenaKind::host, out_queue};
+    const auto seconds = [&](std::initializer_list<CopySpec> specs) {
+      return time_copies(backend_, specs, bytes, kCopies) / kCopies;
+    };
+    Rates& rates = table_.target.rates;
+    rates.bandwidth = 2 * double(bytes) / seconds({within});
+    const double in_alone = seconds({in}), out_alone = seconds({out});
+    const bool side_by_side = in_queue != out_queue;
+    const double slower = side_by_side ? seconds({in, out}) / std::max(in_alone, out_alone) : 1;
+    rates.host_to_device = double(bytes) / (in_alone * std::max(1.0, slower));
+    rates.device_to_host = double(bytes) / (out_alone * std::max(1.0, slower));
+  }
+
+  // seconds of the longest recipe's step; none: it does not fit
+  std::optional<double> steps(uint32_t hidden) {
+    Sums sums;
+    double longest = 0;
+    for (const std::string& recipe : device_.recipes) {
+      const std::optional<double> seconds = step(hidden, precision_of(recipe), sums);
+      if (!seconds) return {};
+      longest = std::max(longest, *seconds);
+    }
+    by_size_.push_back(sums);
+    return longest;
+  }
+
+  std::optional<double> step(uint32_t hidden, const Precision& precision, Sums& sums) {
+    const ModelConfig model = model_of(hidden);
+    const StepShape shape = shape_of(hidden);
+    std::optional<Compiled> compiled;
+    try {
+      compiled = compile_step(model, precision, {}, shape, {}, backend_.target());
+    } catch (const Error& error) {
+      if (error.exit() != Exit::does_not_fit || by_size_.empty()) throw;
+      return {};
+    }
+    Session session(backend_, std::move(compiled->program));
+    StepRunner runner(session, shape, rope_table(model, shape.sequence_length));
+    fill_synthetic(session, model, precision);
+    const StepBatch batch = synthetic_batch(shape, model.vocabulary);
+    runner.finish(runner.train(batch, 0, 1e-4, 1));  // makes what the instructions read, and warms up
+    double seconds = 0;
+    for (const Range range : {Range::begin, Range::micro_step, Range::update}) {
+      std::vector<DispatchTime> best = time_dispatches(session, range);
+      if (best.empty())
+        fail(Exit::device, device_.name, "its {} backend cannot time instructions, so there is nothing to calibrate by",
+             device_.backend);
+      for (int i = 1; i < kProfiles; ++i) {
+        const std::vector<DispatchTime> again = time_dispatches(session, range);
+        for (size_t d = 0; d < best.size(); ++d) best[d].seconds = std::min(best[d].seconds, again[d].seconds);
+      }
+      for (const DispatchTime& t : best) {
+        if (Sum* sum = sums.of(*t.dispatch)) sum->add(t);
+        seconds += t.seconds;
+      }
+    }
+    return seconds;
+  }
+
+  // of the largest model; products of smaller ones as shares of its
+  void rates() {
+    Rates& r = table_.target.rates;
+    const Sums& last = by_size_.back();
+    const bool fp8 = last.e4m3.flops > 0;
+    r.e4m3 = fp8 ? last.e4m3.flop_rate() : 0;
+    r.bf16 = last.bf16.flop_rate();
+    r.f32 = last.f32.flop_rate();
+    r.attention = last.attention.flop_rate();
+    r.attention_backward = last.attention_backward.flop_rate();
+    const double passes = last.passes.bytes / last.passes.seconds,
+                 optimizer = last.optimizer.bytes / last.optimizer.seconds;
+    r.bandwidth = std::max({r.bandwidth, passes, optimizer});  // caches may be faster than the memory behind them
+    r.passes = passes / r.bandwidth;
+    r.optimizer = optimizer / r.bandwidth;
+    for (const Sums& s : by_size_)
+      r.products.push_back({s.bf16.size(), fp8 ? s.e4m3.flop_rate() / r.e4m3 : 0, s.bf16.flop_rate() / r.bf16,
+                            s.f32.flop_rate() / r.f32});
+  }
+
+  Backend& backend_;
+  const DeviceInfo& device_;
+  const std::function<void(const std::string&)>& progress_;
+  DeviceTable table_;
+  std::vector<Sums> by_size_;
+};
+
+}  // namespace
+
+DeviceTable calibrate(Backend& backend, const DeviceInfo& device,
+                      const std::function<void(const std::string&)>& progress) {
+  return Calibration(backend, device, progress).run();
+}
+
+}  // namespace tandem

@@ -1,0 +1,54 @@
+#include "core/runtime/profile.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace tandem {
+namespace {
+
+constexpr int kRuns = 4;
+
+}  // namespace
+
+std::vector<DispatchTime> time_dispatches(Session& session, Range range) {
+  const std::vector<double> seconds = session.executable().profile(range);
+  const std::vector<Instruction>& code = session.program().range(range);
+  std::vector<DispatchTime> times;
+  for (size_t i = 0; i < code.size() && i < seconds.size(); ++i) {
+    const auto* d = std::get_if<Dispatch>(&code[i].command);
+    if (d == nullptr) continue;
+    times.push_back({d, op_of(d->op).cost(d->parameters, descs_of(*d)), seconds[i]});
+  }
+  return times;
+}
+
+double fastest_run(Session& session, Range range, int runs) {
+  using Clock = std::chrono::steady_clock;
+  double fastest = 1e30;
+  for (int run = 0; run < runs; ++run) {
+    const auto start = Clock::now();
+    session.run(range);
+    fastest = std::min(fastest, std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return fastest;
+}
+
+double time_copies(Backend& backend, std::span<const CopySpec> copies, uint64_t bytes, int times) {
+  Program program;
+  for (const CopySpec& copy : copies) {
+    const uint32_t from = uint32_t(program.arenas.size());
+    program.arenas.push_back({"from", copy.from, bytes});
+    program.arenas.push_back({"to", copy.to, bytes});
+    for (int i = 0; i < times; ++i)
+      program.ranges[size_t(Range::evaluate)].push_back({copy.queue, Copy{{from, 0, bytes}, {from + 1, 0, bytes}}, {}});
+  }
+  Session session(backend, std::move(program));
+  const std::vector<std::byte> zeros(std::min<uint64_t>(bytes, 16 << 20));
+  for (uint32_t a = 0; a < session.program().arenas.size(); ++a)  // pages that were never touched are no memory
+    for (uint64_t at = 0; at < bytes; at += zeros.size())
+      session.write(BufferRef{a, at, std::min<uint64_t>(zeros.size(), bytes - at)},
+                    std::span(zeros).first(std::min<uint64_t>(zeros.size(), bytes - at)));
+  return fastest_run(session, Range::evaluate, kRuns);
+}
+
+}  // namespace tandem

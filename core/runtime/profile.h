@@ -1,0 +1,27 @@
+// Times of single instructions on a device, through Programs as a run submits them.
+#pragma once
+
+#include "core/runtime/session.h"
+
+namespace tandem {
+
+struct DispatchTime {
+  const Dispatch* dispatch;  // of the session's program
+  Cost cost;
+  double seconds;
+};
+
+// Runs the range once more, alone, instruction by instruction; empty where the backend cannot tell times.
+std::vector<DispatchTime> time_dispatches(Session& session, Range range);
+
+// Seconds that the range takes from its submission to its end, the fastest of some runs.
+double fastest_run(Session& session, Range range, int runs);
+
+struct CopySpec {
+  ArenaKind from, to;
+  uint32_t queue = 0;
+};
+// Copies of so many bytes, `times` of each side by side: the fastest of some runs, in seconds.
+double time_copies(Backend& backend, std::span<const CopySpec> copies, uint64_t bytes, int times);
+
+}  // namespace tandem
