@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -25,6 +26,8 @@ struct Descriptor {
     if (value >= 0) ::close(value);
   }
 };
+
+constexpr size_t kPiece = 16 << 20;
 
 std::string parent_of(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
@@ -78,11 +81,21 @@ OutputFile::~OutputFile() {
 
 void OutputFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kPiece));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) cannot(Exit::storage, path_, "write", errno);
     bytes = bytes.subspan(size_t(written));
+    written_ += uint64_t(written);
+    start_writing();
   }
+}
+
+// The system would keep what is written in memory until finish() waits for it; so the disk works meanwhile. It is a
+// hint: what goes wrong with it, finish() finds.
+void OutputFile::start_writing() {
+  if (written_ - started_ < kPiece) return;
+  (void)::sync_file_range(descriptor_, off64_t(started_), off64_t(written_ - started_), SYNC_FILE_RANGE_WRITE);
+  started_ = written_;
 }
 
 void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {

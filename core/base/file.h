@@ -45,8 +45,11 @@ class OutputFile {
   void finish();
 
  private:
+  void start_writing();
+
   std::string path_;
   int descriptor_ = -1;
+  uint64_t written_ = 0, started_ = 0;  // bytes: by write, and of those on their way to the disk
 };
 
 void write_file_synced(const std::string& path, std::span<const std::span<const std::byte>> parts);
@@ -63,6 +66,6 @@ void rename_synced(const std::string& from, const std::string& to);
 void sync_directory(const std::string& path);
 void make_directories(const std::string& path);
 void make_directory(const std::string& path);  // in one that is there; a directory that is there already is fine
-void remove_all(const std::string& path);  // a path that is not there is fine
+void remove_all(const std::string& path);      // a path that is not there is fine
 
 }  // namespace tandem

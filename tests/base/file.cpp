@@ -31,6 +31,21 @@ TEST_CASE("files are written whole, mapped and replaced") {
   CHECK(MappedFile(path).bytes().empty());
 }
 
+TEST_CASE("large files are written in pieces, and are whole") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "large";
+  std::string content((40 << 20) + 7, '\0');
+  for (size_t i = 0; i < content.size(); ++i) content[i] = char(i ^ (i >> 8) ^ (i >> 17));
+  const auto bytes = std::as_bytes(std::span(content));
+  OutputFile file(path);
+  file.write(bytes.first(5));
+  file.write(bytes.subspan(5));
+  file.write_at(1, bytes.first(1));
+  file.finish();
+  content[1] = content[0];
+  CHECK((read_text(path) == content));
+}
+
 TEST_CASE("directories are renamed onto nothing and onto an empty one") {
   const TemporaryDirectory directory;
   make_directories(directory / "x/y");
