@@ -61,6 +61,18 @@ MappedFile::~MappedFile() {
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
 
+bool read_in(std::span<const std::byte> mapped) {
+  if (mapped.empty()) return true;
+  const uintptr_t page = uintptr_t(::sysconf(_SC_PAGESIZE)), at = reinterpret_cast<uintptr_t>(mapped.data());
+  void* first = reinterpret_cast<void*>(at / page * page);
+  const size_t bytes = mapped.size() + at % page;
+  while (::madvise(first, bytes, MADV_POPULATE_READ) != 0) {
+    if (errno == EFAULT || errno == EHWPOISON) return false;
+    if (errno != EINTR && errno != EAGAIN) return true;  // an older system cannot tell
+  }
+  return true;
+}
+
 std::string read_text(const std::string& path, Exit exit) {
   const MappedFile file(path, exit);
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};

@@ -29,6 +29,9 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+// Reads mapped bytes in from the disk: false where it fails, for which a plain access would end the process (SIGBUS).
+bool read_in(std::span<const std::byte> mapped);
+
 std::string read_text(const std::string& path, Exit exit = Exit::input);
 bool file_exists(const std::string& path);
 

@@ -124,6 +124,10 @@ void require_kind(const std::string& path, bool directory) {
     fail(Exit::input, path, "is no {}", directory ? "directory" : "regular file");
 }
 
+void require_read(std::span<const std::byte> bytes, const std::string& path) {
+  if (!read_in(bytes)) fail(Exit::input, path, "cannot be read from its disk");
+}
+
 }  // namespace
 
 InputFile input_file(const std::string& path) {
@@ -205,10 +209,14 @@ void Checkpoint::verify(const std::string& name, const CheckpointFile& expected)
   require_kind(path, false);
   if (const uint64_t bytes = fs::file_size(path); bytes != expected.bytes)
     fail(Exit::input, path, "has {} bytes, {} were written: it is damaged", bytes, expected.bytes);
+  constexpr size_t kHeader = 1 << 20;
+  const MappedFile mapped(path);
+  require_read(mapped.bytes().first(std::min(mapped.bytes().size(), kHeader)), path);
   const TensorFile& file = files_.emplace_back(path);
   if (xxh3(header_of(file)) != expected.header_hash || file.tensors().size() != expected.hashes.size())
     fail(Exit::input, path, "its header does not match its hash: it is damaged");
   for (const auto& [tensor, hash] : expected.hashes) {
+    require_read(file.bytes(tensor), path);
     if (xxh3(file.bytes(tensor)) != hash)
       fail(Exit::input, path, "tensor {:.200} does not match its hash: it is damaged", tensor);
     if (!file_of_.emplace(tensor, files_.size() - 1).second)

@@ -46,6 +46,19 @@ TEST_CASE("large files are written in pieces, and are whole") {
   CHECK((read_text(path) == content));
 }
 
+TEST_CASE("what a disk does not give is found before it is used") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "short";
+  write_file_synced(path, std::string(20000, 'x'));
+  const MappedFile file(path);
+  CHECK(read_in(file.bytes()));
+  CHECK(read_in({}));
+  std::filesystem::resize_file(path, 5000);  // pages past the end fail as those of a bad disk do
+  CHECK(read_in(file.bytes().first(5000)));
+  CHECK_FALSE(read_in(file.bytes()));
+  CHECK_FALSE(read_in(file.bytes().last(1)));
+}
+
 TEST_CASE("directories are renamed onto nothing and onto an empty one") {
   const TemporaryDirectory directory;
   make_directories(directory / "x/y");
