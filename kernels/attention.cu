@@ -149,7 +149,7 @@ __global__ void __launch_bounds__(kTileThreads, ForwardTile<kDim>::kBlocks)
   int* const row_first = reinterpret_cast<int*>(keys + Tile::kTileRows * kStride);  // the first key that each row sees
   uint32_t* const spoilt = reinterpret_cast<uint32_t*>(row_first + Tile::kRows);
   const QueryTile<bf16> tile(p, qkv, positions, out, lse, Tile::kRows);
-  const int lane = int(threadIdx.x % 32), warp_row = int(threadIdx.x / 32) * 16 * kM, row0 = tile.first + warp_row;
+  const int lane = int(threadIdx.x % 32), warp_row = warp_number() * 16 * kM, row0 = tile.first + warp_row;
   if (threadIdx.x == 0) *spoilt = 0;
   const int first_of_all = first_key(tile.positions, tile.first);  // before the queries, whose copy it would wait for
   load_tile<Tile::kRows, kDim>(queries, tile.q, tile.first, tile.first, tile.last);

@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   bf16* const keys = values + Tile::kValueTiles * kKeys * kStride;            // two tiles
   int* const row_first = reinterpret_cast<int*>(keys + 2 * kKeys * kStride);  // the first key that each row sees
   const QueryTile<bf16> tile(p, operands, Tile::kRows);
-  const int lane = int(threadIdx.x % 32), warp_row = int(threadIdx.x / 32) * 16 * kM, row0 = tile.first + warp_row;
+  const int lane = int(threadIdx.x % 32), warp_row = warp_number() * 16 * kM, row0 = tile.first + warp_row;
   const int warp_last = min(tile.last, row0 + 16 * kM - 1), first = first_key(tile.positions, tile.first);
   const bool present = row0 <= tile.last;
   const int warp_first = present ? first_key(tile.positions, row0) : 0;

@@ -20,6 +20,11 @@ constexpr size_t tile_bytes(int rows) {
   return size_t(rows) * kTileStride<kDim> * sizeof(bf16);
 }
 
+// the warp's number as a value that the compiler knows to be one for all lanes, which spares registers
+__device__ __forceinline__ int warp_number() {
+  return __shfl_sync(kFullWarp, int(threadIdx.x / 32), 0);
+}
+
 // f(integer_constant<kDim>) with the least kDim of the instances that holds head_dim
 template <int kDim>
 struct DimConstant {
