@@ -196,7 +196,7 @@ class Report {
   void hints() {
     put("\nLargest micro_batch that fits: {}\n", advice_.largest_micro_batch);
     if (!timed_ || advice_.micro_batch == 0 || advice_.micro_batch == request_.shape.micro_batch) return;
-    put("Hint: batch.micro_batch = {} with gradient_accumulation = {} is estimated at {:.3f} s\n", advice_.micro_batch,
+    put("Hint: batch.micro_batch = {} with gradient_accumulation = {} would take {:.3f} s\n", advice_.micro_batch,
         advice_.accumulation, advice_.seconds);
   }
 

@@ -34,6 +34,8 @@ class Advisor {
       for (uint32_t b = next(best, up); b != 0 && b <= advice.largest_micro_batch && seconds(b) < seconds(best);
            b = next(b, up))
         best = b;
+    if (best != configured) seconds_[best] = compiled_seconds(best);
+    if (seconds(best) >= seconds(configured)) best = configured;
     if (seconds(best) < std::numeric_limits<double>::infinity()) {
       advice.micro_batch = best;
       advice.accumulation = product() / best;
@@ -73,11 +75,48 @@ class Advisor {
   double seconds(uint32_t micro_batch) {
     const auto found = seconds_.find(micro_batch);
     if (found != seconds_.end()) return found->second;
-    const PlanRequest r = request_of(micro_batch);
-    const Estimator estimator(r, *plan_.estimates);
-    const Ranking ranking(r, [&](const Choice& choice) { return estimator.estimate(choice); });
-    const std::vector<Ranked> ranked = ranking.fitting();
+    const std::vector<Ranked> ranked = batch(micro_batch).ranking.fitting();
     return seconds_[micro_batch] = ranked.empty() ? std::numeric_limits<double>::infinity() : ranked.front().seconds;
+  }
+
+  // of the fastest policy by estimates that fits once it is compiled; infinity where none of a few does
+  double compiled_seconds(uint32_t micro_batch) {
+    Batch& b = batch(micro_batch);
+    for (int tries = 0; tries < kTries; ++tries) {
+      const std::vector<Ranked> ranked = b.ranking.fitting();
+      if (ranked.empty()) break;
+      const std::optional<Takes> takes = takes_if_any([&] { return compiled_takes(b.request, ranked.front().choice); });
+      if (!takes) break;
+      if (over(*takes) <= 0) return takes->seconds(b.request.shape.accumulation);
+      b.ranking.correct(ranked.front().choice, *takes);
+    }
+    return std::numeric_limits<double>::infinity();
+  }
+
+  static Takes compiled_takes(const PlanRequest& r, const Choice& choice) {
+    return takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape, policy_of(choice, r.model.layers),
+                                 without_budget(r.target), Checks::without),
+                    r.target);
+  }
+
+  // estimates of one micro_batch
+  struct Batch {
+    Batch(PlanRequest r, const Estimator& other)
+        : request(std::move(r)),
+          estimator(request, other),
+          ranking(request, [this](const Choice& choice) { return estimator.estimate(choice); }) {}
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+
+    PlanRequest request;
+    Estimator estimator;
+    Ranking ranking;
+  };
+
+  Batch& batch(uint32_t micro_batch) {
+    std::unique_ptr<Batch>& slot = batches_[micro_batch];
+    if (!slot) slot = std::make_unique<Batch>(request_of(micro_batch), *plan_.estimates);
+    return *slot;
   }
 
   // ---- the largest micro_batch that fits ----
@@ -89,9 +128,7 @@ class Advisor {
     choice.head_chunks = head_chunk_counts(r).back();
     if (!r.limits.attention_chunks) choice.attention_chunks = attention_chunk_counts(r).back();
     r.model.layers = layers;
-    return takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape, policy_of(choice, layers),
-                                 without_budget(r.target), Checks::without),
-                    r.target);
+    return compiled_takes(r, choice);
   }
 
   // of the whole model, from models of few layers
@@ -175,6 +212,7 @@ class Advisor {
   const StepPlan& plan_;
   Choice least_;       // takes least of the device
   uint32_t unit_ = 1;  // a micro_batch is a multiple of it
+  std::map<uint32_t, std::unique_ptr<Batch>> batches_;
   std::map<uint32_t, double> seconds_;
 };
 

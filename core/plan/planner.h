@@ -62,7 +62,7 @@ StepPlan plan_step(const PlanRequest& request);
 // A step of the request with no policy: nothing is computed twice or copied. What its instructions take at the least.
 ProgramCost floor_of(const PlanRequest& request);
 
-// What other batches would do, by estimates.
+// What other batches would do: by estimates, then compiled.
 struct BatchAdvice {
   uint32_t largest_micro_batch = 0;  // with which some policy within the limits fits, compiled in full; 0: none
   // micro_batch and gradient_accumulation of the configured product with the least step time

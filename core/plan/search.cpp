@@ -6,7 +6,8 @@
 namespace tandem {
 namespace {
 
-constexpr size_t kStarts = 16;         // of steps to faster policies, that differ in more than what they recompute
+// of steps to faster policies, that differ in more than what they recompute
+constexpr size_t kStarts = 16, kCoarseStarts = 4;
 constexpr double kSmallSlack = 1.1;    // in models so small that every policy is ranked
 constexpr double kNearSlack = 1.005;   // where a policy was compiled that differs in what it recomputes
 constexpr double kLeastSlack = 1.005;  // once it is that low, it falls by as much each time
@@ -92,6 +93,7 @@ Ranking::Ranking(const PlanRequest& request, Estimate estimate, double slack)
     : layers_(request.model.layers),
       accumulation_(request.shape.accumulation),
       slack_(slack),
+      starts_(request.coarse ? kCoarseStarts : kStarts),
       remakes_(request.precision.fp8()),
       budget_(budget_of(request.target)),
       estimate_(std::move(estimate)),
@@ -321,7 +323,7 @@ std::vector<Ranked> Ranking::fitting() const {
     std::sort(found.begin(), found.end(), by_seconds);
     std::set<Choice> families;
     const std::vector<Ranked> starts = found;
-    for (auto start = starts.begin(); start != starts.end() && families.size() < kStarts; ++start)
+    for (auto start = starts.begin(); start != starts.end() && families.size() < starts_; ++start)
       if (families.insert(near_family_of(start->choice, layers_)).second) found.push_back(improved(*start));
   }
   std::sort(found.begin(), found.end(), by_seconds);

@@ -64,6 +64,7 @@ class Ranking {
 
   uint32_t layers_, accumulation_;
   double slack_;
+  size_t starts_;
   bool remakes_;
   Budget budget_;
   Estimate estimate_;
