@@ -3,19 +3,12 @@
 // an element of dy in bf16: at 90% of 4.3 TB/s 2.6 ns a 1000 elements. No sums.
 #include "core/abi/swiglu_backward.h"
 
-#include "kernels/sigmoid.cuh"
+#include "kernels/swiglu.cuh"
 
 namespace tandem::kernels {
 namespace {
 
 constexpr uint32_t kThreads = 256, kPacksPerThread = 4;
-
-// with s the sigmoid, silu = x s and its derivative is s (1 + x (1 - s))
-__device__ __forceinline__ void differentiate(float dy, float gate, float up, float& dgate, float& dup) {
-  const auto [s, rest] = sigmoid(gate);
-  dgate = dy * up * (s * fmaf(gate, rest, 1.0f));
-  dup = dy * (gate * s);
-}
 
 template <typename T, bool has_amax>
 __global__ void __launch_bounds__(kThreads)
@@ -29,7 +22,7 @@ __global__ void __launch_bounds__(kThreads)
     const size_t gate_at = size_t(i / packs_a_row * packs_a_row + i) * 8, up_at = gate_at + size_t(packs_a_row) * 8;
     const Pack d = load8(dy + size_t(i) * 8), gate = load8(x + gate_at), up = load8(x + up_at);
     Pack dgate, dup;
-    for (int e = 0; e < 8; ++e) differentiate(d.v[e], gate.v[e], up.v[e], dgate.v[e], dup.v[e]);
+    differentiate_swiglu(d, gate, up, dgate, dup);
     const Raw<T> stored_gate = round_to<T>(dgate), stored_up = round_to<T>(dup);
     store_raw(dx + gate_at, stored_gate);
     store_raw(dx + up_at, stored_up);

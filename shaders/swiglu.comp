@@ -10,16 +10,12 @@
 #include "core/abi/swiglu.h"
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/pack.glsl"
+#include "shaders/common/swiglu.glsl"
 
 layout(push_constant) uniform Parameters { Swiglu p; };
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer x;
 layout(binding = 1) writeonly buffer Y { uvec4 y[]; };
 AMAX_OPERAND(2)
-
-vec4 swiglu(vec4 gate, vec4 up) {
-  precise vec4 product = vec4(silu(gate.x), silu(gate.y), silu(gate.z), silu(gate.w)) * up;
-  return product;
-}
 
 void main() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
@@ -29,7 +25,7 @@ void main() {
       const uint i = gl_WorkGroupID.y * 32u + u * 8u + lane();
       if (i >= packs) break;
       const Pack gate = LOAD(T, x, row * 2u * packs + i), up = LOAD(T, x, (row * 2u + 1u) * packs + i);
-      const Pack v = Pack(swiglu(gate.low, up.low), swiglu(gate.high, up.high));
+      const Pack v = swiglu(gate, up);
       STORE_RAISING(T, y, row * packs + i, v, largest);
     }
   }

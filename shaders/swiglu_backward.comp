@@ -10,24 +10,13 @@
 #include "core/abi/swiglu_backward.h"
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/pack.glsl"
+#include "shaders/common/swiglu.glsl"
 
 layout(push_constant) uniform Parameters { SwigluBackward p; };
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer dy;
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer x;
 layout(binding = 2) writeonly buffer Dx { uvec4 dx[]; };
 AMAX_OPERAND(3)
-
-// 4 columns; with s the sigmoid, silu = x s and its derivative is s (1 + x (1 - s)); s and 1 - s as in silu_derivative
-void differentiate(vec4 dy, vec4 gate, vec4 up, out vec4 dgate, out vec4 dup) {
-  const vec4 x = -abs(gate);
-  precise vec4 e = vec4(exp_f32(x.x), exp_f32(x.y), exp_f32(x.z), exp_f32(x.w)), larger = 1.0 / (1.0 + e), smaller = e * larger;
-  const bvec4 negative = lessThan(gate, vec4(0.0));
-  const vec4 s = mix(larger, smaller, negative), rest = mix(smaller, larger, negative);
-  precise vec4 through_gate = dy * up * (s * (1.0 + gate * rest));
-  precise vec4 through_up = dy * (gate * s);
-  dgate = through_gate;
-  dup = through_up;
-}
 
 void main() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
@@ -39,8 +28,7 @@ void main() {
       const uint gate_at = row * 2u * packs + i, up_at = gate_at + packs;
       const Pack d = LOAD(T, dy, row * packs + i), gate = LOAD(T, x, gate_at), up = LOAD(T, x, up_at);
       Pack dgate, dup;
-      differentiate(d.low, gate.low, up.low, dgate.low, dup.low);
-      differentiate(d.high, gate.high, up.high, dgate.high, dup.high);
+      differentiate(d, gate, up, dgate, dup);
       STORE_RAISING(T, dx, gate_at, dgate, largest);
       STORE_RAISING(T, dx, up_at, dup, largest);
     }

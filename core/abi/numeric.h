@@ -93,6 +93,16 @@ TANDEM_FN int32_t scale_exponent(uint32_t amax) {
 // 2^k for |k| <= 126
 TANDEM_FN float power_of_two(int32_t k) { return bits_float(uint32_t(k + 127) << 23); }
 
+// do two amax words give every x the same code?
+TANDEM_FN bool same_scale(uint32_t a, uint32_t b) {
+  return is_poisoned(a) == is_poisoned(b) && scale_exponent(a) == scale_exponent(b);
+}
+
+// 2^-k, with which codes under amax stand for numbers; NaN when poisoned
+TANDEM_FN float scale_of_codes(uint32_t amax) {
+  return is_poisoned(amax) ? bits_float(0x7fc00000u) : power_of_two(-scale_exponent(amax));
+}
+
 // the code of x under amax; a poisoned tensor is all NaN, so that the step is skipped
 TANDEM_FN uint32_t quantize_e4m3(float x, uint32_t amax) {
   return is_poisoned(amax) ? 0x7fu : e4m3_from_f32_scaled(x, scale_exponent(amax));

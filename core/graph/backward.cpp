@@ -66,11 +66,22 @@ Quantized Backward::quantized(const Node& n, ValueId cotangent) {
   return quantized_[cotangent.index] = quantizer_->quantize(cotangent, taken, true, n.label);
 }
 
+const Node* Backward::e4m3_gemm_of(ValueId value) const {
+  const uint32_t producer = graph_.values()[value.index].node;
+  if (producer == UINT32_MAX || graph_.nodes()[producer].op != OpId::gemm) return nullptr;
+  const Node& gemm = graph_.nodes()[producer];
+  return gemm.parameters.as<abi::Gemm>().has_scales ? &gemm : nullptr;
+}
+
 ValueId Backward::amax_slot(ValueId value) {
   if (!value.present() || cotangent(value).present() || quantizer_ == nullptr) return {};
-  const uint32_t producer = graph_.values()[value.index].node;
-  if (producer == UINT32_MAX || graph_.nodes()[producer].op != OpId::gemm) return {};
-  return graph_.nodes()[producer].parameters.as<abi::Gemm>().has_scales ? quantizer_->amax_slot() : ValueId{};
+  return e4m3_gemm_of(value) != nullptr ? quantizer_->amax_slot() : ValueId{};
+}
+
+bool Backward::only_quantized(ValueId value) const {
+  if (cotangent(value).present() || quantizer_ == nullptr || !quantizer_->remembers()) return false;
+  const Node* gemm = e4m3_gemm_of(value);
+  return gemm != nullptr && !gemm->parameters.as<abi::Gemm>().has_bias;
 }
 
 }  // namespace tandem

@@ -33,11 +33,22 @@ class Backward {
   // Zeroed words for the amax of what becomes value's whole cotangent, when that will be quantized: value comes from an
   // e4m3 GEMM and has no cotangent yet. Else not present().
   ValueId amax_slot(ValueId value);
+  // Does nothing but products read value's whole cotangent, as e4m3 codes? Then it need not exist in bf16: value comes from
+  // an e4m3 GEMM without bias, has no cotangent yet, and scales can be guessed.
+  bool only_quantized(ValueId value) const;
+  // value's cotangent is what op makes of these inputs, as codes alone (Quantizer::quantize_result)
+  template <typename P>
+  void add_quantized(const Node& n, ValueId value, OpId op, const P& p, const std::vector<ValueId>& inputs) {
+    const Quantized copies = quantizer_->quantize_result(op, p, inputs, n.label);
+    quantized_[copies.q.index] = copies;
+    add(value, copies.q);
+  }
   // amax is that of cotangent: quantized needs no pass of its own
   void set_amax(ValueId cotangent, ValueId amax) { amaxes_[cotangent.index] = amax; }
 
  private:
   ValueId parameter_of(ValueId value) const;
+  const Node* e4m3_gemm_of(ValueId value) const;  // that made it, if one did
   Graph& graph_;
   Range range_;
   Quantizer* quantizer_;

@@ -1,19 +1,21 @@
 #include "core/graph/quantizer.h"
 
 #include "core/abi/amax.h"
-#include "core/abi/quantize.h"
+#include "core/abi/shift_amax.h"
 
 namespace tandem {
 
-Quantizer::Quantizer(Graph& graph, Range range, uint32_t slots, std::string label)
-    : graph_(&graph),
-      range_(range),
-      zeros_(graph.zeros(range, {DType::u32, {uint64_t(abi::kAmaxWords) * slots}}, std::move(label))),
-      slots_(slots) {}
+Quantizer::Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, bool remembers)
+    : graph_(&graph), range_(range), slots_(slots), remembers_(remembers) {
+  const TensorDesc words{DType::u32, {uint64_t(abi::kAmaxWords) * slots}};
+  words_ = remembers ? graph.add(range, OpId::shift_amax, Parameters(abi::ShiftAmax{}), {graph.variable(name, words)},
+                                 name)[0]
+                     : graph.zeros(range, words, name);
+}
 
 ValueId Quantizer::amax_slot() {
   TANDEM_CHECK(used_ < slots_, "out of amax slots after {}", used_);
-  return graph_->slice(range_, zeros_, uint64_t(abi::kAmaxWords) * used_++, abi::kAmaxWords);
+  return graph_->slice(range_, words_, uint64_t(abi::kAmaxWords) * used_++, abi::kAmaxWords);
 }
 
 Quantized Quantizer::quantize(ValueId x, ValueId amax, bool has_qt, const std::string& label) {

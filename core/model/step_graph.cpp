@@ -57,7 +57,8 @@ class StepGraph {
 
   void micro_step() {
     const Batch batch = load(Range::micro_step);
-    Quantizer quantizer = quantizer_of(Range::micro_step, model_.amax_slots_forward() + model_.amax_slots_backward());
+    const uint32_t slots = model_.amax_slots_forward() + model_.amax_slots_backward();
+    Quantizer quantizer = quantizer_of(Range::micro_step, slots, true);
     Backward backward(graph_, Range::micro_step, &quantizer);
     for (size_t i = 0; i < gradients_.size(); ++i)
       backward.set_accumulator(model_.parameter(model_.specs()[i].name), gradients_[i]);
@@ -93,7 +94,7 @@ class StepGraph {
 
   void evaluate() {
     const Batch batch = load(Range::evaluate);
-    Quantizer quantizer = quantizer_of(Range::evaluate, model_.amax_slots_forward());
+    Quantizer quantizer = quantizer_of(Range::evaluate, model_.amax_slots_forward(), false);
     const ValueId hidden = model_.hidden_states(Range::evaluate, batch.tokens, batch.positions, rope_,
                                                 shape_.sequence_length, false, quantizer);
     head(Range::evaluate, hidden, batch.targets, nullptr);
@@ -117,8 +118,8 @@ class StepGraph {
     return batch;
   }
 
-  Quantizer quantizer_of(Range range, uint32_t slots) {
-    return slots > 0 ? Quantizer(graph_, range, slots, "amax") : Quantizer();
+  Quantizer quantizer_of(Range range, uint32_t slots, bool remembers) {
+    return slots > 0 ? Quantizer(graph_, range, slots, "amax", remembers) : Quantizer();
   }
 
   // The LM head and the loss over chunks of tokens; with backward, also the head's gradients: returns that of hidden.

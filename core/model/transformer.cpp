@@ -11,6 +11,7 @@
 #include "core/abi/rms_norm.h"
 #include "core/abi/rope.h"
 #include "core/abi/swiglu.h"
+#include "core/abi/swiglu_quantize.h"
 
 namespace tandem {
 namespace {
@@ -133,6 +134,18 @@ ValueId Transformer::attend_cached(const Scope& s, ValueId qkv, uint32_t layer) 
   return graph_.add(s.range, OpId::cached_attention, Parameters(p), {qkv, positions_, cache}, s.label)[0];
 }
 
+// the product of gate | up, as a GEMM wants it
+LinearInput Transformer::swiglu(const Scope& s, ValueId gate_up) {
+  if (precision_.fp8() && quantizer_->remembers()) {
+    const abi::SwigluQuantize p{.has_q = 1, .has_qt = s.training};
+    return {{}, quantizer_->quantize_result(OpId::swiglu_quantize, p, {gate_up}, s.label)};
+  }
+  std::vector<ValueId> inputs{gate_up};
+  if (precision_.fp8()) inputs.push_back(quantizer_->amax_slot());
+  const auto product = graph_.add(s.range, OpId::swiglu, Parameters(abi::Swiglu{}), inputs, s.label);
+  return linear_input(s, product[0], product[1]);
+}
+
 ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend attend) {
   tag(Kind::residual, config_.layers > 0 ? 0 : kNoLayer);
   ValueId residual = graph_.add(range, OpId::embedding, Parameters(abi::Embedding{}),
@@ -161,11 +174,7 @@ ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend 
     const Scope ffn{range, training, named("swiglu")};
     const ValueId gate_up = linear(ffn, gate_up_input, named("gate_up"));
     tag(Kind::swiglu, layer);
-    std::vector<ValueId> inputs{gate_up};
-    if (precision_.fp8()) inputs.push_back(quantizer_->amax_slot());
-    const abi::Swiglu p{.has_amax = precision_.fp8() ? 1u : 0u};
-    const auto product = graph_.add(range, OpId::swiglu, Parameters(p), inputs, ffn.label);
-    const LinearInput down_input = linear_input({range, training, named("down")}, product[0], product[1]);
+    const LinearInput down_input = swiglu({range, training, named("down")}, gate_up);
     tag(Kind::branch, layer);
     delta = linear(ffn, down_input, named("down"));
     residual = f.residual;

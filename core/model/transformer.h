@@ -11,7 +11,7 @@
 
 namespace tandem {
 
-// An input of a linear: x as it is, or its e4m3 copies.
+// An input of a linear: its e4m3 copies if the recipe has them, else x.
 struct LinearInput {
   ValueId x;
   Quantized quantized;
@@ -62,6 +62,7 @@ class Transformer {
   Normed norm(const Scope& s, ValueId residual, ValueId delta, const std::string& weight);
   LinearInput linear_input(const Scope& s, ValueId x, ValueId amax = {});
   ValueId linear(const Scope& s, const LinearInput& x, const std::string& name);
+  LinearInput swiglu(const Scope& s, ValueId gate_up);
   ValueId rope(const Scope& s, ValueId qkv);
   ValueId attend(const Scope& s, ValueId qkv, uint32_t layer);
   ValueId attend_cached(const Scope& s, ValueId qkv, uint32_t layer);

@@ -4,7 +4,7 @@
 #include <set>
 #include <unordered_map>
 
-#include "core/abi/quantize.h"
+#include "core/abi/swiglu_quantize.h"
 #include "core/passes/rewriter.h"
 
 namespace tandem {
@@ -39,11 +39,31 @@ bool drops(EnumSet<Recompute> set, const Tag& node, Kind kind) {
   }
 }
 
-// a quantize that makes only the copies asked for
-Parameters quantize_parameters(const Node& node, bool q, bool qt) {
-  auto p = node.parameters.as<abi::Quantize>();
+bool makes_copies(const Node& node) {
+  return node.op == OpId::quantize || node.op == OpId::swiglu_quantize;
+}
+
+// of the two passes of Quantizer::quantize_result the second one, which makes what others read
+bool checks_guess(const Node& node) {
+  return node.op == OpId::swiglu_quantize && node.parameters.as<abi::SwigluQuantize>().scale == abi::kScaleChecked;
+}
+
+template <typename P>
+Parameters with_copies(const Node& node, bool q, bool qt) {
+  auto p = node.parameters.as<P>();
   p.has_q = q;
   p.has_qt = qt;
+  return Parameters(p);
+}
+// the parameters of a node that makes_copies, for those asked for
+Parameters copy_parameters(const Node& node, bool q, bool qt) {
+  return node.op == OpId::quantize ? with_copies<abi::Quantize>(node, q, qt)
+                                   : with_copies<abi::SwigluQuantize>(node, q, qt);
+}
+
+Parameters with_known_scale(const Parameters& parameters) {
+  auto p = parameters.as<abi::SwigluQuantize>();
+  p.scale = abi::kScaleKnown;
   return Parameters(p);
 }
 
@@ -56,7 +76,10 @@ class Recomputer {
         dropped_(graph.values().size()),
         wanted_(dropped_),
         kept_use_(dropped_) {
-    for (const Node& node : graph.nodes()) mark_dropped(node);
+    for (const Node& node : graph.nodes()) {
+      mark_dropped(node);
+      if (checks_guess(node)) check_of_[node.inputs[2].index] = &node;
+    }
     for (const Node& node : graph.nodes())
       for (ValueId v : node.inputs) {
         if (!v.present()) continue;
@@ -73,7 +96,7 @@ class Recomputer {
         if (remade(v)) rewriter_.set(v, remake(v, pass_of(node)));
         else if (backward(node) && dropped(v)) rewriter_.set(v, clone_of(v));
       }
-      if (node.op == OpId::quantize) copy_quantize(node);
+      if (makes_copies(node)) copy_copies(node);
       else rewriter_.copy(node);
     }
     return rewriter_.take();
@@ -106,7 +129,7 @@ class Recomputer {
     const auto asked = [&](ValueId copy) { return copy.present() && remake_wanted_.contains({pass, copy.index}); };
     Node here = node;
     here.range = pass.first;
-    const auto out = rewriter_.emit(here, quantize_parameters(node, asked(node.outputs[0]), asked(node.outputs[1])),
+    const auto out = rewriter_.emit(here, copy_parameters(node, asked(node.outputs[0]), asked(node.outputs[1])),
                                     {rewriter_.map(node.inputs[0]), rewriter_.map(node.inputs[1])},
                                     pass.second ? Phase::recompute : Phase::forward);
     for (size_t i = 0; i < out.size(); ++i)
@@ -139,7 +162,7 @@ class Recomputer {
     wanted_[v.index] = true;
     const Node& node = producer(v);
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (!(norms_kept_sum(node) && i < 2)) want(node.inputs[i]);
+      if (!(norms_kept_sum(node) && i < 2) && !(checks_guess(node) && i > 1)) want(node.inputs[i]);
   }
 
   // the clone of a norm of x + delta whose sum is kept reads the sum in their place
@@ -150,13 +173,17 @@ class Recomputer {
   const Node& producer(ValueId v) const { return graph_.nodes()[graph_.values()[v.index].node]; }
 
   // its codes, or their transpose, only where something other than the backward pass reads them
-  void copy_quantize(const Node& node) {
-    const auto p = node.parameters.as<abi::Quantize>();
+  void copy_copies(const Node& node) {
+    const auto check = check_of_.find(node.outputs[0].present() ? node.outputs[0].index : UINT32_MAX);
+    const Node& last = check == check_of_.end() ? node : *check->second;
     const auto stays = [&](ValueId v) { return v.present() && (!dropped_[v.index] || kept_use_[v.index]); };
-    const bool q = stays(node.outputs[0]), qt = stays(node.outputs[1]);
-    if ((q == (p.has_q != 0) && qt == (p.has_qt != 0)) || (!q && !qt)) return rewriter_.copy(node);
-    const auto out = rewriter_.emit(node, quantize_parameters(node, q, qt),
-                                    {rewriter_.map(node.inputs[0]), rewriter_.map(node.inputs[1])}, node.tag.phase);
+    const bool q = stays(last.outputs[0]), qt = stays(last.outputs[1]);
+    const bool all = q == last.outputs[0].present() && qt == last.outputs[1].present();
+    if (all || (!q && !qt)) return rewriter_.copy(node);
+    std::vector<ValueId> inputs;
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      if (qt || !checks_guess(node) || i < 3) inputs.push_back(rewriter_.map(node.inputs[i]));
+    const auto out = rewriter_.emit(node, copy_parameters(node, q, qt), std::move(inputs), node.tag.phase);
     for (size_t i = 0; i < out.size(); ++i)
       if (out[i].present()) rewriter_.set(node.outputs[i], out[i]);
   }
@@ -170,12 +197,13 @@ class Recomputer {
     Parameters parameters = node.parameters;
     std::vector<ValueId> inputs;
     if (norms_kept_sum(node)) inputs = {rewriter_.map(node.outputs[0]), {}};
-    for (size_t i = inputs.size(); i < node.inputs.size(); ++i)
+    const size_t count = checks_guess(node) ? 2 : node.inputs.size();  // x and its amax
+    for (size_t i = inputs.size(); i < count; ++i)
       inputs.push_back(remade(node.inputs[i])    ? remake(node.inputs[i], kBackwardPass)
                        : dropped(node.inputs[i]) ? clone_of(node.inputs[i])
                                                  : rewriter_.map(node.inputs[i]));
-    if (node.op == OpId::quantize)
-      parameters = quantize_parameters(node, wanted(node.outputs[0]), wanted(node.outputs[1]));
+    if (makes_copies(node)) parameters = copy_parameters(node, wanted(node.outputs[0]), wanted(node.outputs[1]));
+    if (checks_guess(node)) parameters = with_known_scale(parameters);
     // no amax, the optional last input: the forward pass took it
     if (node.in_place > 0 && graph_.desc(node.inputs.back()).dtype == DType::u32) inputs.pop_back();
     const auto out = rewriter_.emit(node, parameters, std::move(inputs), Phase::recompute);
@@ -188,7 +216,8 @@ class Recomputer {
   Rewriter rewriter_;
   // by value: the policy lets go of it; the backward pass or a clone reads it; anything else does
   std::vector<bool> dropped_, wanted_, kept_use_;
-  std::unordered_map<uint32_t, ValueId> clones_;  // by value: of the new graph
+  std::unordered_map<uint32_t, const Node*> check_of_;  // by the codes that it checks
+  std::unordered_map<uint32_t, ValueId> clones_;        // by value: of the new graph
   // by pass and value, of parameters' copies
   std::set<std::pair<Pass, uint32_t>> remake_wanted_;
   std::map<std::pair<Pass, uint32_t>, ValueId> remade_;

@@ -92,6 +92,7 @@ class Comparer {
   Comparison run() {
     measure();
     if (words()) check_words();
+    else if (budget_ == Budget::codes && desc_.dtype == DType::e4m3) check_codes();
     else if (budget_ == Budget::exact || !is_float(desc_.dtype)) check_exact();
     else check_floats();
     return std::move(result_);
@@ -99,7 +100,10 @@ class Comparer {
 
  private:
   uint64_t count() const { return desc_.shape.count(); }
-  bool words() const { return desc_.dtype == DType::u32 && (budget_ == Budget::words || budget_ == Budget::amax); }
+  bool words() const {
+    return desc_.dtype == DType::u32 &&
+           (budget_ == Budget::words || budget_ == Budget::amax || budget_ == Budget::codes);
+  }
 
   std::string at(uint64_t i) const {
     return fmt::format("element {} of {}: {} ({:#x}), reference {} ({:#x})", i, desc_, a_.get(i), a_.bits(i), b_.get(i),
@@ -131,8 +135,19 @@ class Comparer {
     }
   }
 
+  void check_codes() {
+    uint64_t different = 0;
+    for (uint64_t i = 0; i < count(); ++i) {
+      const bool nan = std::isnan(a_.get(i)), both_nan = nan && std::isnan(b_.get(i));
+      if (!defined_(i) || a_.bits(i) == b_.bits(i) || both_nan) continue;
+      ++different;
+      if (nan || std::isnan(b_.get(i)) || ulps(a_, b_, i, desc_.dtype) > 1) return wrong(at(i));
+    }
+    if (different > 4 + count() / 1000) wrong(fmt::format("{} of {} codes differ, at most 0.1%", different, count()));
+  }
+
   void check_words() {
-    const double tolerance = budget_ == Budget::amax ? 0.01 : 0x1p-21;
+    const double tolerance = budget_ == Budget::words ? 0x1p-21 : 0.01;
     for (uint64_t i = 0; i < count(); ++i) {
       const float x = a_.word(i), y = b_.word(i);
       const bool close = std::isnormal(x) && std::isnormal(y) && std::abs(double(x) - y) <= tolerance * std::abs(y);

@@ -10,6 +10,7 @@ namespace tandem {
 
 enum class Budget {
   exact,        // bit-equal; any NaN equals any NaN
+  codes,        // e4m3 codes of what an op made within elementwise: at most 0.1% (and four) differ, each by one step; a NaN's sign is its maker's
   elementwise,  // f32: NMSE 1e-12
   sums,         // f32: NMSE 1e-10
   fp8_gemm,     // NMSE 1e-6, bf16 stores 5e-6: tensor cores keep fewer bits of a sum of e4m3 products than f32 has

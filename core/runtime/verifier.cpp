@@ -35,8 +35,12 @@ Budget budget_of(const Dispatch& d, const Operand& operand) {
     case OpId::load_micro_step:
     case OpId::cache_append:
     case OpId::amax:
+    case OpId::shift_amax:
     case OpId::quantize:
       return Budget::exact;
+    case OpId::swiglu_quantize:
+    case OpId::swiglu_backward_quantize:
+      return Budget::codes;
     case OpId::add:
     case OpId::swiglu:
     case OpId::swiglu_backward:

@@ -14,9 +14,8 @@ StepRunner::StepRunner(Session& session, const StepShape& shape, const std::vect
     : session_(session), shape_(shape) {
   session_.write("rope", bytes_of(rope));
   for (const Binding& b : session_.program().bindings) {
-    const bool state =
-        b.name == "counter" || b.name == "t" || b.name == "report" || b.name.ends_with(".m") || b.name.ends_with(".v");
-    if (state) session_.zero(b.name);
+    const bool alone = b.name == "counter" || b.name == "t" || b.name == "report" || b.name == "amax";
+    if (alone || b.name.ends_with(".m") || b.name.ends_with(".v")) session_.zero(b.name);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "core/abi/loss_sum.h"
 #include "core/abi/square_sum.h"
 #include "core/abi/swiglu.h"
+#include "core/abi/swiglu_quantize.h"
 #include "core/graph/backward.h"
 
 using namespace tandem;
@@ -118,4 +119,39 @@ TEST_CASE("backward: a cotangent is quantized by its producer's amax, a sum of c
   check_amax_passes(FurtherUse::none, 0);
   check_amax_passes(FurtherUse::before, 1);
   check_amax_passes(FurtherUse::behind, 1);
+}
+
+// y of an e4m3 GEMM goes through SwiGLU, quantized in one pass: is its gradient quantized in one pass too?
+static void check_gradient_codes(bool has_bias, bool expected) {
+  CAPTURE(has_bias);
+  Graph g;
+  const Range range = Range::micro_step;
+  Quantizer quantizer(g, range, 6, "amax", true);
+  const Quantized x = quantizer.quantize(g.zeros(range, {DType::bf16, {16, 16}}), {}, true, "x");
+  const Quantized w = quantizer.quantize(g.variable("w", {DType::bf16, {32, 16}}), {}, true, "w");
+  const ValueId bias = has_bias ? g.variable("bias", {DType::bf16, {32}}) : ValueId{};
+  const abi::Gemm gemm{.form = abi::kGemmNt};
+  const uint32_t first = uint32_t(g.nodes().size());
+  const ValueId y = g.add(range, OpId::gemm, Parameters(gemm), {x.q, w.q, bias, x.scale, w.scale})[0];
+  g.node(first).saved = {x.qt, w.qt};
+  const abi::SwigluQuantize p{.has_q = 1, .has_qt = 1};
+  const Quantized product = quantizer.quantize_result(OpId::swiglu_quantize, p, {y}, "swiglu");
+  const uint32_t last = uint32_t(g.nodes().size());
+  Backward backward(g, range, &quantizer);
+  backward.add(product.q, g.zeros(range, {DType::bf16, {16, 16}}));
+  backward.run(first, last);
+  g.verify();
+  uint32_t fused = 0, unfused = 0;
+  for (uint32_t n = last; n < g.nodes().size(); ++n) {
+    fused += g.nodes()[n].op == OpId::swiglu_backward_quantize;
+    unfused += g.nodes()[n].op == OpId::swiglu_backward;
+  }
+  CHECK(fused == (expected ? 2 : 0));  // the guess and its check
+  CHECK(unfused == (expected ? 0 : 1));
+  CHECK(g.desc(backward.cotangent(y)).dtype == (expected ? DType::e4m3 : DType::bf16));
+}
+
+TEST_CASE("backward: a cotangent exists as codes alone where only products read it; a bias reads bf16") {
+  check_gradient_codes(false, true);
+  check_gradient_codes(true, false);
 }

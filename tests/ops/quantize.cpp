@@ -1,31 +1,14 @@
-// Reference: scale and codes by search, independent of core/abi/numeric.h.
+// Reference: scale and codes by search (tests/support/quantized.h).
 #include "core/abi/quantize.h"
-#include "tests/support/e4m3_nearest.h"
-#include "tests/support/op_case.h"
+#include "tests/support/quantized.h"
 
 namespace tandem::test {
 namespace {
 
-// the largest k with amax * 2^k <= 448
-int scale_exponent_by_search(uint32_t amax) {
-  const float value = abi::bits_float(amax);
-  if (value == 0 || !std::isfinite(value)) return 0;
-  int k = 63;
-  while (k > -63 && std::ldexp(double(value), k) > 448) --k;
-  return k;
-}
-
-void reference(const abi::Quantize& p, Operands o) {
-  const uint32_t amax = o[1].u32(0);
-  const bool poisoned = amax >= 0x7f800000u;
-  const int k = scale_exponent_by_search(amax);
-  for (uint64_t r = 0; r < p.rows; ++r)
-    for (uint64_t c = 0; c < p.columns; ++c) {
-      const uint32_t code = poisoned ? 0x7f : e4m3_nearest(std::ldexp(o[0].get(r * p.columns + c), k));
-      if (p.has_q) o[2].set_bits(r * p.columns + c, code);
-      if (p.has_qt) o[3].set_bits(c * p.rows + r, code);
-    }
-  o[4].set(0, poisoned ? double(NAN) : std::ldexp(1.0, -k));
+void reference(const abi::Quantize&, Operands o) {
+  const ReferenceScale scale(o[1].u32(0));
+  reference_codes(o[0], scale, o[2], o[3]);
+  o[4].set(0, scale.of_codes());
 }
 
 void cases(Cases& cases) {

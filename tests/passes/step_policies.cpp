@@ -3,8 +3,8 @@
 
 #include <map>
 
-#include "core/abi/quantize.h"
 #include "core/abi/rms_norm.h"
+#include "core/abi/swiglu_quantize.h"
 #include "core/plan/fit.h"
 
 using namespace tandem;
@@ -108,7 +108,7 @@ TEST_CASE("recompute: each part clones its own nodes once a layer, and forward a
     CHECK(recomputed(c, OpId::rms_norm) == 3 * e.norms);
     CHECK(recomputed(c, OpId::gemm) == 3 * e.gemms);
     CHECK(recomputed(c, OpId::attention) == 3 * e.attentions);
-    CHECK(recomputed(c, OpId::swiglu) == 3 * e.swiglus);
+    CHECK(recomputed(c, OpId::swiglu_quantize) == 3 * e.swiglus);
     CHECK(count(c, OpId::amax) == count(none, OpId::amax));
     CHECK(count(c, Range::micro_step, [](const Node& n) {
             return n.op == OpId::rms_norm && n.tag.phase == Phase::recompute &&
@@ -126,11 +126,12 @@ TEST_CASE("recompute: layers choose for themselves; forward nodes leave out what
   for (const Node& node : c.graph.nodes()) {
     if (node.range != Range::micro_step) continue;
     if (node.tag.phase == Phase::recompute) CHECK(node.tag.layer != 1);
-    if (node.op != OpId::quantize || node.tag.kind != Kind::swiglu) continue;
+    if (node.op != OpId::swiglu_quantize) continue;
     const bool dropped = node.tag.layer == 0, clone = node.tag.phase == Phase::recompute;
-    const auto p = node.parameters.as<abi::Quantize>();
+    const auto p = node.parameters.as<abi::SwigluQuantize>();
     CHECK(p.has_q == !clone);
     CHECK(p.has_qt == (clone || !dropped));
+    CHECK((p.scale == abi::kScaleKnown) == clone);  // a clone need not guess
   }
 }
 

@@ -1,0 +1,20 @@
+// What ops share that quantize the tensor they make (core/abi/quantize.h, kScale...). After the op's own inputs come
+//   guessed: -, amax -> q, qt|-, -, amax in place
+//   checked: amax, q, qt|- -> q, qt|- in place, scale, -
+//   known:   amax -> q|-, qt|-, scale, -
+// so that operands are always the op's own inputs, amax|-, q, qt, scale|-, amax|-.
+#pragma once
+
+#include "core/ops/inputs.h"
+
+namespace tandem::ops {
+
+constexpr size_t kMostQuantizedInputs = 3;  // behind the op's own
+
+// own: how many inputs are the op's own; shape: of the tensor; scale: kScale...; q, qt: which copies are made
+Signature quantized_signature(const Inputs& in, size_t own, const Shape& shape, uint32_t scale, bool q, bool qt);
+
+// Bytes of one pass that reads the op's own inputs and writes the copies; next to none where a right guess is checked.
+uint64_t quantized_bytes(std::span<const TensorDesc> operands, size_t own, uint32_t scale);
+
+}  // namespace tandem::ops
