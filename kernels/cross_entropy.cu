@@ -19,18 +19,34 @@ constexpr uint32_t kMostThreads = 1024;
 constexpr uint32_t kKeptBytes = 96 << 10;  // all that some devices have, less the scratch
 constexpr uint32_t kScratch = 64;          // floats: of a maximum and of a sum
 
+// e^(x - top) for x up to top; for bf16 as the device approximates a power of two, which the memory does not wait for
+template <typename T>
+struct Weight {
+  float top;
+  __device__ __forceinline__ float operator()(float x) const { return exp_nonpositive(x - top); }
+};
+template <>
+struct Weight<bf16> {
+  static constexpr float kLog2E = 1.44269504f;
+  float offset;
+  __device__ __forceinline__ explicit Weight(float top) : offset(top * kLog2E) {}
+  __device__ __forceinline__ float operator()(float x) const { return exp2_approximate(fmaf(x, kLog2E, -offset)); }
+};
+
 // of one thread so far
+template <typename T>
 struct OnlineSum {
-  float largest = -FLT_MAX, sum = 0.0f;  // finite: -inf - largest is -inf
+  float largest = -0x1p126f, sum = 0.0f;  // finite, in bits of 2 as well: -inf - largest is -inf
 
   __device__ __forceinline__ void add(Pack v) {
     float top = v.v[0];
     for (int i = 1; i < 8; ++i) top = fmaxf(top, v.v[i]);
     if (top > largest) {
-      sum *= exp_nonpositive(largest - top);
+      sum *= Weight<T>{top}(largest);
       largest = top;
     }
-    for (int i = 0; i < 8; ++i) v.v[i] = exp_nonpositive(v.v[i] - largest);
+    const Weight<T> weight{largest};
+    for (int i = 0; i < 8; ++i) v.v[i] = weight(v.v[i]);
     sum += sum_of(v);
   }
 };
@@ -44,7 +60,7 @@ __device__ __forceinline__ void mask(Pack& x, uint32_t i, uint32_t vocabulary, f
 
 // kept: packs that stand in shared memory after the first read
 template <typename T>
-__device__ OnlineSum read_row(const T* row, T* keep, uint32_t kept, uint32_t vocabulary) {
+__device__ OnlineSum<T> read_row(const T* row, T* keep, uint32_t kept, uint32_t vocabulary) {
   constexpr uint32_t kAhead = 4, kChunks = sizeof(T) / 2;  // loads under way; of 16 bytes, a pack
   const uint32_t packs = (vocabulary + 7) / 8;
   const float outside = abi::bits_float(0xff800000u);
@@ -54,7 +70,7 @@ __device__ OnlineSum read_row(const T* row, T* keep, uint32_t kept, uint32_t voc
       cp_async16(keep + at, row + at);
     }
   cp_async_commit();
-  OnlineSum s;
+  OnlineSum<T> s;
   for (uint32_t first = kept + threadIdx.x; first < packs; first += kAhead * blockDim.x) {
     Raw<T> raw[kAhead];
 #pragma unroll
@@ -85,18 +101,35 @@ __device__ float block_max(float x, float* scratch) {
   return x;
 }
 
-// factor: what turns exp(logit - largest) into softmax (1 + 2 z_loss lse)
-template <typename T>
-__device__ void write_gradient(T* row, const T* keep, uint32_t kept, const abi::CrossEntropy& p, uint32_t target,
-                               float largest, float factor, float inverse_targets) {
-  for (uint32_t i = threadIdx.x; i < p.columns / 8; i += blockDim.x) {
-    Pack g = load8((i < kept ? keep : row) + i * 8);
-    for (int j = 0; j < 8; ++j) g.v[j] = exp_nonpositive(g.v[j] - largest) * factor;
+// What a block's gradient follows from: softmax * factor, less the target's share, both times 1/N.
+struct Gradient {
+  uint32_t target, vocabulary;
+  float largest, factor, inverse_targets;
+
+  // of pack i
+  template <typename T>
+  __device__ __forceinline__ void write(T* row, uint32_t i, const Raw<T>& logits) const {
+    const Weight<T> weight{largest};
+    Pack g = unpack(logits);
+    for (int j = 0; j < 8; ++j) g.v[j] = weight(g.v[j]) * factor;
     if (i == target / 8)
-      for (uint32_t j = 0; j < 8; ++j) g.v[j] -= 8 * i + j == target ? 1.0f : 0.0f;
-    g = scale(g, inverse_targets);
-    mask(g, i, p.vocabulary, 0.0f);
-    store8(row + i * 8, g);
+      for (uint32_t j = 0; j < 8; ++j) g.v[j] -= 8 * i + j == target ? inverse_targets : 0.0f;
+    mask(g, i, vocabulary, 0.0f);
+    store_raw(row + i * 8, round_numbers_to<T>(g));
+  }
+};
+
+template <typename T>
+__device__ void write_gradient(T* row, const T* keep, uint32_t kept, uint32_t packs, const Gradient& gradient) {
+  constexpr uint32_t kAhead = 4;  // loads under way
+  for (uint32_t i = threadIdx.x; i < kept; i += blockDim.x) gradient.write(row, i, load_raw(keep + i * 8));
+  for (uint32_t first = kept + threadIdx.x; first < packs; first += kAhead * blockDim.x) {
+    Raw<T> raw[kAhead];
+#pragma unroll
+    for (uint32_t j = 0; j < kAhead; ++j) raw[j] = load_raw(row + min(first + j * blockDim.x, packs - 1) * 8);
+#pragma unroll
+    for (uint32_t j = 0; j < kAhead; ++j)
+      if (const uint32_t i = first + j * blockDim.x; i < packs) gradient.write(row, i, raw[j]);
   }
 }
 
@@ -116,14 +149,16 @@ __global__ void __launch_bounds__(kMostThreads)
   const float nan = abi::bits_float(0x7fc00000u);
   const bool inside = uint32_t(target) < p.vocabulary;
   const float logit = inside ? to_float(row[target]) : nan;  // before any thread overwrites it
-  const OnlineSum mine = read_row(row, keep, kept, p.vocabulary);
+  const OnlineSum<T> mine = read_row(row, keep, kept, p.vocabulary);
   const float largest = block_max(mine.largest, scratch);
-  const float sum = block_sum(mine.sum * exp_nonpositive(mine.largest - largest), scratch + 32);
+  const float sum = block_sum(mine.sum * Weight<T>{largest}(mine.largest), scratch + 32);
   const float log_sum = abi::log_f32(sum);
   if (threadIdx.x == 0) loss[blockIdx.x] = (largest - logit) + log_sum;
   if (!p.write_gradient) return;
-  const float factor = inside ? (1.0f + 2.0f * p.z_loss * (largest + log_sum)) / sum : nan;
-  write_gradient(row, keep, kept, p, uint32_t(target), largest, factor, scalars->inverse_targets);
+  const float inverse_targets = scalars->inverse_targets;
+  const float factor = inside ? (1.0f + 2.0f * p.z_loss * (largest + log_sum)) / sum * inverse_targets : nan;
+  write_gradient(row, keep, kept, p.columns / 8,
+                 Gradient{uint32_t(target), p.vocabulary, largest, factor, inverse_targets});
 }
 
 }  // namespace

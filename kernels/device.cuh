@@ -119,20 +119,32 @@ __device__ __forceinline__ float exp2_approximate(float x) {
   return power;
 }
 
-// four e4m3 codes in a word, first lowest, each e4m3_from_f32_scaled(x, k) with scale = 2^k, |k| <= 63
-__device__ __forceinline__ uint32_t pack_e4m3(float a, float b, float c, float d, float scale, int32_t k) {
+// 1 / x, correctly rounded, for x from 1 to 2 (or NaN): with no branch for arguments that a division has to think of
+__device__ __forceinline__ float reciprocal_from_1_to_2(float x) {
+  float r;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+  return fmaf(fmaf(-x, r, 1.0f), r, r);  // Markstein 1990: r was within an ulp
+}
+
+// four e4m3 codes in a word, first lowest, of x[i] * scale with scale = 2^k, |k| <= 63; NaNs become one NaN
+__device__ __forceinline__ uint32_t pack_e4m3_numbers(float a, float b, float c, float d, float scale, int32_t k) {
 #if __CUDA_ARCH__ >= 890
   uint16_t low, high;
   asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(low) : "f"(b * scale), "f"(a * scale));
   asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(high) : "f"(d * scale), "f"(c * scale));
-  const uint32_t ab = __byte_perm(abi::float_bits(a), abi::float_bits(b), 0x73);
-  const uint32_t cd = __byte_perm(abi::float_bits(c), abi::float_bits(d), 0x73);
-  const uint32_t signs = __byte_perm(ab, cd, 0x5410) & 0x80808080u;  // which cvt drops from a NaN
-  return uint32_t(low) | uint32_t(high) << 16 | signs;
+  return uint32_t(low) | uint32_t(high) << 16;
 #else
   return abi::e4m3_from_f32_scaled(a, k) | abi::e4m3_from_f32_scaled(b, k) << 8 |
          abi::e4m3_from_f32_scaled(c, k) << 16 | abi::e4m3_from_f32_scaled(d, k) << 24;
 #endif
+}
+
+// alike, each e4m3_from_f32_scaled(x, k): a NaN keeps its sign
+__device__ __forceinline__ uint32_t pack_e4m3(float a, float b, float c, float d, float scale, int32_t k) {
+  const uint32_t codes = pack_e4m3_numbers(a, b, c, d, scale, k);
+  const uint32_t ab = __byte_perm(abi::float_bits(a), abi::float_bits(b), 0x73);
+  const uint32_t cd = __byte_perm(abi::float_bits(c), abi::float_bits(d), 0x73);
+  return codes | (__byte_perm(ab, cd, 0x5410) & 0x80808080u);
 }
 
 }  // namespace tandem::kernels

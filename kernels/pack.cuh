@@ -88,6 +88,17 @@ __device__ __forceinline__ Raw<bf16> round_to<bf16>(const Pack& x) {
   return {pack_bf16x8(x.v)};
 }
 
+// the same, but all NaNs become one: where what follows makes no difference between them
+template <typename T>
+__device__ __forceinline__ Raw<T> round_numbers_to(const Pack& x) {
+  return round_to<T>(x);
+}
+template <>
+__device__ __forceinline__ Raw<bf16> round_numbers_to<bf16>(const Pack& x) {
+  return {make_uint4(pack_bf16_numbers(x.v[0], x.v[1]), pack_bf16_numbers(x.v[2], x.v[3]),
+                     pack_bf16_numbers(x.v[4], x.v[5]), pack_bf16_numbers(x.v[6], x.v[7]))};
+}
+
 template <typename T>
 __device__ __forceinline__ Pack load8(const T* p) {
   return unpack(load_raw(p));

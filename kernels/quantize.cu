@@ -18,7 +18,7 @@ __device__ __forceinline__ void load_tile(const CodeTile& tile, const bf16* x, u
   }
   const Coder codes(amax);
 #pragma unroll
-  for (uint32_t u = 0; u < CodeTile::kPacksPerThread; ++u) CodeTile::put(words, tile.place(u), codes(v[u]));
+  for (uint32_t u = 0; u < CodeTile::kPacksPerThread; ++u) CodeTile::put(words, tile.place(u), codes.of(v[u]));
 }
 
 template <bool has_q, bool has_qt>

@@ -24,12 +24,13 @@ struct Coder {
 
   __device__ __forceinline__ explicit Coder(uint32_t amax)
       : poisoned(abi::is_poisoned(amax)), k(abi::scale_exponent(amax)), scale(abi::power_of_two(k)) {}
-  // of 8 elements; a poisoned tensor's are all NaN
-  __device__ __forceinline__ uint2 operator()(const Raw<bf16>& x) const {
+  // Of 8 elements; a poisoned tensor's are all NaN. keeps_signs: of NaNs too
+  template <bool keeps_signs = true>
+  __device__ __forceinline__ uint2 of(const Raw<bf16>& x) const {
     if (poisoned) return make_uint2(0x7f7f7f7fu, 0x7f7f7f7fu);
+    constexpr auto kPack = keeps_signs ? pack_e4m3 : pack_e4m3_numbers;
     const Pack v = unpack(x);
-    return make_uint2(pack_e4m3(v.v[0], v.v[1], v.v[2], v.v[3], scale, k),
-                      pack_e4m3(v.v[4], v.v[5], v.v[6], v.v[7], scale, k));
+    return make_uint2(kPack(v.v[0], v.v[1], v.v[2], v.v[3], scale, k), kPack(v.v[4], v.v[5], v.v[6], v.v[7], scale, k));
   }
 };
 

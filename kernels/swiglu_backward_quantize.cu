@@ -10,7 +10,7 @@
 namespace tandem::kernels {
 namespace {
 
-constexpr uint32_t kAhead = 2;  // packs whose loads are under way
+constexpr uint32_t kAhead = 4;  // packs whose loads are under way
 constexpr uint32_t kTileWords = kCodeTileBytes / sizeof(uint32_t);
 
 // the codes of dgate and, kTileWords further on, of dup; returns the largest magnitude of the thread's elements
@@ -34,16 +34,16 @@ __device__ __forceinline__ uint32_t make_tiles(const CodeTile& tile, const bf16*
       const CodeTile::Place p = tile.place(first + u);
       Pack dgate, dup;
       differentiate_swiglu(unpack(d[u]), unpack(gate[u]), unpack(up[u]), dgate, dup);
-      const Raw<bf16> rounded_gate = round_to<bf16>(dgate), rounded_up = round_to<bf16>(dup);
+      const Raw<bf16> rounded_gate = round_numbers_to<bf16>(dgate), rounded_up = round_numbers_to<bf16>(dup);
       largest = max(largest, max(magnitude(rounded_gate), magnitude(rounded_up)));
-      CodeTile::put(words, p, codes(rounded_gate));
-      CodeTile::put(words + kTileWords, p, codes(rounded_up));
+      CodeTile::put(words, p, codes.of<false>(rounded_gate));
+      CodeTile::put(words + kTileWords, p, codes.of<false>(rounded_up));
     }
   }
   return largest;
 }
 
-__global__ void __launch_bounds__(kCodeThreads, 3)
+__global__ void __launch_bounds__(kCodeThreads, 4)
     swiglu_backward_quantize_kernel(abi::SwigluBackwardQuantize p, const bf16* __restrict__ dy,
                                     const bf16* __restrict__ x, const ResultOperands out, uint32_t tiles) {
   DYN_SHARED(uint32_t, words);

@@ -29,15 +29,15 @@ __device__ __forceinline__ uint32_t make_tile(const CodeTile& tile, const bf16* 
     }
 #pragma unroll
     for (uint32_t u = 0; u < kAhead; ++u) {
-      const Raw<bf16> y = round_to<bf16>(swiglu_of(unpack(gate[u]), unpack(up[u])));
+      const Raw<bf16> y = round_numbers_to<bf16>(swiglu_of(unpack(gate[u]), unpack(up[u])));
       largest = max(largest, magnitude(y));
-      CodeTile::put(words, tile.place(first + u), codes(y));
+      CodeTile::put(words, tile.place(first + u), codes.of<false>(y));
     }
   }
   return largest;
 }
 
-__global__ void __launch_bounds__(kCodeThreads, 3)
+__global__ void __launch_bounds__(kCodeThreads, 4)
     swiglu_quantize_kernel(abi::SwigluQuantize p, const bf16* __restrict__ x, const ResultOperands out,
                            uint32_t tiles) {
   DYN_SHARED(uint32_t, words);

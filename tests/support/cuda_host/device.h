@@ -248,6 +248,10 @@ inline uint32_t pack_bf16_numbers(float low, float high) {
   const auto code = [](float x) { return x == x ? abi::bf16_from_f32(x) : 0x7fffu; };
   return code(low) | code(high) << 16;
 }
+inline float reciprocal_from_1_to_2(float x) {
+  return 1.0f / x;
+}
+
 inline float exp2_approximate(float x) {
   const float power = std::exp2(x);
   return power < 1.17549435e-38f ? 0.0f : power;
@@ -255,6 +259,10 @@ inline float exp2_approximate(float x) {
 inline uint32_t pack_e4m3(float a, float b, float c, float d, float, int32_t k) {
   return abi::e4m3_from_f32_scaled(a, k) | abi::e4m3_from_f32_scaled(b, k) << 8 |
          abi::e4m3_from_f32_scaled(c, k) << 16 | abi::e4m3_from_f32_scaled(d, k) << 24;
+}
+inline uint32_t pack_e4m3_numbers(float a, float b, float c, float d, float scale, int32_t k) {
+  const auto number = [](float x) { return x == x ? x : abi::bits_float(0x7fc00000u); };
+  return pack_e4m3(number(a), number(b), number(c), number(d), scale, k);
 }
 
 }  // namespace tandem::kernels
