@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/abi/gemm.h"
 #include "core/runtime/profile.h"
 
 #ifdef TANDEM_CUDA
@@ -30,12 +31,20 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-void add_shares(Session& session, Range range, double times, const Rates& rates, std::map<std::string, Share>& by_op) {
+static std::string name_of_share(const Dispatch& dispatch, By by) {
+  const std::string_view op = name_of(dispatch.op);
+  if (dispatch.op != OpId::gemm) return std::string(op);
+  const std::string gemm = fmt::format("{} {}", op, name_of(dispatch.operands[0].desc.dtype));
+  if (by == By::op) return gemm;
+  const auto p = dispatch.parameters.as<abi::Gemm>();
+  return fmt::format("{} {} x {} x {}{}", gemm, p.m, p.n, p.k, p.accumulate ? " +" : "");
+}
+
+void add_shares(Session& session, Range range, double times, const Rates& rates, By by,
+                std::map<std::string, Share>& by_op) {
   for (const DispatchTime& t : time_dispatches(session, range)) {
     const Descs descs = descs_of(*t.dispatch);
-    std::string name(name_of(t.dispatch->op));
-    if (t.dispatch->op == OpId::gemm) name += fmt::format(" {}", name_of(descs[0].dtype));
-    Share& share = by_op[name];
+    Share& share = by_op[name_of_share(*t.dispatch, by)];
     share.seconds += t.seconds * times;
     if (rates.known()) {
       const InstructionCost known = cost_of(t.dispatch->op, t.dispatch->parameters, descs, rates);
@@ -54,7 +63,7 @@ void print_shares(const std::map<std::string, Share>& by_op) {
   for (const auto& [op, s] : rows) total += s.seconds;
   std::ranges::sort(rows, [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   for (const auto& [op, s] : rows)
-    fmt::print("{:<30} {:5.1f}%  {:9.3f} ms (floor {:9.3f})  {:5} dispatches  {:8.3f} TFLOP/s  {:7.1f} GB/s\n", op,
+    fmt::print("{:<36} {:5.1f}%  {:9.3f} ms (floor {:9.3f})  {:5} dispatches  {:8.3f} TFLOP/s  {:7.1f} GB/s\n", op,
                100 * s.seconds / total, 1e3 * s.seconds, 1e3 * s.floor, s.dispatches,
                double(s.flops) / s.seconds * 1e-12, double(s.bytes) / s.seconds * 1e-9);
 }

@@ -16,7 +16,7 @@ namespace {
 
 struct Options {
   std::string model, recipe = "fp32", backend = "auto", memory, host_memory;
-  bool fast_accumulation = false;
+  bool fast_accumulation = false, by_shape = false;
   uint32_t micro_batch = 4, accumulation = 1, sequence_length = 512, steps = 10, warm_up = 2, head_chunks = 0;
 };
 
@@ -110,10 +110,11 @@ void run(const Options& o) {
   }
   const double seconds = bench::median(times), tokens = double(shape.rows()) * o.accumulation;
   const Rates rates = has_rates(target) ? plan_request(keys, config, precision, shape, target).target.rates : Rates{};
+  const bench::By by = o.by_shape ? bench::By::shape : bench::By::op;
   std::map<std::string, bench::Share> by_op;
-  bench::add_shares(session, Range::begin, 1, rates, by_op);
-  bench::add_shares(session, Range::micro_step, o.accumulation, rates, by_op);
-  bench::add_shares(session, Range::update, 1, rates, by_op);
+  bench::add_shares(session, Range::begin, 1, rates, by, by_op);
+  bench::add_shares(session, Range::micro_step, o.accumulation, rates, by, by_op);
+  bench::add_shares(session, Range::update, 1, rates, by, by_op);
   double flops = 0, dispatches = 0, alone = 0, floor = 0, library = 0;
   for (const auto& [op, share] : by_op) {
     flops += double(share.flops), dispatches += double(share.dispatches);
@@ -144,6 +145,7 @@ int main(int argc, char** argv) {
   app.add_option("--steps", o.steps, "timed steps");
   app.add_option("--memory", o.memory, "a hard cap on the device's memory, planned for: 16GiB");
   app.add_option("--host-memory", o.host_memory, "of the host, for what is moved there");
+  app.add_flag("--by-shape", o.by_shape, "products by their m, n, k; + accumulates");
   app.add_option("--warm-up", o.warm_up, "steps before them");
   CLI11_PARSE(app, argc, argv);
   try {
