@@ -95,8 +95,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     attention_backward_key_value_warpgroups(abi::AttentionBackward p, const BackwardOperands<bf16> operands,
                                             const __grid_constant__ Maps maps) {
   constexpr int kQueries = Stage<kDim>::kQueries;
-  DYN_SHARED(unsigned char, shared);
-  Shared<kDim>& s = *reinterpret_cast<Shared<kDim>*>(boxes_of(shared));
+  BOXES_SHARED(Shared<kDim>, s);
   const KeyTile<bf16> tile(p, operands, kRows);
   const int lane = int(threadIdx.x % 32), warp = warp_number(), row0 = tile.first + warp * 16;
   const int key0 = tile.first + warp / 4 * kWarpgroupRows, sequence = int(tile.sequence);
@@ -158,7 +157,7 @@ bool launch_warpgroups(const Call& call, Stream stream) {
       !make_row_map(maps.positions, call.data<int32_t>(1), p.batch, p.sequence_length))
     return false;
   launch(attention_backward_key_value_warpgroups<kDim>, dim3(ceil_div(p.sequence_length, kRows) * p.kv_heads * p.batch),
-         dim3(kThreads), sizeof(Shared<kDim>) + kBoxSlack, stream, p, BackwardOperands<bf16>(call), maps);
+         dim3(kThreads), sizeof(Shared<kDim>), stream, p, BackwardOperands<bf16>(call), maps);
   return true;
 }
 

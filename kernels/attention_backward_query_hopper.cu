@@ -63,9 +63,18 @@ __global__ void __launch_bounds__(kThreads, Shared<kDim>::kBlocks)
                                         const __grid_constant__ CUtensorMap map,
                                         const __grid_constant__ CUtensorMap dout_map) {
   constexpr int kKeys = Shared<kDim>::kKeys, kN = kKeys / 8;
-  DYN_SHARED(unsigned char, shared);
-  Shared<kDim>& s = *reinterpret_cast<Shared<kDim>*>(boxes_of(shared));
+  BOXES_SHARED(Shared<kDim>, s);
   const QueryTile<bf16> tile(p, operands, kRows);
+  if (threadIdx.x == 0) {
+    barrier_init(&s.rows_here);
+    s.key_ring.init();
+    s.value_ring.init();
+    barrier_init_fence();
+    const int column = int(tile.head) * kDim, sequence = int(tile.sequence);
+    barrier_arrive(&s.rows_here, sizeof s.queries + sizeof s.dout);
+    copy_boxes<kRows, kDim>(s.queries, map, column, tile.first, sequence, &s.rows_here);
+    copy_boxes<kRows, kDim>(s.dout, dout_map, column, tile.first, sequence, &s.rows_here);
+  }
   const int lane = int(threadIdx.x % 32), warp = warp_number(), row0 = tile.first + warp * 16;
   const GroupRows group(tile, warp / 4);
   const int first = first_key(tile.positions, tile.first) / kKeys * kKeys, tiles = (tile.last - first) / kKeys + 1;
@@ -80,14 +89,6 @@ __global__ void __launch_bounds__(kThreads, Shared<kDim>::kBlocks)
     ask(s.values[i % kStages], p.q_heads + p.kv_heads + tile.kv_head, i, barrier);
   };
   if (threadIdx.x == 0) {
-    barrier_init(&s.rows_here);
-    s.key_ring.init();
-    s.value_ring.init();
-    barrier_init_fence();
-    const int column = int(tile.head) * kDim, sequence = int(tile.sequence);
-    barrier_arrive(&s.rows_here, sizeof s.queries + sizeof s.dout);
-    copy_boxes<kRows, kDim>(s.queries, map, column, tile.first, sequence, &s.rows_here);
-    copy_boxes<kRows, kDim>(s.dout, dout_map, column, tile.first, sequence, &s.rows_here);
     s.key_ring.fill(tiles, ask_keys);
     s.value_ring.fill(tiles, ask_values);
   }
@@ -145,7 +146,7 @@ bool launch_warpgroups(const Call& call, Stream stream) {
       !make_tensor_map(dout_map, call.data<bf16>(2), p.batch, p.sequence_length, p.q_heads * kDim))
     return false;
   launch(attention_backward_query_warpgroups<kDim>, dim3(ceil_div(p.sequence_length, kRows) * p.q_heads * p.batch),
-         dim3(kThreads), sizeof(Shared<kDim>) + kBoxSlack, stream, p, BackwardOperands<bf16>(call), map, dout_map);
+         dim3(kThreads), sizeof(Shared<kDim>), stream, p, BackwardOperands<bf16>(call), map, dout_map);
   return true;
 }
 

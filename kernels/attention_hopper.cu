@@ -93,9 +93,15 @@ __global__ void __launch_bounds__(kThreads, 2)
     attention_warpgroups(abi::Attention p, float scale_log2, const __grid_constant__ CUtensorMap map,
                          const bf16* __restrict__ qkv, const int32_t* __restrict__ positions, bf16* __restrict__ out,
                          float* __restrict__ lse) {
-  DYN_SHARED(unsigned char, shared);
-  Shared<kDim>& s = *reinterpret_cast<Shared<kDim>*>(boxes_of(shared));
+  BOXES_SHARED(Shared<kDim>, s);
   const QueryTile<bf16> tile(p, qkv, positions, out, lse, kRows);
+  if (threadIdx.x == 0) {
+    barrier_init(&s.queries_here);
+    s.key_ring.init();
+    s.value_ring.init();
+    barrier_init_fence();
+    copy_tile<kRows, kDim>(s.queries, map, int(tile.head) * kDim, tile.first, int(tile.sequence), &s.queries_here);
+  }
   const int warp = warp_number(), row0 = tile.first + warp * 16;
   const GroupRows group(tile, warp / 4);
   const int first = first_key(tile.positions, tile.first) / kKeys * kKeys, tiles = (tile.last - first) / kKeys + 1;
@@ -110,11 +116,6 @@ __global__ void __launch_bounds__(kThreads, 2)
     ask(s.values[i % kStages], p.q_heads + p.kv_heads + tile.kv_head, i, barrier);
   };
   if (threadIdx.x == 0) {
-    barrier_init(&s.queries_here);
-    s.key_ring.init();
-    s.value_ring.init();
-    barrier_init_fence();
-    copy_tile<kRows, kDim>(s.queries, map, int(tile.head) * kDim, tile.first, int(tile.sequence), &s.queries_here);
     s.key_ring.fill(tiles, ask_keys);
     s.value_ring.fill(tiles, ask_values);
   }
@@ -157,8 +158,8 @@ bool launch_warpgroups(const Call& call, Stream stream) {
   if (!make_tensor_map(map, call.data<bf16>(0), p.batch, p.sequence_length, (p.q_heads + 2 * p.kv_heads) * kDim))
     return false;
   launch(attention_warpgroups<kDim>, dim3(ceil_div(p.sequence_length, kRows) * p.q_heads * p.batch), dim3(kThreads),
-         sizeof(Shared<kDim>) + kBoxSlack, stream, p, p.scale * 1.44269504f, map, call.data<bf16>(0),
-         call.data<int32_t>(1), call.data<bf16>(2), call.data<float>(3));
+         sizeof(Shared<kDim>), stream, p, p.scale * 1.44269504f, map, call.data<bf16>(0), call.data<int32_t>(1),
+         call.data<bf16>(2), call.data<float>(3));
   return true;
 }
 

@@ -12,11 +12,10 @@ namespace tandem::kernels {
 
 constexpr int kWarpgroupRows = 64, kBoxColumns = 64, kBoxRows = 64;
 
-// where boxes may begin in dynamic shared memory of which kBoxSlack more bytes were asked for
-constexpr size_t kBoxSlack = 1024;
-__device__ __forceinline__ unsigned char* boxes_of(unsigned char* shared) {
-  return shared + (-shared_address(shared) & (kBoxSlack - 1));
-}
+// T& name: the block's dynamic shared memory, where boxes begin
+#define BOXES_SHARED(T, name)                                           \
+  extern __shared__ __align__(1024) unsigned char boxes_of_the_block[]; \
+  T& name = *reinterpret_cast<T*>(boxes_of_the_block)
 
 // ---- barriers ----
 
