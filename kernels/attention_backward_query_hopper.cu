@@ -3,9 +3,10 @@
 // queries. FLOPs: 6 head_dim for each query, head and key seen: three matrix products. A block makes 128 queries of a
 // head, a warpgroup 64 of them: for head_dim 64 over tiles of 64 keys, two blocks a multiprocessor; for 128 over tiles
 // of 128 keys, one block. Scores are weighed while dout is multiplied with the values; gradients of 16 keys' scores are
-// multiplied while those of the next are made. Tiles come by tensor map in two stages; of all heads and sequences the
-// heaviest tiles of queries come first. Sums: keys in order, tile by tile, as wgmma adds inside of 16; ds is bf16 in
-// the product with the keys.
+// multiplied while those of the next are made (for head_dim 64 the compiler has too few registers for either and awaits
+// each product, which still beats one block with more of them). Tiles come by tensor map in two stages; of all heads
+// and sequences the heaviest tiles of queries come first. Sums: keys in order, tile by tile, as wgmma adds inside of
+// 16; ds is bf16 in the product with the keys.
 #include "kernels/attention_backward.cuh"
 #include "kernels/hopper.h"
 #include "kernels/tensor_map.cuh"

@@ -2,10 +2,12 @@
 // positions, writes out and lse; keys and values once a tile of queries. FLOPs: 4 head_dim for each query, head and key
 // seen. A block makes 128 queries of a head, a warpgroup 64 of them, over tiles of 64 keys; two blocks a
 // multiprocessor, so that of four warpgroups some multiply while others weigh: nothing else orders them. A warpgroup
-// waits for a tile's scores, weighs 16 keys at a time and lets their values be mixed while it weighs the next. Tiles
-// come by tensor map in two stages. Of all heads and sequences the heaviest tiles of queries come first. Sums: keys in
-// order, tile by tile, as wgmma adds inside of 16; the weights' sum: a lane's keys in order, then a butterfly over the
-// four lanes of a row; both rescaled as in attention.cu. The weights are bf16 in the product with the values.
+// waits for a tile's scores, weighs 16 keys at a time and lets their values be mixed while it weighs the next (for
+// head_dim 128 the compiler has too few registers for that and awaits each product, which still beats one block with
+// more of them). Tiles come by tensor map in two stages. Of all heads and sequences the heaviest tiles of queries come
+// first. Sums: keys in order, tile by tile, as wgmma adds inside of 16; the weights' sum: a lane's keys in order, then
+// a butterfly over the four lanes of a row; both rescaled as in attention.cu. The weights are bf16 in the product with
+// the values.
 #include "kernels/attention_forward.cuh"
 #include "kernels/hopper.h"
 #include "kernels/tensor_map.cuh"
