@@ -8,41 +8,11 @@
 // passes the one that weights are relative to by a factor of 2^8. The weights are bf16 in the product with the values.
 // f32: fused multiply-adds in the order of keys and of elements; the weights' sum: a tile's 16 by a butterfly, tiles in
 // order.
-#include "core/abi/attention.h"
-
-#include "kernels/attention_tile_f32.cuh"
+#include "kernels/attention_forward.cuh"
+#include "kernels/hopper.h"
 
 namespace tandem::kernels {
 namespace {
-
-constexpr float kLowest =
-    -0x1p100f;  // finite and a power of two: two equal products with a scale differ by 0, not by NaN or a rounding
-
-// What one block works on: a tile of queries of a head of a sequence.
-template <typename T>
-struct QueryTile {
-  int first, last, rows;
-  HeadRows<const T> q, k, v;
-  HeadRows<T> out;
-  const int32_t* positions;
-  float* lse;
-
-  __device__ QueryTile(const abi::Attention& p, const T* qkv, const int32_t* all_positions, T* out_, float* all_lse,
-                       uint32_t kRows) {
-    const uint32_t head = blockIdx.x % p.q_heads, sequence = blockIdx.x / p.q_heads % p.batch;
-    const uint32_t kv_head = head / (p.q_heads / p.kv_heads);
-    const uint32_t row0 = sequence * p.sequence_length, stride = (p.q_heads + 2 * p.kv_heads) * p.head_dim;
-    rows = int(p.sequence_length);
-    first = int((ceil_div(p.sequence_length, kRows) - 1 - blockIdx.x / p.q_heads / p.batch) * kRows);
-    last = min(first + int(kRows), rows) - 1;
-    q = {qkv, row0 * stride + head * p.head_dim, stride, p.head_dim};
-    k = {qkv, row0 * stride + (p.q_heads + kv_head) * p.head_dim, stride, p.head_dim};
-    v = {qkv, k.at + p.kv_heads * p.head_dim, stride, p.head_dim};
-    out = {out_, (row0 * p.q_heads + head) * p.head_dim, p.q_heads * p.head_dim, p.head_dim};
-    positions = all_positions + row0;
-    lse = all_lse + (size_t(sequence) * p.q_heads + head) * p.sequence_length;
-  }
-};
 
 // Wide heads leave a warp the registers for 16 queries and 32 keys at a time.
 template <int kDim>
@@ -52,88 +22,6 @@ struct ForwardTile {
   // two tiles of keys, two of values; the queries stand where all but the first will
   static constexpr int kTileRows = kKeys + (kRows > 3 * kKeys ? kRows : 3 * kKeys);
   static constexpr size_t kBytes = tile_bytes<kDim>(kTileRows) + sizeof(int) * size_t(kRows) + 16;
-};
-
-// the largest score, the weights' sum and the weighted values of a lane's rows
-template <int kDim, int kM>
-struct OnlineSoftmax {
-  float top[kM][2], sum[kM][2], mixed[kM][kDim / 8][4];
-
-  __device__ __forceinline__ void reset() {
-#pragma unroll
-    for (int m = 0; m < kM; ++m) {
-      for (int h = 0; h < 2; ++h) top[m][h] = kLowest, sum[m][h] = 0.0f;
-#pragma unroll
-      for (int n = 0; n < kDim / 8; ++n)
-        for (int e = 0; e < 4; ++e) mixed[m][n][e] = 0.0f;
-    }
-  }
-
-  // Scores become weights, relative to `top`, which is raised only where a score is kSlack powers of two above it: a
-  // weight of 2^kSlack is as exact as one of 1, and sums are seldom rescaled.
-  template <int kN>
-  __device__ __forceinline__ void weigh(float (&scores)[kM][kN][4], float scale_log2) {
-    constexpr float kSlack = 8.0f;
-    float larger[kM][2];
-    bool raise = false;
-#pragma unroll
-    for (int m = 0; m < kM; ++m)
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        larger[m][h] = top[m][h];
-#pragma unroll
-        for (int n = 0; n < kN; ++n)
-          larger[m][h] = fmaxf(larger[m][h], fmaxf(scores[m][n][2 * h], scores[m][n][2 * h + 1]));
-        raise |= (larger[m][h] - top[m][h]) * scale_log2 > kSlack;
-      }
-    if (__any_sync(kFullWarp, raise)) {
-#pragma unroll
-      for (int m = 0; m < kM; ++m)
-#pragma unroll
-        for (int h = 0; h < 2; ++h) {
-          float& l = larger[m][h];
-          l = fmaxf(l, __shfl_xor_sync(kFullWarp, l, 1));
-          l = fmaxf(l, __shfl_xor_sync(kFullWarp, l, 2));
-          if (!((l - top[m][h]) * scale_log2 > kSlack)) l = top[m][h];
-          const float old = exp2_approximate(fmaf(top[m][h], scale_log2, -(l * scale_log2)));
-          top[m][h] = l;
-          sum[m][h] *= old;
-#pragma unroll
-          for (int n = 0; n < kDim / 8; ++n) mixed[m][n][2 * h] *= old, mixed[m][n][2 * h + 1] *= old;
-        }
-    }
-#pragma unroll
-    for (int m = 0; m < kM; ++m)
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const float offset = top[m][h] * scale_log2;
-#pragma unroll
-        for (int n = 0; n < kN; ++n)
-#pragma unroll
-          for (int e = 2 * h; e < 2 * h + 2; ++e) {
-            scores[m][n][e] = exp2_approximate(fmaf(scores[m][n][e], scale_log2, -offset));
-            sum[m][h] += scores[m][n][e];
-          }
-      }
-  }
-
-  // sums of whole rows; true where a finite sum weighs values that are not
-  __device__ __forceinline__ bool finish() {
-    bool lost = false;
-#pragma unroll
-    for (int m = 0; m < kM; ++m)
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        sum[m][h] += __shfl_xor_sync(kFullWarp, sum[m][h], 1);
-        sum[m][h] += __shfl_xor_sync(kFullWarp, sum[m][h], 2);
-        float zero = 0.0f;
-#pragma unroll
-        for (int n = 0; n < kDim / 8; ++n)
-          zero = fmaf(0.0f, mixed[m][n][2 * h], fmaf(0.0f, mixed[m][n][2 * h + 1], zero));
-        lost |= zero != 0.0f && sum[m][h] == sum[m][h];
-      }
-    return lost;
-  }
 };
 
 // Turn 0 makes the whole tile. Where a key weighs nothing because a query does not see it, a NaN among its values still
@@ -192,7 +80,8 @@ __global__ void __launch_bounds__(kTileThreads, ForwardTile<kDim>::kBlocks)
       LeftOperand<kM, kN / 2> weights;
       if (sees) {
         if (key + kKeys - 1 > warp_low || key < inside) hide_unseen(scores, row0, key, row_first + warp_row);
-        rows.weigh(scores, scale_log2);
+        rows.raise_top(scores, scale_log2);
+        rows.weigh(scores, 0, kN, scale_log2);
         weights = LeftOperand<kM, kN / 2>(scores);
       }
       if (sees && sees_next) multiply_in_turn<kDim>(scores, own, next_keys, rows.mixed, weights, now_values);
@@ -269,6 +158,7 @@ __global__ void __launch_bounds__(kF32Threads, 1)
 }  // namespace
 
 bool attention(const Call& call, Stream stream) {
+  if (attention_hopper(call, stream)) return true;
   const auto& p = call.as<abi::Attention>();
   const auto blocks = [&](uint32_t rows) { return dim3(ceil_div(p.sequence_length, rows) * p.q_heads * p.batch); };
   const int32_t* const positions = call.data<int32_t>(1);

@@ -43,6 +43,36 @@ struct SequenceRows {
   }
 };
 
+// What one block works on: a tile of queries of a head of a sequence.
+template <typename T>
+struct QueryTile {
+  int first, last, rows;  // rows: of the sequence
+  uint32_t sequence, head, kv_head;
+  HeadRows<const T> q, k, v, dout;
+  HeadRows<T> dq;
+  const int32_t* positions;
+  const float *lse, *delta;
+
+  __device__ QueryTile(const abi::AttentionBackward& p, const BackwardOperands<T>& o, uint32_t tile_rows) {
+    sequence = blockIdx.x / p.q_heads % p.batch;
+    head = blockIdx.x % p.q_heads;
+    kv_head = head / (p.q_heads / p.kv_heads);
+    rows = int(p.sequence_length);
+    const SequenceRows<T> s(p, sequence);
+    first = int((ceil_div(p.sequence_length, tile_rows) - 1 - blockIdx.x / p.q_heads / p.batch) * tile_rows);
+    last = min(first + int(tile_rows), rows) - 1;
+    q = s.stacked(o.qkv, head);
+    k = s.stacked(o.qkv, p.q_heads + kv_head);
+    v = s.stacked(o.qkv, p.q_heads + p.kv_heads + kv_head);
+    dq = s.stacked(o.dqkv, head);
+    dout = s.dout(o.dout, head);
+    positions = o.positions + s.row0;
+    const uint32_t stats = (sequence * p.q_heads + head) * p.sequence_length;
+    lse = o.lse + stats;
+    delta = o.delta + stats;
+  }
+};
+
 // What one block works on: a tile of keys of a key head of a sequence.
 template <typename T>
 struct KeyTile {

@@ -6,6 +6,7 @@
 // bf16 in the product with dout and in ds, ds is bf16 in the product with the queries. f32: fused multiply-adds in the
 // order of heads, queries and elements.
 #include "kernels/attention_backward_key_value_tile.cuh"
+#include "kernels/hopper.h"
 
 namespace tandem::kernels {
 namespace {
@@ -65,6 +66,7 @@ __global__ void __launch_bounds__(kF32Threads, 1)
 }  // namespace
 
 bool attention_backward_key_value(const Call& call, Stream stream) {
+  if (attention_backward_key_value_hopper(call, stream)) return true;
   const auto& p = call.as<abi::AttentionBackward>();
   const auto blocks = [&](uint32_t rows) { return dim3(ceil_div(p.sequence_length, rows) * p.kv_heads * p.batch); };
   if (call.dtype(0) == DType::f32) {

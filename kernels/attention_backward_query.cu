@@ -6,36 +6,10 @@
 // as mma.sync adds inside of 16; ds is bf16 in the product with the keys. f32: fused multiply-adds in the order of keys
 // and of elements.
 #include "kernels/attention_backward.cuh"
+#include "kernels/hopper.h"
 
 namespace tandem::kernels {
 namespace {
-
-// What one block works on: a tile of queries of a head of a sequence.
-template <typename T>
-struct QueryTile {
-  int first, last;
-  HeadRows<const T> q, k, v, dout;
-  HeadRows<T> dq;
-  const int32_t* positions;
-  const float *lse, *delta;
-
-  __device__ QueryTile(const abi::AttentionBackward& p, const BackwardOperands<T>& o, uint32_t rows) {
-    const uint32_t head = blockIdx.x % p.q_heads, sequence = blockIdx.x / p.q_heads % p.batch;
-    const uint32_t kv_head = head / (p.q_heads / p.kv_heads);
-    const SequenceRows<T> s(p, sequence);
-    first = int((ceil_div(p.sequence_length, rows) - 1 - blockIdx.x / p.q_heads / p.batch) * rows);
-    last = min(first + int(rows), int(p.sequence_length)) - 1;
-    q = s.stacked(o.qkv, head);
-    k = s.stacked(o.qkv, p.q_heads + kv_head);
-    v = s.stacked(o.qkv, p.q_heads + p.kv_heads + kv_head);
-    dq = s.stacked(o.dqkv, head);
-    dout = s.dout(o.dout, head);
-    positions = o.positions + s.row0;
-    const uint32_t stats = (sequence * p.q_heads + head) * p.sequence_length;
-    lse = o.lse + stats;
-    delta = o.delta + stats;
-  }
-};
 
 // scores = queries keys^T, ds = dout values^T, a step of both in turn, so that the sums of one wait for no other
 template <int kDim, int kM, int kN, typename Left>
@@ -183,6 +157,7 @@ __global__ void __launch_bounds__(kF32Threads, 1)
 }  // namespace
 
 bool attention_backward_query(const Call& call, Stream stream) {
+  if (attention_backward_query_hopper(call, stream)) return true;
   const auto& p = call.as<abi::AttentionBackward>();
   const auto blocks = [&](uint32_t rows) { return dim3(ceil_div(p.sequence_length, rows) * p.q_heads * p.batch); };
   if (call.dtype(0) == DType::f32) {
