@@ -39,20 +39,19 @@ __global__ void __launch_bounds__(kTileThreads, ForwardTile<kDim>::kBlocks)
   const QueryTile<bf16> tile(p, qkv, positions, out, lse, Tile::kRows);
   const int lane = int(threadIdx.x % 32), warp_row = warp_number() * 16 * kM, row0 = tile.first + warp_row;
   if (threadIdx.x == 0) *spoilt = 0;
-  const int first_of_all = first_key(tile.positions, tile.first);  // before the queries, whose copy it would wait for
+  const int first_of_all = first_key(tile.positions(), tile.first);  // before the queries, whose copy it would wait for
   load_tile<Tile::kRows, kDim>(queries, tile.q, tile.first, tile.first, tile.last);
   LeftOperand<kM, kDim / 16> own;
 
   int turns = 1;
   for (int turn = 0; turn < turns; ++turn) {
     const int low = turn == 0 ? tile.first : tile.first + turn - 1, high = turn == 0 ? tile.last : low;
-    const int first = turn == 0 ? first_of_all : first_key(tile.positions, low);
+    const int first = turn == 0 ? first_of_all : first_key(tile.positions(), low);
     const int warp_low = max(low, row0), warp_high = min(high, row0 + 16 * kM - 1);
     const bool present = warp_low <= warp_high;
-    const int warp_first = present ? first_key(tile.positions, warp_low) : 0;
-    const int inside = present ? first_key(tile.positions, warp_high) : 0;  // all rows see from here to warp_low
+    const int warp_first = present ? first_key(tile.positions(), warp_low) : 0;
     for (int row = int(threadIdx.x); row < Tile::kRows; row += int(kTileThreads))
-      row_first[row] = first_key(tile.positions, max(low, min(high, tile.first + row)));
+      row_first[row] = first_key(tile.positions(), max(low, min(high, tile.first + row)));
 
     int key = first / kKeys * kKeys - kKeys;
     load_tile<kKeys, kDim>(keys, tile.k, key + kKeys, first, high);
@@ -79,6 +78,7 @@ __global__ void __launch_bounds__(kTileThreads, ForwardTile<kDim>::kBlocks)
       const bool sees_next = present && key + kKeys <= warp_high && key + 2 * kKeys > warp_first;
       LeftOperand<kM, kN / 2> weights;
       if (sees) {
+        const int inside = row_first[warp_row + 16 * kM - 1];  // all rows see from here to warp_low
         if (key + kKeys - 1 > warp_low || key < inside) hide_unseen(scores, row0, key, row_first + warp_row);
         rows.raise_top(scores, scale_log2);
         rows.weigh(scores, 0, kN, scale_log2);
@@ -100,7 +100,7 @@ __global__ void __launch_bounds__(kTileThreads, ForwardTile<kDim>::kBlocks)
         factor[m][h] = 1.0f / rows.sum[m][h];
         const int t = row0 + m * 16 + h * 8 + lane / 4;
         if (lane % 4 == 0 && t >= low && t <= high)
-          tile.lse[t] = rows.top[m][h] * scale_log2 * 0.69314718f + abi::log_f32(rows.sum[m][h]);
+          tile.lse(t) = rows.top[m][h] * scale_log2 * 0.69314718f + abi::log_f32(rows.sum[m][h]);
       }
     __syncthreads();  // spoilt is settled, keys and values are done with
     if (*spoilt != 0) turns = 1 + tile.last - tile.first + 1;
@@ -122,11 +122,12 @@ __global__ void __launch_bounds__(kF32Threads, 1)
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     row[h] = min(tile.first + y + h * 16, tile.last);
-    first[h] = first_key(tile.positions, row[h]);
+    first[h] = first_key(tile.positions(), row[h]);
   }
   float mixed[2][kDim / 16] = {}, top[2] = {kLowest, kLowest}, sum[2] = {};
   load_f32<kOwnRows, kDim>(queries, tile.q, tile.first, tile.rows);
-  for (int key = first_key(tile.positions, tile.first) / kOtherRows * kOtherRows; key <= tile.last; key += kOtherRows) {
+  for (int key = first_key(tile.positions(), tile.first) / kOtherRows * kOtherRows; key <= tile.last;
+       key += kOtherRows) {
     const auto seen = [&](int h, int i) { return key + i <= row[h] && key + i >= first[h]; };
     __syncthreads();  // the values of before are done with
     load_f32<kOtherRows, kDim>(others, tile.k, key, tile.rows);
@@ -152,7 +153,7 @@ __global__ void __launch_bounds__(kF32Threads, 1)
   const float factor[2] = {1.0f / sum[0], 1.0f / sum[1]};
   store_f32<kDim>(tile.out, mixed, factor, tile.first, tile.rows);
   for (int h = 0; h < 2; ++h)
-    if (x == 0 && tile.first + y + h * 16 < tile.rows) tile.lse[row[h]] = top[h] + abi::log_f32(sum[h]);
+    if (x == 0 && tile.first + y + h * 16 < tile.rows) tile.lse(row[h]) = top[h] + abi::log_f32(sum[h]);
 }
 
 }  // namespace

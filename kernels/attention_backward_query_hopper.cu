@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(kThreads, Shared<kDim>::kBlocks)
     copy_boxes<kRows, kDim>(s.dout, dout_map, column, tile.first, sequence, &s.rows_here);
   }
   const int lane = int(threadIdx.x % 32), warp = warp_number(), row0 = tile.first + warp * 16;
-  const GroupRows group(tile, warp / 4);
+  const GroupRows group(tile.positions, tile.first, tile.last, warp / 4);
   const int first = first_key(tile.positions, tile.first) / kKeys * kKeys, tiles = (tile.last - first) / kKeys + 1;
 
   const auto ask = [&](bf16* to, uint32_t head, int i, uint64_t* barrier) {

@@ -16,15 +16,18 @@ struct QueryTile {
   uint32_t sequence, head, kv_head;
   HeadRows<const T> q, k, v;
   HeadRows<T> out;
-  const int32_t* positions;
-  float* lse;
+  const int32_t* all_positions;
+  float* all_lse;
+  uint32_t row0, lse_at;
 
-  __device__ QueryTile(const abi::Attention& p, const T* qkv, const int32_t* all_positions, T* out_, float* all_lse,
-                       uint32_t kRows) {
+  __device__ QueryTile(const abi::Attention& p, const T* qkv, const int32_t* positions_, T* out_, float* lse_,
+                       uint32_t kRows)
+      : all_positions(positions_), all_lse(lse_) {
     sequence = blockIdx.x / p.q_heads % p.batch;
     head = blockIdx.x % p.q_heads;
     kv_head = head / (p.q_heads / p.kv_heads);
-    const uint32_t row0 = sequence * p.sequence_length, stride = (p.q_heads + 2 * p.kv_heads) * p.head_dim;
+    const uint32_t stride = (p.q_heads + 2 * p.kv_heads) * p.head_dim;
+    row0 = sequence * p.sequence_length;
     rows = int(p.sequence_length);
     first = int((ceil_div(p.sequence_length, kRows) - 1 - blockIdx.x / p.q_heads / p.batch) * kRows);
     last = min(first + int(kRows), rows) - 1;
@@ -32,9 +35,10 @@ struct QueryTile {
     k = {qkv, row0 * stride + (p.q_heads + kv_head) * p.head_dim, stride, p.head_dim};
     v = {qkv, k.at + p.kv_heads * p.head_dim, stride, p.head_dim};
     out = {out_, (row0 * p.q_heads + head) * p.head_dim, p.q_heads * p.head_dim, p.head_dim};
-    positions = all_positions + row0;
-    lse = all_lse + (size_t(sequence) * p.q_heads + head) * p.sequence_length;
+    lse_at = (sequence * p.q_heads + head) * p.sequence_length;
   }
+  __device__ __forceinline__ const int32_t* positions() const { return all_positions + row0; }
+  __device__ __forceinline__ float& lse(int t) const { return all_lse[lse_at + uint32_t(t)]; }
 };
 
 // the largest score, the weights' sum and the weighted values of a lane's rows

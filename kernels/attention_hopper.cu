@@ -37,7 +37,7 @@ __device__ __forceinline__ void attend_alone(const QueryTile<bf16>& tile, int t,
   };
   float q[kMine], k[kMine], v[kMine], mixed[kMine] = {}, top = kLowest, sum = 0.0f;
   load(q, tile.q, t);
-  for (int key = first_key(tile.positions, t); key <= t; ++key) {
+  for (int key = first_key(tile.positions(), t); key <= t; ++key) {
     load(k, tile.k, key);
     load(v, tile.v, key);
     float score = 0.0f;
@@ -52,7 +52,7 @@ __device__ __forceinline__ void attend_alone(const QueryTile<bf16>& tile, int t,
   }
 #pragma unroll
   for (int i = 0; i < kMine; ++i) tile.out.row(t)[lane * kMine + i] = from_float<bf16>(mixed[i] / sum);
-  if (lane == 0) tile.lse[t] = top + abi::log_f32(sum);
+  if (lane == 0) tile.lse(t) = top + abi::log_f32(sum);
 }
 
 // scores of a tile become weights and mix the values
@@ -83,7 +83,7 @@ __device__ __forceinline__ void finish(OnlineSoftmax<kDim, 1>& rows, const Query
     const int t = row0 + h * 8 + lane / 4;
     store_row(tile.out, rows.mixed[0], h, 1.0f / rows.sum[0][h], t, tile.last);
     if (lane % 4 == 0 && t <= tile.last)
-      tile.lse[t] = rows.top[0][h] * scale_log2 * 0.69314718f + abi::log_f32(rows.sum[0][h]);
+      tile.lse(t) = rows.top[0][h] * scale_log2 * 0.69314718f + abi::log_f32(rows.sum[0][h]);
   }
   if (!__any_sync(kFullWarp, lost)) return;
   __syncwarp();  // what was stored is written over
@@ -105,8 +105,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     copy_tile<kRows, kDim>(s.queries, map, int(tile.head) * kDim, tile.first, int(tile.sequence), &s.queries_here);
   }
   const int warp = warp_number(), row0 = tile.first + warp * 16;
-  const GroupRows group(tile, warp / 4);
-  const int first = first_key(tile.positions, tile.first) / kKeys * kKeys, tiles = (tile.last - first) / kKeys + 1;
+  const GroupRows group(tile.positions(), tile.first, tile.last, warp / 4);
+  const int first = first_key(tile.positions(), tile.first) / kKeys * kKeys, tiles = (tile.last - first) / kKeys + 1;
 
   const auto ask = [&](bf16* to, uint32_t head, int i, uint64_t* barrier) {
     copy_tile<kKeys, kDim>(to, map, int(head) * kDim, first + i * kKeys, int(tile.sequence), barrier);
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     s.value_ring.fill(tiles, ask_values);
   }
   if (threadIdx.x < kRows)
-    s.row_first[threadIdx.x] = first_key(tile.positions, min(tile.last, tile.first + int(threadIdx.x)));
+    s.row_first[threadIdx.x] = first_key(tile.positions(), min(tile.last, tile.first + int(threadIdx.x)));
   __syncthreads();  // barriers and row_first are there
   barrier_wait(&s.queries_here, 0);
 

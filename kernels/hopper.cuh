@@ -210,16 +210,15 @@ __device__ __forceinline__ void multiply_transposed(float (&c)[kN][4], uint64_t 
     multiply_tiles(c, a + k % 4 * 2 + k / 4 * a_rows * 8, b + k % 4 * 2 + k / 4 * b_rows * 8, k > 0);
 }
 
-// What a warpgroup's rows of a tile of queries see; tile has positions, first and last.
+// What a warpgroup's rows of a tile of queries, tile_first ... tile_last, see.
 struct GroupRows {
   int first, last;         // none if last < first
   int first_seen, inside;  // the first key that the first row sees; all rows see from `inside` to `first`
 
-  template <typename Tile>
-  __device__ __forceinline__ GroupRows(const Tile& tile, int group)
-      : first(tile.first + group * kWarpgroupRows), last(min(tile.last, first + kWarpgroupRows - 1)) {
-    first_seen = first <= last ? first_key(tile.positions, first) : 0;
-    inside = first <= last ? first_key(tile.positions, last) : 0;
+  __device__ __forceinline__ GroupRows(const int32_t* positions, int tile_first, int tile_last, int group)
+      : first(tile_first + group * kWarpgroupRows), last(min(tile_last, first + kWarpgroupRows - 1)) {
+    first_seen = first <= last ? first_key(positions, first) : 0;
+    inside = first <= last ? first_key(positions, last) : 0;
   }
   // whether some row sees one of `count` keys
   __device__ __forceinline__ bool sees(int key, int count) const {
