@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "core/base/parallel.h"
+
 namespace tandem {
 namespace {
 
@@ -93,6 +95,14 @@ void check_tied_head(const ModelFiles& files) {
   }
 }
 
+// one processor would take the pages of a mapped file one fault after another
+void read_in_parallel(const ModelFiles& files, const StoredTensor& part, DType dtype, std::span<std::byte> out) {
+  constexpr uint64_t kGrain = 1 << 20;
+  parallel_for(part.shape.count(), kGrain, [&](uint64_t first, uint64_t last) {
+    files.read(part.name, dtype, out.subspan(first * size_of(dtype), (last - first) * size_of(dtype)), first);
+  });
+}
+
 }  // namespace
 
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config) {
@@ -127,9 +137,9 @@ void load_parameters(const ModelFiles& files, std::span<const ParameterSpec> spe
     data.resize(TensorDesc{dtype, spec.shape}.bytes());
     size_t at = 0;
     for (const StoredTensor& part : spec.parts) {
-      const size_t bytes = TensorDesc{dtype, part.shape}.bytes();
-      files.read(part.name, dtype, std::span(data).subspan(at, bytes));
-      at += bytes;
+      const auto out = std::span(data).subspan(at, TensorDesc{dtype, part.shape}.bytes());
+      read_in_parallel(files, part, dtype, out);
+      at += out.size();
     }
     sink(spec, data);
   }

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "core/base/hash.h"
+#include "core/base/parallel.h"
 #include "core/train/manifest.h"
 
 namespace tandem {
@@ -128,6 +129,19 @@ void require_read(std::span<const std::byte> bytes, const std::string& path) {
   if (!read_in(bytes)) fail(Exit::input, path, "cannot be read from its disk");
 }
 
+// at the processors' rate where the file is in memory, at the disk's where it is not
+void verify_tensors(const TensorFile& file, const CheckpointFile& expected) {
+  const std::vector<std::pair<std::string, std::string>> hashes(expected.hashes.begin(), expected.hashes.end());
+  parallel_for(hashes.size(), 1, [&](uint64_t first, uint64_t last) {
+    for (uint64_t i = first; i < last; ++i) {
+      const auto& [tensor, hash] = hashes[i];
+      require_read(file.bytes(tensor), file.path());
+      if (xxh3(file.bytes(tensor)) != hash)
+        fail(Exit::input, file.path(), "tensor {:.200} does not match its hash: it is damaged", tensor);
+    }
+  });
+}
+
 }  // namespace
 
 InputFile input_file(const std::string& path) {
@@ -215,13 +229,10 @@ void Checkpoint::verify(const std::string& name, const CheckpointFile& expected)
   const TensorFile& file = files_.emplace_back(path);
   if (xxh3(header_of(file)) != expected.header_hash || file.tensors().size() != expected.hashes.size())
     fail(Exit::input, path, "its header does not match its hash: it is damaged");
-  for (const auto& [tensor, hash] : expected.hashes) {
-    require_read(file.bytes(tensor), path);
-    if (xxh3(file.bytes(tensor)) != hash)
-      fail(Exit::input, path, "tensor {:.200} does not match its hash: it is damaged", tensor);
+  verify_tensors(file, expected);
+  for (const auto& [tensor, hash] : expected.hashes)
     if (!file_of_.emplace(tensor, files_.size() - 1).second)
       fail(Exit::input, path, "tensor {:.200} is in two files", tensor);
-  }
 }
 
 std::span<const std::byte> Checkpoint::bytes(const std::string& tensor, const TensorDesc& desc) const {
