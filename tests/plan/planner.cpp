@@ -63,13 +63,32 @@ Choice plain(const PlanRequest& r) {
   return c;
 }
 
+// The choice with each way to reach what it offloads.
+void add_accesses(const PlanRequest& r, Choice c, std::vector<Choice>& all) {
+  const std::vector<Offload> zero_copy = zero_copy_kinds(r);
+  for (uint32_t bits = 0; bits < 1u << zero_copy.size(); ++bits) {
+    c.zero_copy = {};
+    bool offloaded = true;
+    for (size_t k = 0; k < zero_copy.size(); ++k) {
+      if ((bits >> k & 1) == 0) continue;
+      c.zero_copy.insert(zero_copy[k]);
+      offloaded = offloaded && c.offloaded[size_t(zero_copy[k])] > 0;
+    }
+    if (!offloaded) continue;
+    for (c.distance = 0; c.distance <= kMostDistance; ++c.distance)
+      for (c.update_distance = 0; c.update_distance <= kMostDistance; ++c.update_distance)
+        if ((c.distance == 1 || c.copies_in_layers()) && (c.update_distance == 1 || c.copies_in_update()))
+          all.push_back(c);
+  }
+}
+
 // Every policy within the limits.
 std::vector<Choice> every_choice(const PlanRequest& r) {
   std::vector<Choice> all;
   const uint32_t layers = r.model.layers;
   const std::vector<Offload> kinds = offload_kinds(r.limits, r.precision);
   const std::function<void(Choice, size_t)> offloads = [&](Choice c, size_t kind) {
-    if (kind == kinds.size()) return all.push_back(c);
+    if (kind == kinds.size()) return add_accesses(r, c, all);
     for (uint32_t n = 0; n <= layers + (kinds[kind] == Offload::residuals ? 0 : 1); ++n) {
       c.offloaded[size_t(kinds[kind])] = n;
       offloads(c, kind + 1);
@@ -137,19 +156,19 @@ TEST_CASE("planner: the fastest of all policies that fit, recompute by layer") {
 }
 
 TEST_CASE("planner: the fastest of all policies that fit, offload by layer on three devices") {
-  PlanRequest r = small_request(3);
+  PlanRequest r = small_request(2);
   r.precision.recipe = Recipe::bf16;
   r.limits.recompute = EnumSet<Recompute>{};
   r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v, Offload::gradients};
   r.limits.attention_chunks = 1;
   r.limits.lm_head_chunks = 4;
-  check_against_all(r, 125);
+  check_against_all(r, 478);
   r.target.rates.host_to_device = 8e9;  // a link beside which the device is slow
   r.target.rates.device_to_host = 4e9;
-  check_against_all(r, 125);
+  check_against_all(r, 478);
   r.target.queues = 1;
   r.model.tied = false;
-  check_against_all(r, 125);
+  check_against_all(r, 478);
 }
 
 TEST_CASE("planner: the fastest of all policies that fit, chunks and copies") {
@@ -165,7 +184,22 @@ TEST_CASE("planner: the fastest of all policies that fit, parameters, their copi
   r.limits.recompute = EnumSet<Recompute>{Recompute::norm, Recompute::ffn};
   r.limits.attention_chunks = 1;
   r.limits.lm_head_chunks = 2;
-  check_against_all(r, 80);
+  check_against_all(r, 616);
+}
+
+TEST_CASE("planner: the fastest of all policies that fit, states copied or read where they are") {
+  PlanRequest r = small_request(2);
+  r.precision.recipe = Recipe::bf16;
+  r.limits.recompute = EnumSet<Recompute>{};
+  r.limits.attention_chunks = 1;
+  r.limits.lm_head_chunks = 4;
+  for (const double rate : {0.3e9, 0.9e9, 3e9}) {
+    r.target.rates.zero_copy = rate;
+    r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v};
+    check_against_all(r, 115);
+    r.limits.offload = EnumSet<Offload>{Offload::m, Offload::gradients};
+    check_against_all(r, 202);
+  }
 }
 
 TEST_CASE("planner: the fastest of all policies that fit, recompute by layer and copies") {
