@@ -139,46 +139,71 @@ class Advisor {
     return b / unit_ * unit_;
   }
 
+  uint32_t halved(uint32_t b) const { return b / 2 / unit_ * unit_; }
   bool may_fit(uint32_t b) { return estimated(b) < kNever; }
-  bool fits(uint32_t b) { return planned(b) < kNever; }
 
-  // By doubling or halving, then between two of them; the estimate is compiled, and where it does not fit less is tried.
+  // By doubling or halving, then between two of them; where the estimate errs, less is tried.
   uint32_t largest() {
     const uint32_t configured = request_.shape.micro_batch;
     uint32_t low = plan_.fits() ? configured : 0, high = plan_.fits() ? legal(2.0 * configured) : configured;
     if (low > 0)
       for (; high > low && may_fit(high); high = legal(2.0 * high)) low = high;
     else
-      for (low = legal(high / 2.0); low > 0 && !may_fit(low); low = legal(low / 2.0)) high = low;
+      for (low = halved(high); low > 0 && !may_fit(low); low = halved(low)) high = low;
     if (low == 0) return 0;
-    uint32_t most = low;
-    if (high > low && high - low > unit_) most = largest_between(low, high);
-    for (int tries = 0; tries < kTries && most > 0; ++tries) {
-      if (fits(most)) return most;
-      const uint32_t less = most > low ? low : most / 2;
-      most = less / unit_ * unit_;
+    for (int tries = 0; tries < kTries; ++tries) {
+      if (const uint32_t found = largest_between(low, high); found > 0) return found;
+      if (low == configured) break;
+      high = low;
+      low = halved(low);
     }
     return plan_.fits() ? configured : 0;
   }
 
-  // By estimates: what policies take is in proportion to the micro_batch, but for what stays.
+  // In [low, high), by estimates: what policies take is in proportion to the micro_batch, but for what stays. 0: what
+  // they find does not fit once it is compiled.
   uint32_t largest_between(uint32_t low, uint32_t high) {
+    const uint32_t first = low, last = std::max(high, low + 1);
+    uint32_t fits = low, fails = last;
+    while (fails - fits > unit_) {
+      const uint32_t middle = fits + (fails - fits) / 2 / unit_ * unit_;
+      (between(first, last, middle).uniform_fitting().empty() ? fails : fits) = middle;
+    }
+    for (int tries = 0; tries < kTries && fits > first; ++tries) {
+      if (compiles(between(first, last, fits), fits)) return fits;
+      fits = first + (fits - first) / 2 / unit_ * unit_;
+    }
+    return first == request_.shape.micro_batch || compiles(batch(first).ranking, first) ? first : 0;
+  }
+
+  Ranking between(uint32_t low, uint32_t high, uint32_t micro_batch) {
     const Batch &less = batch(low), &more = batch(high);
     const uint32_t heads = head_chunk_counts(less.request).back(), parts = attention_chunk_counts(less.request).back();
-    const uint32_t first = low, last = high;
-    while (high - low > unit_) {
-      const uint32_t middle = low + (high - low) / 2 / unit_ * unit_;
-      const double share = double(middle - first) / (last - first);
-      const Ranking ranking(more.request, [&](Choice choice) {
-        Takes takes;
-        takes.add(more.estimator->estimate(choice), share);
-        choice.head_chunks = std::min(choice.head_chunks, heads);
-        choice.attention_chunks = std::min(choice.attention_chunks, parts);
-        return takes.add(less.estimator->estimate(choice), 1 - share);
-      });
-      (ranking.fitting().empty() ? high : low) = middle;
+    const double share = double(micro_batch - low) / (high - low);
+    return Ranking(more.request, [=, &less, &more](Choice choice) {
+      Takes takes;
+      takes.add(more.estimator->estimate(choice), share);
+      choice.head_chunks = std::min(choice.head_chunks, heads);
+      choice.attention_chunks = std::min(choice.attention_chunks, parts);
+      return takes.add(less.estimator->estimate(choice), 1 - share);
+    });
+  }
+
+  // whether one of the ranking's first policies fits once it is compiled
+  bool compiles(Ranking ranking, uint32_t micro_batch) const {
+    const PlanRequest r = request_of(micro_batch);
+    for (int tries = 0; tries < kTries; ++tries) {
+      const std::vector<Ranked> ranked = ranking.fitting();
+      if (ranked.empty()) return false;
+      const Takes takes =
+          takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape,
+                                policy_of(ranked.front().choice, r.model.layers), without_budget(r.target),
+                                Checks::without),
+                   r.target);
+      if (budget_of(r.target).holds(takes)) return true;
+      ranking.correct(ranked.front().choice, takes);
     }
-    return low;
+    return false;
   }
 
   const PlanRequest& request_;

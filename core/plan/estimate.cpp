@@ -273,16 +273,12 @@ Takes Estimator::estimate(const Choice& choice) const {
 
 // Of what layers use, begin and update take what the distance there makes of them.
 void Estimator::add_offloaded(const Choice& choice, Offload kind, Takes& takes) const {
-  if (kind == Offload::residuals) {
-    takes.add(offloaded(choice, kind, choice.distance), 1);
-    return;
-  }
-  Takes other = offloaded(choice, kind, choice.update_distance);
-  if (is_state(kind) || choice.distance == choice.update_distance) {
-    takes.add(other, 1);
-    return;
-  }
-  Takes all = offloaded(choice, kind, choice.distance);
+  const bool in_layers = !is_state(kind), in_update = kind != Offload::residuals;
+  if (!in_layers || !in_update || choice.distance == choice.update_distance)
+    return add_offloaded(choice, kind, in_layers ? choice.distance : choice.update_distance, takes);
+  Takes all, other;
+  add_offloaded(choice, kind, choice.distance, all);
+  add_offloaded(choice, kind, choice.update_distance, other);
   for (const size_t r : {size_t(Range::begin), size_t(Range::update)}) {
     all.ranges[r] = other.ranges[r];
     all.staging[r] = other.staging[r];
@@ -290,47 +286,41 @@ void Estimator::add_offloaded(const Choice& choice, Offload kind, Takes& takes) 
   takes.add(all, 1);
 }
 
-Takes Estimator::offloaded(const Choice& choice, Offload kind, uint32_t distance) const {
-  if (kind == Offload::residuals) return offloaded_residuals(choice, distance);
-  if (kind == Offload::parameters) return offloaded_parameters(choice, distance);
+void Estimator::add_offloaded(const Choice& choice, Offload kind, uint32_t distance, Takes& takes) const {
+  if (kind == Offload::residuals) return add_residuals(choice, distance, takes);
+  if (kind == Offload::parameters) return add_parameters(choice, distance, takes);
   const bool zero_copy = choice.zero_copy.contains(kind);
   const Moved& all = moved(kind, zero_copy ? 1 : distance, zero_copy);
   const uint32_t n = choice.offloaded[size_t(kind)];
-  Takes takes = all.layers.fixed;
-  takes.add(all.layers.layer, std::min(n, layers_));
+  takes.add(all.layers.fixed, 1).add(all.layers.layer, std::min(n, layers_));
   if (n > layers_) takes.add(all.outside, 1);
-  return takes;
 }
 
 // with their copies, kept or remade
-Takes Estimator::offloaded_parameters(const Choice& choice, uint32_t distance) const {
+void Estimator::add_parameters(const Choice& choice, uint32_t distance, Takes& takes) const {
   const uint32_t all = choice.offloaded[size_t(Offload::parameters)], n = std::min(all, layers_);
   const uint32_t both = overlaps_[n * (layers_ + 1) + choice.remade];
   const double share = double(both) / n;
   const Moved& kept = moved(Offload::parameters, distance);
-  Takes takes;
   takes.add(kept.layers.fixed, 1 - share).add(kept.layers.layer, n - both);
   if (both > 0) {
     const Line& remade = remade_parameters(distance);
     takes.add(remade.fixed, share).add(remade.layer, both);
   }
   if (all > layers_) takes.add(kept.outside, 1);
-  return takes;
 }
 
-Takes Estimator::offloaded_residuals(const Choice& choice, uint32_t distance) const {
+void Estimator::add_residuals(const Choice& choice, uint32_t distance, Takes& takes) const {
   const double n = std::min(choice.offloaded[size_t(Offload::residuals)], layers_);
   const double share = double(choice.first_layers) / layers_;
   const EnumSet<Recompute> block{Recompute::block};
   const double blocks = (choice.first == block ? share : 0) + (choice.rest == block ? 1 - share : 0);
   const Line& plain = moved(Offload::residuals, distance).layers;
-  Takes takes;
   takes.add(plain.fixed, 1 - blocks).add(plain.layer, n * (1 - blocks));
   if (blocks > 0) {
     const Line& whole = block_residuals(distance);
     takes.add(whole.fixed, blocks).add(whole.layer, n * blocks);
   }
-  return takes;
 }
 
 }  // namespace tandem

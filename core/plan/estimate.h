@@ -62,10 +62,10 @@ class Estimator {
   const Line& block_residuals(uint32_t distance) const;
   const Line& remade_parameters(uint32_t distance) const;
   void count_overlaps();
-  Takes offloaded(const Choice& choice, Offload kind, uint32_t distance) const;
-  Takes offloaded_parameters(const Choice& choice, uint32_t distance) const;
-  Takes offloaded_residuals(const Choice& choice, uint32_t distance) const;
   void add_offloaded(const Choice& choice, Offload kind, Takes& takes) const;
+  void add_offloaded(const Choice& choice, Offload kind, uint32_t distance, Takes& takes) const;
+  void add_parameters(const Choice& choice, uint32_t distance, Takes& takes) const;
+  void add_residuals(const Choice& choice, uint32_t distance, Takes& takes) const;
 
   const PlanRequest& request_;
   uint32_t layers_;

@@ -10,12 +10,13 @@ namespace tandem {
 namespace {
 
 constexpr size_t kCompiledNodes = 100000;  // of the graphs that a search compiles in full
+constexpr uint32_t kCoarseCompiles = 4;    // of a coarse one
 constexpr size_t kRunnersUp = 5;
-constexpr double kSlack = 1.05;  // of estimated bytes, as long as little was compiled
+constexpr double kSlack = 1.02;  // of estimated bytes, as long as little was compiled
 constexpr double kError = 0.03;  // of estimated seconds, in models so small that all policies are ranked
 constexpr int kLeastTries = 3;
 constexpr uint32_t kFurthest = 4;         // prefetch distance that is tried
-constexpr double kWorthTrying = 1e-4;     // of a step's seconds, that a distance could win
+constexpr double kWorthTrying = 2e-4;     // of a step's seconds, that one more variation may win
 
 struct Attempt {
   Choice choice;
@@ -51,17 +52,18 @@ class Search {
       : request_(request),
         estimator_(std::move(estimator)),
         ranking_(
-            request, [this](const Choice& choice) { return estimator_->estimate(choice); }, kSlack) {}
+            request, [this](const Choice& choice) { return estimator_->estimate(choice); },
+            request.coarse ? 1 : kSlack) {}
 
   StepPlan run() {
-    while (nodes_ < kCompiledNodes) {
+    while (request_.coarse ? compiles_ < kCoarseCompiles : nodes_ < kCompiledNodes) {
       const std::optional<Choice> next = next_choice();
       if (!next) break;
       if (const auto takes = compile(*next)) ranking_.correct(*next, *takes);
     }
-    if (best_ && best_->planned.fits && !ranking_.ranks_all()) vary();
+    if (best_ && best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary();
     const size_t most = nodes_ + (ranking_.ranks_all() ? kCompiledNodes : 0);
-    for (int tries = 0; (tries < kLeastTries || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
+    for (int tries = 0; (tries < (request_.coarse ? 1 : kLeastTries) || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
       const std::optional<Ranked> least = ranking_.least(tried_);
       if (!least) break;
       if (const auto takes = compile(least->choice)) ranking_.correct(least->choice, *takes);
@@ -113,11 +115,11 @@ class Search {
 
   // Copies that run further ahead, and states read where they are: few to try on the best one, many to estimate.
   void vary() {
-    for (bool better = true; better;) {
-      better = false;
-      for (const Choice& choice : variations()) {
-        if (!better && !tried_.contains(choice)) better = compile(choice) && best_->choice == choice;
-      }
+    for (double gain = 1; gain > kWorthTrying;) {
+      const double before = best_->planned.seconds();
+      for (const Choice& choice : variations())
+        if (!tried_.contains(choice) && best_->planned.seconds() == before) compile(choice);
+      gain = 1 - best_->planned.seconds() / before;
     }
   }
 
@@ -127,7 +129,9 @@ class Search {
     const double worth = kWorthTrying * best_->planned.seconds();
     std::vector<Choice> list;
     const auto next = [&]() -> Choice& { return list.emplace_back(best_->choice); };
-    if (best_->choice.distance < kFurthest && request_.shape.accumulation * micro_step.latency > worth)
+    const double d = best_->choice.distance, further = best_->takes.staging[1] * (2 * d + 3) / (2 * d + 1);
+    if (d < kFurthest && request_.shape.accumulation * micro_step.latency > worth &&
+        best_->takes.device() - best_->takes.staging[1] + further <= kSlack * budget_of(request_.target).device)
       ++next().distance;
     if (best_->choice.update_distance < kFurthest && begin.latency + update.latency > worth) ++next().update_distance;
     for (const Offload kind : zero_copy_kinds(request_))

@@ -95,6 +95,7 @@ Ranking::Ranking(const PlanRequest& request, Estimate estimate, double slack)
       slack_(slack),
       starts_(request.coarse ? kCoarseStarts : kStarts),
       remakes_(request.precision.fp8()),
+      coarse_(request.coarse),
       budget_(budget_of(request.target)),
       estimate_(std::move(estimate)),
       kinds_(offload_kinds(request.limits, request.precision)),
@@ -257,7 +258,7 @@ std::vector<Ranking::Count> Ranking::counts_of(Choice& choice) const {
   std::vector<Count> counts;
   if (!(choice.first == choice.rest)) counts.push_back({&choice.first_layers, layers_ - 1});
   if (remakes_) counts.push_back({&choice.remade, layers_});
-  counts.push_back({&choice.distance, 1});  // further ahead: see Search::vary
+  if (!coarse_) counts.push_back({&choice.distance, 1});  // further ahead: Search::vary
   for (const Offload kind : kinds_) counts.push_back({&choice.offloaded[size_t(kind)], most_of(kind)});
   return counts;
 }
@@ -325,6 +326,13 @@ Ranked Ranking::improved(Ranked from) const {
   return from;
 }
 
+std::vector<Ranked> Ranking::uniform_fitting() const {
+  std::vector<Ranked> found;
+  fill_all(1, found);
+  if (found.empty()) fill_all(0, found);
+  return found;
+}
+
 std::vector<Ranked> Ranking::fitting() const {
   const auto by_choice = [](const Ranked& a, const Ranked& b) { return a.choice < b.choice; };
   const auto by_seconds = [&](const Ranked& a, const Ranked& b) {
@@ -333,8 +341,7 @@ std::vector<Ranked> Ranking::fitting() const {
   std::vector<Ranked> found;
   for (const Ranked& one : every_) push(one.choice, corrected(one.choice, one.takes), found);
   if (every_.empty()) {
-    fill_all(1, found);
-    if (found.empty()) fill_all(0, found);
+    found = uniform_fitting();
     std::sort(found.begin(), found.end(), by_choice);
     const auto same = [](const Ranked& a, const Ranked& b) { return a.choice == b.choice; };
     found.erase(std::unique(found.begin(), found.end(), same), found.end());

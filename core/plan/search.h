@@ -38,6 +38,7 @@ class Ranking {
   // The policies that may fit the request's budgets, by estimates, fastest first. Where there are few policies, all of
   // them; else a good part, and what steps from the fastest of it lead to.
   std::vector<Ranked> fitting() const;
+  std::vector<Ranked> uniform_fitting() const;  // of them, some that do alike in all layers
   bool ranks_all() const { return !every_.empty(); }
   // of all but some, the one that is estimated to take least of the device's memory, of the host's no more than there
   // is if that can be; none where all are left out
@@ -69,7 +70,7 @@ class Ranking {
   uint32_t layers_, accumulation_;
   double slack_;
   size_t starts_;
-  bool remakes_;
+  bool remakes_, coarse_;
   Budget budget_;
   Estimate estimate_;
   std::vector<Offload> kinds_, zero_copy_kinds_;
