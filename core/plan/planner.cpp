@@ -118,7 +118,7 @@ class Search {
     for (double gain = 1; gain > kWorthTrying;) {
       const double before = best_->planned.seconds();
       for (const Choice& choice : variations())
-        if (!tried_.contains(choice) && best_->planned.seconds() == before) compile(choice);
+        if (!tried_.contains(choice)) compile(choice);
       gain = 1 - best_->planned.seconds() / before;
     }
   }
@@ -134,8 +134,12 @@ class Search {
         best_->takes.device() - best_->takes.staging[1] + further <= kSlack * budget_of(request_.target).device)
       ++next().distance;
     if (best_->choice.update_distance < kFurthest && begin.latency + update.latency > worth) ++next().update_distance;
+    EnumSet<Offload> states;
     for (const Offload kind : zero_copy_kinds(request_))
-      if (best_->choice.offloaded[size_t(kind)] > 0) next().zero_copy.toggle(kind);
+      if (best_->choice.offloaded[size_t(kind)] > 0) states.insert(kind);
+    if (!states.empty()) next().zero_copy = states;
+    for (const Offload kind : zero_copy_kinds(request_))
+      if (states.contains(kind)) next().zero_copy.toggle(kind);
     return list;
   }
 

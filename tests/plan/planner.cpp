@@ -132,10 +132,11 @@ void check_against_all(PlanRequest r, size_t count) {
   }
 }
 
-PlanRequest shipped(const std::string& name, const std::string& device) {
+PlanRequest shipped(const std::string& name, const std::string& device,
+                    const std::vector<std::string>& overrides = {}) {
   const char* root = std::getenv("TANDEM_SOURCE_ROOT");
   const std::string source = std::string(root ? root : ".") + "/";
-  const RunConfig config = load_config(source + "configs/" + name + ".toml", {});
+  const RunConfig config = load_config(source + "configs/" + name + ".toml", overrides);
   const ModelSource model = open_model(source + config.model.path);
   const Precision precision = precision_of(config);
   const StepShape shape =
@@ -209,6 +210,60 @@ TEST_CASE("planner: the fastest of all policies that fit, recompute by layer and
   r.limits.attention_chunks = 2;
   r.limits.lm_head_chunks = 1;
   check_against_all(r, 1587);
+}
+
+TEST_CASE("planner: no other prefetch distance is faster for the chosen policy") {
+  for (const auto& [name, device] :
+       {std::pair{"qwen2.5-3b", "rtx-4090"}, {"qwen2.5-7b", "rtx-5060-ti-16gb"}, {"qwen2.5-0.5b", "rtx-3060-12gb"}}) {
+    PlanRequest r = shipped(name, device, {"--precision.recipe=bf16"});
+    const StepPlan plan = plan_step(r);
+    REQUIRE(plan.fits());
+    MemoryPolicy p = plan.chosen.policy;
+    for (const auto& [layers, update] :
+         {std::pair{0u, 1u}, {1u, 1u}, {2u, 1u}, {0u, 2u}, {1u, 2u}, {2u, 2u}, {1u, 3u}, {1u, 4u}}) {
+      p.prefetch_distance = layers;
+      p.update_distance = update;
+      const Takes takes = takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape, p,
+                                                without_budget(r.target), Checks::without),
+                                   r.target);
+      CAPTURE(std::string(name));
+      CAPTURE(layers);
+      CAPTURE(update);
+      if (budget_of(r.target).holds(takes))
+        CHECK(takes.seconds(r.shape.accumulation) >= (1 - 3e-4) * plan.chosen.seconds());
+    }
+  }
+}
+
+TEST_CASE("planner: states stay where they are when the Target says that reading them there is faster") {
+  PlanRequest r = shipped("qwen2.5-3b", "rtx-4090");
+  const StepPlan copies = plan_step(r);
+  CHECK(copies.chosen.policy.zero_copy.empty());
+  r.target.rates.zero_copy = 1e9;
+  CHECK(plan_step(r).chosen.policy == copies.chosen.policy);
+  r.target.rates.zero_copy = 2 * r.target.rates.host_to_device;
+  const StepPlan faster = plan_step(r);
+  CHECK(faster.chosen.policy.zero_copy == EnumSet<Offload>{Offload::m, Offload::v});
+  CHECK(faster.chosen.seconds() < copies.chosen.seconds());
+}
+
+TEST_CASE("planner: what it hints at for another batch is what it plans for that batch") {
+  for (const auto& [name, device] : {std::pair{"qwen2.5-7b", "rtx-5060-ti-16gb"}, {"qwen2.5-3b", "rtx-4090"}}) {
+    const PlanRequest configured = shipped(name, device);
+    const BatchAdvice advice = advise_batch(configured, plan_step(configured));
+    REQUIRE(advice.micro_batch > 0);
+    const PlanRequest hinted =
+        shipped(name, device,
+                {fmt::format("--batch.micro_batch={}", advice.micro_batch),
+                 fmt::format("--batch.gradient_accumulation={}", advice.accumulation)});
+    const StepPlan plan = plan_step(hinted);
+    CAPTURE(std::string(name));
+    CHECK(plan.chosen.seconds() <= advice.seconds);
+    CHECK(plan.chosen.seconds() == doctest::Approx(advice.seconds).epsilon(0.025));
+    const BatchAdvice there = advise_batch(hinted, plan);
+    CHECK(there.seconds <= advice.seconds);
+    CHECK(there.largest_micro_batch == doctest::Approx(advice.largest_micro_batch).epsilon(0.2));
+  }
 }
 
 TEST_CASE("planner: more memory is never slower") {
