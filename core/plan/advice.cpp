@@ -108,7 +108,7 @@ class Advisor {
       if (product() % b == 0) seconds[b] = planned;
     for (const bool up : {true, false}) {  // from the configured one on, as long as it gets better
       double before = plan_.fits() ? plan_.chosen.seconds() : kNever;
-      for (uint32_t b = next(configured, up); b != 0; b = next(b, up)) {
+      for (uint32_t b = next(configured, up); b != 0 && b <= legal(b); b = next(b, up)) {
         if (!planned_.contains(b)) seconds[b] = estimated(b);
         if (seconds[b] > before) break;
         before = seconds[b];
