@@ -1,4 +1,8 @@
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <map>
+#include <ranges>
 
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -63,7 +67,8 @@ Target with_budgets(const Device& device, const RunConfig::Memory& memory, const
 }
 
 std::string to_string(Copies copies) {
-  return std::string(kCopiesNames[size_t(copies)]);
+  constexpr std::string_view kTexts[] = {"kept with the parameters", "kept on the device", "remade"};
+  return std::string(kTexts[size_t(copies)]);
 }
 
 // "ffn, norm in 12 of 28 layers"
@@ -83,11 +88,39 @@ std::string describe(const std::vector<Set>& by_layer, uint32_t layers) {
   return text;
 }
 
-std::string describe(const MemoryPolicy& policy, uint32_t layers) {
-  return fmt::format(
-      "recompute {}; offload {}; outside of the layers {}; fp8 copies {}; LM-head chunks {}, attention chunks {}",
-      describe(policy.recompute, layers), describe(policy.offload, layers), to_string(policy.offload_outside),
-      describe(policy.copies, layers), policy.lm_head_chunks, policy.attention_chunks);
+// "m, v everywhere; gradients in 12 of 28 layers"
+std::string describe_offload(const MemoryPolicy& policy, uint32_t layers) {
+  std::map<std::pair<uint32_t, bool>, EnumSet<Offload>> kinds;  // by layers, and whether outside of them too
+  for (size_t k = 0; k < std::size(kOffloadNames); ++k) {
+    uint32_t n = 0;
+    for (uint32_t layer = 0; layer < layers; ++layer) n += policy.offload_of(layer).contains(Offload(k));
+    const bool outside = policy.offload_outside.contains(Offload(k));
+    if (n > 0 || outside) kinds[{n, outside}].insert(Offload(k));
+  }
+  std::vector<std::string> texts;
+  for (const auto& [where, set] : std::views::reverse(kinds)) {
+    const auto& [n, outside] = where;
+    const std::string some = n == layers ? "in all layers" : fmt::format("in {} of {} layers", n, layers);
+    const std::string text = !outside ? some : n == layers ? "everywhere" : some + " and outside of them";
+    texts.push_back(to_string(set) + " " + text);
+  }
+  return texts.empty() ? "none" : fmt::format("{}", fmt::join(texts, "; "));
+}
+
+struct PolicyLine {
+  std::string name, text;
+};
+
+std::vector<PolicyLine> describe(const MemoryPolicy& policy, uint32_t layers, bool fp8) {
+  std::vector<PolicyLine> lines{{"recompute", describe(policy.recompute, layers)},
+                                {"offload", describe_offload(policy, layers)}};
+  if (!policy.zero_copy.empty()) lines.push_back({"read in place", to_string(policy.zero_copy)});
+  if (!policy.offload.empty() || !policy.offload_outside.empty())
+    lines.push_back({"prefetch", fmt::format("layers ahead {}, parameters ahead in the update {}",
+                                             policy.prefetch_distance, policy.update_distance)});
+  if (fp8) lines.push_back({"fp8 copies", describe(policy.copies, layers)});
+  lines.push_back({"chunks", fmt::format("LM head {}, attention {}", policy.lm_head_chunks, policy.attention_chunks)});
+  return lines;
 }
 
 class Report {
@@ -127,7 +160,7 @@ class Report {
     if (timed_) times();
     else put("\nNo rates are known of {}: no times.\n", device_.info.name);
     hints();
-    if (explain) explain_peak();
+    if (explain || !plan_.fits()) explain_peak(explain ? 40 : 5);
     return std::move(text_);
   }
 
@@ -166,15 +199,26 @@ class Report {
     line(total);
   }
 
+  std::vector<PolicyLine> lines_of(const PlannedPolicy& p) const {
+    return describe(p.policy, request_.model.layers, request_.precision.fp8());
+  }
+
+  std::string totals(const PlannedPolicy& p) const {
+    const std::string bytes = fmt::format("{:.2f} GiB", gib(double(p.device_bytes)));
+    return timed_ ? fmt::format("{:.3f} s, {}", p.seconds(), bytes) : bytes;
+  }
+
+  // of a runner-up, what it does otherwise
   void policies() {
-    const auto line = [&](const PlannedPolicy& p) {
-      put("  {:<12}{}; {:.2f} GiB\n", timed_ ? fmt::format("{:.3f} s", p.seconds()) : "",
-          describe(p.policy, request_.model.layers), gib(double(p.device_bytes)));
-    };
-    put("\nPolicy\n");
-    line(plan_.chosen);
-    if (!plan_.runners_up.empty()) put("Runners-up\n");
-    for (const PlannedPolicy& p : plan_.runners_up) line(p);
+    const std::vector<PolicyLine> chosen = lines_of(plan_.chosen);
+    put("\nPolicy: {}\n", totals(plan_.chosen));
+    for (const PolicyLine& line : chosen) put("  {:<16}{}\n", line.name, line.text);
+    for (const PlannedPolicy& p : plan_.runners_up) {
+      put("Runner-up: {}\n", totals(p));
+      for (const PolicyLine& line : lines_of(p))
+        if (std::ranges::none_of(chosen, [&](const PolicyLine& l) { return l.name == line.name && l.text == line.text; }))
+          put("  {:<16}{}\n", line.name, line.text);
+    }
   }
 
   void times() {
@@ -194,23 +238,26 @@ class Report {
   }
 
   void hints() {
-    put("\nLargest micro_batch that fits: {}\n", advice_.largest_micro_batch);
+    if (advice_.largest_micro_batch > 0)
+      put("\nLargest batch.micro_batch found to fit: {}\n", advice_.largest_micro_batch);
+    else
+      put("\nNo batch.micro_batch fits: it takes more memory, a smaller model or a shorter data.sequence_length{}\n",
+          request_.limits.recompute || request_.limits.offload ? ", or memory.recompute and offload = \"auto\"" : "");
     if (!timed_ || advice_.micro_batch == 0 || advice_.micro_batch == request_.shape.micro_batch) return;
     put("Hint: batch.micro_batch = {} with gradient_accumulation = {} would take {:.3f} s\n", advice_.micro_batch,
         advice_.accumulation, advice_.seconds);
   }
 
-  void explain_peak() {
-    constexpr size_t kMost = 40;
+  void explain_peak(size_t most) {
     const Peak peak = peak_of(*plan_.compiled);
     put("\nThe peak of what shares memory: {:.3f} GiB at {} {} ({})\n", gib(double(peak.bytes)), name_of(peak.range),
         peak.position, peak.label);
-    for (size_t i = 0; i < std::min(kMost, peak.alive.size()); ++i) {
+    for (size_t i = 0; i < std::min(most, peak.alive.size()); ++i) {
       const LiveValue& v = peak.alive[i];
       put("  {:>9.4f}  {:<14}{:<8}{}  {}\n", gib(double(v.bytes)), name_of(v.kind),
           v.layer == kNoLayer ? "-" : fmt::format("{}", v.layer), v.desc, v.name);
     }
-    if (peak.alive.size() > kMost) put("  and {} smaller ones\n", peak.alive.size() - kMost);
+    if (peak.alive.size() > most) put("  and {} smaller ones\n", peak.alive.size() - most);
   }
 
   const PlanRequest& request_;

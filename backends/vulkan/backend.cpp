@@ -22,7 +22,7 @@ Rates rates_of(const PhysicalDevice& device) {
   rates.e4m3 = 55e9 * cores;
   rates.attention = 35e9 * cores;
   rates.bandwidth = 13e9 * cores;
-  rates.host_to_device = rates.device_to_host = 5e9 * cores;
+  rates.host_to_device = rates.device_to_host = rates.zero_copy = 5e9 * cores;
   rates.launch_seconds = 50e-6;
   return rates;
 }

@@ -127,6 +127,11 @@ class Offloader {
   uint32_t root_of(ValueId v) const { return storage_.places[v.index].root; }
   bool on_host(ValueId v) const { return v.present() && place_[root_of(v)] == Place::host; }
 
+  // in stages of the range
+  uint32_t distance(Range range) const {
+    return range == Range::begin || range == Range::update ? policy_.update_distance : policy_.prefetch_distance;
+  }
+
   // ---- runs of uses ----
 
   uint32_t part_of(ValueId v) {
@@ -150,7 +155,7 @@ class Offloader {
 
   void use(uint32_t part, Range range, uint32_t stage, bool written, bool made) {
     const auto open = open_.find({part, range});
-    if (open != open_.end() && stage - runs_[open->second].last <= 2 * policy_.prefetch_distance) {
+    if (open != open_.end() && stage - runs_[open->second].last <= 2 * distance(range)) {
       Run& run = runs_[open->second];
       run.last = stage;
       run.written |= written;
@@ -182,7 +187,7 @@ class Offloader {
           if (a->part == b->part || a->range != b->range || !(a->written || b->written)) continue;
           const Part &x = parts_[a->part], &y = parts_[b->part];
           const bool share = x.first_row < y.first_row + y.desc.shape[0] && y.first_row < x.first_row + x.desc.shape[0];
-          const uint32_t reach = 2 * policy_.prefetch_distance;
+          const uint32_t reach = 2 * distance(a->range);
           TANDEM_CHECK(!share || a->first > b->last + reach || b->first > a->last + reach,
                        "offload: rows of {} are used in two ways at once", graph_.values()[root].name);
         }
@@ -191,9 +196,9 @@ class Offloader {
   // ---- copies ----
 
   void schedule(const Run& run) {
-    const uint32_t distance = policy_.prefetch_distance;
-    if (!run.made) prefetches_[{run.range, run.first - std::min(run.first, distance)}].push_back(run.part);
-    const uint32_t free_at = run.last + 1 + distance;
+    const uint32_t ahead = distance(run.range);
+    if (!run.made) prefetches_[{run.range, run.first - std::min(run.first, ahead)}].push_back(run.part);
+    const uint32_t free_at = run.last + 1 + ahead;
     if (run.written)
       evicts_[{run.range, free_at <= ends_[size_t(run.range)].stage ? free_at : kEnd}].push_back(run.part);
   }

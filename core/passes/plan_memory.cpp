@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 namespace tandem {
@@ -89,7 +90,7 @@ class Planner {
     std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return size_of(a) > size_of(b); });
 
     const uint32_t first_arena = uint32_t(plan_.arenas.size());
-    std::vector<std::vector<uint32_t>> placed;  // by transient arena, sorted by offset
+    std::vector<std::array<std::vector<uint32_t>, kRangeCount>> placed;  // by transient arena and range, by offset
     for (uint32_t r : order) {
       check_size(r);
       uint32_t a = 0;
@@ -98,13 +99,14 @@ class Planner {
           placed.emplace_back();
           plan_.arenas.push_back({name, ArenaKind::device, 0});
         }
-        const uint64_t offset = lowest_free(placed[a], r);
+        const uint64_t offset = lowest_free(placed[a][size_t(storage_.roots[r].live.range)], r);
         if (offset + size_of(r) > target_.largest_arena) continue;
         plan_.buffers[r] = {first_arena + a, offset, storage_.roots[r].bytes};
         break;
       }
       const auto by_offset = [&](uint32_t x, uint32_t y) { return plan_.buffers[x].offset < plan_.buffers[y].offset; };
-      placed[a].insert(std::upper_bound(placed[a].begin(), placed[a].end(), r, by_offset), r);
+      std::vector<uint32_t>& beside = placed[a][size_t(storage_.roots[r].live.range)];
+      beside.insert(std::upper_bound(beside.begin(), beside.end(), r, by_offset), r);
       Arena& arena = plan_.arenas[first_arena + a];
       arena.bytes = std::max(arena.bytes, plan_.buffers[r].offset + size_of(r));
     }
@@ -113,9 +115,10 @@ class Planner {
     return total;
   }
 
+  // of one range
   bool live_together(uint32_t a, uint32_t b) const {
     const LiveRange &x = storage_.roots[a].live, &y = storage_.roots[b].live;
-    return x.range == y.range && x.first <= y.last && y.first <= x.last;
+    return x.first <= y.last && y.first <= x.last;
   }
 
   uint64_t lowest_free(const std::vector<uint32_t>& placed, uint32_t root) const {

@@ -105,6 +105,7 @@ class Calibration {
     table_.target.memory_bytes = device_.memory_bytes;
     launches();
     copies();
+    zero_copy();
     double seconds = 0;
     for (uint32_t hidden = kFirstHidden; hidden <= kLastHidden && seconds < kLongRun; hidden *= 2) {
       progress_(fmt::format("steps of a model {} wide", hidden));
@@ -159,6 +160,28 @@ class Calibration {
     const double slower = side_by_side ? seconds({in, out}) / std::max(in_alone, out_alone) : 1;
     rates.host_to_device = double(bytes) / (in_alone * std::max(1.0, slower));
     rates.device_to_host = double(bytes) / (out_alone * std::max(1.0, slower));
+  }
+
+  // of a dispatch that reads host memory and writes as much of it
+  void zero_copy() {
+    progress_("zero-copy access");
+    const Target& target = table_.target;
+    const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_operand}) / 4096 * 4096;
+    const TensorDesc desc{DType::f32, {bytes / 4096, 1024}};
+    Parameters parameters;
+    op_of(OpId::add).infer(Descs{desc, desc}, parameters);
+    Program program;
+    program.arenas = {{"device", ArenaKind::device, bytes}, {"host", ArenaKind::host, 2 * bytes}};
+    program.ranges[size_t(Range::evaluate)].push_back({0,
+                                                       Dispatch{OpId::add,
+                                                                parameters,
+                                                                {{desc, {1, 0, bytes}, Access::read},
+                                                                 {desc, {0, 0, bytes}, Access::read},
+                                                                 {desc, {1, bytes, bytes}, Access::write}}},
+                                                       {}});
+    Session session(backend_, std::move(program));
+    fill_with_zeros(session);
+    table_.target.rates.zero_copy = double(bytes) / fastest_run(session, Range::evaluate, kLaunchRuns);
   }
 
   // seconds of the longest recipe's step; none: it does not fit

@@ -104,8 +104,8 @@ class Simulation {
       else if (const auto* wait = std::get_if<Wait>(&instruction.command))
         clock = std::max(clock, signalled_[wait->id]);
       else if (!std::holds_alternative<Barrier>(instruction.command)) clock += run(cost(instruction.command));
-      if (const auto* copy = std::get_if<Copy>(&instruction.command)) add_link_time(*copy);
     }
+    total_.seconds = std::max(total_.link_in, total_.link_out);
     for (const auto& [queue, clock] : clocks_) total_.seconds = std::max(total_.seconds, clock);
     return total_;
   }
@@ -113,7 +113,7 @@ class Simulation {
  private:
   bool on_host(const BufferRef& buffer) const { return program_.arenas[buffer.arena].kind == ArenaKind::host; }
 
-  InstructionCost cost(const Command& command) const {
+  InstructionCost cost(const Command& command) {
     if (const auto* dispatch = std::get_if<Dispatch>(&command)) return cost(*dispatch);
     if (const auto* fill = std::get_if<Fill>(&command)) {
       const double seconds = double(fill->buffer.bytes) / (rates_.passes * rates_.bandwidth);
@@ -123,7 +123,7 @@ class Simulation {
   }
 
   // what lives on the host is read and written over the link
-  InstructionCost cost(const Dispatch& dispatch) const {
+  InstructionCost cost(const Dispatch& dispatch) {
     descs_.clear();
     double in = 0, out = 0;
     for (const Operand& operand : dispatch.operands) {
@@ -133,22 +133,26 @@ class Simulation {
       if (operand.access != Access::read) out += double(operand.buffer.bytes);
     }
     InstructionCost c = cost_of(dispatch.op, dispatch.parameters, descs_, rates_);
-    if (rates_.host_to_device > 0 && rates_.device_to_host > 0)
-      c.seconds = std::max({c.seconds, in / rates_.host_to_device, out / rates_.device_to_host});
+    const auto seconds = [&](double bytes, double rate_of_copies) {
+      const double rate = rates_.zero_copy > 0 ? rates_.zero_copy : rate_of_copies;
+      return rate > 0 ? bytes / rate : 0;
+    };
+    const double reads = seconds(in, rates_.host_to_device), writes = seconds(out, rates_.device_to_host);
+    total_.link_in += reads;
+    total_.link_out += writes;
+    c.seconds = std::max({c.seconds, reads, writes});
     return c;
   }
 
-  InstructionCost cost(const Copy& copy) const {
-    double rate = rates_.passes * rates_.bandwidth / 2;  // within the device: read and written
-    if (on_host(copy.from)) rate = rates_.host_to_device;
-    else if (on_host(copy.to)) rate = rates_.device_to_host;
+  InstructionCost cost(const Copy& copy) {
+    const bool in = on_host(copy.from), out = !in && on_host(copy.to);
+    const double rate = in    ? rates_.host_to_device
+                        : out ? rates_.device_to_host
+                              : rates_.passes * rates_.bandwidth / 2;  // within the device: read and written
     const double seconds = free_copies_ || rate <= 0 ? 0 : double(copy.from.bytes) / rate + rates_.launch_seconds;
+    if (in) total_.link_in += seconds;
+    if (out) total_.link_out += seconds;
     return {CostClass::copy, 0, copy.from.bytes, seconds, 0};
-  }
-
-  void add_link_time(const Copy& copy) {
-    if (on_host(copy.from)) total_.copies_in += cost(copy).seconds;
-    else if (on_host(copy.to)) total_.copies_out += cost(copy).seconds;
   }
 
   double run(const InstructionCost& c) {
@@ -201,8 +205,8 @@ ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
   }
   seconds += double(times) * other.seconds;
   exposed_copy += double(times) * other.exposed_copy;
-  copies_in += double(times) * other.copies_in;
-  copies_out += double(times) * other.copies_out;
+  link_in += double(times) * other.link_in;
+  link_out += double(times) * other.link_out;
   return *this;
 }
 

@@ -1,7 +1,7 @@
 // Predicted seconds of a Program on a Target, from the Target's rates. A matrix product takes the longer of its FLOPs,
 // at the rate of its operands' dtype and the share of it that its shape reaches, and its bytes; any other dispatch the
 // longer of its FLOPs and its bytes, at the share of the bandwidth that passes reach; each one a launch besides. Queues
-// run beside each other and wait as their signals say.
+// run beside each other and wait as their signals say; what crosses the link to the host one way shares it.
 #pragma once
 
 #include <array>
@@ -46,7 +46,7 @@ struct ProgramCost {
   std::array<ClassCost, kCostClassCount> classes{};
   double seconds = 0;                    // from the first instruction to the last one's end
   double exposed_copy = 0;               // of them, what copies hold up
-  double copies_in = 0, copies_out = 0;  // seconds of copies from the host and to it, each side by side with all else
+  double link_in = 0, link_out = 0;  // seconds for which copies and zero-copy access keep the link busy, each way
 
   const ClassCost& of(CostClass c) const { return classes[size_t(c)]; }
   double floor() const;

@@ -152,6 +152,7 @@ void read_rates(Section rates, Section reached, Target& target) {
   r.bandwidth = rates.number("bandwidth", kMostRate);
   r.host_to_device = rates.number("host_to_device", kMostRate);
   r.device_to_host = rates.number("device_to_host", kMostRate);
+  r.zero_copy = rates.number_or("zero_copy", kMostRate, 0);
   r.launch_seconds = rates.number("launch", 1);
   rates.finish();
   reached.finish();
@@ -300,6 +301,7 @@ std::string device_table_text(const DeviceTable& table) {
   rate("bandwidth", r.bandwidth);
   rate("host_to_device", r.host_to_device);
   rate("device_to_host", r.device_to_host);
+  if (r.zero_copy > 0) rate("zero_copy", r.zero_copy);
   rate("launch", r.launch_seconds);
   text += "\n[reached]  # of those rates\n";
   if (r.e4m3 > 0) put("e4m3", 1.0);

@@ -7,7 +7,8 @@
 //   given; host: what the
 //       machine around it is assumed to have for a plan, no limit unless given
 //   [limits] queues, alignment, largest_arena, largest_operand    the last two: all memory, largest_arena unless given
-//   [rates] e4m3, bf16, f32 (FLOP/s), multiprocessors, bandwidth, host_to_device, device_to_host (bytes/s), launch (s)
+//   [rates] e4m3, bf16, f32 (FLOP/s), multiprocessors, bandwidth, host_to_device, device_to_host (bytes/s), launch (s),
+//       zero_copy (bytes/s of a dispatch that reads host memory and writes as much; the search tries none unless given)
 //   [reached] e4m3, bf16, f32 (of those rates), attention, attention_backward (of bf16's; the latter as attention
 //   unless
 //       given), bandwidth, optimizer (of the bandwidth; 0.9 unless given): the shares that large operands reach

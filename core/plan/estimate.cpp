@@ -6,16 +6,11 @@
 namespace tandem {
 namespace {
 
-// Models of this many layers, and of one more, are sampled. Where something is offloaded: as many as prefetches need to
-// run ahead as in a whole one.
+// Models of this many layers, and of one more, are sampled. Where something is offloaded: as many as prefetches by one
+// layer need to run ahead as in a whole one.
 constexpr uint32_t kFewLayers = 2;
 constexpr uint32_t kLayersWithCopies = 4;
-constexpr uint64_t kOptimizerChunk = uint64_t{1}
-                                     << 24;  // elements of an AdamW instruction whose operands are offloaded
-constexpr uint32_t kMostAttentionChunks = 64;
 constexpr uint64_t kUnlimited = uint64_t{1} << 62;
-
-using R = Recompute;
 
 Takes difference(const Takes& a, const Takes& b) {
   Takes d = a;
@@ -50,6 +45,10 @@ class LiveBytes {
   std::array<std::map<uint32_t, double>, kRangeCount> change_;
 };
 
+uint32_t layers_with_copies(uint32_t distance) {
+  return kLayersWithCopies + 2 * (std::max(distance, 1u) - 1);
+}
+
 bool is_transient(const Root& root) {
   return !root.persistent && !root.host;
 }
@@ -68,23 +67,11 @@ void add_peaks(const Compiled& compiled, Takes& takes) {
   }
 }
 
-// which of n layers out of all, spread evenly so that copies are
-bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers) {
-  return uint64_t(layer + 1) * n / layers > uint64_t(layer) * n / layers;
-}
-
-// the last entry holds for the layers behind, and none at all is the empty one
-template <typename T>
-void shorten(std::vector<T>& by_layer) {
-  while (by_layer.size() > 1 && by_layer[by_layer.size() - 2] == by_layer.back()) by_layer.pop_back();
-  if (by_layer.size() == 1 && by_layer.front() == T{}) by_layer.clear();
-}
-
 Takes::Busy busy_of(const ProgramCost& cost) {
   const double copies = cost.of(CostClass::copy).seconds;
   double all = 0;
   for (const ClassCost& c : cost.classes) all += c.seconds;
-  Takes::Busy busy{all - copies, cost.copies_in, cost.copies_out, 0};
+  Takes::Busy busy{all - copies, cost.link_in, cost.link_out, 0};
   busy.latency = cost.seconds - std::max({busy.compute, busy.in, busy.out});
   return busy;
 }
@@ -115,89 +102,6 @@ double Takes::seconds(uint32_t accumulation) const {
   return range(ranges[0]) + accumulation * range(ranges[1]) + range(ranges[2]);
 }
 
-bool Choice::operator<(const Choice& other) const {
-  const auto key = [](const Choice& c) {
-    return std::tuple(c.first.bits(), c.rest.bits(), c.first_layers, c.offloaded, c.head_chunks, c.attention_chunks,
-                      c.remade);
-  };
-  return key(*this) < key(other);
-}
-
-MemoryPolicy policy_of(const Choice& choice, uint32_t layers) {
-  MemoryPolicy policy;
-  policy.recompute.assign(choice.first_layers, choice.first);
-  policy.recompute.push_back(choice.rest);
-  policy.offload.resize(layers);
-  for (size_t kind = 0; kind < kOffloadCount; ++kind) {
-    const uint32_t n = choice.offloaded[kind];
-    for (uint32_t layer = 0; layer < layers; ++layer)
-      if (is_chosen(layer, std::min(n, layers), layers)) policy.offload[layer].insert(Offload(kind));
-    if (n > layers) policy.offload_outside.insert(Offload(kind));
-    if (n > 0 && Offload(kind) != Offload::residuals) policy.optimizer_chunk = kOptimizerChunk;
-  }
-  shorten(policy.recompute);
-  shorten(policy.offload);
-  policy.lm_head_chunks = choice.head_chunks;
-  policy.attention_chunks = choice.attention_chunks;
-  for (uint32_t layer = 0; choice.remade > 0 && layer < layers; ++layer)
-    policy.copies.push_back(is_chosen(layer, choice.remade, layers) ? Copies::remade : Copies::with_parameters);
-  shorten(policy.copies);
-  return policy;
-}
-
-Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few) {
-  Choice scaled = choice;
-  for (uint32_t& n : scaled.offloaded) n = n > layers ? few + 1 : n > 0 ? few : 0;
-  if (scaled.remade > 0) scaled.remade = few;
-  if (scaled.first_layers > 0) scaled.first_layers = few;
-  return scaled;
-}
-
-std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse) {
-  if (limits.recompute) return {*limits.recompute};
-  if (coarse) return {{}, {R::norm, R::swiglu}, {R::norm, R::ffn}, {R::ffn, R::qkv, R::attention}, {R::block}};
-  std::vector<EnumSet<Recompute>> sets;
-  for (uint32_t bits = 0; bits < 32; ++bits) {
-    EnumSet<Recompute> set;
-    for (R part : {R::norm, R::swiglu, R::ffn, R::qkv, R::attention})
-      if ((bits >> int(part) & 1) != 0) set.insert(part);
-    const bool swiglu_twice = set.contains(R::ffn) && set.contains(R::swiglu);
-    const bool norms_twice = set.contains(R::norm) && set.contains(R::ffn) && set.contains(R::qkv);
-    if (!swiglu_twice && !norms_twice) sets.push_back(set);
-  }
-  sets.push_back({R::block});
-  return sets;
-}
-
-std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& precision) {
-  std::vector<Offload> kinds;
-  for (size_t kind = 0; kind < kOffloadCount; ++kind)
-    if ((!limits.offload || limits.offload->contains(Offload(kind))) &&
-        (Offload(kind) != Offload::master || precision.master))
-      kinds.push_back(Offload(kind));
-  return kinds;
-}
-
-std::vector<uint32_t> head_chunk_counts(const PlanRequest& request) {
-  if (request.limits.lm_head_chunks) return {*request.limits.lm_head_chunks};
-  std::vector<uint32_t> counts;
-  const uint64_t columns = uint64_t(request.model.vocabulary + 15) / 16 * 16,
-                 row = columns * size_of(request.precision.compute());
-  for (uint32_t n = 1; n < request.shape.head_chunks; n *= 2) {
-    const uint64_t rows = request.shape.rows() / n + 64;  // chunks begin at multiples of some rows
-    if (rows * row <= request.target.largest_operand / 2 && rows * columns <= UINT32_MAX) counts.push_back(n);
-  }
-  counts.push_back(request.shape.head_chunks);
-  return counts;
-}
-
-std::vector<uint32_t> attention_chunk_counts(const PlanRequest& request) {
-  if (request.limits.attention_chunks) return {*request.limits.attention_chunks};
-  std::vector<uint32_t> counts;
-  for (uint32_t n = 1; n <= std::min(request.shape.micro_batch, kMostAttentionChunks); n *= 2) counts.push_back(n);
-  return counts;
-}
-
 Target without_budget(Target target) {
   target.memory_bytes = kUnlimited;
   target.host_memory_bytes = 0;
@@ -225,8 +129,11 @@ Estimator::Estimator(const PlanRequest& request) : request_(request), layers_(re
   base_.attention_chunks = attention_chunk_counts(request).front();
   sample_activations();
   whole_ = line(base_, kLayersWithCopies);
-  for (const Offload kind : offload_kinds(request.limits, request.precision)) sample_offload(kind);
-  if (request.precision.fp8()) sample_remade();
+  count_overlaps();
+  if (!request.precision.fp8()) return;
+  Choice choice = base_;
+  choice.remade = layers_;
+  remade_ = beside(line(choice, kLayersWithCopies), whole_);
 }
 
 Estimator::Estimator(const PlanRequest& request, const Estimator& other)
@@ -234,10 +141,10 @@ Estimator::Estimator(const PlanRequest& request, const Estimator& other)
       layers_(other.layers_),
       base_(other.base_),
       whole_(other.whole_),
-      offload_(other.offload_),
-      outside_(other.outside_),
-      block_residuals_(other.block_residuals_),
       remade_(other.remade_),
+      overlaps_(other.overlaps_),
+      moved_(other.moved_),
+      block_residuals_(other.block_residuals_),
       remade_parameters_(other.remade_parameters_) {
   const std::vector<uint32_t> heads = head_chunk_counts(request);
   base_.first = base_.rest = recompute_sets(request.limits, request.coarse).front();
@@ -245,10 +152,13 @@ Estimator::Estimator(const PlanRequest& request, const Estimator& other)
   base_.attention_chunks = attention_chunk_counts(request).front();
   sample_activations();
   const double times = double(request.shape.micro_batch) / other.request_.shape.micro_batch;
-  for (Line* line : {&offload_[size_t(Offload::residuals)], &block_residuals_}) {
-    line->fixed.add(line->fixed, times - 1);
-    line->layer.add(line->layer, times - 1);
-  }
+  const auto scale = [times](Line& line) {
+    line.fixed.add(line.fixed, times - 1);
+    line.layer.add(line.layer, times - 1);
+  };
+  for (auto& [key, moved] : moved_)
+    if (std::get<Offload>(key) == Offload::residuals) scale(moved.layers);
+  for (auto& [distance, line] : block_residuals_) scale(line);
 }
 
 // what depends on the micro_batch, but for residuals that are offloaded
@@ -298,30 +208,49 @@ Estimator::Line Estimator::beside(const Line& with, const Line& without) {
   return {difference(with.fixed, without.fixed), difference(with.layer, without.layer)};
 }
 
-void Estimator::sample_offload(Offload kind) {
+const Estimator::Moved& Estimator::moved(Offload kind, uint32_t distance, bool zero_copy) const {
+  const auto [found, fresh] = moved_.try_emplace({kind, distance, zero_copy});
+  if (!fresh) return found->second;
   Choice choice = base_;
   choice.offloaded[size_t(kind)] = layers_;
-  const Line with = line(choice, kLayersWithCopies);
-  offload_[size_t(kind)] = beside(with, whole_);
-  if (kind == Offload::residuals) {
-    choice.first = choice.rest = {Recompute::block};
-    const auto block = recompute_.find(choice.rest.bits());
-    if (block != recompute_.end()) block_residuals_ = beside(line(choice, kLayersWithCopies), block->second);
-    return;  // there are none outside of the layers
-  }
-  Choice all = choice;
-  all.offloaded[size_t(kind)] = layers_ + 1;
-  outside_[size_t(kind)] = difference(sample(all, kLayersWithCopies), at(with, kLayersWithCopies));
+  choice.distance = choice.update_distance = distance;
+  if (zero_copy) choice.zero_copy.insert(kind);
+  const Line with = line(choice, layers_with_copies(distance));
+  found->second.layers = beside(with, whole_);
+  if (kind == Offload::residuals) return found->second;  // there are none outside of the layers
+  choice.offloaded[size_t(kind)] = layers_ + 1;
+  const uint32_t few = std::min(layers_with_copies(distance), layers_);
+  found->second.outside = difference(sample(choice, few), at(with, few));
+  return found->second;
+}
+
+const Estimator::Line& Estimator::block_residuals(uint32_t distance) const {
+  const auto [found, fresh] = block_residuals_.try_emplace(distance);
+  if (!fresh) return found->second;
+  Choice choice = base_;
+  choice.offloaded[size_t(Offload::residuals)] = layers_;
+  choice.distance = choice.update_distance = distance;
+  choice.first = choice.rest = {Recompute::block};
+  return found->second = beside(line(choice, layers_with_copies(distance)), recompute_.at(choice.rest.bits()));
 }
 
 // What remaking the copies does is alike under any recompute set, but not when parameters are offloaded.
-void Estimator::sample_remade() {
+const Estimator::Line& Estimator::remade_parameters(uint32_t distance) const {
+  const auto [found, fresh] = remade_parameters_.try_emplace(distance);
+  if (!fresh) return found->second;
   Choice choice = base_;
-  choice.remade = layers_;
-  const Line remade = line(choice, kLayersWithCopies);
-  remade_ = beside(remade, whole_);
-  choice.offloaded[size_t(Offload::parameters)] = layers_;
-  remade_parameters_ = beside(line(choice, kLayersWithCopies), remade);
+  choice.remade = choice.offloaded[size_t(Offload::parameters)] = layers_;
+  choice.distance = choice.update_distance = distance;
+  return found->second = beside(beside(line(choice, layers_with_copies(distance)), whole_), remade_);
+}
+
+void Estimator::count_overlaps() {
+  for (uint32_t n = 0; n <= layers_; ++n)
+    for (uint32_t m = 0; m <= layers_; ++m) {
+      overlaps_.push_back(0);
+      for (uint32_t layer = 0; layer < layers_; ++layer)
+        overlaps_.back() += is_chosen(layer, n, layers_) && is_chosen(layer, m, layers_);
+    }
 }
 
 Takes Estimator::estimate(const Choice& choice) const {
@@ -336,40 +265,62 @@ Takes Estimator::estimate(const Choice& choice) const {
                                 (layers_ - choice.first_layers) * rest.layer.inside,
                             first.fixed.inside + choice.first_layers * first.layer.inside);
   takes.add(head_.at(choice.head_chunks), 1).add(attention_.at(choice.attention_chunks), 1);
-  for (size_t kind = 0; kind < kOffloadCount; ++kind) {
-    const uint32_t n = choice.offloaded[kind];
-    if (n == 0 || Offload(kind) == Offload::parameters || Offload(kind) == Offload::residuals) continue;
-    takes.add(offload_[kind].fixed, 1).add(offload_[kind].layer, std::min(n, layers_));
-    if (n > layers_) takes.add(outside_[kind], 1);
-  }
-  add_parameters(choice, takes);
-  if (choice.offloaded[size_t(Offload::residuals)] > 0) add_residuals(choice, takes);
+  if (choice.remade > 0) takes.add(remade_.fixed, double(choice.remade) / layers_).add(remade_.layer, choice.remade);
+  for (size_t kind = 0; kind < kOffloadCount; ++kind)
+    if (choice.offloaded[kind] > 0) add_offloaded(choice, Offload(kind), takes);
   return takes;
 }
 
-// with their copies, kept or remade
-void Estimator::add_parameters(const Choice& choice, Takes& takes) const {
-  constexpr size_t kParameters = size_t(Offload::parameters);
-  if (choice.remade > 0) takes.add(remade_.fixed, double(choice.remade) / layers_).add(remade_.layer, choice.remade);
-  if (choice.offloaded[kParameters] == 0) return;
-  const uint32_t n = std::min(choice.offloaded[kParameters], layers_);
-  uint32_t both = 0;
-  for (uint32_t layer = 0; choice.remade > 0 && layer < layers_; ++layer)
-    both += is_chosen(layer, n, layers_) && is_chosen(layer, choice.remade, layers_);
-  const double share = double(both) / n;
-  takes.add(offload_[kParameters].fixed, 1 - share).add(offload_[kParameters].layer, n - both);
-  takes.add(remade_parameters_.fixed, share).add(remade_parameters_.layer, both);
-  if (choice.offloaded[kParameters] > layers_) takes.add(outside_[kParameters], 1);
+// Of what layers use, begin and update take what the distance there makes of them.
+void Estimator::add_offloaded(const Choice& choice, Offload kind, Takes& takes) const {
+  const bool in_layers = !is_state(kind), in_update = kind != Offload::residuals;
+  if (!in_layers || !in_update || choice.distance == choice.update_distance)
+    return add_offloaded(choice, kind, in_layers ? choice.distance : choice.update_distance, takes);
+  Takes all, other;
+  add_offloaded(choice, kind, choice.distance, all);
+  add_offloaded(choice, kind, choice.update_distance, other);
+  for (const size_t r : {size_t(Range::begin), size_t(Range::update)}) {
+    all.ranges[r] = other.ranges[r];
+    all.staging[r] = other.staging[r];
+  }
+  takes.add(all, 1);
 }
 
-void Estimator::add_residuals(const Choice& choice, Takes& takes) const {
-  constexpr size_t kResiduals = size_t(Offload::residuals);
-  const double n = std::min(choice.offloaded[kResiduals], layers_), share = double(choice.first_layers) / layers_;
+void Estimator::add_offloaded(const Choice& choice, Offload kind, uint32_t distance, Takes& takes) const {
+  if (kind == Offload::residuals) return add_residuals(choice, distance, takes);
+  if (kind == Offload::parameters) return add_parameters(choice, distance, takes);
+  const bool zero_copy = choice.zero_copy.contains(kind);
+  const Moved& all = moved(kind, zero_copy ? 1 : distance, zero_copy);
+  const uint32_t n = choice.offloaded[size_t(kind)];
+  takes.add(all.layers.fixed, 1).add(all.layers.layer, std::min(n, layers_));
+  if (n > layers_) takes.add(all.outside, 1);
+}
+
+// with their copies, kept or remade
+void Estimator::add_parameters(const Choice& choice, uint32_t distance, Takes& takes) const {
+  const uint32_t all = choice.offloaded[size_t(Offload::parameters)], n = std::min(all, layers_);
+  const uint32_t both = overlaps_[n * (layers_ + 1) + choice.remade];
+  const double share = double(both) / n;
+  const Moved& kept = moved(Offload::parameters, distance);
+  takes.add(kept.layers.fixed, 1 - share).add(kept.layers.layer, n - both);
+  if (both > 0) {
+    const Line& remade = remade_parameters(distance);
+    takes.add(remade.fixed, share).add(remade.layer, both);
+  }
+  if (all > layers_) takes.add(kept.outside, 1);
+}
+
+void Estimator::add_residuals(const Choice& choice, uint32_t distance, Takes& takes) const {
+  const double n = std::min(choice.offloaded[size_t(Offload::residuals)], layers_);
+  const double share = double(choice.first_layers) / layers_;
   const EnumSet<Recompute> block{Recompute::block};
   const double blocks = (choice.first == block ? share : 0) + (choice.rest == block ? 1 - share : 0);
-  const Line& plain = offload_[kResiduals];
-  takes.add(plain.fixed, 1 - blocks).add(block_residuals_.fixed, blocks);
-  takes.add(plain.layer, n * (1 - blocks)).add(block_residuals_.layer, n * blocks);
+  const Line& plain = moved(Offload::residuals, distance).layers;
+  takes.add(plain.fixed, 1 - blocks).add(plain.layer, n * (1 - blocks));
+  if (blocks > 0) {
+    const Line& whole = block_residuals(distance);
+    takes.add(whole.fixed, blocks).add(whole.layer, n * blocks);
+  }
 }
 
 }  // namespace tandem

@@ -3,12 +3,11 @@
 
 #include <array>
 #include <map>
+#include <tuple>
 
-#include "core/plan/planner.h"
+#include "core/plan/choice.h"
 
 namespace tandem {
-
-constexpr size_t kOffloadCount = std::size(kOffloadNames);
 
 // What a plan is judged by, as sums over layers go: bytes, and the seconds for which each range keeps the device and
 // the copies to and from the host busy.
@@ -29,28 +28,6 @@ struct Takes {
   Takes& add(const Takes& other, double times);
   double seconds(uint32_t accumulation) const;  // of a step
 };
-
-// A policy as the search writes it: what the first layers do, what the rest do, how many layers offload what.
-struct Choice {
-  EnumSet<Recompute> first, rest;
-  uint32_t first_layers = 0;  // that recompute `first`
-  std::array<uint32_t, kOffloadCount>
-      offloaded{};  // layers, by Offload; one more than all: what is outside of them too
-  uint32_t head_chunks = 1, attention_chunks = 1;
-  uint32_t remade = 0;  // layers whose fp8 copies are remade rather than kept
-
-  bool operator<(const Choice& other) const;
-  bool operator==(const Choice&) const = default;
-};
-MemoryPolicy policy_of(const Choice& choice, uint32_t layers);
-// The same in a model of few layers, for what a choice does in all of them or in none; some layers become all.
-Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few);
-
-// The sets that the limits leave, without two that do the same.
-std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse = false);
-std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& precision);
-std::vector<uint32_t> head_chunk_counts(const PlanRequest& request);
-std::vector<uint32_t> attention_chunk_counts(const PlanRequest& request);
 
 // the Target with room for any plan
 Target without_budget(Target target);
@@ -76,10 +53,19 @@ class Estimator {
   Line line(const Choice& choice, uint32_t fewer) const;  // of a choice that does the same in every layer
   static Line beside(const Line& with, const Line& without);
   static Takes at(const Line& line, uint32_t layers);
-  void sample_offload(Offload kind);
-  void sample_remade();
-  void add_parameters(const Choice& choice, Takes& takes) const;
-  void add_residuals(const Choice& choice, Takes& takes) const;
+  // What offloading a kind adds: in every layer, and then outside of them.
+  struct Moved {
+    Line layers;
+    Takes outside;
+  };
+  const Moved& moved(Offload kind, uint32_t distance, bool zero_copy = false) const;
+  const Line& block_residuals(uint32_t distance) const;
+  const Line& remade_parameters(uint32_t distance) const;
+  void count_overlaps();
+  void add_offloaded(const Choice& choice, Offload kind, Takes& takes) const;
+  void add_offloaded(const Choice& choice, Offload kind, uint32_t distance, Takes& takes) const;
+  void add_parameters(const Choice& choice, uint32_t distance, Takes& takes) const;
+  void add_residuals(const Choice& choice, uint32_t distance, Takes& takes) const;
 
   const PlanRequest& request_;
   uint32_t layers_;
@@ -87,10 +73,12 @@ class Estimator {
   Line whole_;                                  // base_'s, of models in which prefetches run ahead as in a whole one
   std::map<uint32_t, Line> recompute_;          // by set
   std::map<uint32_t, Takes> head_, attention_;  // by count, beside base_'s
-  std::array<Line, kOffloadCount> offload_;     // beside base_'s
-  std::array<Takes, kOffloadCount> outside_;    // what offloading it outside of the layers adds
-  Line block_residuals_;                        // residuals where whole blocks are recomputed, beside the same blocks'
-  Line remade_, remade_parameters_;  // copies remade, beside base_'s; then parameters offloaded too, beside remade ones
+  Line remade_;                                 // copies remade, beside base_'s
+  std::vector<uint32_t> overlaps_;              // layers of n that offload parameters and remake copies, of m that do
+  // Sampled when first asked for. By kind, distance, whether with zero copy: beside base_'s.
+  mutable std::map<std::tuple<Offload, uint32_t, bool>, Moved> moved_;
+  mutable std::map<uint32_t, Line> block_residuals_;    // by distance, where whole blocks are recomputed
+  mutable std::map<uint32_t, Line> remade_parameters_;  // by distance, beside remade_
 };
 
 }  // namespace tandem

@@ -10,10 +10,13 @@ namespace tandem {
 namespace {
 
 constexpr size_t kCompiledNodes = 100000;  // of the graphs that a search compiles in full
+constexpr uint32_t kCoarseCompiles = 4;    // of a coarse one
 constexpr size_t kRunnersUp = 5;
-constexpr double kSlack = 1.05;  // of estimated bytes, as long as little was compiled
+constexpr double kSlack = 1.02;  // of estimated bytes, as long as little was compiled
 constexpr double kError = 0.03;  // of estimated seconds, in models so small that all policies are ranked
 constexpr int kLeastTries = 3;
+constexpr uint32_t kFurthest = 4;         // prefetch distance that is tried
+constexpr double kWorthTrying = 2e-4;     // of a step's seconds, that one more variation may win
 
 struct Attempt {
   Choice choice;
@@ -45,23 +48,25 @@ std::optional<Attempt> attempt(const PlanRequest& request, const Choice& choice)
 
 class Search {
  public:
-  explicit Search(const PlanRequest& request)
+  Search(const PlanRequest& request, std::shared_ptr<const Estimator> estimator)
       : request_(request),
-        estimator_(std::make_shared<Estimator>(request)),
+        estimator_(std::move(estimator)),
         ranking_(
-            request, [this](const Choice& choice) { return estimator_->estimate(choice); }, kSlack) {}
+            request, [this](const Choice& choice) { return estimator_->estimate(choice); },
+            request.coarse ? 1 : kSlack) {}
 
   StepPlan run() {
-    while (nodes_ < kCompiledNodes) {
+    while (request_.coarse ? compiles_ < kCoarseCompiles : nodes_ < kCompiledNodes) {
       const std::optional<Choice> next = next_choice();
       if (!next) break;
-      compile(*next);
+      if (const auto takes = compile(*next)) ranking_.correct(*next, *takes);
     }
+    if (best_ && best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary();
     const size_t most = nodes_ + (ranking_.ranks_all() ? kCompiledNodes : 0);
-    for (int tries = 0; (tries < kLeastTries || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
+    for (int tries = 0; (tries < (request_.coarse ? 1 : kLeastTries) || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
       const std::optional<Ranked> least = ranking_.least(tried_);
       if (!least) break;
-      compile(least->choice);
+      if (const auto takes = compile(least->choice)) ranking_.correct(least->choice, *takes);
     }
     if (!best_)
       fail(Exit::does_not_fit, request_.target.name,
@@ -88,22 +93,54 @@ class Search {
     return {};
   }
 
-  void compile(const Choice& choice) {
+  // what it takes; none: a value is larger than the device allocates at once
+  std::optional<Takes> compile(const Choice& choice) {
     tried_.insert(choice);
     std::optional<Attempt> a = attempt(request_, choice);
     if (!a) {
       nodes_ = kCompiledNodes;
-      return;
+      return {};
     }
     ++compiles_;
     nodes_ += a->compiled.graph.nodes().size();
-    ranking_.correct(choice, a->takes);
+    const Takes takes = a->takes;
     if (best_ && !is_better(a->planned, best_->planned)) {
       others_.push_back(std::move(a->planned));
     } else {
       if (best_) others_.push_back(std::move(best_->planned));
       best_ = std::move(a);
     }
+    return takes;
+  }
+
+  // Copies that run further ahead, and states read where they are: few to try on the best one, many to estimate.
+  void vary() {
+    for (double gain = 1; gain > kWorthTrying;) {
+      const double before = best_->planned.seconds();
+      for (const Choice& choice : variations())
+        if (!tried_.contains(choice)) compile(choice);
+      gain = 1 - best_->planned.seconds() / before;
+    }
+  }
+
+  // of the best one, where there is something to win
+  std::vector<Choice> variations() const {
+    const auto& [begin, micro_step, update] = best_->takes.ranges;
+    const double worth = kWorthTrying * best_->planned.seconds();
+    std::vector<Choice> list;
+    const auto next = [&]() -> Choice& { return list.emplace_back(best_->choice); };
+    const double d = best_->choice.distance, further = best_->takes.staging[1] * (2 * d + 3) / (2 * d + 1);
+    if (d < kFurthest && request_.shape.accumulation * micro_step.latency > worth &&
+        best_->takes.device() - best_->takes.staging[1] + further <= kSlack * budget_of(request_.target).device)
+      ++next().distance;
+    if (best_->choice.update_distance < kFurthest && begin.latency + update.latency > worth) ++next().update_distance;
+    EnumSet<Offload> states;
+    for (const Offload kind : zero_copy_kinds(request_))
+      if (best_->choice.offloaded[size_t(kind)] > 0) states.insert(kind);
+    if (!states.empty()) next().zero_copy = states;
+    for (const Offload kind : zero_copy_kinds(request_))
+      if (states.contains(kind)) next().zero_copy.toggle(kind);
+    return list;
   }
 
   bool is_better(const PlannedPolicy& a, const PlannedPolicy& b) const {
@@ -148,7 +185,11 @@ ProgramCost floor_of(const PlanRequest& request) {
 }
 
 StepPlan plan_step(const PlanRequest& request) {
-  return Search(request).run();
+  return search_policies(request, std::make_shared<Estimator>(request));
+}
+
+StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates) {
+  return Search(request, std::move(estimates)).run();
 }
 
 }  // namespace tandem

@@ -42,6 +42,7 @@ class EnumSet {
   }
   constexpr bool contains(E e) const { return (bits_ >> int(e) & 1) != 0; }
   constexpr void insert(E e) { bits_ |= uint32_t{1} << int(e); }
+  constexpr void toggle(E e) { bits_ ^= uint32_t{1} << int(e); }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr uint32_t bits() const { return bits_; }
   bool operator==(const EnumSet&) const = default;
@@ -60,9 +61,10 @@ struct MemoryPolicy {
   // of these kinds the device reads and writes host memory itself, with no copy: m, v, master, gradients, where
   // offloaded
   EnumSet<Offload> zero_copy;
-  // how many uses ahead (layers; in the update, parameters) a prefetch is issued and how many later an evict's memory
-  // is free again: 1 keeps three buffers, so that both directions run while the device computes
+  // how many layers ahead a prefetch is issued and how many later an evict's memory is free again: 1 keeps three
+  // buffers, so that both directions run while the device computes; 0 keeps one
   uint32_t prefetch_distance = 1;
+  uint32_t update_distance = 1;   // likewise in begin and update, in parameters
   uint32_t lm_head_chunks = 0;    // parts of the tokens; 0: as StepShape says
   uint32_t attention_chunks = 1;  // parts of the sequences, at most, in attention's backward pass
   uint64_t optimizer_chunk = 0;   // elements that one AdamW instruction updates, at most; 0: whole parameters

@@ -95,9 +95,11 @@ Ranking::Ranking(const PlanRequest& request, Estimate estimate, double slack)
       slack_(slack),
       starts_(request.coarse ? kCoarseStarts : kStarts),
       remakes_(request.precision.fp8()),
+      coarse_(request.coarse),
       budget_(budget_of(request.target)),
       estimate_(std::move(estimate)),
       kinds_(offload_kinds(request.limits, request.precision)),
+      zero_copy_kinds_(zero_copy_kinds(request)),
       all_sets_(recompute_sets(request.limits, request.coarse)),
       all_chunks_(chunk_choices(request)),
       sets_(all_sets_),
@@ -167,6 +169,22 @@ void Ranking::enumerate() {
   if (remakes_) expand(layers_ + 1, [](Choice& c, size_t i) { return c.remade = uint32_t(i), true; });
   for (const Offload kind : kinds_)
     expand(most_of(kind) + 1, [&](Choice& c, size_t i) { return c.offloaded[size_t(kind)] = uint32_t(i), true; });
+  expand(size_t(1) << zero_copy_kinds_.size(), [&](Choice& c, size_t i) {
+    for (size_t k = 0; k < zero_copy_kinds_.size(); ++k) {
+      if ((i >> k & 1) == 0) continue;
+      if (c.offloaded[size_t(zero_copy_kinds_[k])] == 0) return false;
+      c.zero_copy.insert(zero_copy_kinds_[k]);
+    }
+    return true;
+  });
+  expand(kMostDistance + 1, [](Choice& c, size_t i) {
+    c.distance = uint32_t(i);
+    return i == 1 || c.copies_in_layers();
+  });
+  expand(kMostDistance + 1, [](Choice& c, size_t i) {
+    c.update_distance = uint32_t(i);
+    return i == 1 || c.copies_in_update();
+  });
   expand(all_sets_.size(), [&](Choice& c, size_t i) { return c.first = c.rest = all_sets_[i], true; });
   const size_t mixes = all_sets_.size() * (layers_ - 1);
   expand(1 + mixes, [&](Choice& c, size_t i) {
@@ -207,6 +225,15 @@ void Ranking::fill(const Choice& choice, std::vector<Ranked>& out) const {
   }
 }
 
+void Ranking::fill_all(uint32_t distance, std::vector<Ranked>& out) const {
+  for (Choice choice : chunks_)
+    for (const EnumSet<Recompute> set : sets_) {
+      choice.first = choice.rest = set;
+      choice.distance = distance;
+      fill(choice, out);
+    }
+}
+
 // The first layers recompute choice.first, as few as do, the others rest.
 void Ranking::mix(const Choice& choice, EnumSet<Recompute> rest, double& fastest, std::vector<Ranked>& out) const {
   Choice mixed = choice;
@@ -231,6 +258,7 @@ std::vector<Ranking::Count> Ranking::counts_of(Choice& choice) const {
   std::vector<Count> counts;
   if (!(choice.first == choice.rest)) counts.push_back({&choice.first_layers, layers_ - 1});
   if (remakes_) counts.push_back({&choice.remade, layers_});
+  if (!coarse_) counts.push_back({&choice.distance, 1});  // further ahead: Search::vary
   for (const Offload kind : kinds_) counts.push_back({&choice.offloaded[size_t(kind)], most_of(kind)});
   return counts;
 }
@@ -238,6 +266,7 @@ std::vector<Ranking::Count> Ranking::counts_of(Choice& choice) const {
 void Ranking::consider(Choice choice, Ranked& best) const {
   if (choice.first_layers == 0) choice.first = choice.rest;  // one policy, one choice
   if (choice.first == choice.rest) choice.first_layers = 0;
+  if (!choice.copies_in_layers()) choice.distance = 1;
   const Takes takes = takes_of(choice);
   const double seconds = takes.seconds(accumulation_);
   if (seconds < best.seconds && may_fit(choice, takes)) best = {choice, takes, seconds};
@@ -297,6 +326,13 @@ Ranked Ranking::improved(Ranked from) const {
   return from;
 }
 
+std::vector<Ranked> Ranking::uniform_fitting() const {
+  std::vector<Ranked> found;
+  fill_all(1, found);
+  if (found.empty()) fill_all(0, found);
+  return found;
+}
+
 std::vector<Ranked> Ranking::fitting() const {
   const auto by_choice = [](const Ranked& a, const Ranked& b) { return a.choice < b.choice; };
   const auto by_seconds = [&](const Ranked& a, const Ranked& b) {
@@ -305,11 +341,7 @@ std::vector<Ranked> Ranking::fitting() const {
   std::vector<Ranked> found;
   for (const Ranked& one : every_) push(one.choice, corrected(one.choice, one.takes), found);
   if (every_.empty()) {
-    for (Choice choice : chunks_)
-      for (const EnumSet<Recompute> set : sets_) {
-        choice.first = choice.rest = set;
-        fill(choice, found);
-      }
+    found = uniform_fitting();
     std::sort(found.begin(), found.end(), by_choice);
     const auto same = [](const Ranked& a, const Ranked& b) { return a.choice == b.choice; };
     found.erase(std::unique(found.begin(), found.end(), same), found.end());
@@ -349,6 +381,7 @@ std::optional<Ranked> Ranking::least(const std::set<Choice>& but) const {
       for (uint32_t whole = 0; whole < 1u << kinds_.size(); ++whole) {
         for (uint32_t k = 0; k < kinds_.size(); ++k)
           choice.offloaded[size_t(kinds_[k])] = whole >> k & 1 ? most_of(kinds_[k]) : 0;
+        choice.distance = choice.copies_in_layers() ? 0 : 1;
         consider(choice);
       }
     }

@@ -20,6 +20,9 @@ struct Budget {
 };
 Budget budget_of(const Target& target);
 
+// plan_step, by estimates of the request
+StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates);
+
 // What distinguishes policies whose estimates err alike: all but how many layers do what. near: nor what they recompute
 // and in how many chunks.
 Choice family_of(const Choice& choice, uint32_t layers);
@@ -35,6 +38,7 @@ class Ranking {
   // The policies that may fit the request's budgets, by estimates, fastest first. Where there are few policies, all of
   // them; else a good part, and what steps from the fastest of it lead to.
   std::vector<Ranked> fitting() const;
+  std::vector<Ranked> uniform_fitting() const;  // of them, some that do alike in all layers
   bool ranks_all() const { return !every_.empty(); }
   // of all but some, the one that is estimated to take least of the device's memory, of the host's no more than there
   // is if that can be; none where all are left out
@@ -55,6 +59,7 @@ class Ranking {
   void push(const Choice& choice, const Takes& takes, std::vector<Ranked>& out) const;
   void enumerate();
   void fill(const Choice& choice, std::vector<Ranked>& out) const;
+  void fill_all(uint32_t distance, std::vector<Ranked>& out) const;
   void mix(const Choice& first, EnumSet<Recompute> rest, double& fastest, std::vector<Ranked>& out) const;
   uint32_t most_of(Offload kind) const;
   std::vector<Count> counts_of(Choice& choice) const;
@@ -65,10 +70,10 @@ class Ranking {
   uint32_t layers_, accumulation_;
   double slack_;
   size_t starts_;
-  bool remakes_;
+  bool remakes_, coarse_;
   Budget budget_;
   Estimate estimate_;
-  std::vector<Offload> kinds_;
+  std::vector<Offload> kinds_, zero_copy_kinds_;
   std::vector<EnumSet<Recompute>> all_sets_;
   std::vector<Choice> all_chunks_;        // counts of chunks, copies of all layers kept or remade
   std::vector<EnumSet<Recompute>> sets_;  // none beaten by another in bytes and seconds; least bytes first

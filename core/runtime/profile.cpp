@@ -33,6 +33,15 @@ double fastest_run(Session& session, Range range, int runs) {
   return fastest;
 }
 
+void fill_with_zeros(Session& session) {
+  const std::vector<std::byte> zeros(16 << 20);
+  for (uint32_t a = 0; a < session.program().arenas.size(); ++a)
+    for (uint64_t at = 0, bytes = session.program().arenas[a].bytes; at < bytes; at += zeros.size()) {
+      const uint64_t part = std::min<uint64_t>(zeros.size(), bytes - at);
+      session.write(BufferRef{a, at, part}, std::span(zeros).first(part));
+    }
+}
+
 double time_copies(Backend& backend, std::span<const CopySpec> copies, uint64_t bytes, int times) {
   Program program;
   for (const CopySpec& copy : copies) {
@@ -43,11 +52,7 @@ double time_copies(Backend& backend, std::span<const CopySpec> copies, uint64_t 
       program.ranges[size_t(Range::evaluate)].push_back({copy.queue, Copy{{from, 0, bytes}, {from + 1, 0, bytes}}, {}});
   }
   Session session(backend, std::move(program));
-  const std::vector<std::byte> zeros(std::min<uint64_t>(bytes, 16 << 20));
-  for (uint32_t a = 0; a < session.program().arenas.size(); ++a)  // pages that were never touched are no memory
-    for (uint64_t at = 0; at < bytes; at += zeros.size())
-      session.write(BufferRef{a, at, std::min<uint64_t>(zeros.size(), bytes - at)},
-                    std::span(zeros).first(std::min<uint64_t>(zeros.size(), bytes - at)));
+  fill_with_zeros(session);
   return fastest_run(session, Range::evaluate, kRuns);
 }
 

@@ -17,6 +17,9 @@ std::vector<DispatchTime> time_dispatches(Session& session, Range range);
 // Seconds that the range takes from its submission to its end, the fastest of some runs.
 double fastest_run(Session& session, Range range, int runs);
 
+// All that the session's arenas hold: pages that were never touched are no memory.
+void fill_with_zeros(Session& session);
+
 struct CopySpec {
   ArenaKind from, to;
   uint32_t queue = 0;

@@ -41,6 +41,7 @@ Json policy_json(const MemoryPolicy& policy) {
           {"fp8_copies", by_layer(policy.copies)},
           {"zero_copy", members(policy.zero_copy, kOffloadNames)},
           {"prefetch_distance", policy.prefetch_distance},
+          {"update_distance", policy.update_distance},
           {"attention_chunks", policy.attention_chunks},
           {"optimizer_chunk", policy.optimizer_chunk}};
 }

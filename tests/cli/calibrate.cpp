@@ -18,7 +18,7 @@ TEST_CASE("devices --calibrate writes a table of positive rates, which plan take
   CHECK(table.info.recipes == std::vector<std::string>{"fp32", "bf16", "fp8"});
   const Rates& r = table.target.rates;
   for (const double rate : {r.e4m3, r.bf16, r.f32, r.attention, r.attention_backward, r.bandwidth, r.passes,
-                            r.optimizer, r.host_to_device, r.device_to_host, r.launch_seconds})
+                            r.optimizer, r.host_to_device, r.device_to_host, r.zero_copy, r.launch_seconds})
     CHECK(rate > 0);
   CHECK(r.products.size() >= 1);
 

@@ -53,7 +53,22 @@ TEST_CASE("plan: what does not fit is printed, and exits with 4") {
   CHECK(o.json().at("largest_micro_batch") == 0);
   const Outcome text = place.plan({"--device", "rtx-4090", "--memory", "1MiB"});
   CHECK(text.exit == 4);
-  CHECK(text.out.find("DOES NOT FIT") != std::string::npos);
+  for (const char* part : {"DOES NOT FIT", "No batch.micro_batch fits", "The peak of what shares memory"})
+    CHECK(text.out.find(part) != std::string::npos);
+  const Outcome batch = place.plan({"--device", "rtx-4090", "--memory", "700MiB", "--batch.micro_batch=8192"});
+  CHECK(batch.exit == 4);
+  CHECK(batch.out.find("Largest batch.micro_batch found to fit: ") != std::string::npos);
+}
+
+TEST_CASE("plan: the policy says what is moved where, how far ahead, and a runner-up what it does otherwise") {
+  const Workplace place;
+  const Outcome o = place.tandem({"plan", source("configs/qwen2.5-3b.toml"),
+                                  "--model.path=" + source("configs/models/qwen2.5-3b"), "--device", "rtx-4090"});
+  INFO(o.err);
+  CHECK(o.exit == 0);
+  for (const char* part : {"Policy: ", "m, v everywhere", "layers ahead ", "parameters ahead in the update ", "fp8 copies",
+                           "Runner-up: ", "Hint: batch.micro_batch = "})
+    CHECK(o.out.find(part) != std::string::npos);
 }
 
 TEST_CASE("plan: [memory] and the flags set the policy and the budgets") {

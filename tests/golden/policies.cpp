@@ -74,6 +74,8 @@ std::vector<MemoryPolicy> samples() {
       uniform_policy({ffn}, {Offload::residuals}),
   };
   list[1].optimizer_chunk = 700;
+  list[1].prefetch_distance = 0;
+  list[1].update_distance = 2;
   list[2].zero_copy = {Offload::m};
   list[3].attention_chunks = 2;
   list[3].copies = {Copies::remade};
@@ -92,7 +94,8 @@ std::vector<MemoryPolicy> samples() {
     }
     p.offload_outside = O::of(uint32_t(random() % 64));
     p.zero_copy = O::of(uint32_t(random() % 64));
-    p.prefetch_distance = 1 + uint32_t(random() % 3);
+    p.prefetch_distance = uint32_t(random() % 4);
+    p.update_distance = uint32_t(random() % 4);
     p.attention_chunks = 1 + uint32_t(random() % 3);
     p.optimizer_chunk = random() % 2 * (64 + random() % 1000);
     list.push_back(p);
@@ -104,9 +107,9 @@ std::string describe(const MemoryPolicy& p) {
   std::string text;
   for (size_t i = 0; i < p.recompute.size(); ++i) text += fmt::format("recompute {}; ", to_string(p.recompute[i]));
   for (size_t i = 0; i < p.offload.size(); ++i) text += fmt::format("offload {}; ", to_string(p.offload[i]));
-  return text + fmt::format("outside {}; zero-copy {}; distance {}; attention chunks {}; optimizer chunk {}",
+  return text + fmt::format("outside {}; zero-copy {}; distances {} {}; attention chunks {}; optimizer chunk {}",
                             to_string(p.offload_outside), to_string(p.zero_copy), p.prefetch_distance,
-                            p.attention_chunks, p.optimizer_chunk);
+                            p.update_distance, p.attention_chunks, p.optimizer_chunk);
 }
 
 void check_policies(Backend& backend, const char* name, const char* recipe) {

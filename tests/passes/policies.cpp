@@ -161,6 +161,7 @@ MemoryPolicy random_policy(std::mt19937& random) {
   }
   p.zero_copy = random_set<Offload>(random);
   p.prefetch_distance = uint32_t(random() % 4);
+  p.update_distance = uint32_t(random() % 4);
   p.optimizer_chunk = random() % 3 * 100;
   return p;
 }

@@ -177,6 +177,21 @@ TEST_CASE("offload: kinds and layers of a policy lie on the host, and every othe
   }
 }
 
+TEST_CASE("offload: copies further ahead take more staging, in layers and in the update each by its own distance") {
+  const auto staging = [](EnumSet<Offload> kinds, uint32_t layers, uint32_t update) {
+    MemoryPolicy policy = uniform_policy({}, kinds);
+    policy.prefetch_distance = layers;
+    policy.update_distance = update;
+    return compiled(policy).memory.staging_bytes;
+  };
+  const EnumSet<Offload> states{Offload::m}, residuals{Offload::residuals};
+  CHECK(staging(states, 1, 0) < staging(states, 1, 1));
+  CHECK(staging(states, 1, 1) < staging(states, 1, 2));
+  CHECK(staging(residuals, 0, 1) < staging(residuals, 1, 1));
+  CHECK(staging(states, 0, 1) == staging(states, 2, 1));
+  CHECK(staging(residuals, 1, 0) == staging(residuals, 1, 2));
+}
+
 TEST_CASE("a budget: the error names what is alive and the largest that fits, which does fit") {
   Target small = target();
   const StepShape shape{.micro_batch = 16, .accumulation = 1, .sequence_length = 64};

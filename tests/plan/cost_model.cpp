@@ -119,6 +119,19 @@ TEST_CASE("cost of a dispatch: operands on the host come over the link") {
   Program p = two_arenas();
   push(p, 0, add_in(1));
   CHECK(cost_of(p, Range::micro_step, rates()).seconds == doctest::Approx(4.0 * 4096 * 4096 / 20e9));
+  Rates r = rates();
+  r.zero_copy = 5e9;
+  CHECK(cost_of(p, Range::micro_step, r).seconds == doctest::Approx(4.0 * 4096 * 4096 / 5e9));
+}
+
+TEST_CASE("cost of a range: a copy and a dispatch that reads host memory share the link") {
+  Program p = two_arenas();
+  push(p, 0, add_in(1));
+  push(p, 1, Copy{kHost, kElsewhere});
+  const ProgramCost cost = cost_of(p, Range::micro_step, rates());
+  const double dispatch = 4.0 * 4096 * 4096 / 20e9, copy = kBytes / 20e9 + 1e-6;
+  CHECK(cost.seconds == doctest::Approx(dispatch + copy));
+  CHECK(cost.exposed_copy == doctest::Approx(copy));
 }
 
 TEST_CASE("cost of a step: begin and update once, micro_step as often as it accumulates") {

@@ -78,6 +78,9 @@ TEST_CASE("device table: every key lands in the target, rates as the shares that
   CHECK(t.target.rates.bandwidth == doctest::Approx(500e9));
   CHECK(t.target.rates.host_to_device == doctest::Approx(20e9));
   CHECK(t.target.rates.device_to_host == doctest::Approx(10e9));
+  CHECK(t.target.rates.zero_copy == 0);
+  const std::string with_zero_copy = with("launch", "zero_copy = 15e9\nlaunch");
+  CHECK(parse_device_table(with_zero_copy, "card.toml").target.rates.zero_copy == doctest::Approx(15e9));
   CHECK(t.target.rates.launch_seconds == doctest::Approx(2e-6));
   CHECK(t.info.recipes == std::vector<std::string>{"fp32", "bf16", "fp8"});
 }
@@ -100,6 +103,7 @@ TEST_CASE("device table: what is written reads as the same table") {
   t.host_memory_bytes = 123456789;
   t.rates.attention_backward = 20e12;
   t.rates.passes = 0.75;
+  t.rates.zero_copy = 12e9;
   t.rates.optimizer = 0.5;
   t.rates.products = {{256, 0.25, 0.5, 0.75}, {512, 1, 1, 1}};
   for (const bool fp8 : {true, false}) {
@@ -129,6 +133,7 @@ TEST_CASE("device table: what is written reads as the same table") {
     same(r.rates.passes, t.rates.passes);
     same(r.rates.optimizer, t.rates.optimizer);
     same(r.rates.host_to_device, t.rates.host_to_device);
+    same(r.rates.zero_copy, t.rates.zero_copy);
     same(r.rates.device_to_host, t.rates.device_to_host);
     same(r.rates.launch_seconds, t.rates.launch_seconds);
     REQUIRE(r.rates.products.size() == 2);

@@ -63,13 +63,32 @@ Choice plain(const PlanRequest& r) {
   return c;
 }
 
+// The choice with each way to reach what it offloads.
+void add_accesses(const PlanRequest& r, Choice c, std::vector<Choice>& all) {
+  const std::vector<Offload> zero_copy = zero_copy_kinds(r);
+  for (uint32_t bits = 0; bits < 1u << zero_copy.size(); ++bits) {
+    c.zero_copy = {};
+    bool offloaded = true;
+    for (size_t k = 0; k < zero_copy.size(); ++k) {
+      if ((bits >> k & 1) == 0) continue;
+      c.zero_copy.insert(zero_copy[k]);
+      offloaded = offloaded && c.offloaded[size_t(zero_copy[k])] > 0;
+    }
+    if (!offloaded) continue;
+    for (c.distance = 0; c.distance <= kMostDistance; ++c.distance)
+      for (c.update_distance = 0; c.update_distance <= kMostDistance; ++c.update_distance)
+        if ((c.distance == 1 || c.copies_in_layers()) && (c.update_distance == 1 || c.copies_in_update()))
+          all.push_back(c);
+  }
+}
+
 // Every policy within the limits.
 std::vector<Choice> every_choice(const PlanRequest& r) {
   std::vector<Choice> all;
   const uint32_t layers = r.model.layers;
   const std::vector<Offload> kinds = offload_kinds(r.limits, r.precision);
   const std::function<void(Choice, size_t)> offloads = [&](Choice c, size_t kind) {
-    if (kind == kinds.size()) return all.push_back(c);
+    if (kind == kinds.size()) return add_accesses(r, c, all);
     for (uint32_t n = 0; n <= layers + (kinds[kind] == Offload::residuals ? 0 : 1); ++n) {
       c.offloaded[size_t(kinds[kind])] = n;
       offloads(c, kind + 1);
@@ -113,10 +132,11 @@ void check_against_all(PlanRequest r, size_t count) {
   }
 }
 
-PlanRequest shipped(const std::string& name, const std::string& device) {
+PlanRequest shipped(const std::string& name, const std::string& device,
+                    const std::vector<std::string>& overrides = {}) {
   const char* root = std::getenv("TANDEM_SOURCE_ROOT");
   const std::string source = std::string(root ? root : ".") + "/";
-  const RunConfig config = load_config(source + "configs/" + name + ".toml", {});
+  const RunConfig config = load_config(source + "configs/" + name + ".toml", overrides);
   const ModelSource model = open_model(source + config.model.path);
   const Precision precision = precision_of(config);
   const StepShape shape =
@@ -137,19 +157,19 @@ TEST_CASE("planner: the fastest of all policies that fit, recompute by layer") {
 }
 
 TEST_CASE("planner: the fastest of all policies that fit, offload by layer on three devices") {
-  PlanRequest r = small_request(3);
+  PlanRequest r = small_request(2);
   r.precision.recipe = Recipe::bf16;
   r.limits.recompute = EnumSet<Recompute>{};
   r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v, Offload::gradients};
   r.limits.attention_chunks = 1;
   r.limits.lm_head_chunks = 4;
-  check_against_all(r, 125);
+  check_against_all(r, 478);
   r.target.rates.host_to_device = 8e9;  // a link beside which the device is slow
   r.target.rates.device_to_host = 4e9;
-  check_against_all(r, 125);
+  check_against_all(r, 478);
   r.target.queues = 1;
   r.model.tied = false;
-  check_against_all(r, 125);
+  check_against_all(r, 478);
 }
 
 TEST_CASE("planner: the fastest of all policies that fit, chunks and copies") {
@@ -165,7 +185,22 @@ TEST_CASE("planner: the fastest of all policies that fit, parameters, their copi
   r.limits.recompute = EnumSet<Recompute>{Recompute::norm, Recompute::ffn};
   r.limits.attention_chunks = 1;
   r.limits.lm_head_chunks = 2;
-  check_against_all(r, 80);
+  check_against_all(r, 616);
+}
+
+TEST_CASE("planner: the fastest of all policies that fit, states copied or read where they are") {
+  PlanRequest r = small_request(2);
+  r.precision.recipe = Recipe::bf16;
+  r.limits.recompute = EnumSet<Recompute>{};
+  r.limits.attention_chunks = 1;
+  r.limits.lm_head_chunks = 4;
+  for (const double rate : {0.3e9, 0.9e9, 3e9}) {
+    r.target.rates.zero_copy = rate;
+    r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v};
+    check_against_all(r, 115);
+    r.limits.offload = EnumSet<Offload>{Offload::m, Offload::gradients};
+    check_against_all(r, 202);
+  }
 }
 
 TEST_CASE("planner: the fastest of all policies that fit, recompute by layer and copies") {
@@ -175,6 +210,60 @@ TEST_CASE("planner: the fastest of all policies that fit, recompute by layer and
   r.limits.attention_chunks = 2;
   r.limits.lm_head_chunks = 1;
   check_against_all(r, 1587);
+}
+
+TEST_CASE("planner: no other prefetch distance is faster for the chosen policy") {
+  for (const auto& [name, device] :
+       {std::pair{"qwen2.5-3b", "rtx-4090"}, {"qwen2.5-7b", "rtx-5060-ti-16gb"}, {"qwen2.5-0.5b", "rtx-3060-12gb"}}) {
+    PlanRequest r = shipped(name, device, {"--precision.recipe=bf16"});
+    const StepPlan plan = plan_step(r);
+    REQUIRE(plan.fits());
+    MemoryPolicy p = plan.chosen.policy;
+    for (const auto& [layers, update] :
+         {std::pair{0u, 1u}, {1u, 1u}, {2u, 1u}, {0u, 2u}, {1u, 2u}, {2u, 2u}, {1u, 3u}, {1u, 4u}}) {
+      p.prefetch_distance = layers;
+      p.update_distance = update;
+      const Takes takes = takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape, p,
+                                                without_budget(r.target), Checks::without),
+                                   r.target);
+      CAPTURE(std::string(name));
+      CAPTURE(layers);
+      CAPTURE(update);
+      if (budget_of(r.target).holds(takes))
+        CHECK(takes.seconds(r.shape.accumulation) >= (1 - 3e-4) * plan.chosen.seconds());
+    }
+  }
+}
+
+TEST_CASE("planner: states stay where they are when the Target says that reading them there is faster") {
+  PlanRequest r = shipped("qwen2.5-3b", "rtx-4090");
+  const StepPlan copies = plan_step(r);
+  CHECK(copies.chosen.policy.zero_copy.empty());
+  r.target.rates.zero_copy = 1e9;
+  CHECK(plan_step(r).chosen.policy == copies.chosen.policy);
+  r.target.rates.zero_copy = 2 * r.target.rates.host_to_device;
+  const StepPlan faster = plan_step(r);
+  CHECK(faster.chosen.policy.zero_copy == EnumSet<Offload>{Offload::m, Offload::v});
+  CHECK(faster.chosen.seconds() < copies.chosen.seconds());
+}
+
+TEST_CASE("planner: what it hints at for another batch is what it plans for that batch") {
+  for (const auto& [name, device] : {std::pair{"qwen2.5-7b", "rtx-5060-ti-16gb"}, {"qwen2.5-3b", "rtx-4090"}}) {
+    const PlanRequest configured = shipped(name, device);
+    const BatchAdvice advice = advise_batch(configured, plan_step(configured));
+    REQUIRE(advice.micro_batch > 0);
+    const PlanRequest hinted =
+        shipped(name, device,
+                {fmt::format("--batch.micro_batch={}", advice.micro_batch),
+                 fmt::format("--batch.gradient_accumulation={}", advice.accumulation)});
+    const StepPlan plan = plan_step(hinted);
+    CAPTURE(std::string(name));
+    CHECK(plan.chosen.seconds() <= advice.seconds);
+    CHECK(plan.chosen.seconds() == doctest::Approx(advice.seconds).epsilon(0.025));
+    const BatchAdvice there = advise_batch(hinted, plan);
+    CHECK(there.seconds <= advice.seconds);
+    CHECK(there.largest_micro_batch == doctest::Approx(advice.largest_micro_batch).epsilon(0.2));
+  }
 }
 
 TEST_CASE("planner: more memory is never slower") {

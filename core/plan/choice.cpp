@@ -1,0 +1,137 @@
+#include "core/plan/choice.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace tandem {
+namespace {
+
+constexpr uint64_t kOptimizerChunk = 1 << 24;  // elements of an AdamW instruction whose operands are offloaded
+constexpr uint32_t kMostAttentionChunks = 64;
+
+using R = Recompute;
+
+// the last entry holds for the layers behind, and none at all is the empty one
+template <typename T>
+void shorten(std::vector<T>& by_layer) {
+  while (by_layer.size() > 1 && by_layer[by_layer.size() - 2] == by_layer.back()) by_layer.pop_back();
+  if (by_layer.size() == 1 && by_layer.front() == T{}) by_layer.clear();
+}
+
+}  // namespace
+
+bool is_state(Offload kind) {
+  return kind == Offload::m || kind == Offload::v || kind == Offload::master;
+}
+
+bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers) {
+  return uint64_t(layer + 1) * n / layers > uint64_t(layer) * n / layers;
+}
+
+bool Choice::operator<(const Choice& other) const {
+  const auto key = [](const Choice& c) {
+    return std::tuple(c.first.bits(), c.rest.bits(), c.first_layers, c.offloaded, c.head_chunks, c.attention_chunks,
+                      c.remade, c.zero_copy.bits(), c.distance, c.update_distance);
+  };
+  return key(*this) < key(other);
+}
+
+bool Choice::copies_in_layers() const {
+  return offloaded[size_t(Offload::parameters)] + offloaded[size_t(Offload::gradients)] +
+             offloaded[size_t(Offload::residuals)] >
+         0;
+}
+
+bool Choice::copies_in_update() const {
+  for (size_t kind = 0; kind < kOffloadCount; ++kind)
+    if (Offload(kind) != Offload::residuals && offloaded[kind] > 0 && !zero_copy.contains(Offload(kind))) return true;
+  return false;
+}
+
+MemoryPolicy policy_of(const Choice& choice, uint32_t layers) {
+  MemoryPolicy policy;
+  policy.recompute.assign(choice.first_layers, choice.first);
+  policy.recompute.push_back(choice.rest);
+  policy.offload.resize(layers);
+  for (size_t kind = 0; kind < kOffloadCount; ++kind) {
+    const uint32_t n = choice.offloaded[kind];
+    for (uint32_t layer = 0; layer < layers; ++layer)
+      if (is_chosen(layer, std::min(n, layers), layers)) policy.offload[layer].insert(Offload(kind));
+    if (n > layers) policy.offload_outside.insert(Offload(kind));
+    if (n > 0 && Offload(kind) != Offload::residuals) policy.optimizer_chunk = kOptimizerChunk;
+  }
+  shorten(policy.recompute);
+  shorten(policy.offload);
+  policy.lm_head_chunks = choice.head_chunks;
+  policy.attention_chunks = choice.attention_chunks;
+  policy.zero_copy = choice.zero_copy;
+  policy.prefetch_distance = choice.distance;
+  policy.update_distance = choice.update_distance;
+  for (uint32_t layer = 0; choice.remade > 0 && layer < layers; ++layer)
+    policy.copies.push_back(is_chosen(layer, choice.remade, layers) ? Copies::remade : Copies::with_parameters);
+  shorten(policy.copies);
+  return policy;
+}
+
+Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few) {
+  Choice scaled = choice;
+  for (uint32_t& n : scaled.offloaded) n = n > layers ? few + 1 : n > 0 ? few : 0;
+  if (scaled.remade > 0) scaled.remade = few;
+  if (scaled.first_layers > 0) scaled.first_layers = few;
+  return scaled;
+}
+
+std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse) {
+  if (limits.recompute) return {*limits.recompute};
+  if (coarse) return {{}, {R::norm}, {R::norm, R::swiglu}, {R::norm, R::ffn}, {R::ffn, R::qkv, R::attention}, {R::block}};
+  std::vector<EnumSet<Recompute>> sets;
+  for (uint32_t bits = 0; bits < 32; ++bits) {
+    EnumSet<Recompute> set;
+    for (R part : {R::norm, R::swiglu, R::ffn, R::qkv, R::attention})
+      if ((bits >> int(part) & 1) != 0) set.insert(part);
+    const bool swiglu_twice = set.contains(R::ffn) && set.contains(R::swiglu);
+    const bool norms_twice = set.contains(R::norm) && set.contains(R::ffn) && set.contains(R::qkv);
+    if (!swiglu_twice && !norms_twice) sets.push_back(set);
+  }
+  sets.push_back({R::block});
+  return sets;
+}
+
+std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& precision) {
+  std::vector<Offload> kinds;
+  for (size_t kind = 0; kind < kOffloadCount; ++kind)
+    if ((!limits.offload || limits.offload->contains(Offload(kind))) &&
+        (Offload(kind) != Offload::master || precision.master))
+      kinds.push_back(Offload(kind));
+  return kinds;
+}
+
+std::vector<Offload> zero_copy_kinds(const PlanRequest& request) {
+  std::vector<Offload> kinds;
+  if (request.target.rates.zero_copy > 0)
+    for (const Offload kind : offload_kinds(request.limits, request.precision))
+      if (is_state(kind)) kinds.push_back(kind);
+  return kinds;
+}
+
+std::vector<uint32_t> head_chunk_counts(const PlanRequest& request) {
+  if (request.limits.lm_head_chunks) return {*request.limits.lm_head_chunks};
+  std::vector<uint32_t> counts;
+  const uint64_t columns = uint64_t(request.model.vocabulary + 15) / 16 * 16,
+                 row = columns * size_of(request.precision.compute());
+  for (uint32_t n = 1; n < request.shape.head_chunks; n *= 2) {
+    const uint64_t rows = request.shape.rows() / n + 64;  // chunks begin at multiples of some rows
+    if (rows * row <= request.target.largest_operand / 2 && rows * columns <= UINT32_MAX) counts.push_back(n);
+  }
+  counts.push_back(request.shape.head_chunks);
+  return counts;
+}
+
+std::vector<uint32_t> attention_chunk_counts(const PlanRequest& request) {
+  if (request.limits.attention_chunks) return {*request.limits.attention_chunks};
+  std::vector<uint32_t> counts;
+  for (uint32_t n = 1; n <= std::min(request.shape.micro_batch, kMostAttentionChunks); n *= 2) counts.push_back(n);
+  return counts;
+}
+
+}  // namespace tandem

@@ -1,0 +1,45 @@
+// Policies as the search writes them, and those that a request leaves it.
+#pragma once
+
+#include <array>
+
+#include "core/plan/planner.h"
+
+namespace tandem {
+
+constexpr size_t kOffloadCount = std::size(kOffloadNames);
+constexpr uint32_t kMostDistance = 2;  // of those that a search ranks
+
+// A policy as the search writes it: what the first layers do, what the rest do, how many layers offload what.
+struct Choice {
+  EnumSet<Recompute> first, rest;
+  uint32_t first_layers = 0;  // that recompute `first`
+  std::array<uint32_t, kOffloadCount>
+      offloaded{};  // layers, by Offload; one more than all: what is outside of them too
+  uint32_t head_chunks = 1, attention_chunks = 1;
+  uint32_t remade = 0;  // layers whose fp8 copies are remade rather than kept
+  EnumSet<Offload> zero_copy;
+  uint32_t distance = 1, update_distance = 1;  // of prefetches in layers, and in begin and update
+
+  bool copies_in_layers() const;
+  bool copies_in_update() const;
+  bool operator<(const Choice& other) const;
+  bool operator==(const Choice&) const = default;
+};
+MemoryPolicy policy_of(const Choice& choice, uint32_t layers);
+// The same in a model of few layers, for what a choice does in all of them or in none; some layers become all.
+Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few);
+
+bool is_state(Offload kind);  // m, v, master
+// Which of n layers out of all a choice means, spread evenly so that copies are.
+bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers);
+
+// The sets that the limits leave, without two that do the same.
+std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse = false);
+std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& precision);
+// Optimizer states, each byte of which is read and written once, where the Target says how fast.
+std::vector<Offload> zero_copy_kinds(const PlanRequest& request);
+std::vector<uint32_t> head_chunk_counts(const PlanRequest& request);
+std::vector<uint32_t> attention_chunk_counts(const PlanRequest& request);
+
+}  // namespace tandem
