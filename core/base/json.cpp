@@ -43,6 +43,8 @@ class Builder {
     // bool: false after parse_error, which throws
     Json::sax_parse(CountingIterator{text_.data(), &furthest_},
                     CountingIterator{text_.data() + text_.size(), &furthest_}, this);
+    // nlohmann's lexer takes a NUL for the end of the text
+    if (const size_t nul = text_.find('\0'); nul != text_.npos) error(nul, "a NUL character");
     return std::move(root_);
   }
 

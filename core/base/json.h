@@ -1,5 +1,5 @@
-// Strict JSON. Beyond the grammar these are errors: duplicate keys, text after the value, integers beyond 64 bits
-// (never turned into floats), depth over 100. Errors name the file, the byte offset and the line.
+// Strict JSON. Beyond the grammar these are errors: duplicate keys, text after the value, a NUL, integers beyond 64
+// bits (never turned into floats), depth over 100. Errors name the file, the byte offset and the line.
 #pragma once
 
 #include <nlohmann/json.hpp>
