@@ -92,11 +92,20 @@ TEST_CASE("tokenize: what is wrong is named with its line, and no file is left")
   CHECK(!thrown(Exit::configuration, [&] { tokenize("bytes", {scratch.write("a.csv", "")}, out); }).empty());
 }
 
+TEST_CASE("tokenize: an output that is one of the inputs is refused") {
+  const ScratchDirectory scratch;
+  const std::string path = scratch.write("a.txt", "A"), same = scratch.path("./a.txt");
+  CHECK(thrown(Exit::configuration, [&] { tokenize("bytes", {path}, same); }).starts_with("[--out]"));
+  CHECK(read_text(path) == "A");
+}
+
 TEST_CASE("tokenize: a directory's tokenizer") {
   const ScratchDirectory scratch;
   const std::string txt = scratch.write("a.txt", "A"), out = scratch.path("out.bin"), directory = scratch.path("");
   const auto attempt = [&] { return thrown(Exit::configuration, [&] { tokenize(directory, {txt}, out); }); };
   CHECK(attempt().find("neither \"bytes\" nor a directory with a tokenizer.json") != std::string::npos);
+  scratch.write("config.json", "{");
+  CHECK(attempt().find("config.json") != std::string::npos);
   scratch.write("config.json", "{\"vocab_size\": 256}");
   CHECK(attempt().find("tools/tokenize") != std::string::npos);
   scratch.write("config.json", "{\"vocab_size\": 257}");
