@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/train/evaluate.h"
@@ -20,6 +21,7 @@ Exit run(const Options& o, const Registry& registry) {
   const Precision precision = precision_of(o.recipe, weights);
   const StepShape shape = with_head_chunks({o.micro_batch, 1, o.sequence_length, 1}, model.config, precision);
   check_fp8(model.config, precision, shape.rows());
+  warn_of_length("--sequence-length", o.sequence_length, model.config);
   const EvalWindows windows(open_token_files({o.data}, model.config.vocabulary),
                             {.sequence_length = o.sequence_length, .micro_batch = o.micro_batch});
 
@@ -47,9 +49,9 @@ void add_eval(CLI::App& app, const Registry& registry, Action& action) {
   command->add_option("--data", o->data, "a token file; 'tandem data tokenize' makes one")->required();
   command->add_option("--sequence-length", o->sequence_length, "tokens of a window")
       ->required()
-      ->check(CLI::Range(1u, 1u << 20));
+      ->transform(whole_number(1, 1 << 20));
   command->add_option("--recipe", o->recipe, "fp32, bf16 or fp8; default: fp32 for f32 weights, else bf16");
-  command->add_option("--micro-batch", o->micro_batch, "windows at a time")->check(CLI::Range(1u, 65536u));
+  command->add_option("--micro-batch", o->micro_batch, "windows at a time")->transform(whole_number(1, 65536));
   command->add_option("--backend", o->backend, "auto, vulkan, cuda or BACKEND:N");
   command->add_flag("--json", o->json, "one JSON object on standard output");
   command->callback([&registry, &action, o] { action = [&registry, o] { return run(*o, registry); }; });

@@ -1,6 +1,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/data/tokenizer.h"
@@ -85,11 +86,11 @@ void add_generate(CLI::App& app, const Registry& registry, Action& action) {
   command->add_option("--prompt", o->prompt, "text, for models with the bytes tokenizer");
   command->add_option("--prompt-tokens", o->prompt_tokens, "token ids: 1,2,3");
   command->add_option("--max-tokens", o->sampling.max_tokens, "at most so many new tokens (64)")
-      ->check(CLI::Range(1u, 1u << 20));
+      ->transform(whole_number(1, 1 << 20));
   command
       ->add_option("--temperature", o->sampling.temperature, "0: the most likely token (default); 1: as the model says")
-      ->check(CLI::Range(0.0, 100.0));
-  command->add_option("--seed", o->sampling.seed, "of the random choice (1)");
+      ->transform(real_number(0, 100));
+  command->add_option("--seed", o->sampling.seed, "of the random choice (1)")->transform(whole_number(0, UINT64_MAX));
   command->add_option("--recipe", o->recipe, "fp32 or bf16; default: fp32 for f32 weights, else bf16");
   command->add_option("--backend", o->backend, "auto, vulkan, cuda or BACKEND:N");
   command->add_flag("--json", o->json, "one JSON object on standard output");

@@ -48,6 +48,12 @@ void warn(const std::string& text) {
   write_message(fmt::format("tandem: warning: {}\n", text));
 }
 
+void warn_of_length(std::string_view key, uint64_t sequence_length, const ModelConfig& config) {
+  if (sequence_length > config.max_positions)
+    warn(fmt::format("{} {} is above the model's max_position_embeddings {}", key, sequence_length,
+                     config.max_positions));
+}
+
 ModelSource open_model(const std::string& path) {
   return {path, load_model_config(path, warn)};
 }

@@ -16,6 +16,9 @@ namespace tandem {
 // a line on standard error
 void warn(const std::string& text);
 
+// of windows longer than the model's max_position_embeddings; key: the key or flag that says so
+void warn_of_length(std::string_view key, uint64_t sequence_length, const ModelConfig& config);
+
 // A model directory, read and checked.
 struct ModelSource {
   std::string path;
