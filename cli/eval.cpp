@@ -3,6 +3,7 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "core/base/message.h"
 #include "core/train/evaluate.h"
 #include "core/train/setup.h"
 
@@ -27,6 +28,7 @@ Exit run(const Options& o, const Registry& registry) {
 
   const DeviceInfo device = registry.choose(o.backend);
   check_recipe(device, precision);
+  write_message(fmt::format("tandem: {}\n", describe(precision, device)));
   const std::unique_ptr<Backend> backend = registry.open(device);
   Session session(*backend, compile(build_evaluation_graph(model.config, precision, shape), backend->target()).program);
   load_parameters(session, model, weights, precision);
@@ -34,8 +36,7 @@ Exit run(const Options& o, const Registry& registry) {
   const Evaluation e = evaluate(runner, windows);
   const nlohmann::ordered_json j{{"loss", e.loss}, {"tokens", e.tokens}, {"sequences", e.sequences}};
   print(o.json ? j.dump() + "\n"
-               : fmt::format("loss {:.6f} over {} tokens in {} sequences ({} on {})\n", e.loss, e.tokens, e.sequences,
-                             name_of(precision.recipe), device.name));
+               : fmt::format("loss {:.6f} over {} tokens in {} sequences\n", e.loss, e.tokens, e.sequences));
   return Exit::ok;
 }
 

@@ -4,6 +4,7 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "core/base/message.h"
 #include "core/data/tokenizer.h"
 #include "core/train/generate.h"
 
@@ -62,6 +63,7 @@ Exit run(const Options& o, const Registry& registry) {
 
   const DeviceInfo device = registry.choose(o.backend);
   check_recipe(device, precision);
+  write_message(fmt::format("tandem: {}\n", describe(precision, device)));
   const std::unique_ptr<Backend> backend = registry.open(device);
   Generator generator(*backend, model, weights, precision, capacity);
   const std::vector<int32_t> tokens = generator.run(prompt, o.sampling);

@@ -107,6 +107,10 @@ void check_recipe(const DeviceInfo& device, const Precision& precision) {
          device.backend, device.index, device.name);
 }
 
+std::string describe(const Precision& precision, const DeviceInfo& device) {
+  return fmt::format("{} on {}:{} ({})", name_of(precision.recipe), device.backend, device.index, device.name);
+}
+
 MemoryPolicy policy_of(const RunConfig::Memory& memory) {
   const auto bits_of = [](const std::vector<std::string>& words, const auto& names) {
     uint32_t bits = 0;

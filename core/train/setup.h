@@ -38,6 +38,9 @@ void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t r
 // the device can run the recipe: Exit::configuration proposing bf16
 void check_recipe(const DeviceInfo& device, const Precision& precision);
 
+// "fp32 on vulkan:0 (NAME)": where "auto" is asked for, what it took
+std::string describe(const Precision& precision, const DeviceInfo& device);
+
 // What [memory] asks for; "auto" asks for nothing.
 MemoryPolicy policy_of(const RunConfig::Memory& memory);
 // target with no more memory than [memory] allows

@@ -70,8 +70,8 @@ class Trainer {
     start_directory();
     Prefetcher batches(*data_.train, done_, config_.schedule.steps);
     Progress progress(config_.schedule.steps, tokens_per_step());
-    progress.message(fmt::format("{} on {}:{} ({}), {:.2f} GiB on the device", name_of(precision_.recipe),
-                                 device_.backend, device_.index, device_.name, double(memory_) / (1 << 30)));
+    progress.message(
+        fmt::format("{}, {:.2f} GiB on the device", describe(precision_, device_), double(memory_) / (1 << 30)));
     if (predicted_)
       progress.message(fmt::format("predicted: {:.3g} s a step, {:.3g} s of them waiting for copies; floor {:.3g} s",
                                    predicted_->step, predicted_->exposed_copy, predicted_->floor));

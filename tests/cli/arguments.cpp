@@ -98,7 +98,13 @@ TEST_CASE("windows beyond max_position_embeddings are named in one warning, on v
   REQUIRE(o.exit == 0);
   CHECK(o.says("--sequence-length 300 is above the model's max_position_embeddings"));
   CHECK(o.err.find("warning") == o.err.rfind("warning"));
-  CHECK(place.eval({"--sequence-length", "16"}).err == "");
+  CHECK_FALSE(place.eval({"--sequence-length", "16"}).says("warning"));
+}
+
+TEST_CASE("what runs where is said, as auto chose it, on vulkan") {
+  const ModelPlace place;
+  CHECK(place.eval({"--sequence-length", "16"}).says("tandem: fp32 on vulkan:0 ("));
+  CHECK(place.generate({"--max-tokens", "1", "--recipe", "bf16"}).says("tandem: bf16 on vulkan:0 ("));
 }
 
 TEST_CASE("an op that the program does not have cannot be disturbed, on vulkan") {
