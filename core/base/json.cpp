@@ -144,6 +144,12 @@ Json parse_json(std::string_view text, std::string_view file, Exit exit) {
   return Builder(text, file, exit).parse();
 }
 
+const Json& child(const Json& value, const char* key) {
+  static const Json nothing;
+  const auto at = value.is_object() ? value.find(key) : value.end();
+  return at == value.end() ? nothing : *at;
+}
+
 std::string write_json(const Json& value) {
   TANDEM_CHECK(all_finite(value), "JSON has no NaN and no infinity");
   return value.dump(2) + "\n";

@@ -22,6 +22,9 @@ Json parse_json(std::string_view text, std::string_view file, Exit exit = Exit::
 // JSON text, indented by two spaces, with a line end. A float that is not finite is a broken invariant, never null.
 std::string write_json(const Json& value);
 
+// The value under a key; null where there is none, or the value around it is no object.
+const Json& child(const Json& value, const char* key);
+
 // An object read key by key. A missing key and null both read as no value; a value of another type is an error that
 // names file and key. value and file must outlive it.
 class JsonObject {

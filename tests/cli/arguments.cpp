@@ -92,6 +92,14 @@ TEST_CASE("a document end outside the vocabulary is refused") {
                 {"data.document_end", "257"});
 }
 
+TEST_CASE("a document ends where the tokenizer says, not the first of the model's end tokens") {
+  const ModelPlace place;
+  place.write_model("model", {{"eos_token_id", {3, 256}}});
+  place.write("model/tokenizer.json", R"({"added_tokens": [{"id": 300, "content": "<end>"}]})");
+  place.write("model/tokenizer_config.json", R"({"eos_token": "<end>"})");
+  check_refused(place.train({"--data.separate_documents=true"}), 2, {"data.document_end", "300"});
+}
+
 TEST_CASE("windows beyond max_position_embeddings are named in one warning, on vulkan") {
   const ModelPlace place;  // the golden model has 256 positions
   const Outcome o = place.eval({"--sequence-length", "300"});
