@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
@@ -42,6 +43,8 @@ void print_calibration(const Options& o, const Registry& registry) {
     fail(Exit::configuration, "--out", "'{}' is no device table's name; expected one that ends in .toml", o.out);
   if (!o.out.empty() && file_exists(o.out))
     fail(Exit::configuration, o.out, "exists, and is not overwritten; remove it or choose another --out");
+  if (const auto directory = std::filesystem::path(o.out).parent_path(); !directory.empty() && !file_exists(directory))
+    fail(Exit::storage, o.out, "the directory that it is to stand in is not there");
   const DeviceInfo device = registry.choose(o.device);
   const auto backend = registry.open(device);
   const auto progress = [](const std::string& what) { write_message(fmt::format("tandem: measuring {}\n", what)); };

@@ -1,8 +1,10 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "core/base/message.h"
 #include "core/data/tokenizer.h"
 #include "core/train/generate.h"
 
@@ -61,6 +63,7 @@ Exit run(const Options& o, const Registry& registry) {
 
   const DeviceInfo device = registry.choose(o.backend);
   check_recipe(device, precision);
+  write_message(fmt::format("tandem: {}\n", describe(precision, device)));
   const std::unique_ptr<Backend> backend = registry.open(device);
   Generator generator(*backend, model, weights, precision, capacity);
   const std::vector<int32_t> tokens = generator.run(prompt, o.sampling);
@@ -85,11 +88,11 @@ void add_generate(CLI::App& app, const Registry& registry, Action& action) {
   command->add_option("--prompt", o->prompt, "text, for models with the bytes tokenizer");
   command->add_option("--prompt-tokens", o->prompt_tokens, "token ids: 1,2,3");
   command->add_option("--max-tokens", o->sampling.max_tokens, "at most so many new tokens (64)")
-      ->check(CLI::Range(1u, 1u << 20));
+      ->transform(whole_number(1, 1 << 20));
   command
       ->add_option("--temperature", o->sampling.temperature, "0: the most likely token (default); 1: as the model says")
-      ->check(CLI::Range(0.0, 100.0));
-  command->add_option("--seed", o->sampling.seed, "of the random choice (1)");
+      ->transform(real_number(0, 100));
+  command->add_option("--seed", o->sampling.seed, "of the random choice (1)")->transform(whole_number(0, UINT64_MAX));
   command->add_option("--recipe", o->recipe, "fp32 or bf16; default: fp32 for f32 weights, else bf16");
   command->add_option("--backend", o->backend, "auto, vulkan, cuda or BACKEND:N");
   command->add_flag("--json", o->json, "one JSON object on standard output");

@@ -2,6 +2,7 @@
 #include <new>
 #include <sstream>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/base/message.h"
@@ -20,7 +21,7 @@ A run, from text to a model that transformers loads:
   tandem generate --model runs/NAME/model --prompt "Once upon a time"
 
 Exit codes: 0 done; 1 internal error, or verify found a difference; 2 configuration or arguments; 3 bad input file; 4 does not fit in memory;
-5 diverged; 6 device; 7 storage; 75 stopped by a signal after saving.)";
+5 diverged; 6 device; 7 storage; 75 stopped by a signal after saving; 130 stopped at once by a second SIGINT.)";
 
 // CLI11 would only say that a command is missing.
 void check_command(const CLI::App& app, const std::string& word) {
@@ -52,6 +53,7 @@ int run(int argc, char** argv) {
     cli::print(help.str());
     return int(asked ? Exit::ok : Exit::configuration);
   }
+  cli::refuse_empty(app);
   return int(action());
 }
 

@@ -1,6 +1,8 @@
 #include <nlohmann/json.hpp>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "core/train/verify.h"
 
 namespace tandem::cli {
@@ -34,36 +36,38 @@ VerifyOptions verify_options(const Options& o) {
   return options;
 }
 
-void print_json(const Verifier& v) {
+std::string json_text(const Verifier& v) {
   nlohmann::ordered_json ops = nlohmann::json::array();
   for (const auto& [op, d] : v.ops())
     ops.push_back({{"op", name_of(op)}, {"instructions", d.instructions}, {"nmse", d.nmse}, {"max_ulp", d.max_ulp}});
   const InstructionDifference& worst = *v.worst();
-  fmt::print("{}\n", nlohmann::ordered_json{{"passed", v.passed()},
-                                            {"worst",
-                                             {{"instruction", name_of(worst.id)},
-                                              {"op", name_of(worst.op)},
-                                              {"nmse", worst.nmse},
-                                              {"max_ulp", worst.max_ulp}}},
-                                            {"ops", ops}}
-                         .dump());
+  const nlohmann::ordered_json j{{"passed", v.passed()},
+                                 {"worst",
+                                  {{"instruction", name_of(worst.id)},
+                                   {"op", name_of(worst.op)},
+                                   {"nmse", worst.nmse},
+                                   {"max_ulp", worst.max_ulp}}},
+                                 {"ops", ops}};
+  return j.dump() + "\n";
 }
 
-void print_table(const Options& o, const Verifier& v) {
-  fmt::print("{:<32} {:>12} {:>12} {:>12}\n", "op", "instructions", "NMSE", "max ulp");
-  for (const auto& [op, d] : v.ops())
-    fmt::print("{:<32} {:>12} {:>12.3g} {:>12.4g}\n", name_of(op), d.instructions, d.nmse, d.max_ulp);
-  const InstructionDifference& worst = *v.worst();
-  fmt::print("worst: {} {} ({}), NMSE {:.3g}\n", name_of(worst.id), name_of(worst.op), worst.label, worst.nmse);
-  if (v.passed()) {
-    fmt::print("{}: {} agrees with {}\n", o.mode, o.candidate, o.reference);
-    return;
-  }
+std::string verdict(const Options& o, const Verifier& v) {
+  if (v.passed()) return fmt::format("{}: {} agrees with {}\n", o.mode, o.candidate, o.reference);
   const InstructionDifference& first = *v.first_over();
-  fmt::print("first over its budget: {} {} ({}): {}\n{}", name_of(first.id), name_of(first.op), first.label,
-             first.wrong, first.operands);
-  fmt::print("alone: tandem verify {} --reference {} --candidate {} --steps {} --only {}\n", o.config, o.reference,
-             o.candidate, o.steps, name_of(first.id));
+  return fmt::format("first over its budget: {} {} ({}): {}\n{}", name_of(first.id), name_of(first.op), first.label,
+                     first.wrong, first.operands) +
+         fmt::format("alone: tandem verify {} --reference {} --candidate {} --steps {} --only {}\n", o.config,
+                     o.reference, o.candidate, o.steps, name_of(first.id));
+}
+
+std::string table_text(const Options& o, const Verifier& v) {
+  std::string text = fmt::format("{:<32} {:>12} {:>12} {:>12}\n", "op", "instructions", "NMSE", "max ulp");
+  for (const auto& [op, d] : v.ops())
+    text += fmt::format("{:<32} {:>12} {:>12.3g} {:>12.4g}\n", name_of(op), d.instructions, d.nmse, d.max_ulp);
+  const InstructionDifference& worst = *v.worst();
+  text +=
+      fmt::format("worst: {} {} ({}), NMSE {:.3g}\n", name_of(worst.id), name_of(worst.op), worst.label, worst.nmse);
+  return text + verdict(o, v);
 }
 
 Exit run(const Options& o, const std::vector<std::string>& overrides, const Registry& registry) {
@@ -77,7 +81,9 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   const std::unique_ptr<Backend> reference = open(o.reference), candidate = open(o.candidate);
   const Verifier v = verify_run(config, *reference, *candidate, o.steps, options);
   if (!v.worst()) fail(Exit::configuration, "--only", "{} is no dispatch of this program", o.only);
-  o.json ? print_json(v) : print_table(o, v);
+  if (options.perturb && !options.only && !v.ops().contains(*options.perturb))
+    fail(Exit::configuration, "--perturb", "this program has no {}; verify without it lists its ops", o.perturb);
+  print(o.json ? json_text(v) : table_text(o, v));
   return v.passed() ? Exit::ok : Exit::internal;
 }
 
@@ -90,7 +96,7 @@ void add_verify(CLI::App& app, const Registry& registry, Action& action) {
   command->add_option("--reference", o->reference, "BACKEND or BACKEND:N")->required();
   command->add_option("--candidate", o->candidate, "BACKEND or BACKEND:N")->required();
   command->add_option("--mode", o->mode, "locked or free");
-  command->add_option("--steps", o->steps, "training steps")->check(CLI::Range(1u, 1u << 20));
+  command->add_option("--steps", o->steps, "training steps")->transform(whole_number(1, 1 << 20));
   command->add_option("--perturb", o->perturb, "disturb what this op writes in the candidate");
   command->add_option("--only", o->only, "compare this instruction alone: RANGE:INDEX");
   command->add_flag("--json", o->json, "one JSON object on standard output");

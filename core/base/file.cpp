@@ -42,7 +42,8 @@ std::string_view without_slashes(std::string_view path) {
 }  // namespace
 
 MappedFile::MappedFile(std::string path, Exit exit) : path_(std::move(path)) {
-  const Descriptor file{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)};
+  // O_NONBLOCK: to open a pipe would wait for its writer
+  const Descriptor file{::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.value < 0) cannot(exit, path_, "open", errno);
   struct stat status = {};
   if (::fstat(file.value, &status) != 0) cannot(exit, path_, "read", errno);

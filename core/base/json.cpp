@@ -43,6 +43,8 @@ class Builder {
     // bool: false after parse_error, which throws
     Json::sax_parse(CountingIterator{text_.data(), &furthest_},
                     CountingIterator{text_.data() + text_.size(), &furthest_}, this);
+    // nlohmann's lexer takes a NUL for the end of the text
+    if (const size_t nul = text_.find('\0'); nul != text_.npos) error(nul, "a NUL character");
     return std::move(root_);
   }
 
@@ -140,6 +142,12 @@ std::optional<uint64_t> unsigned_value(const Json& value) {
 
 Json parse_json(std::string_view text, std::string_view file, Exit exit) {
   return Builder(text, file, exit).parse();
+}
+
+const Json& child(const Json& value, const char* key) {
+  static const Json nothing;
+  const auto at = value.is_object() ? value.find(key) : value.end();
+  return at == value.end() ? nothing : *at;
 }
 
 std::string write_json(const Json& value) {

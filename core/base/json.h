@@ -1,5 +1,5 @@
-// Strict JSON. Beyond the grammar these are errors: duplicate keys, text after the value, integers beyond 64 bits
-// (never turned into floats), depth over 100. Errors name the file, the byte offset and the line.
+// Strict JSON. Beyond the grammar these are errors: duplicate keys, text after the value, a NUL, integers beyond 64
+// bits (never turned into floats), depth over 100. Errors name the file, the byte offset and the line.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -21,6 +21,9 @@ Json parse_json(std::string_view text, std::string_view file, Exit exit = Exit::
 
 // JSON text, indented by two spaces, with a line end. A float that is not finite is a broken invariant, never null.
 std::string write_json(const Json& value);
+
+// The value under a key; null where there is none, or the value around it is no object.
+const Json& child(const Json& value, const char* key);
 
 // An object read key by key. A missing key and null both read as no value; a value of another type is an error that
 // names file and key. value and file must outlive it.

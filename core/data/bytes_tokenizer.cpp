@@ -117,19 +117,17 @@ std::string bytes_tokenizer_config_json() {
 }
 
 bool is_bytes_tokenizer(const Json& tokenizer) {
-  static const Json nothing;
-  const auto at = [](const Json& object, const char* key) -> const Json& {
-    return object.is_object() && object.contains(key) ? object.at(key) : nothing;
-  };
   static const std::array<std::string, 256> characters = byte_characters();
-  const Json &model = at(tokenizer, "model"), &vocabulary = at(model, "vocab"), &added = at(tokenizer, "added_tokens");
-  if (at(model, "type") != "BPE" || at(model, "merges") != Json::array() || !vocabulary.is_object()) return false;
-  if (!at(tokenizer, "normalizer").is_null() || at(at(tokenizer, "pre_tokenizer"), "type") != "ByteLevel") return false;
-  if (at(at(tokenizer, "pre_tokenizer"), "add_prefix_space") != false) return false;
-  if (!added.is_array() || added.size() != 1 || at(added[0], "id") != BytesTokenizer::kEnd) return false;
+  const Json &model = child(tokenizer, "model"), &vocabulary = child(model, "vocab"),
+             &added = child(tokenizer, "added_tokens");
+  if (child(model, "type") != "BPE" || child(model, "merges") != Json::array() || !vocabulary.is_object()) return false;
+  if (!child(tokenizer, "normalizer").is_null() || child(child(tokenizer, "pre_tokenizer"), "type") != "ByteLevel")
+    return false;
+  if (child(child(tokenizer, "pre_tokenizer"), "add_prefix_space") != false) return false;
+  if (!added.is_array() || added.size() != 1 || child(added[0], "id") != BytesTokenizer::kEnd) return false;
   if (vocabulary.size() != characters.size()) return false;
   for (size_t b = 0; b < characters.size(); ++b)
-    if (at(vocabulary, characters[b].c_str()) != b) return false;
+    if (child(vocabulary, characters[b].c_str()) != b) return false;
   return true;
 }
 

@@ -1,6 +1,7 @@
 #include "core/data/tokenize.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "core/base/file.h"
@@ -18,7 +19,7 @@ uint64_t vocabulary_of(const std::string& tokenizer) {
   if (!file_exists(path))
     fail(Exit::configuration, "--tokenizer", "{} is neither \"bytes\" nor a directory with a tokenizer.json",
          tokenizer);
-  const Json config = parse_json(read_text(path), path);
+  const Json config = parse_json(read_text(path, Exit::configuration), path, Exit::configuration);
   return JsonObject(config, path, Exit::configuration).integer("vocab_size").value_or(0);
 }
 
@@ -30,9 +31,12 @@ std::unique_ptr<Tokenizer> require_tokenizer(const std::string& where) {
   return tokenizer;
 }
 
-void check_kind(const std::string& path) {
+void check_input(const std::string& path, const std::string& out) {
   if (!path.ends_with(".txt") && !path.ends_with(".jsonl"))
     fail(Exit::configuration, path, "is neither a .txt file (one document) nor a .jsonl file (one a line, key text)");
+  std::error_code none;
+  if (std::filesystem::equivalent(path, out, none))
+    fail(Exit::configuration, "--out", "{} is the input {}, which is not overwritten; name another file", out, path);
 }
 
 std::string_view text_of(const MappedFile& file) {
@@ -57,7 +61,7 @@ void for_each_document(std::string_view jsonl, const std::string& path,
 }
 
 TokenizeResult tokenize(const std::string& tokenizer, const std::vector<std::string>& inputs, const std::string& out) {
-  for (const std::string& path : inputs) check_kind(path);
+  for (const std::string& path : inputs) check_input(path, out);
   const auto encoder = require_tokenizer(tokenizer);
   TokenWriter writer(out, encoder->vocabulary_size());
   TokenizeResult result;

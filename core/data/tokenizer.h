@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,10 @@ class Tokenizer {
 
   std::vector<int32_t> encode(std::string_view text) const;
 };
+
+// The id of the end token that a model directory's tokenizer files name; none where they do not, or are not there.
+// Exit::input: malformed ones.
+std::optional<int32_t> end_token(const std::string& directory);
 
 // where: "bytes" or a model's directory, vocabulary: the model's. Null where the directory's tokenizer.json is of a
 // kind that is read by tools/tokenize alone, or there is none and the vocabulary is too small for bytes. Exit::input: a

@@ -33,10 +33,22 @@ std::vector<OutputTensor> output_tensors(DType dtype, std::span<const ParameterS
   return tensors;
 }
 
+bool is_occupied(const std::string& path) {
+  std::error_code none;  // a name that cannot be looked up is found when it is written
+  return std::filesystem::exists(path, none) && !std::filesystem::is_empty(path, none);
+}
+
+void check_name(const std::string& out, bool replace) {
+  std::string name = std::filesystem::path(out).filename().string();
+  if (name.empty()) name = std::filesystem::path(out).parent_path().filename().string();  // a slash at its end
+  if (name.empty() || name == "." || name == "..")
+    fail(Exit::configuration, out, "does not name a new directory, for example exported/model");
+  if (!replace && is_occupied(out))
+    fail(Exit::configuration, out, "exists and is not empty; name another directory or remove it");
+}
+
 void put_in_place(const std::string& directory, const std::string& out) {
-  std::error_code none;
-  const bool occupied = std::filesystem::exists(out) && !std::filesystem::is_empty(out, none);
-  if (!occupied) return rename_synced(directory, out);
+  if (!is_occupied(out)) return rename_synced(directory, out);
   const std::string old = beside(beside(out));  // out is missing only between two renames, and old then still has it
   remove_all(old);
   rename_synced(out, old);
@@ -46,28 +58,36 @@ void put_in_place(const std::string& directory, const std::string& out) {
 
 }  // namespace
 
+void check_copied_files(const std::string& source) {
+  for (const std::string_view name : kCopied)
+    if (const std::string path = fmt::format("{}/{}", source, name); file_exists(path)) MappedFile{path};
+}
+
 void save_model_directory(const std::string& out, const std::string& source, DType dtype,
                           std::span<const ParameterSpec> specs, const ParameterReader& reader,
                           const SaveOptions& options) {
-  std::error_code error;
-  if (!options.replace && std::filesystem::exists(out) && !std::filesystem::is_empty(out, error))
-    fail(Exit::configuration, out, "exists and is not empty; name another directory or remove it");
+  check_name(out, options.replace);
+  check_copied_files(source);
   const std::string config = source + "/config.json";
   const std::string rewritten = rewrite_model_config(read_text(config, Exit::configuration), config, dtype);
-
   const std::string directory = beside(out);
   remove_all(directory);
-  make_directories(directory);
-  write_file_synced(directory + "/config.json", rewritten);
-  std::span<const std::byte> current;
-  write_model_files(directory, output_tensors(dtype, specs, reader, current), options.shard_bytes);
-  for (const std::string_view name : kCopied) {
-    const std::string from = fmt::format("{}/{}", source, name);
-    if (file_exists(from)) write_file_synced(fmt::format("{}/{}", directory, name), read_text(from));
+  try {
+    make_directories(directory);
+    write_file_synced(directory + "/config.json", rewritten);
+    std::span<const std::byte> current;
+    write_model_files(directory, output_tensors(dtype, specs, reader, current), options.shard_bytes);
+    for (const std::string_view name : kCopied)
+      if (const std::string from = fmt::format("{}/{}", source, name); file_exists(from))
+        write_file_synced(fmt::format("{}/{}", directory, name), read_text(from));
+    for (const ExtraFile& file : options.extra) write_file_synced(directory + "/" + file.name, file.text);
+    sync_directory(directory);
+    put_in_place(directory, out);
+  } catch (const Error&) {  // the space it took may be what is missing
+    std::error_code ignored;
+    std::filesystem::remove_all(directory, ignored);
+    throw;
   }
-  for (const ExtraFile& file : options.extra) write_file_synced(directory + "/" + file.name, file.text);
-  sync_directory(directory);
-  put_in_place(directory, out);
 }
 
 }  // namespace tandem

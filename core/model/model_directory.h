@@ -19,6 +19,9 @@ struct SaveOptions {
   uint64_t shard_bytes = kShardBytes;
 };
 
+// Exit::input unless the files that save_model_directory copies from a model's directory can be read.
+void check_copied_files(const std::string& source);
+
 // Writes out: config.json of source with dtype, the weights, and source's tokenizer and generation files. All is
 // written and synced beside, as .tmp-NAME, and renamed, so that out is whole or not there. Writing errors:
 // Exit::storage.

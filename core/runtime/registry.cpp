@@ -28,9 +28,9 @@ Wanted parse(const std::string& name) {
       fail(Exit::configuration, "backend", "'{}' is not auto, vulkan, cuda or BACKEND:N with a device number", name);
     wanted.any_index = false;
   }
-  if (wanted.backend == "auto") wanted.backend.clear();
-  if (!wanted.backend.empty() && wanted.backend != "vulkan" && wanted.backend != "cuda")
+  if (wanted.backend != "auto" && wanted.backend != "vulkan" && wanted.backend != "cuda")
     fail(Exit::configuration, "backend", "'{}' is unknown; use auto, vulkan or cuda", name);
+  if (wanted.backend == "auto") wanted.backend.clear();
   return wanted;
 }
 

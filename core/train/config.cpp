@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/toml.h"
+#include "core/data/bytes_tokenizer.h"
 #include "core/train/config_keys.h"
 
 namespace tandem {
@@ -43,12 +44,13 @@ std::string_view section_of(std::string_view name) {
   return name.substr(0, name.find('.'));
 }
 
-// A name without a section is compared with the part after the section.
+// A name without a section is compared with the part after the section; what was left unfinished is nearest.
 std::string nearest_key(std::string_view name) {
   const bool bare = name.find('.') == std::string_view::npos;
   const std::string_view text = name.substr(0, 100);
   const auto distance = [&](const ConfigKey& key) {
-    return edit_distance(text, bare ? std::string_view(key.name).substr(section_of(key.name).size() + 1) : key.name);
+    const std::string_view known = std::string_view(key.name).substr(bare ? section_of(key.name).size() + 1 : 0);
+    return known.starts_with(text) ? 0 : edit_distance(text, known);
   };
   const auto keys = config_keys();
   return std::min_element(keys.begin(), keys.end(), [&](auto& a, auto& b) { return distance(a) < distance(b); })->name;
@@ -123,10 +125,13 @@ void read_override(RunConfig& config, const std::string& flag, Places& places) {
   if (!flag.starts_with("--") || equals == std::string::npos)
     fail(Exit::configuration, flag, "is no override, expected --section.key=value");
   const std::string place = flag.substr(0, equals), text = flag.substr(equals + 1);
+  if (valid_utf8(flag) != flag)
+    fail(Exit::configuration, place, "is not UTF-8, in which a configuration is written; rename what it names");
   const ConfigKey& key = require_key(place.substr(2), place);
   const ConfigValue value = override_value(text);
   RunConfig scratch;
-  if (key.read(scratch, value).empty() || text.starts_with('[')) return assign(config, key, value, place, places);
+  const bool written_as_toml = !text.empty() && std::string_view("[\"'").find(text[0]) != std::string_view::npos;
+  if (key.read(scratch, value).empty() || written_as_toml) return assign(config, key, value, place, places);
   // a word where a string or a list of strings is wanted: 2024 can name a directory, a.bin a list of one file
   for (const ConfigValue& word : {ConfigValue(text), ConfigValue(std::vector<std::string>{text})})
     if (key.read(scratch, word).empty()) return assign(config, key, word, place, places);
@@ -228,6 +233,7 @@ uint64_t parse_size(std::string_view text, std::string_view where) {
   if (unit.starts_with(' ')) unit.remove_prefix(1);
   for (const auto& [name, bytes] : kUnits) {
     const double size = number * bytes;
+    if (bytes == 1 && number != std::floor(number)) continue;
     if (error == std::errc() && unit == name && size >= 1 && size < 0x1p63) return uint64_t(size);
   }
   fail(Exit::configuration, where, "{} is no size, expected bytes, or a number with KiB, MiB, GiB or GB",

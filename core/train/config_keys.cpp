@@ -21,6 +21,11 @@ bool is_word(const Value& value, std::string_view word) {
   return text != nullptr && *text == word;
 }
 
+// of a file or the like; a NUL would cut it short
+bool is_name(const std::string& text) {
+  return !text.empty() && text.find('\0') == text.npos;
+}
+
 bool contains(const Strings& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -99,7 +104,7 @@ struct Number {
 struct Text {
   std::string read(std::string& out, const Value& value) const {
     const auto* text = std::get_if<std::string>(&value);
-    if (text == nullptr || text->empty()) return "a string that is not empty";
+    if (text == nullptr || !is_name(*text)) return "a string that is not empty and has no NUL";
     out = *text;
     return "";
   }
@@ -141,7 +146,7 @@ struct Paths {
 
   std::string read(Strings& out, const Value& value) const {
     const auto* list = std::get_if<Strings>(&value);
-    if (list == nullptr || (list->empty() && !may_be_empty) || contains(*list, ""))
+    if (list == nullptr || (list->empty() && !may_be_empty) || !std::all_of(list->begin(), list->end(), is_name))
       return may_be_empty ? "a list of file names" : "a list of at least one file name";
     out = *list;
     return "";

@@ -9,6 +9,7 @@ namespace {
 int32_t document_end(const RunConfig& config, const ModelSource& model) {
   if (config.data.document_end) return int32_t(*config.data.document_end);
   if (const auto tokenizer = open_tokenizer(model.path, model.config.vocabulary)) return tokenizer->document_end();
+  if (const auto end = end_token(model.path)) return *end;
   if (model.config.eos_ids.empty())
     fail(Exit::configuration, "data.document_end", "auto finds no end token in {}; give the token id", model.path);
   return int32_t(model.config.eos_ids.front());
@@ -22,16 +23,18 @@ LoaderOptions loader_options(const RunConfig& config, const ModelSource& model, 
                         .shuffle = d.shuffle,
                         .seed = d.seed,
                         .separate_documents = d.separate_documents};
-  if (d.separate_documents) options.document_end = document_end(config, model);
+  if (!d.separate_documents) return options;
+  options.document_end = document_end(config, model);
+  if (uint32_t(options.document_end) >= model.config.vocabulary)
+    fail(Exit::configuration, "data.document_end", "token {} is outside the model's vocabulary of {}",
+         options.document_end, model.config.vocabulary);
   return options;
 }
 
 }  // namespace
 
 RunData open_data(const RunConfig& config, const ModelSource& model, const StepShape& shape) {
-  if (shape.sequence_length > model.config.max_positions)
-    warn(fmt::format("data.sequence_length {} is above the model's max_position_embeddings {}", shape.sequence_length,
-                     model.config.max_positions));
+  warn_of_length("data.sequence_length", shape.sequence_length, model.config);
   const LoaderOptions options = loader_options(config, model, shape);
   RunData data;
   data.train = std::make_unique<Loader>(open_token_files(config.data.train, model.config.vocabulary), options);

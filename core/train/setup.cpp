@@ -48,6 +48,12 @@ void warn(const std::string& text) {
   write_message(fmt::format("tandem: warning: {}\n", text));
 }
 
+void warn_of_length(std::string_view key, uint64_t sequence_length, const ModelConfig& config) {
+  if (sequence_length > config.max_positions)
+    warn(fmt::format("{} {} is above the model's max_position_embeddings {}", key, sequence_length,
+                     config.max_positions));
+}
+
 ModelSource open_model(const std::string& path) {
   return {path, load_model_config(path, warn)};
 }
@@ -99,6 +105,10 @@ void check_recipe(const DeviceInfo& device, const Precision& precision) {
   if (std::ranges::find(device.recipes, name_of(precision.recipe)) == device.recipes.end())
     fail(Exit::configuration, "precision.recipe", "{} does not run on {}:{} ({}); use bf16", name_of(precision.recipe),
          device.backend, device.index, device.name);
+}
+
+std::string describe(const Precision& precision, const DeviceInfo& device) {
+  return fmt::format("{} on {}:{} ({})", name_of(precision.recipe), device.backend, device.index, device.name);
 }
 
 MemoryPolicy policy_of(const RunConfig::Memory& memory) {

@@ -16,6 +16,9 @@ namespace tandem {
 // a line on standard error
 void warn(const std::string& text);
 
+// of windows longer than the model's max_position_embeddings; key: the key or flag that says so
+void warn_of_length(std::string_view key, uint64_t sequence_length, const ModelConfig& config);
+
 // A model directory, read and checked.
 struct ModelSource {
   std::string path;
@@ -34,6 +37,9 @@ Precision precision_of(const std::string& recipe, const ModelFiles& weights);
 void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows);
 // the device can run the recipe: Exit::configuration proposing bf16
 void check_recipe(const DeviceInfo& device, const Precision& precision);
+
+// "fp32 on vulkan:0 (NAME)": where "auto" is asked for, what it took
+std::string describe(const Precision& precision, const DeviceInfo& device);
 
 // What [memory] asks for; "auto" asks for nothing.
 MemoryPolicy policy_of(const RunConfig::Memory& memory);

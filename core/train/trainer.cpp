@@ -55,6 +55,7 @@ class Trainer {
     if (options.resume) from.emplace(open_checkpoint());
     else require_empty(config_.run.directory);
     check_fp8(model_.config, precision_, shape_.rows());
+    check_copied_files(model_.path);
     check_profile();
     data_ = open_data(config_, model_, shape_);
     std::optional<ModelFiles> weights;
@@ -69,8 +70,8 @@ class Trainer {
     start_directory();
     Prefetcher batches(*data_.train, done_, config_.schedule.steps);
     Progress progress(config_.schedule.steps, tokens_per_step());
-    progress.message(fmt::format("{} on {}:{} ({}), {:.2f} GiB on the device", name_of(precision_.recipe),
-                                 device_.backend, device_.index, device_.name, double(memory_) / (1 << 30)));
+    progress.message(
+        fmt::format("{}, {:.2f} GiB on the device", describe(precision_, device_), double(memory_) / (1 << 30)));
     if (predicted_)
       progress.message(fmt::format("predicted: {:.3g} s a step, {:.3g} s of them waiting for copies; floor {:.3g} s",
                                    predicted_->step, predicted_->exposed_copy, predicted_->floor));
@@ -98,15 +99,21 @@ class Trainer {
 
   // it is written after some steps, which a wrong path would waste
   void check_profile() const {
-    const std::filesystem::path directory = std::filesystem::path(profile_path_).parent_path();
-    if (!directory.empty() && !is_directory(directory) && directory != config_.run.directory)
+    namespace fs = std::filesystem;
+    const auto clean = [](const fs::path& directory) { return (directory / "").lexically_normal(); };
+    const fs::path file(profile_path_), directory = file.parent_path(), run = clean(config_.run.directory);
+    std::error_code none;
+    if (!file.empty() && (is_directory(file, none) || clean(file) == run))
+      fail(Exit::storage, profile_path_, "is a directory; name a file for the profile");
+    if (!directory.empty() && !is_directory(directory, none) && clean(directory) != run)
       fail(Exit::storage, profile_path_, "the directory that it is to stand in is not there");
   }
 
   // the run goes on after it, with the LM-head chunks and kernels that it had
   Checkpoint open_checkpoint() {
-    if (!file_exists(config_.run.directory))
-      fail(Exit::input, config_.run.directory, "is not there, so there is no run to resume; leave --resume out");
+    std::error_code none;
+    if (!std::filesystem::is_directory(config_.run.directory, none))
+      fail(Exit::input, config_.run.directory, "is no directory, so there is no run to resume; leave --resume out");
     directory_.emplace(config_.run.directory);
     Checkpoint from = newest_checkpoint(directory_->checkpoints());
     const Manifest& manifest = from.manifest();

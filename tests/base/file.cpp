@@ -1,5 +1,7 @@
 #include "core/base/file.h"
 
+#include <sys/stat.h>
+
 #include <array>
 #include <filesystem>
 #include <utility>
@@ -91,6 +93,13 @@ TEST_CASE("file errors name the path and the reason") {
   check_fails(Exit::storage, {none}, [&] { sync_directory(none); });
   write_file_synced(directory / "file", "x");
   check_fails(Exit::storage, {"cannot create the directory"}, [&] { make_directories(directory / "file/sub"); });
+}
+
+TEST_CASE("a pipe in the place of a file is refused, not waited for") {
+  const TemporaryDirectory directory;
+  const std::string pipe = directory / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  check_fails(Exit::input, {pipe, "not a regular file"}, [&] { MappedFile file(pipe); });
 }
 
 TEST_CASE("a full device is an error, not a short file") {

@@ -31,6 +31,7 @@ TEST_CASE("json that is not strict is refused with its place") {
   refuse("[1,]", {"byte 3"});
   refuse("\"\xff\"", {"byte 1"});
   refuse(std::string(101, '['), {"deeper than 100"});
+  refuse(std::string_view("{}\n\0{}", 6), {"byte 3 (line 2)"});
   check_fails(Exit::configuration, {"some.json"}, [] { parse_json("{", "some.json", Exit::configuration); });
 }
 

@@ -1,5 +1,6 @@
 #include "tests/cli/command.h"
 
+#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,6 +86,16 @@ std::string small_config(const std::vector<std::pair<std::string, std::string>>&
   std::string text;  // a dotted key needs no section
   for (const auto& [key, value] : values) text += fmt::format("{} = {}\n", key, value);
   return text;
+}
+
+void check_refused(const Outcome& o, int exit, std::initializer_list<std::string_view> named) {
+  INFO("standard error: ", o.err);
+  CHECK(o.exit == exit);
+  CHECK(o.out == "");
+  for (std::string_view text : named) {
+    CAPTURE(std::string(text));
+    CHECK(o.says(text));
+  }
 }
 
 std::vector<std::string> keys_of(const Json& object) {

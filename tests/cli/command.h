@@ -1,6 +1,7 @@
 // Runs the `tandem` command as a user does: arguments in, exit code and both outputs out.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ class Workplace : public ScratchDirectory {
 
 // a run of 3 steps from scratch in 16-token windows; text replaces the value of keys like "batch.micro_batch"
 std::string small_config(const std::vector<std::pair<std::string, std::string>>& changes = {});
+
+// the exit code, nothing on standard output, and what standard error names
+void check_refused(const Outcome& o, int exit, std::initializer_list<std::string_view> named);
 
 std::vector<std::string> keys_of(const Json& object);
 

@@ -8,16 +8,6 @@
 namespace tandem::test {
 namespace {
 
-void check_refused(const Outcome& o, int exit, std::initializer_list<std::string_view> named) {
-  INFO("standard error: ", o.err);
-  CHECK(o.exit == exit);
-  CHECK(o.out == "");
-  for (std::string_view text : named) {
-    CAPTURE(std::string(text));
-    CHECK(o.says(text));
-  }
-}
-
 // a workplace in which small_config() trains
 struct TrainingPlace : Workplace {
   TrainingPlace() {
@@ -110,7 +100,8 @@ TEST_CASE("a budget that is too small names the largest values and the most that
   const TrainingPlace place;
   place.check({"--memory.device=65MiB", "--batch.micro_batch=64", "--run.backend=vulkan"}, 4,
               {"the largest values", "the largest that fits: batch.micro_batch = "});
-  place.check({"--memory.device=64MiB", "--run.backend=vulkan"}, 4, {"embedding.weight", "the largest that fits: none"});
+  place.check({"--memory.device=64MiB", "--run.backend=vulkan"}, 4,
+              {"embedding.weight", "the largest that fits: none"});
   place.check({"--memory.host=1000", "--memory.offload=[\"m\"]", "--run.backend=vulkan"}, 4, {"on the host"});
 }
 

@@ -65,6 +65,27 @@ TEST_CASE("open_tokenizer: bytes by name, by its tokenizer.json, or by a large e
   CHECK(!thrown(Exit::input, [&] { open_tokenizer(directory, 257); }).empty());
 }
 
+TEST_CASE("end_token: what tokenizer_config.json names, by the tokenizer's ids") {
+  const ScratchDirectory scratch;
+  const std::string directory = scratch.path("");
+  const auto end = [&](const char* config) {
+    scratch.write("tokenizer_config.json", config);
+    return end_token(directory);
+  };
+  CHECK(!end_token(directory));
+  CHECK(!end(R"({"eos_token": "<end>"})"));
+  scratch.write("tokenizer.json", R"({"added_tokens": [{"id": 7, "content": "<pad>"}, {"id": 9, "content": "<end>"}],
+                                      "model": {"vocab": {"a": 0, "</s>": 2, "<end>": 3}}})");
+  CHECK(end(R"({"eos_token": "<end>"})") == 9);
+  CHECK(end(R"({"eos_token": {"content": "<pad>", "special": true}})") == 7);
+  CHECK(end(R"({"eos_token": "</s>"})") == 2);
+  for (const char* none : {"{}", R"({"eos_token": null})", R"({"eos_token": "<other>"})", R"({"eos_token": 3})"})
+    CHECK(!end(none));
+  CHECK(thrown(Exit::input, [&] { end("{"); }).find("tokenizer_config.json") != std::string::npos);
+  scratch.write("tokenizer.json", R"({"model": {"vocab": [["</s>", 0.5]]}})");
+  CHECK(!end(R"({"eos_token": "</s>"})"));
+}
+
 TEST_CASE("tokenize: a .txt is one document, a .jsonl one a line") {
   const ScratchDirectory scratch;
   const std::string out = scratch.path("out.bin");
@@ -92,11 +113,20 @@ TEST_CASE("tokenize: what is wrong is named with its line, and no file is left")
   CHECK(!thrown(Exit::configuration, [&] { tokenize("bytes", {scratch.write("a.csv", "")}, out); }).empty());
 }
 
+TEST_CASE("tokenize: an output that is one of the inputs is refused") {
+  const ScratchDirectory scratch;
+  const std::string path = scratch.write("a.txt", "A"), same = scratch.path("./a.txt");
+  CHECK(thrown(Exit::configuration, [&] { tokenize("bytes", {path}, same); }).starts_with("[--out]"));
+  CHECK(read_text(path) == "A");
+}
+
 TEST_CASE("tokenize: a directory's tokenizer") {
   const ScratchDirectory scratch;
   const std::string txt = scratch.write("a.txt", "A"), out = scratch.path("out.bin"), directory = scratch.path("");
   const auto attempt = [&] { return thrown(Exit::configuration, [&] { tokenize(directory, {txt}, out); }); };
   CHECK(attempt().find("neither \"bytes\" nor a directory with a tokenizer.json") != std::string::npos);
+  scratch.write("config.json", "{");
+  CHECK(attempt().find("config.json") != std::string::npos);
   scratch.write("config.json", "{\"vocab_size\": 256}");
   CHECK(attempt().find("tools/tokenize") != std::string::npos);
   scratch.write("config.json", "{\"vocab_size\": 257}");

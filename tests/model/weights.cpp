@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <map>
 
 #include "core/abi/numeric.h"
@@ -307,4 +308,30 @@ TEST_CASE("model directory: saved whole, with the files of its source, and read 
   CHECK(file_exists(out + "/model.safetensors"));
   CHECK(!file_exists(out + "/model.safetensors.index.json"));
   CHECK(!file_exists(beside(beside(out))));
+}
+
+TEST_CASE("model directory: a name that cannot be written is refused, and nothing is left beside it") {
+  const TemporaryDirectory directory;
+  const std::string source = directory / "source", link = directory / "link";
+  make_directories(source);
+  write_file_synced(source + "/config.json", R"({"model_type": "llama"})");
+  make_directories(directory / "empty");
+  std::filesystem::create_symlink("empty", link);
+  const auto save = [&](const std::string& out) {
+    save_model_directory(out, source, DType::f32, {}, [](const ParameterSpec&) { return std::span<std::byte>(); });
+  };
+  for (const std::string& out : {std::string(), directory / "empty/..", directory / "."})
+    check_fails(Exit::configuration, {"directory"}, [&] { save(out); });
+  check_fails(Exit::storage, {"too long"}, [&] { save(directory / std::string(300, 'x')); });
+  check_fails(Exit::storage, {link}, [&] { save(link); });
+  CHECK(!file_exists(beside(link)));
+}
+
+TEST_CASE("model directory: a file to be copied that is none is found before anything is written") {
+  const TemporaryDirectory directory;
+  make_directories(directory / "tokenizer.json");
+  check_fails(Exit::input, {directory / "tokenizer.json", "regular file"},
+              [&] { check_copied_files(directory.path()); });
+  remove_all(directory / "tokenizer.json");
+  CHECK_NOTHROW(check_copied_files(directory.path()));
 }

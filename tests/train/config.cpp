@@ -149,6 +149,8 @@ TEST_CASE("config: an unknown key is named with its line and the nearest known o
   check_says(flag_refusal({"--optimiser.beta1=0.5"}), "[--optimiser.beta1] unknown key");
   check_says(flag_refusal({"--optimiser.beta1=0.5"}), "nearest known one is optimizer.beta1");
   check_says(flag_refusal({"--step=5"}), "schedule.steps");
+  check_says(flag_refusal({"--schedule.warmup=5"}), "nearest known one is schedule.warmup_steps");
+  check_says(flag_refusal({"--warmup=5"}), "nearest known one is schedule.warmup_steps");
   check_says(refusal("stepz = 5\n"), "[c.toml:1] unknown key stepz; the nearest known one is schedule.steps");
   check_says(refusal("[optimiser]\n"), "unknown key optimiser");
   check_says(refusal("[model.path]\nx = 1\n"), "model.path is something else, expected a string");
@@ -198,6 +200,11 @@ TEST_CASE("config: wrong types and values out of range") {
                            "--model.path=",
                            "--memory.lm_head_chunks=0",
                            "--memory.device=16XB",
+                           "--memory.device=1.5",
+                           "--run.directory=run\xff",
+                           "--run.directory=\"\"",
+                           "--run.directory=\"a\\u0000b\"",
+                           "--data.train=[\"a\\u0000b\"]",
                            "--data.document_end=-5",
                            "--distributed.zero=4",
                            "--memory.recompute=[\"nrom\"]",
@@ -240,7 +247,8 @@ TEST_CASE("config: what is not built is refused, unless it is the default") {
     INFO("flag ", std::string(flag));
     check_says(flag_refusal({flag}), "is not built yet");
   }
-  CHECK(flag_refusal({"--distributed.devices=1", "--memory.device=auto", "--checkpoint.every=7", "--checkpoint.keep=1"}).empty());
+  CHECK(flag_refusal({"--distributed.devices=1", "--memory.device=auto", "--checkpoint.every=7", "--checkpoint.keep=1"})
+            .empty());
 }
 
 TEST_CASE("sizes: bytes, KiB, MiB, GiB, GB") {
@@ -249,7 +257,7 @@ TEST_CASE("sizes: bytes, KiB, MiB, GiB, GB") {
   CHECK(parse_size("2MiB", "f") == 2097152);
   CHECK(parse_size("16GiB", "f") == 17179869184);
   CHECK(parse_size("1.5 GB", "f") == 1500000000);
-  for (const char* wrong : {"", "GiB", "-1", "0", "1e3", "16gb", "16 GiBs", "nan", "99999999999GiB", "1.5.GB"})
+  for (const char* wrong : {"", "GiB", "-1", "0", "1e3", "16gb", "16 GiBs", "nan", "99999999999GiB", "1.5.GB", "1.5"})
     CHECK_THROWS_AS(parse_size(wrong, "f"), Error);
 }
 
