@@ -62,6 +62,23 @@ void check_fast_accumulation(Backend& backend) {
 }
 ON_EXECUTORS("fast accumulation is of the forward's e4m3 products alone", check_fast_accumulation)
 
+// the gradients of queries and keys are differences of two sums, which are the same sum
+void check_lonely_tokens(Backend& backend) {
+  const Golden golden("qwen2");
+  Run run(backend, golden.model, config_of(golden, {"--data.sequence_length=1", "--batch.micro_batch=16"}));
+  run.step(0);
+  const ModelConfig& c = golden.model.config;
+  const size_t rows = size_t(c.q_heads + c.kv_heads) * c.head_dim;
+  for (uint32_t layer = 0; layer < c.layers; ++layer) {
+    const std::vector<float> g = run.values(fmt::format("layers.{}.qkv.weight.gradient", layer));
+    CHECK(std::all_of(g.begin(), g.begin() + ptrdiff_t(rows * c.hidden), [](float x) { return x == 0; }));
+    CHECK(std::any_of(g.begin() + ptrdiff_t(rows * c.hidden), g.end(), [](float x) { return x != 0; }));
+  }
+}
+TANDEM_ON_VULKAN("queries and keys of sequences of one token have no gradient", check_lonely_tokens)
+TANDEM_ON("cuda_host", "queries and keys of sequences of one token have no gradient", check_lonely_tokens)
+TANDEM_ON_CUDA("queries and keys of sequences of one token have no gradient", check_lonely_tokens)
+
 // what was guessed of an amax decides how often a tensor is quantized, and nothing else
 void check_guesses(Backend& backend) {
   const Golden golden("llama");
