@@ -7,6 +7,9 @@ A file is named <op>.comp or <op>.<variant>.comp; lines that begin with //! say 
   //! when p.k % 8 == 0                    C++ condition over the op's parameters p; preferred to a file without
   //! specialize 0 p.accumulate            specialization constant 0, a C++ expression
   //! grid (p.n + 63) / 64, p.m            C++ expressions: workgroups in x, y, z
+  //! scratch (p.m + 1) * 4                C++ expression: bytes of a buffer at the binding after the operands'; preferred where they fit
+  //! after pack                           the op's shader with '//! pass pack' runs first, with the same scratch
+  //! pass pack                            never chosen for itself
   //! generate tools/x.py ARGS             the GLSL is what this script prints, run with ARGS and the variant's -D flags
 Compiles are cached beside the output under a hash of everything that they read.
 """
@@ -40,6 +43,7 @@ class ShaderFile:
         self.struct = re.search(r"TANDEM_ABI_END\((\w+)\)", self.header.read_text())[1]
         self.variants, self.specialize = [], []
         self.subgroup8, self.when, self.grid, self.generate = False, None, None, None
+        self.scratch, self.after, self.pass_ = None, None, None
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if line.startswith("//!"):
                 key, _, value = line[3:].strip().partition(" ")
@@ -60,14 +64,14 @@ class ShaderFile:
         if key == "device":
             self.subgroup8 = True
             return value == "subgroup8"
-        if key in ("when", "grid", "generate") and value:
-            setattr(self, key, value if key != "generate" else value.split())
+        if key in ("when", "grid", "generate", "scratch", "after", "pass") and value:
+            setattr(self, {"pass": "pass_"}.get(key, key), value if key != "generate" else value.split())
             return True
         return False
 
     def order(self):
         """The shaders of an op, most special first."""
-        return (self.op, not self.subgroup8, self.when is None, self.path.name)
+        return (self.op, not self.subgroup8, self.scratch is None, self.when is None, self.path.name)
 
 
 def abi_header(root, op):
@@ -147,7 +151,8 @@ class Compile:
         if self.module.parameters and self.module.parameters[0] != self.file.struct:
             raise Failure(f"{self.name}: push constants hold {self.module.parameters[0]}, not {self.file.struct}")
         for binding in self.module.bindings:
-            if binding % 16 >= len(self.dtypes) or binding >= 32:
+            scratch = bool(self.file.scratch or self.file.pass_)
+            if binding % 16 >= len(self.dtypes) + scratch or binding >= 32:
                 raise Failure(f"{self.name}: binding {binding} is none of its {len(self.dtypes)} operands")
 
 
@@ -174,6 +179,8 @@ def write_file_functions(out, index, file):
     load = f"[[maybe_unused]] const auto p = parameters.as<{file.struct}>();"
     if file.when:
         out.append(f"bool when_{index}(const Parameters& parameters) {{\n  {load}\n  return {file.when};\n}}")
+    if file.scratch:
+        out.append(f"uint64_t scratch_{index}(const Parameters& parameters) {{\n  {load}\n  return {file.scratch};\n}}")
     counts = ", ".join(f"uint32_t({part})" for part in split_commas(file.grid))
     out.append(f"Grid grid_{index}(const Parameters& parameters) {{\n  {load}\n  return {{{counts}}};\n}}")
     if file.specialize:
@@ -188,6 +195,7 @@ def row(compiled, index, number, words):
     return (f'    {{OpId::{file.op}, "{compiled.name}", dtypes_{number}, {str(file.subgroup8).lower()}, '
             f'{f"when_{index}" if file.when else "nullptr"}, grid_{index}, '
             f'{f"constants_{index}, specialize_{index}" if file.specialize else "{}, nullptr"}, '
+            f'{f"scratch_{index}" if file.scratch else "nullptr"}, "{file.after or ""}", "{file.pass_ or ""}", '
             f'{f"bindings_{number}" if module.bindings else "{}"}, {size}, words_{words}, {len(compiled.code)}}},')
 
 

@@ -39,7 +39,7 @@ Target target_of(const PhysicalDevice& device) {
   target.alignment =
       std::max<uint64_t>({256, limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment});
   target.memory_bytes = device.memory_bytes;
-  target.reserve_bytes = kReserveBytes;
+  target.reserve_bytes = kReserveBytes + (device.subgroup_size == 8 ? kScratchBytes : 0);  // theirs alone want any
   target.host_memory_bytes = plannable_system_memory();
   target.rates = rates_of(device);
   return target;
@@ -51,6 +51,7 @@ class VulkanBackend : public Backend {
       : device_(std::make_shared<Device>(index)),
         target_(target_of(device_->physical())),
         transfer_(device_),
+        scratch_(device_),
         pipelines_(device_) {}
 
   const Target& target() const override { return target_; }
@@ -64,7 +65,7 @@ class VulkanBackend : public Backend {
     transfer_.read(dynamic_cast<const ArenaMemory&>(memory), offset, bytes);
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    auto executable = std::make_unique<VulkanExecutable>(device_, pipelines_, program, memories);
+    auto executable = std::make_unique<VulkanExecutable>(device_, pipelines_, scratch_, program, memories);
     pipelines_.save();
     return executable;
   }
@@ -73,6 +74,7 @@ class VulkanBackend : public Backend {
   std::shared_ptr<Device> device_;
   Target target_;
   Transfer transfer_;
+  Scratch scratch_;
   Pipelines pipelines_;
 };
 

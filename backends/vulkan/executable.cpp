@@ -12,8 +12,8 @@ void check_buffer(const BufferRef& b, const Program& program, std::string_view l
 
 }  // namespace
 
-VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, const Program& program,
-                                   std::span<Memory* const> memories)
+VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, Scratch& scratch,
+                                   const Program& program, std::span<Memory* const> memories)
     : device_(std::move(device)), program_(program) {
   TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                program.arenas.size());
@@ -23,7 +23,7 @@ VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pi
                  program.arenas[i].name);
     arenas_.push_back(memory);
   }
-  prepare(pipelines);
+  prepare(pipelines, scratch);
   pool_ = device_->make_command_pool();
   for (size_t r = 0; r < kRangeCount; ++r) {
     commands_[r] = device_->allocate_commands(pool_.get());
@@ -37,38 +37,50 @@ VulkanExecutable::~VulkanExecutable() {
 }
 
 // Chooses shaders, makes pipelines and writes descriptor sets.
-void VulkanExecutable::prepare(Pipelines& pipelines) {
-  std::array<std::vector<const Shader*>, kRangeCount> shaders;
+void VulkanExecutable::prepare(Pipelines& pipelines, Scratch& scratch) {
+  std::array<std::vector<std::vector<const Shader*>>, kRangeCount> shaders;  // of each instruction, in their order
   uint32_t sets = 0, buffers = 0, texels = 0;
+  const ArenaMemory* shared = nullptr;
   for (size_t r = 0; r < kRangeCount; ++r)
     for (const Instruction& instruction : program_.ranges[r]) {
+      std::vector<const Shader*>& passes = shaders[r].emplace_back();
       const auto* dispatch = std::get_if<Dispatch>(&instruction.command);
-      shaders[r].push_back(nullptr);
       if (dispatch == nullptr) continue;
       const uint32_t subgroup = device_->physical().subgroup_size;
-      const Shader* shader = shaders[r].back() = &choose_shader(*dispatch, instruction.label, subgroup);
-      for (const ShaderBinding& b : shader->bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);
-      ++sets;
+      const Shader& shader = choose_shader(*dispatch, instruction.label, subgroup);
+      if (shader.scratch != nullptr) shared = &scratch.memory();
+      if (shader.after[0] != 0)
+        passes.push_back(&choose_shader(*dispatch, instruction.label, subgroup, shader.after));
+      passes.push_back(&shader);
+      for (const Shader* pass : passes)
+        for (const ShaderBinding& b : pass->bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);
+      sets += uint32_t(passes.size());
     }
-  descriptors_.emplace(device_, arenas_, sets, buffers, texels);
+  descriptors_.emplace(device_, arenas_, sets, buffers, texels, shared);
   for (size_t r = 0; r < kRangeCount; ++r) {
     steps_[r].resize(shaders[r].size());
     for (size_t i = 0; i < shaders[r].size(); ++i) {
-      if (shaders[r][i] == nullptr) continue;
+      if (shaders[r][i].empty()) continue;
       const Instruction& instruction = program_.ranges[r][i];
       const Dispatch& dispatch = std::get<Dispatch>(instruction.command);
       for (const Operand& operand : dispatch.operands)
         if (operand.desc.dtype != DType::none) check_buffer(operand.buffer, program_, instruction.label);
-      Step& step = steps_[r][i];
-      step.pipeline = pipelines.get(*shaders[r][i], dispatch.parameters);
-      step.set = descriptors_->write(dispatch, instruction.label, *shaders[r][i], step.pipeline.set_layout);
-      step.parameter_bytes = shaders[r][i]->parameter_bytes;
-      TANDEM_CHECK(step.parameter_bytes == 0 || step.parameter_bytes == dispatch.parameters.size(),
-                   "{}: {} bytes of parameters, {} expected", instruction.label, dispatch.parameters.size(),
-                   step.parameter_bytes);
-      step.grid = grid_of(*shaders[r][i], dispatch, instruction.label);
+      for (const Shader* shader : shaders[r][i])
+        steps_[r][i].push_back(make_pass(pipelines, *shader, dispatch, instruction.label));
     }
   }
+}
+
+VulkanExecutable::Pass VulkanExecutable::make_pass(Pipelines& pipelines, const Shader& shader, const Dispatch& dispatch,
+                                                   std::string_view label) {
+  Pass pass;
+  pass.pipeline = pipelines.get(shader, dispatch.parameters);
+  pass.set = descriptors_->write(dispatch, label, shader, pass.pipeline.set_layout);
+  pass.parameter_bytes = shader.parameter_bytes;
+  TANDEM_CHECK(pass.parameter_bytes == 0 || pass.parameter_bytes == dispatch.parameters.size(),
+               "{}: {} bytes of parameters, {} expected", label, dispatch.parameters.size(), pass.parameter_bytes);
+  pass.grid = grid_of(shader, dispatch, label);
+  return pass;
 }
 
 Grid VulkanExecutable::grid_of(const Shader& shader, const Dispatch& dispatch, std::string_view label) const {
@@ -101,14 +113,16 @@ void VulkanExecutable::record(VkCommandBuffer commands, Range range, VkCommandBu
 
 void VulkanExecutable::record(VkCommandBuffer commands, const Command& command, const Step& step) const {
   if (const auto* dispatch = std::get_if<Dispatch>(&command)) {
-    const Parameters& parameters = dispatch->parameters;
-    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.pipeline.pipeline);
-    vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.pipeline.layout, 0, 1, &step.set, 0,
-                            nullptr);
-    if (step.parameter_bytes != 0)
-      vkCmdPushConstants(commands, step.pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, step.parameter_bytes,
-                         parameters.data());
-    vkCmdDispatch(commands, step.grid.x, step.grid.y, step.grid.z);
+    for (const Pass& pass : step) {
+      if (step.size() > 1) record_barrier(commands);  // the scratch
+      vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.pipeline.pipeline);
+      vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.pipeline.layout, 0, 1, &pass.set, 0,
+                              nullptr);
+      if (pass.parameter_bytes != 0)
+        vkCmdPushConstants(commands, pass.pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, pass.parameter_bytes,
+                           dispatch->parameters.data());
+      vkCmdDispatch(commands, pass.grid.x, pass.grid.y, pass.grid.z);
+    }
   } else if (const auto* fill = std::get_if<Fill>(&command)) {
     // whole words: operands begin at multiples of the Target's alignment, so the padding is nobody's
     check_buffer(fill->buffer, program_, "fill");

@@ -9,7 +9,7 @@ namespace tandem::vulkan {
 
 class VulkanExecutable : public Executable {
  public:
-  VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, const Program& program,
+  VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, Scratch& scratch, const Program& program,
                    std::span<Memory* const> memories);
   ~VulkanExecutable() override;
 
@@ -18,15 +18,18 @@ class VulkanExecutable : public Executable {
   std::vector<double> profile(Range range) override;
 
  private:
-  // A dispatch that is ready to be recorded.
-  struct Step {
+  // A shader that is ready to be recorded. A dispatch takes one, or several that share the scratch.
+  struct Pass {
     Pipeline pipeline;
     VkDescriptorSet set = nullptr;
     Grid grid;
     uint32_t parameter_bytes = 0;
   };
 
-  void prepare(Pipelines& pipelines);
+  using Step = std::vector<Pass>;
+
+  void prepare(Pipelines& pipelines, Scratch& scratch);
+  Pass make_pass(Pipelines& pipelines, const Shader& shader, const Dispatch& dispatch, std::string_view label);
   Grid grid_of(const Shader& shader, const Dispatch& dispatch, std::string_view label) const;
   // queries: null, or a pool that takes a timestamp before the first instruction and after each
   void record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage, VkQueryPool queries);
@@ -35,7 +38,7 @@ class VulkanExecutable : public Executable {
   std::shared_ptr<Device> device_;
   Program program_;
   std::vector<const ArenaMemory*> arenas_;
-  std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; filled in for dispatches
+  std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; empty but for dispatches
   std::optional<Descriptors> descriptors_;
   OwnedCommandPool pool_;
   std::array<VkCommandBuffer, kRangeCount> commands_{};

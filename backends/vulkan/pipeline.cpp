@@ -10,6 +10,7 @@ bool takes(const Shader& shader, const Dispatch& dispatch, uint32_t subgroup_siz
   if (shader.subgroup8 && subgroup_size != 8) return false;
   for (size_t i = 0; i < shader.dtypes.size(); ++i)
     if (shader.dtypes[i] != kAnyDType && DType(shader.dtypes[i]) != dispatch.operands[i].desc.dtype) return false;
+  if (shader.scratch != nullptr && shader.scratch(dispatch.parameters) > kScratchBytes) return false;
   return shader.when == nullptr || shader.when(dispatch.parameters);
 }
 
@@ -24,9 +25,10 @@ VkDescriptorSetLayoutBinding layout_binding(const ShaderBinding& binding) {
 
 }  // namespace
 
-const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, uint32_t subgroup_size) {
+const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, uint32_t subgroup_size,
+                            std::string_view pass) {
   for (const Shader& shader : shader_table())
-    if (takes(shader, dispatch, subgroup_size)) return shader;
+    if (shader.pass == pass && takes(shader, dispatch, subgroup_size)) return shader;
   std::string dtypes;
   for (const Operand& operand : dispatch.operands) dtypes += fmt::format(" {}", name_of(operand.desc.dtype));
   fail(Exit::internal, "vulkan",

@@ -8,8 +8,10 @@
 
 namespace tandem::vulkan {
 
-// The first shader of the table that takes the dispatch's dtypes and parameters on such a device. Exit::internal: none.
-const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, uint32_t subgroup_size);
+// The first shader of the table that takes the dispatch's dtypes and parameters on such a device, as that pass of it.
+// Exit::internal: none.
+const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, uint32_t subgroup_size,
+                            std::string_view pass = {});
 
 struct Pipeline {
   VkPipeline pipeline = nullptr;

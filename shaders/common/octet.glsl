@@ -23,5 +23,18 @@ Pack scaled_from_e4m3(uvec2 t) {
 #define LOAD_BACK_bf16(buffer, i) pack_from_bf16(buffer[i])
 #define LOAD_BACK(T, buffer, i) JOIN(LOAD_BACK_, T)(buffer, i)
 
+// A pack as 64-bit words, WIDE(T) of them: a store costs software as much a word of 64 bits as of 32.
+#define WIDE_f32 u64vec4
+#define WIDE_bf16 u64vec2
+#define WIDE(T) JOIN(WIDE_, T)
+// by shifts: where packUint2x32 joins values, Mesa keeps every copy of them in 512 bits, the sums of a loop before it included
+u64vec2 wide(uvec4 t) { return u64vec2(t.xz) | u64vec2(t.yw) << 32; }
+uvec4 narrow(u64vec2 t) { return uvec4(unpackUint2x32(t.x), unpackUint2x32(t.y)); }
+#define STORE_WIDE_f32(buffer, i, v) buffer[i] = u64vec4(wide(floatBitsToUint((v).low)), wide(floatBitsToUint((v).high)))
+#define STORE_WIDE_bf16(buffer, i, v) buffer[i] = wide(bf16_from_pack(v))
+#define STORE_WIDE(T, buffer, i, v) JOIN(STORE_WIDE_, T)(buffer, i, v)
+Pack pack_from_wide(u64vec4 t) { return pack_from_f32(narrow(t.xy), narrow(t.zw)); }
+Pack pack_from_wide(u64vec2 t) { return pack_from_bf16(narrow(t)); }
+
 // the pack of lane `from`
 #define SHUFFLE(pack, from) Pack(subgroupShuffle((pack).low, from), subgroupShuffle((pack).high, from))
