@@ -17,8 +17,8 @@ constexpr double kError = 0.03;  // of estimated seconds, in models so small tha
 constexpr int kLeastTries = 3;
 constexpr double kNewError = 0.02;  // of estimated seconds of policies that none was compiled like
 constexpr int kNewTries = 2;
-constexpr uint32_t kFurthest = 4;         // prefetch distance that is tried
-constexpr double kWorthTrying = 2e-4;     // of a step's seconds, that one more variation may win
+constexpr uint32_t kFurthest = 4;      // prefetch distance that is tried
+constexpr double kWorthTrying = 2e-4;  // of a step's seconds, that one more variation may win
 
 struct Attempt {
   Choice choice;
@@ -65,7 +65,8 @@ class Search {
     }
     if (best_ && best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary();
     const size_t most = nodes_ + (ranking_.ranks_all() ? kCompiledNodes : 0);
-    for (int tries = 0; (tries < (request_.coarse ? 1 : kLeastTries) || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
+    for (int tries = 0;
+         (tries < (request_.coarse ? 1 : kLeastTries) || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
       const std::optional<Ranked> least = ranking_.least(tried_);
       if (!least) break;
       if (const auto takes = compile(least->choice)) ranking_.correct(least->choice, *takes);
