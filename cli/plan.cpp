@@ -216,7 +216,8 @@ class Report {
     for (const PlannedPolicy& p : plan_.runners_up) {
       put("Runner-up: {}\n", totals(p));
       for (const PolicyLine& line : lines_of(p))
-        if (std::ranges::none_of(chosen, [&](const PolicyLine& l) { return l.name == line.name && l.text == line.text; }))
+        if (std::ranges::none_of(chosen,
+                                 [&](const PolicyLine& l) { return l.name == line.name && l.text == line.text; }))
           put("  {:<16}{}\n", line.name, line.text);
     }
   }

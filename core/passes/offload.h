@@ -8,8 +8,8 @@ namespace tandem {
 
 // Uses are counted in stages: a layer's forward or backward pass, or in begin and update one node. A prefetch is issued
 // policy.prefetch_distance stages ahead (update_distance in begin and update), and an evict's memory is free again that
-// many stages later; uses too near each other for both share one stay on the device. Vectors (norm weights, biases) stay there too: copying them would
-// cost more than it frees.
+// many stages later; uses too near each other for both share one stay on the device. Vectors (norm weights, biases)
+// stay there too: copying them would cost more than it frees.
 Graph offload(const Graph& graph, const MemoryPolicy& policy);
 
 }  // namespace tandem

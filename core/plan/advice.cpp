@@ -69,25 +69,37 @@ class Advisor {
     return *slot;
   }
 
-  // by estimates, of the fastest policy that fits; infinity where none does, or a value is too large for the device
+  // infinity where a value is larger than the device allocates at once
+  template <typename F>
+  static double seconds_if_any(const F& seconds) {
+    try {
+      return seconds();
+    } catch (const Error& error) {
+      if (error.exit() != Exit::does_not_fit) throw;
+      return kNever;
+    }
+  }
+
+  // by estimates, of the fastest policy that fits; infinity where none does
   double estimated(uint32_t micro_batch) {
     const auto [found, fresh] = estimated_.try_emplace(micro_batch, kNever);
-    if (fresh) try {
+    if (fresh)
+      found->second = seconds_if_any([&] {
         const std::vector<Ranked> ranked = batch(micro_batch).ranking.fitting();
-        if (!ranked.empty()) found->second = ranked.front().seconds;
-      } catch (const Error& error) {
-        if (error.exit() != Exit::does_not_fit) throw;
-      }
+        return ranked.empty() ? kNever : ranked.front().seconds;
+      });
     return found->second;
   }
 
   // as plan_step does, but for the recompute sets that it tries
   double planned(uint32_t micro_batch) {
     const auto [found, fresh] = planned_.try_emplace(micro_batch, kNever);
-    if (!fresh) return found->second;
-    const Batch& b = batch(micro_batch);
-    const StepPlan plan = search_policies(b.request, b.estimator);
-    if (plan.fits()) found->second = plan.chosen.seconds();
+    if (fresh)
+      found->second = seconds_if_any([&] {
+        const Batch& b = batch(micro_batch);
+        const StepPlan plan = search_policies(b.request, b.estimator);
+        return plan.fits() ? plan.chosen.seconds() : kNever;
+      });
     return found->second;
   }
 
@@ -192,18 +204,19 @@ class Advisor {
   // whether one of the ranking's first policies fits once it is compiled
   bool compiles(Ranking ranking, uint32_t micro_batch) const {
     const PlanRequest r = request_of(micro_batch);
-    for (int tries = 0; tries < kTries; ++tries) {
-      const std::vector<Ranked> ranked = ranking.fitting();
-      if (ranked.empty()) return false;
-      const Takes takes =
-          takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape,
-                                policy_of(ranked.front().choice, r.model.layers), without_budget(r.target),
-                                Checks::without),
-                   r.target);
-      if (budget_of(r.target).holds(takes)) return true;
-      ranking.correct(ranked.front().choice, takes);
-    }
-    return false;
+    return kNever > seconds_if_any([&] {
+             for (int tries = 0; tries < kTries; ++tries) {
+               const std::vector<Ranked> ranked = ranking.fitting();
+               if (ranked.empty()) break;
+               const MemoryPolicy policy = policy_of(ranked.front().choice, r.model.layers);
+               const Takes takes = takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape, policy,
+                                                         without_budget(r.target), Checks::without),
+                                            r.target);
+               if (budget_of(r.target).holds(takes)) return takes.seconds(r.shape.accumulation);
+               ranking.correct(ranked.front().choice, takes);
+             }
+             return kNever;
+           });
   }
 
   const PlanRequest& request_;

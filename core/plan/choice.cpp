@@ -83,7 +83,8 @@ Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few) {
 
 std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse) {
   if (limits.recompute) return {*limits.recompute};
-  if (coarse) return {{}, {R::norm}, {R::norm, R::swiglu}, {R::norm, R::ffn}, {R::ffn, R::qkv, R::attention}, {R::block}};
+  if (coarse)
+    return {{}, {R::norm}, {R::norm, R::swiglu}, {R::norm, R::ffn}, {R::ffn, R::qkv, R::attention}, {R::block}};
   std::vector<EnumSet<Recompute>> sets;
   for (uint32_t bits = 0; bits < 32; ++bits) {
     EnumSet<Recompute> set;

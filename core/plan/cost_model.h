@@ -44,8 +44,8 @@ struct ClassCost {
 
 struct ProgramCost {
   std::array<ClassCost, kCostClassCount> classes{};
-  double seconds = 0;                    // from the first instruction to the last one's end
-  double exposed_copy = 0;               // of them, what copies hold up
+  double seconds = 0;                // from the first instruction to the last one's end
+  double exposed_copy = 0;           // of them, what copies hold up
   double link_in = 0, link_out = 0;  // seconds for which copies and zero-copy access keep the link busy, each way
 
   const ClassCost& of(CostClass c) const { return classes[size_t(c)]; }

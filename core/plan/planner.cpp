@@ -10,13 +10,15 @@ namespace tandem {
 namespace {
 
 constexpr size_t kCompiledNodes = 100000;  // of the graphs that a search compiles in full
-constexpr uint32_t kCoarseCompiles = 4;    // of a coarse one
+constexpr size_t kCoarseNodes = 40000;     // of a coarse one
 constexpr size_t kRunnersUp = 5;
-constexpr double kSlack = 1.02;  // of estimated bytes, as long as little was compiled
+constexpr double kSlack = 1.01;  // of estimated bytes, as long as little was compiled
 constexpr double kError = 0.03;  // of estimated seconds, in models so small that all policies are ranked
 constexpr int kLeastTries = 3;
-constexpr uint32_t kFurthest = 4;         // prefetch distance that is tried
-constexpr double kWorthTrying = 2e-4;     // of a step's seconds, that one more variation may win
+constexpr double kNewError = 0.02;  // of estimated seconds of policies that none was compiled like
+constexpr int kNewTries = 2;
+constexpr uint32_t kFurthest = 4;      // prefetch distance that is tried
+constexpr double kWorthTrying = 2e-4;  // of a step's seconds, that one more variation may win
 
 struct Attempt {
   Choice choice;
@@ -56,14 +58,15 @@ class Search {
             request.coarse ? 1 : kSlack) {}
 
   StepPlan run() {
-    while (request_.coarse ? compiles_ < kCoarseCompiles : nodes_ < kCompiledNodes) {
+    while (nodes_ < (request_.coarse ? kCoarseNodes : kCompiledNodes)) {
       const std::optional<Choice> next = next_choice();
       if (!next) break;
       if (const auto takes = compile(*next)) ranking_.correct(*next, *takes);
     }
     if (best_ && best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary();
     const size_t most = nodes_ + (ranking_.ranks_all() ? kCompiledNodes : 0);
-    for (int tries = 0; (tries < (request_.coarse ? 1 : kLeastTries) || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
+    for (int tries = 0;
+         (tries < (request_.coarse ? 1 : kLeastTries) || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
       const std::optional<Ranked> least = ranking_.least(tried_);
       if (!least) break;
       if (const auto takes = compile(least->choice)) ranking_.correct(least->choice, *takes);
@@ -84,11 +87,14 @@ class Search {
 
  private:
   // the fastest by its estimate that was not compiled yet; none when the best one compiled is as fast
-  std::optional<Choice> next_choice() const {
+  std::optional<Choice> next_choice() {
     const double error = ranking_.ranks_all() ? kError : 0;
     for (const Ranked& ranked : ranking_.fitting()) {
-      if (best_ && best_->planned.fits && ranked.seconds >= (1 + error) * best_->planned.seconds()) return {};
-      if (!tried_.contains(ranked.choice)) return ranked.choice;
+      if (tried_.contains(ranked.choice)) continue;
+      const double slower = best_ && best_->planned.fits ? ranked.seconds / best_->planned.seconds() - 1 : -1;
+      if (slower < error) return ranked.choice;
+      if (slower >= kNewError || new_tries_ == kNewTries || request_.coarse) return {};
+      if (!ranking_.knows(ranked.choice)) return ++new_tries_, ranked.choice;
     }
     return {};
   }
@@ -161,6 +167,7 @@ class Search {
   std::vector<PlannedPolicy> others_;
   size_t nodes_ = 0;
   uint32_t compiles_ = 0;
+  int new_tries_ = 0;
 };
 
 }  // namespace

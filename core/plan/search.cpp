@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kStarts = 16, kCoarseStarts = 4;
 constexpr double kSmallSlack = 1.1;    // in models so small that every policy is ranked
 constexpr double kNearSlack = 1.005;   // where a policy was compiled that differs in what it recomputes
-constexpr double kLeastSlack = 1.005;  // once it is that low, it falls by as much each time
+constexpr double kLeastSlack = 1.001;  // once it is that low, it falls by as much each time
 
 // The smallest n in 1 .. most for which holds(n), which stays true once it is; 0: none.
 template <typename Holds>
@@ -126,19 +126,23 @@ Takes Ranking::takes_of(const Choice& choice) const {
   return corrected(choice, estimate_(choice));
 }
 
+bool Ranking::knows(const Choice& choice) const {
+  return near_corrections_.contains(near_family_of(choice, layers_));
+}
+
 void Ranking::correct(const Choice& choice, const Takes& takes) {
   Takes error = takes;
   error.add(estimate_(choice), -1);
   corrections_[family_of(choice, layers_)] = near_corrections_[near_family_of(choice, layers_)] = error;
   // where estimates are too small, the search is to come to an end
-  if (takes.device() > budget_.device) slack_ = slack_ > kLeastSlack ? 1 + (slack_ - 1) / 2 : slack_ - kLeastSlack + 1;
+  if (takes.device() > budget_.device) slack_ = slack_ > kLeastSlack ? 1 + (slack_ - 1) / 4 : slack_ - kLeastSlack + 1;
 }
 
 // by what factor an estimate may be too large
 double Ranking::slack_of(const Choice& choice) const {
   if (ranks_all()) return kSmallSlack;
   if (corrections_.contains(family_of(choice, layers_))) return 1;
-  return near_corrections_.contains(near_family_of(choice, layers_)) ? std::min(kNearSlack, slack_) : slack_;
+  return knows(choice) ? std::min(kNearSlack, slack_) : slack_;
 }
 
 bool Ranking::may_fit(const Choice& choice, const Takes& takes) const {

@@ -43,6 +43,8 @@ class Ranking {
   // of all but some, the one that is estimated to take least of the device's memory, of the host's no more than there
   // is if that can be; none where all are left out
   std::optional<Ranked> least(const std::set<Choice>& but = {}) const;
+  // whether a policy near this one was compiled
+  bool knows(const Choice& choice) const;
   // takes: of a compiled plan
   void correct(const Choice& choice, const Takes& takes);
 

@@ -19,7 +19,7 @@ struct Rates {
   double passes = 0.9, optimizer = 0.9;           // shares of it that passes over memory reach, and AdamW
   double host_to_device = 0, device_to_host = 0;  // bytes/s of a copy, while one runs the other way too
   double zero_copy = 0;  // bytes/s of a dispatch that reads host memory, and writes it as fast beside; 0: not known
-  double launch_seconds = 0;                      // from the end of a dispatch to the start of the next
+  double launch_seconds = 0;  // from the end of a dispatch to the start of the next
 
   // Shares of those rates that n x n x n products reach, n ascending; where there are none, a product's share is what
   // its tiles fill of the multiprocessors.

@@ -66,8 +66,8 @@ TEST_CASE("plan: the policy says what is moved where, how far ahead, and a runne
                                   "--model.path=" + source("configs/models/qwen2.5-3b"), "--device", "rtx-4090"});
   INFO(o.err);
   CHECK(o.exit == 0);
-  for (const char* part : {"Policy: ", "m, v everywhere", "layers ahead ", "parameters ahead in the update ", "fp8 copies",
-                           "Runner-up: ", "Hint: batch.micro_batch = "})
+  for (const char* part : {"Policy: ", "m, v everywhere", "layers ahead ", "parameters ahead in the update ",
+                           "fp8 copies", "Runner-up: ", "Hint: batch.micro_batch = "})
     CHECK(o.out.find(part) != std::string::npos);
 }
 

@@ -223,9 +223,9 @@ TEST_CASE("planner: no other prefetch distance is faster for the chosen policy")
          {std::pair{0u, 1u}, {1u, 1u}, {2u, 1u}, {0u, 2u}, {1u, 2u}, {2u, 2u}, {1u, 3u}, {1u, 4u}}) {
       p.prefetch_distance = layers;
       p.update_distance = update;
-      const Takes takes = takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape, p,
-                                                without_budget(r.target), Checks::without),
-                                   r.target);
+      const Takes takes = takes_of(
+          compile_step(r.model, r.precision, r.optimizer, r.shape, p, without_budget(r.target), Checks::without),
+          r.target);
       CAPTURE(std::string(name));
       CAPTURE(layers);
       CAPTURE(update);
@@ -252,10 +252,9 @@ TEST_CASE("planner: what it hints at for another batch is what it plans for that
     const PlanRequest configured = shipped(name, device);
     const BatchAdvice advice = advise_batch(configured, plan_step(configured));
     REQUIRE(advice.micro_batch > 0);
-    const PlanRequest hinted =
-        shipped(name, device,
-                {fmt::format("--batch.micro_batch={}", advice.micro_batch),
-                 fmt::format("--batch.gradient_accumulation={}", advice.accumulation)});
+    const PlanRequest hinted = shipped(name, device,
+                                       {fmt::format("--batch.micro_batch={}", advice.micro_batch),
+                                        fmt::format("--batch.gradient_accumulation={}", advice.accumulation)});
     const StepPlan plan = plan_step(hinted);
     CAPTURE(std::string(name));
     CHECK(plan.chosen.seconds() <= advice.seconds);
