@@ -126,7 +126,8 @@ __device__ void write_gradient(T* row, const T* keep, uint32_t kept, uint32_t pa
   for (uint32_t first = kept + threadIdx.x; first < packs; first += kAhead * blockDim.x) {
     Raw<T> raw[kAhead];
 #pragma unroll
-    for (uint32_t j = 0; j < kAhead; ++j) raw[j] = load_raw(row + min(first + j * blockDim.x, packs - 1) * 8);
+    for (uint32_t j = 0; j < kAhead; ++j)
+      if (const uint32_t i = first + j * blockDim.x; i < packs) raw[j] = load_raw(row + i * 8);
 #pragma unroll
     for (uint32_t j = 0; j < kAhead; ++j)
       if (const uint32_t i = first + j * blockDim.x; i < packs) gradient.write(row, i, raw[j]);

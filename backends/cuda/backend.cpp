@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint64_t kAlignment = 256;
 // what a context, the kernels' code and the libraries take beside what is planned
-constexpr uint64_t kReserveBytes = uint64_t{640} << 20;
+constexpr uint64_t kReserveBytes = uint64_t{768} << 20;
 
 Target target_of(const cudaDeviceProp& device) {
   size_t left = 0, total = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/base/message.h"
 #include "kernels/launchers.h"
 
 namespace tandem::cuda {
@@ -132,14 +133,24 @@ void CudaExecutable::capture(Range range) {
   check(cudaStreamEndCapture(device_->stream(0), &made), "cudaStreamEndCapture");
   const OwnedGraph graph(made);
   cudaGraphExec_t executable = nullptr;
-  check(cudaGraphInstantiate(&executable, graph.get(), 0), "cudaGraphInstantiate");
-  graphs_[size_t(range)] = OwnedGraphExec(executable);
+  cudaError_t result = cudaGraphInstantiate(&executable, graph.get(), 0);
+  OwnedGraphExec owned(executable);
+  if (result == cudaSuccess) result = cudaGraphUpload(executable, device_->stream(0));
+  if (result == cudaErrorMemoryAllocation) {  // replaying saves time alone
+    (void)cudaGetLastError();
+    use_graphs_ = false;
+    return write_message(fmt::format(
+        "tandem: the device has no memory left for a graph of range {}: instructions are submitted one by one\n",
+        name_of(range)));
+  }
+  device_->check_device(result, "cudaGraphInstantiate");
+  graphs_[size_t(range)] = std::move(owned);
 }
 
 Timepoint CudaExecutable::submit(Range range) {
   device_->make_current();
-  if (use_graphs_ && !program_.range(range).empty()) {
-    if (!graphs_[size_t(range)]) capture(range);
+  if (use_graphs_ && !graphs_[size_t(range)] && !program_.range(range).empty()) capture(range);
+  if (graphs_[size_t(range)]) {
     device_->check_device(cudaGraphLaunch(graphs_[size_t(range)].get(), device_->stream(0)),
                           fmt::format("range {}", name_of(range)));
   } else {

@@ -9,7 +9,7 @@ namespace tandem {
 namespace vulkan {
 namespace {
 
-constexpr uint64_t kReserveBytes = 64 << 20;  // the staging buffer, pipelines, descriptors
+constexpr uint64_t kReserveBytes = 64 << 20;  // staging buffer or scratch, pipelines, descriptors
 
 // What Mesa's software device reached on two cores, by core: products 107, 114 and 111 GFLOP/s, attention 71, passes
 // over memory 23 GB/s; a dispatch takes 26 to 98 us. Nothing is known of a GPU here.
@@ -39,7 +39,7 @@ Target target_of(const PhysicalDevice& device) {
   target.alignment =
       std::max<uint64_t>({256, limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment});
   target.memory_bytes = device.memory_bytes;
-  target.reserve_bytes = kReserveBytes + (device.subgroup_size == 8 ? kScratchBytes : 0);  // theirs alone want any
+  target.reserve_bytes = kReserveBytes;
   target.host_memory_bytes = plannable_system_memory();
   target.rates = rates_of(device);
   return target;

@@ -24,7 +24,7 @@ struct ShaderBinding {
 constexpr uint32_t kSecondView = 16;
 
 // Most scratch that a shader may want: one that would want more is not chosen.
-constexpr uint64_t kScratchBytes = 64 << 20;
+constexpr uint64_t kScratchBytes = 32 << 20;
 
 // A shader file compiled with one set of -D flags.
 struct Shader {
