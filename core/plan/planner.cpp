@@ -14,6 +14,7 @@ constexpr size_t kCoarseNodes = 40000;     // of a coarse one
 constexpr size_t kRunnersUp = 5;
 constexpr double kSlack = 1.01;  // of estimated bytes, as long as little was compiled
 constexpr double kError = 0.03;  // of estimated seconds, in models so small that all policies are ranked
+constexpr int kRoomTries = 2;  // where none fitted, with room for what the estimates erred by
 constexpr int kLeastTries = 3;
 constexpr double kNewError = 0.02;  // of estimated seconds of policies that none was compiled like
 constexpr int kNewTries = 2;
@@ -59,6 +60,12 @@ class Search {
 
   StepPlan run() {
     while (nodes_ < (request_.coarse ? kCoarseNodes : kCompiledNodes)) {
+      const std::optional<Choice> next = next_choice();
+      if (!next) break;
+      if (const auto takes = compile(*next)) ranking_.correct(*next, *takes);
+    }
+    for (int tries = 0; tries < kRoomTries && worst_over_ > 0 && !(best_ && best_->planned.fits); ++tries) {
+      ranking_.leave_room(worst_over_);
       const std::optional<Choice> next = next_choice();
       if (!next) break;
       if (const auto takes = compile(*next)) ranking_.correct(*next, *takes);
@@ -110,6 +117,7 @@ class Search {
     ++compiles_;
     nodes_ += a->compiled.graph.nodes().size();
     const Takes takes = a->takes;
+    worst_over_ = std::max(worst_over_, takes.device() - budget_of(request_.target).device);
     if (best_ && !is_better(a->planned, best_->planned)) {
       others_.push_back(std::move(a->planned));
     } else {
@@ -165,6 +173,7 @@ class Search {
   std::set<Choice> tried_;
   std::optional<Attempt> best_;  // the fastest that fits, or else the one that is least over
   std::vector<PlannedPolicy> others_;
+  double worst_over_ = 0;  // bytes of the device's that a compiled plan took too many
   size_t nodes_ = 0;
   uint32_t compiles_ = 0;
   int new_tries_ = 0;

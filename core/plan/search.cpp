@@ -146,7 +146,7 @@ double Ranking::slack_of(const Choice& choice) const {
 }
 
 bool Ranking::may_fit(const Choice& choice, const Takes& takes) const {
-  return takes.host <= budget_.host && takes.device() <= slack_of(choice) * budget_.device;
+  return takes.host <= budget_.host && takes.device() + room_ <= slack_of(choice) * budget_.device;
 }
 
 void Ranking::push(const Choice& choice, const Takes& takes, std::vector<Ranked>& out) const {

@@ -45,6 +45,8 @@ class Ranking {
   std::optional<Ranked> least(const std::set<Choice>& but = {}) const;
   // whether a policy near this one was compiled
   bool knows(const Choice& choice) const;
+  // plans are to take so many bytes of the device less than there are
+  void leave_room(double bytes) { room_ = bytes; }
   // takes: of a compiled plan
   void correct(const Choice& choice, const Takes& takes);
 
@@ -70,7 +72,7 @@ class Ranking {
   Ranked improved(Ranked from) const;
 
   uint32_t layers_, accumulation_;
-  double slack_;
+  double slack_, room_ = 0;
   size_t starts_;
   bool remakes_, coarse_;
   Budget budget_;

@@ -55,7 +55,7 @@ TEST_CASE("plan: what does not fit is printed, and exits with 4") {
   CHECK(text.exit == 4);
   for (const char* part : {"DOES NOT FIT", "No batch.micro_batch fits", "The peak of what shares memory"})
     CHECK(text.out.find(part) != std::string::npos);
-  const Outcome batch = place.plan({"--device", "rtx-4090", "--memory", "700MiB", "--batch.micro_batch=8192"});
+  const Outcome batch = place.plan({"--device", "rtx-4090", "--memory", "830MiB", "--batch.micro_batch=8192"});
   CHECK(batch.exit == 4);
   CHECK(batch.out.find("Largest batch.micro_batch found to fit: ") != std::string::npos);
 }
