@@ -108,7 +108,8 @@ def make(name, case, out):
         total, logits = loss_sum(model, x, y, valid)
         save_file({"logits": logits[0].contiguous()}, os.path.join(directory, "logits.safetensors"))
         prompt = x[:1, :8]
-        greedy = model.generate(prompt, max_new_tokens=12, do_sample=False, use_cache=False, pad_token_id=0, eos_token_id=None)
+        greedy = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False, use_cache=False,
+                                pad_token_id=0, eos_token_id=None)
     result = dict(sequence_length=T, micro_batch=B, gradient_accumulation=A, steps=case["steps"], warmup_steps=case["warmup"], kind=case["kind"],
                   final_fraction=case["final"], optimizer=case["optimizer"], eval_loss=(total / valid.sum()).item(),
                   targets=int(valid.sum()), prompt=prompt[0].tolist(), greedy=greedy[0, 8:].tolist(), loss=[], grad_norm=[], learning_rate=[])
