@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kTileThreads, ForwardTile<kDim>::kBlocks)
     const int first = turn == 0 ? first_of_all : first_key(tile.positions(), low);
     const int warp_low = max(low, row0), warp_high = min(high, row0 + 16 * kM - 1);
     const bool present = warp_low <= warp_high;
-    const int warp_first = present ? first_key(tile.positions(), warp_low) : 0;
+    const int first_of_warp = present ? first_key(tile.positions(), warp_low) : 0;
     for (int row = int(threadIdx.x); row < Tile::kRows; row += int(kTileThreads))
       row_first[row] = first_key(tile.positions(), max(low, min(high, tile.first + row)));
 
@@ -75,6 +75,7 @@ __global__ void __launch_bounds__(kTileThreads, ForwardTile<kDim>::kBlocks)
       if (key + kKeys <= high) load_tile<kKeys, kDim>(other_values, tile.v, key + kKeys, first, high);
       if (key + 2 * kKeys <= high) load_tile<kKeys, kDim>(now_keys, tile.k, key + 2 * kKeys, first, high);
       cp_async_commit();
+      const int warp_first = kDim >= 128 ? row_first[warp_row] : first_of_warp;  // wide heads have no register for it
       const bool sees_next = present && key + kKeys <= warp_high && key + 2 * kKeys > warp_first;
       LeftOperand<kM, kN / 2> weights;
       if (sees) {
