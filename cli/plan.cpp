@@ -1,8 +1,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
-#include <ranges>
 
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -90,7 +90,8 @@ std::string describe(const std::vector<Set>& by_layer, uint32_t layers) {
 
 // "m, v everywhere; gradients in 12 of 28 layers"
 std::string describe_offload(const MemoryPolicy& policy, uint32_t layers) {
-  std::map<std::pair<uint32_t, bool>, EnumSet<Offload>> kinds;  // by layers, and whether outside of them too
+  // by layers, and whether outside of them too; most first
+  std::map<std::pair<uint32_t, bool>, EnumSet<Offload>, std::greater<>> kinds;
   for (size_t k = 0; k < std::size(kOffloadNames); ++k) {
     uint32_t n = 0;
     for (uint32_t layer = 0; layer < layers; ++layer) n += policy.offload_of(layer).contains(Offload(k));
@@ -98,7 +99,7 @@ std::string describe_offload(const MemoryPolicy& policy, uint32_t layers) {
     if (n > 0 || outside) kinds[{n, outside}].insert(Offload(k));
   }
   std::vector<std::string> texts;
-  for (const auto& [where, set] : std::views::reverse(kinds)) {
+  for (const auto& [where, set] : kinds) {
     const auto& [n, outside] = where;
     const std::string some = n == layers ? "in all layers" : fmt::format("in {} of {} layers", n, layers);
     const std::string text = !outside ? some : n == layers ? "everywhere" : some + " and outside of them";
