@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kCompiledNodes = 100000;  // of the graphs that a search compiles in full
 constexpr size_t kCoarseNodes = 40000;     // of a coarse one
+constexpr size_t kVariedNodes = 50000;    // of variations of the best one
 constexpr size_t kRunnersUp = 5;
 constexpr double kSlack = 1.01;  // of estimated bytes, as long as little was compiled
 constexpr double kError = 0.03;  // of estimated seconds, in models so small that all policies are ranked
@@ -129,10 +130,11 @@ class Search {
 
   // Copies that run further ahead, and states read where they are: few to try on the best one, many to estimate.
   void vary() {
-    for (double gain = 1; gain > kWorthTrying;) {
+    const size_t most = nodes_ + kVariedNodes;
+    for (double gain = 1; gain > kWorthTrying && nodes_ < most;) {
       const double before = best_->planned.seconds();
       for (const Choice& choice : variations())
-        if (!tried_.contains(choice)) compile(choice);
+        if (nodes_ < most && !tried_.contains(choice)) compile(choice);
       gain = 1 - best_->planned.seconds() / before;
     }
   }
