@@ -11,11 +11,11 @@ namespace {
 
 constexpr size_t kCompiledNodes = 100000;  // of the graphs that a search compiles in full
 constexpr size_t kCoarseNodes = 40000;     // of a coarse one
-constexpr size_t kVariedNodes = 50000;    // of variations of the best one
+constexpr size_t kVariedNodes = 50000;     // of variations of the best one
 constexpr size_t kRunnersUp = 5;
 constexpr double kSlack = 1.01;  // of estimated bytes, as long as little was compiled
 constexpr double kError = 0.03;  // of estimated seconds, in models so small that all policies are ranked
-constexpr int kRoomTries = 2;  // where none fitted, with room for what the estimates erred by
+constexpr int kRoomTries = 2;    // where none fitted, with room for what the estimates erred by
 constexpr int kLeastTries = 3;
 constexpr double kNewError = 0.02;  // of estimated seconds of policies that none was compiled like
 constexpr int kNewTries = 2;
@@ -63,13 +63,13 @@ class Search {
     while (nodes_ < (request_.coarse ? kCoarseNodes : kCompiledNodes)) {
       const std::optional<Choice> next = next_choice();
       if (!next) break;
-      if (const auto takes = compile(*next)) ranking_.correct(*next, *takes);
+      learn(*next);
     }
     for (int tries = 0; tries < kRoomTries && worst_over_ > 0 && !(best_ && best_->planned.fits); ++tries) {
       ranking_.leave_room(worst_over_);
       const std::optional<Choice> next = next_choice();
       if (!next) break;
-      if (const auto takes = compile(*next)) ranking_.correct(*next, *takes);
+      learn(*next);
     }
     if (best_ && best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary();
     const size_t most = nodes_ + (ranking_.ranks_all() ? kCompiledNodes : 0);
@@ -77,7 +77,7 @@ class Search {
          (tries < (request_.coarse ? 1 : kLeastTries) || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
       const std::optional<Ranked> least = ranking_.least(tried_);
       if (!least) break;
-      if (const auto takes = compile(least->choice)) ranking_.correct(least->choice, *takes);
+      learn(least->choice);
     }
     if (!best_)
       fail(Exit::does_not_fit, request_.target.name,
@@ -126,6 +126,11 @@ class Search {
       best_ = std::move(a);
     }
     return takes;
+  }
+
+  // compiles it, and corrects the estimates of what is like it
+  void learn(const Choice& choice) {
+    if (const auto takes = compile(choice)) ranking_.correct(choice, *takes);
   }
 
   // Copies that run further ahead, and states read where they are: few to try on the best one, many to estimate.
