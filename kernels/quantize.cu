@@ -43,8 +43,8 @@ bool quantize(const Call& call, Stream stream) {
   const auto kernel = !p.has_qt ? quantize_kernel<true, false>
                       : p.has_q ? quantize_kernel<true, true>
                                 : quantize_kernel<false, true>;
-  launch(kernel, dim3(code_tiles(p.rows, p.columns)), dim3(kCodeThreads), kCodeTileBytes, stream, p,
-         call.data<bf16>(0), call.data<uint32_t>(1), call.data<uint8_t>(2), call.data<uint8_t>(3), call.data<float>(4));
+  launch(kernel, dim3(code_tiles(p.rows, p.columns)), dim3(kCodeThreads), kCodeTileBytes, stream, p, call.data<bf16>(0),
+         call.data<uint32_t>(1), call.data<uint8_t>(2), call.data<uint8_t>(3), call.data<float>(4));
   return true;
 }
 

@@ -1,5 +1,5 @@
-// What the kernels share that quantize: tiles of 128 rows and 128 columns of codes in shared memory, from which q and its
-// transpose leave with 16 bytes an access, 128 bytes of a row together.
+// What the kernels share that quantize: tiles of 128 rows and 128 columns of codes in shared memory, from which q and
+// its transpose leave with 16 bytes an access, 128 bytes of a row together.
 #pragma once
 
 #include "kernels/device.cuh"

@@ -49,8 +49,7 @@ void VulkanExecutable::prepare(Pipelines& pipelines, Scratch& scratch) {
       const uint32_t subgroup = device_->physical().subgroup_size;
       const Shader& shader = choose_shader(*dispatch, instruction.label, subgroup);
       if (shader.scratch != nullptr) shared = &scratch.memory();
-      if (shader.after[0] != 0)
-        passes.push_back(&choose_shader(*dispatch, instruction.label, subgroup, shader.after));
+      if (shader.after[0] != 0) passes.push_back(&choose_shader(*dispatch, instruction.label, subgroup, shader.after));
       passes.push_back(&shader);
       for (const Shader* pass : passes)
         for (const ShaderBinding& b : pass->bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);

@@ -16,7 +16,8 @@ struct Grid {
   uint32_t x = 1, y = 1, z = 1;  // workgroups
 };
 
-// A buffer that the shader declares. Bindings i and kSecondView + i are both operand i; one past the operands: the scratch.
+// A buffer that the shader declares. Bindings i and kSecondView + i are both operand i; one past the operands: the
+// scratch.
 struct ShaderBinding {
   uint32_t binding;
   VkFormat format;  // of a texel of a storage texel buffer; VK_FORMAT_UNDEFINED: a storage buffer
@@ -36,9 +37,9 @@ struct Shader {
   Grid (*grid)(const Parameters&);
   std::span<const uint32_t> constants;                      // ids of the specialization constants ...
   void (*specialize)(const Parameters&, uint32_t* values);  // ... and their values, in that order; null: none
-  uint64_t (*scratch)(const Parameters&);  // bytes; null: none
-  const char* after;                       // the pass that runs first; empty: none
-  const char* pass;                        // its own name, if it is one
+  uint64_t (*scratch)(const Parameters&);                   // bytes; null: none
+  const char* after;                                        // the pass that runs first; empty: none
+  const char* pass;                                         // its own name, if it is one
   std::span<const ShaderBinding> bindings;
   uint32_t parameter_bytes;  // of the push constants; 0: none
   const char* words;         // SPIR-V, 4-byte aligned

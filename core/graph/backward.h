@@ -33,8 +33,8 @@ class Backward {
   // Zeroed words for the amax of what becomes value's whole cotangent, when that will be quantized: value comes from an
   // e4m3 GEMM and has no cotangent yet. Else not present().
   ValueId amax_slot(ValueId value);
-  // Does nothing but products read value's whole cotangent, as e4m3 codes? Then it need not exist in bf16: value comes from
-  // an e4m3 GEMM without bias, has no cotangent yet, and scales can be guessed.
+  // Does nothing but products read value's whole cotangent, as e4m3 codes? Then it need not exist in bf16: value comes
+  // from an e4m3 GEMM without bias, has no cotangent yet, and scales can be guessed.
   bool only_quantized(ValueId value) const;
   // value's cotangent is what op makes of these inputs, as codes alone (Quantizer::quantize_result)
   template <typename P>

@@ -14,8 +14,8 @@ struct Quantized {
 class Quantizer {
  public:
   Quantizer() = default;  // for recipes that quantize nothing
-  // remembers: the words stay from run to run of the range, in a variable of that name, so that what a tensor's amax was
-  // is a guess of what it will be
+  // remembers: the words stay from run to run of the range, in a variable of that name, so that what a tensor's amax
+  // was is a guess of what it will be
   Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, bool remembers = false);
 
   bool remembers() const { return remembers_; }
@@ -23,8 +23,8 @@ class Quantizer {
   ValueId amax_slot();
   // amax: that of x, when its producer has taken it; else a pass over x takes it. has_qt: qt is wanted too
   Quantized quantize(ValueId x, ValueId amax, bool has_qt, const std::string& label);
-  // Copies of what op makes of its inputs, in one pass by a guess of their scale and, where the guess was wrong, a second
-  // one. P: the op's parameters, with a member `scale`. Only of one that remembers.
+  // Copies of what op makes of its inputs, in one pass by a guess of their scale and, where the guess was wrong, a
+  // second one. P: the op's parameters, with a member `scale`. Only of one that remembers.
   template <typename P>
   Quantized quantize_result(OpId op, P p, const std::vector<ValueId>& inputs, const std::string& label);
 

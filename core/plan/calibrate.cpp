@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint32_t kFirstHidden = 256, kLastHidden = 4096;
 constexpr double kLongRun = 0.2;  // seconds of a step after which no larger model, 8 times the work, is tried
-constexpr int kProfiles = 5;  // of each step; the fastest run of each instruction counts
+constexpr int kProfiles = 5;      // of each step; the fastest run of each instruction counts
 constexpr uint64_t kCopyBytes = 64 << 20;
 constexpr int kCopies = 4;
 constexpr uint32_t kFewLaunches = 64, kManyLaunches = 576;

@@ -110,7 +110,8 @@ std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& 
 std::vector<Offload> zero_copy_kinds(const PlanRequest& request) {
   std::vector<Offload> kinds;
   const Rates& rates = request.target.rates;
-  if (rates.zero_copy > std::min(rates.host_to_device, rates.device_to_host) / 4)  // far slower than copies: never better
+  if (rates.zero_copy >
+      std::min(rates.host_to_device, rates.device_to_host) / 4)  // far slower than copies: never better
     for (const Offload kind : offload_kinds(request.limits, request.precision))
       if (is_state(kind)) kinds.push_back(kind);
   return kinds;

@@ -9,8 +9,9 @@
 namespace tandem {
 
 enum class Budget {
-  exact,        // bit-equal; any NaN equals any NaN
-  codes,        // e4m3 codes of what an op made within elementwise: at most 0.1% (and four) differ, each by one step; a NaN's sign is its maker's
+  exact,  // bit-equal; any NaN equals any NaN
+  codes,  // e4m3 codes of what an op made within elementwise: at most 0.1% (and four) differ, each by one step; a NaN's
+          // sign is its maker's
   elementwise,  // f32: NMSE 1e-12
   sums,         // f32: NMSE 1e-10
   fp8_gemm,     // NMSE 1e-6, bf16 stores 5e-6: tensor cores keep fewer bits of a sum of e4m3 products than f32 has
@@ -33,7 +34,8 @@ struct Comparison {
 };
 
 // Integers and codes are always exact, but for words and amax. bf16 stores, where nothing else is said: NMSE 1e-7, at
-// most 1% of the elements differ, each within 1 ulp of max(|b|, rms b). f32 differences below 2^-100 count for nothing: subnormals may flush.
+// most 1% of the elements differ, each within 1 ulp of max(|b|, rms b). f32 differences below 2^-100 count for nothing:
+// subnormals may flush.
 Comparison compare(const TensorDesc& desc, std::span<const std::byte> candidate, std::span<const std::byte> reference,
                    Budget budget, Defined defined = {});
 
