@@ -1,10 +1,11 @@
 // Shape of a dense row-major tensor, and a tensor's description: dtype and shape, no pointer, no device.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "core/base/dtype.h"
 #include "core/base/error.h"
@@ -13,22 +14,26 @@ namespace tandem {
 
 class Shape {
  public:
-  Shape() = default;
-  Shape(std::initializer_list<uint64_t> sizes) : sizes_(sizes) {}
-  explicit Shape(std::vector<uint64_t> sizes) : sizes_(std::move(sizes)) {}
+  static constexpr size_t kMostRank = 4;  // graphs have very many shapes: they lie where they are used
 
-  size_t rank() const { return sizes_.size(); }
-  uint64_t operator[](size_t axis) const { return sizes_.at(axis); }
-  uint64_t back() const { return sizes_.at(rank() - 1); }
+  Shape() = default;
+  Shape(std::initializer_list<uint64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
+  explicit Shape(std::span<const uint64_t> sizes);  // Exit::internal above kMostRank
+
+  size_t rank() const { return rank_; }
+  uint64_t operator[](size_t axis) const;  // Exit::internal beyond the rank
+  uint64_t back() const { return (*this)[rank_ - 1]; }
   uint64_t count() const;  // number of elements; 1 for rank 0
   uint64_t rows() const;   // count() / back()
   Shape without_last() const;
+  Shape with_first(uint64_t size) const;  // of axis 0
   bool operator==(const Shape&) const = default;
   std::string text() const;  // "(4, 512, 64)"
-  const std::vector<uint64_t>& sizes() const { return sizes_; }
+  std::span<const uint64_t> sizes() const { return {sizes_.data(), rank_}; }
 
  private:
-  std::vector<uint64_t> sizes_;
+  std::array<uint64_t, kMostRank> sizes_{};  // 0 beyond the rank
+  size_t rank_ = 0;
 };
 
 struct TensorDesc {

@@ -65,22 +65,20 @@ ValueId Graph::zeros(Range range, TensorDesc desc, std::string label) {
 }
 
 ValueId Graph::slice(Range range, ValueId x, uint64_t first_row, uint64_t rows) {
-  TensorDesc d = desc(x);
+  const TensorDesc d = desc(x);
   TANDEM_CHECK(d.shape.rank() > 0 && first_row + rows <= d.shape[0], "slice {}..{} of {}", first_row, first_row + rows,
                d);
-  std::vector<uint64_t> sizes = d.shape.sizes();
-  sizes[0] = rows;
-  const ValueId out = add_structural(range, OpId::slice, {d.dtype, Shape(std::move(sizes))}, {x}, first_row, {});
+  const ValueId out = add_structural(range, OpId::slice, {d.dtype, d.shape.with_first(rows)}, {x}, first_row, {});
   set_kind(out, values_[x.index].kind);
   return out;
 }
 
 ValueId Graph::concat(Range range, std::vector<ValueId> parts) {
   TANDEM_CHECK(!parts.empty(), "concat of nothing");
-  std::vector<uint64_t> sizes = desc(parts[0]).shape.sizes();
-  for (size_t i = 1; i < parts.size(); ++i) sizes[0] += desc(parts[i]).shape[0];
-  TensorDesc whole{desc(parts[0]).dtype, Shape(std::move(sizes))};
-  return add_structural(range, OpId::concat, std::move(whole), std::move(parts), 0, {});
+  const TensorDesc first = desc(parts[0]);
+  uint64_t rows = 0;
+  for (const ValueId part : parts) rows += desc(part).shape[0];
+  return add_structural(range, OpId::concat, {first.dtype, first.shape.with_first(rows)}, std::move(parts), 0, {});
 }
 
 ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) {

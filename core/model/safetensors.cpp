@@ -73,7 +73,11 @@ StoredInfo parse_tensor(const std::string& name, const Json& value, const std::s
     if (key != "dtype" && key != "shape" && key != "data_offsets")
       fail(Exit::input, file, "tensor {:.200} has the unknown key {:.60}", name, key);
 
-  StoredInfo info{parse_type(*object.string("dtype"), file, name), Shape(*object.integers("shape"))};
+  const std::vector<uint64_t> sizes = *object.integers("shape");
+  if (sizes.size() > Shape::kMostRank)
+    fail(Exit::input, file, "tensor {:.200} has {} axes; no tensor of a model here has more than {}", name,
+         sizes.size(), Shape::kMostRank);
+  StoredInfo info{parse_type(*object.string("dtype"), file, name), Shape(sizes)};
   const std::vector<uint64_t> offsets = *object.integers("data_offsets");
   if (offsets.size() != 2 || offsets[0] > offsets[1]) object.wrong("data_offsets", "[begin, end] with begin <= end");
   info.begin = offsets[0], info.end = offsets[1];

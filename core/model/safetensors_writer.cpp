@@ -17,9 +17,10 @@ std::string header_of(std::span<const OutputTensor> tensors) {
                  tensor.name, name_of(tensor.desc.dtype));
     TANDEM_CHECK(!header.contains(tensor.name), "tensor {} is written twice", tensor.name);
     const uint64_t end = at + tensor.desc.bytes();
+    const std::span<const uint64_t> sizes = tensor.desc.shape.sizes();
     Json& entry = header[tensor.name];
     entry["dtype"] = tensor.desc.dtype == DType::f32 ? "F32" : "BF16";
-    entry["shape"] = tensor.desc.shape.sizes();
+    entry["shape"] = std::vector(sizes.begin(), sizes.end());
     entry["data_offsets"] = {at, end};
     at = end;
   }

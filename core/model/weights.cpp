@@ -28,13 +28,13 @@ class SpecList {
 
  private:
   void add(std::string name, ParameterKind kind, std::vector<StoredTensor> parts) {
-    std::vector<uint64_t> sizes = parts[0].shape.sizes();
-    sizes[0] = 0;
+    uint64_t rows = 0;
     for (StoredTensor& part : parts) {
-      part.first_row = sizes[0];
-      sizes[0] += part.shape[0];
+      part.first_row = rows;
+      rows += part.shape[0];
     }
-    specs_.push_back({std::move(name), kind, Shape(std::move(sizes)), std::move(parts), layer_});
+    const Shape shape = parts[0].shape.with_first(rows);
+    specs_.push_back({std::move(name), kind, shape, std::move(parts), layer_});
   }
 
   void add_layer(uint32_t layer) {

@@ -18,6 +18,7 @@ class Planner {
   Planner(const Graph& graph, const Storage& storage, const Target& target)
       : graph_(graph), storage_(storage), target_(target) {
     plan_.buffers.resize(storage.roots.size());
+    for (const Root& root : storage.roots) sizes_.push_back(round_up(root.bytes, target.alignment));
   }
 
   MemoryPlan run() {
@@ -32,7 +33,7 @@ class Planner {
   }
 
  private:
-  uint64_t size_of(uint32_t root) const { return round_up(storage_.roots[root].bytes, target_.alignment); }
+  uint64_t size_of(uint32_t root) const { return sizes_[root]; }
 
   void check_size(uint32_t root) const {
     const Value& value = graph_.values()[storage_.roots[root].value];
@@ -199,6 +200,7 @@ class Planner {
   const Graph& graph_;
   const Storage& storage_;
   const Target& target_;
+  std::vector<uint64_t> sizes_;  // by root, aligned
   MemoryPlan plan_;
 };
 

@@ -1,7 +1,6 @@
 #include "core/plan/choice.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace tandem {
 namespace {
@@ -26,14 +25,6 @@ bool is_state(Offload kind) {
 
 bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers) {
   return uint64_t(layer + 1) * n / layers > uint64_t(layer) * n / layers;
-}
-
-bool Choice::operator<(const Choice& other) const {
-  const auto key = [](const Choice& c) {
-    return std::tuple(c.first.bits(), c.rest.bits(), c.first_layers, c.offloaded, c.head_chunks, c.attention_chunks,
-                      c.remade, c.zero_copy.bits(), c.distance, c.update_distance);
-  };
-  return key(*this) < key(other);
 }
 
 bool Choice::copies_in_layers() const {

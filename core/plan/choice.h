@@ -21,10 +21,10 @@ struct Choice {
   EnumSet<Offload> zero_copy;
   uint32_t distance = 1, update_distance = 1;  // of prefetches in layers, and in begin and update
 
+  void recompute(EnumSet<Recompute> set) { first = rest = set; }  // in all layers
   bool copies_in_layers() const;
   bool copies_in_update() const;
-  bool operator<(const Choice& other) const;
-  bool operator==(const Choice&) const = default;
+  auto operator<=>(const Choice&) const = default;
 };
 MemoryPolicy policy_of(const Choice& choice, uint32_t layers);
 // The same in a model of few layers, for what a choice does in all of them or in none; some layers become all.

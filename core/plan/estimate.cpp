@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "core/base/parallel.h"
+
 namespace tandem {
 namespace {
 
@@ -119,7 +121,7 @@ Takes takes_of(const Compiled& compiled, const Target& target) {
 }
 
 Estimator::Estimator(const PlanRequest& request) : request_(request), layers_(request.model.layers) {
-  base_.first = base_.rest = recompute_sets(request.limits, request.coarse).front();
+  base_.recompute(recompute_sets(request.limits, request.coarse).front());
   // as many chunks as keep logits below what a layer's ffn takes, so that the head is not what holds most; more of them
   // would take long to compile
   const std::vector<uint32_t> heads = head_chunk_counts(request);
@@ -147,7 +149,7 @@ Estimator::Estimator(const PlanRequest& request, const Estimator& other)
       block_residuals_(other.block_residuals_),
       remade_parameters_(other.remade_parameters_) {
   const std::vector<uint32_t> heads = head_chunk_counts(request);
-  base_.first = base_.rest = recompute_sets(request.limits, request.coarse).front();
+  base_.recompute(recompute_sets(request.limits, request.coarse).front());
   if (std::ranges::find(heads, base_.head_chunks) == heads.end()) base_.head_chunks = heads.back();
   base_.attention_chunks = attention_chunk_counts(request).front();
   sample_activations();
@@ -163,22 +165,23 @@ Estimator::Estimator(const PlanRequest& request, const Estimator& other)
 
 // what depends on the micro_batch, but for residuals that are offloaded
 void Estimator::sample_activations() {
-  for (const EnumSet<Recompute> set : recompute_sets(request_.limits, request_.coarse)) {
-    Choice choice = base_;
-    choice.first = choice.rest = set;
-    recompute_[set.bits()] = line(choice, kFewLayers);
+  const std::vector<EnumSet<Recompute>> sets = recompute_sets(request_.limits, request_.coarse);
+  const std::vector<uint32_t> heads = head_chunk_counts(request_), attention = attention_chunk_counts(request_);
+  const uint32_t layers = few(kFewLayers);
+  std::vector<Sample> samples;
+  for (const EnumSet<Recompute> set : sets)
+    for (const uint32_t n : {layers, layers + 1}) samples.push_back({base_, n}), samples.back().choice.recompute(set);
+  for (const uint32_t n : heads) samples.push_back({base_, layers}), samples.back().choice.head_chunks = n;
+  for (const uint32_t n : attention) samples.push_back({base_, layers}), samples.back().choice.attention_chunks = n;
+  const std::vector<Takes> takes = sample_all(samples);
+  auto next = takes.begin();
+  for (const EnumSet<Recompute> set : sets) {
+    recompute_[set.bits()] = line(next[0], next[1], layers);
+    next += 2;
   }
-  const Takes base = at(recompute_.at(base_.rest.bits()), kFewLayers);
-  Choice choice = base_;
-  for (const uint32_t n : head_chunk_counts(request_)) {
-    choice.head_chunks = n;
-    head_[n] = n == base_.head_chunks ? Takes{} : difference(sample(choice, kFewLayers), base);
-  }
-  choice = base_;
-  for (const uint32_t n : attention_chunk_counts(request_)) {
-    choice.attention_chunks = n;
-    attention_[n] = n == base_.attention_chunks ? Takes{} : difference(sample(choice, kFewLayers), base);
-  }
+  const Takes base = at(recompute_.at(base_.rest.bits()), layers);
+  for (const uint32_t n : heads) head_[n] = difference(*next++, base);
+  for (const uint32_t n : attention) attention_[n] = difference(*next++, base);
 }
 
 // layers: of the sampled model
@@ -191,16 +194,28 @@ Takes Estimator::sample(const Choice& choice, uint32_t layers) const {
                   request_.target);
 }
 
+std::vector<Takes> Estimator::sample_all(const std::vector<Sample>& samples) const {
+  std::vector<Takes> takes(samples.size());
+  parallel_for(samples.size(), 1, [&](uint64_t first, uint64_t last) {
+    for (uint64_t i = first; i < last; ++i) takes[i] = sample(samples[i].choice, samples[i].layers);
+  });
+  return takes;
+}
+
 Takes Estimator::at(const Line& line, uint32_t layers) {
   Takes takes = line.fixed;
   return takes.add(line.layer, layers);
 }
 
 Estimator::Line Estimator::line(const Choice& choice, uint32_t fewer) const {
-  fewer = std::min(fewer, std::max(1u, layers_ - 1));
-  Line line{sample(choice, fewer), sample(choice, fewer + 1)};
-  line.layer.add(line.fixed, -1);
-  line.fixed.add(line.layer, -double(fewer));
+  const uint32_t layers = few(fewer);
+  const std::vector<Takes> takes = sample_all({{choice, layers}, {choice, layers + 1}});
+  return line(takes[0], takes[1], layers);
+}
+
+Estimator::Line Estimator::line(const Takes& fewer, const Takes& more, uint32_t layers) {
+  Line line{fewer, difference(more, fewer)};
+  line.fixed.add(line.layer, -double(layers));
   return line;
 }
 
@@ -230,7 +245,7 @@ const Estimator::Line& Estimator::block_residuals(uint32_t distance) const {
   Choice choice = base_;
   choice.offloaded[size_t(Offload::residuals)] = layers_;
   choice.distance = choice.update_distance = distance;
-  choice.first = choice.rest = {Recompute::block};
+  choice.recompute({Recompute::block});
   return found->second = beside(line(choice, layers_with_copies(distance)), recompute_.at(choice.rest.bits()));
 }
 
@@ -267,60 +282,76 @@ Takes Estimator::estimate(const Choice& choice) const {
   takes.add(head_.at(choice.head_chunks), 1).add(attention_.at(choice.attention_chunks), 1);
   if (choice.remade > 0) takes.add(remade_.fixed, double(choice.remade) / layers_).add(remade_.layer, choice.remade);
   for (size_t kind = 0; kind < kOffloadCount; ++kind)
-    if (choice.offloaded[kind] > 0) add_offloaded(choice, Offload(kind), takes);
+    if (choice.offloaded[kind] > 0) takes.add(offloaded(choice, Offload(kind)), 1);
   return takes;
 }
 
-// Of what layers use, begin and update take what the distance there makes of them.
-void Estimator::add_offloaded(const Choice& choice, Offload kind, Takes& takes) const {
-  const bool in_layers = !is_state(kind), in_update = kind != Offload::residuals;
-  if (!in_layers || !in_update || choice.distance == choice.update_distance)
-    return add_offloaded(choice, kind, in_layers ? choice.distance : choice.update_distance, takes);
-  Takes all, other;
-  add_offloaded(choice, kind, choice.distance, all);
-  add_offloaded(choice, kind, choice.update_distance, other);
-  for (const size_t r : {size_t(Range::begin), size_t(Range::update)}) {
-    all.ranges[r] = other.ranges[r];
-    all.staging[r] = other.staging[r];
-  }
-  takes.add(all, 1);
+const Takes& Estimator::offloaded(const Choice& choice, Offload kind) const {
+  const EnumSet<Recompute> block{Recompute::block};
+  uint64_t key = size_t(kind);
+  const auto join = [&key](uint32_t bits, uint64_t value) { key = key << bits | value; };
+  join(1, choice.zero_copy.contains(kind));
+  join(4, choice.distance);
+  join(4, choice.update_distance);
+  join(16, choice.offloaded[size_t(kind)]);
+  if (kind == Offload::parameters) join(16, choice.remade);
+  if (kind == Offload::residuals)
+    join(16, choice.first_layers), join(1, choice.first == block), join(1, choice.rest == block);
+  const auto found = offloaded_.find(key);
+  return found != offloaded_.end() ? found->second : offloaded_[key] = offloaded_anew(choice, kind);
 }
 
-void Estimator::add_offloaded(const Choice& choice, Offload kind, uint32_t distance, Takes& takes) const {
-  if (kind == Offload::residuals) return add_residuals(choice, distance, takes);
-  if (kind == Offload::parameters) return add_parameters(choice, distance, takes);
+// Of what layers use, begin and update take what the distance there makes of them.
+Takes Estimator::offloaded_anew(const Choice& choice, Offload kind) const {
+  const bool in_layers = !is_state(kind), in_update = kind != Offload::residuals;
+  Takes takes = offloaded(choice, kind, in_layers ? choice.distance : choice.update_distance);
+  if (!in_layers || !in_update || choice.distance == choice.update_distance) return takes;
+  const Takes other = offloaded(choice, kind, choice.update_distance);
+  for (const size_t r : {size_t(Range::begin), size_t(Range::update)}) {
+    takes.ranges[r] = other.ranges[r];
+    takes.staging[r] = other.staging[r];
+  }
+  return takes;
+}
+
+Takes Estimator::offloaded(const Choice& choice, Offload kind, uint32_t distance) const {
+  if (kind == Offload::residuals) return offloaded_residuals(choice, distance);
+  if (kind == Offload::parameters) return offloaded_parameters(choice, distance);
   const bool zero_copy = choice.zero_copy.contains(kind);
   const Moved& all = moved(kind, zero_copy ? 1 : distance, zero_copy);
   const uint32_t n = choice.offloaded[size_t(kind)];
-  takes.add(all.layers.fixed, 1).add(all.layers.layer, std::min(n, layers_));
-  if (n > layers_) takes.add(all.outside, 1);
+  Takes takes = at(all.layers, std::min(n, layers_));
+  return n > layers_ ? takes.add(all.outside, 1) : takes;
 }
 
 // with their copies, kept or remade
-void Estimator::add_parameters(const Choice& choice, uint32_t distance, Takes& takes) const {
+Takes Estimator::offloaded_parameters(const Choice& choice, uint32_t distance) const {
   const uint32_t all = choice.offloaded[size_t(Offload::parameters)], n = std::min(all, layers_);
   const uint32_t both = overlaps_[n * (layers_ + 1) + choice.remade];
   const double share = double(both) / n;
   const Moved& kept = moved(Offload::parameters, distance);
+  Takes takes;
   takes.add(kept.layers.fixed, 1 - share).add(kept.layers.layer, n - both);
   if (both > 0) {
     const Line& remade = remade_parameters(distance);
     takes.add(remade.fixed, share).add(remade.layer, both);
   }
-  if (all > layers_) takes.add(kept.outside, 1);
+  return all > layers_ ? takes.add(kept.outside, 1) : takes;
 }
 
-void Estimator::add_residuals(const Choice& choice, uint32_t distance, Takes& takes) const {
+Takes Estimator::offloaded_residuals(const Choice& choice, uint32_t distance) const {
   const double n = std::min(choice.offloaded[size_t(Offload::residuals)], layers_);
   const double share = double(choice.first_layers) / layers_;
   const EnumSet<Recompute> block{Recompute::block};
   const double blocks = (choice.first == block ? share : 0) + (choice.rest == block ? 1 - share : 0);
   const Line& plain = moved(Offload::residuals, distance).layers;
+  Takes takes;
   takes.add(plain.fixed, 1 - blocks).add(plain.layer, n * (1 - blocks));
   if (blocks > 0) {
     const Line& whole = block_residuals(distance);
     takes.add(whole.fixed, blocks).add(whole.layer, n * blocks);
   }
+  return takes;
 }
 
 }  // namespace tandem

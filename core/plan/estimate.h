@@ -1,9 +1,11 @@
 // What a policy takes, estimated from compiled models of a few layers: see planner.h.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <tuple>
+#include <unordered_map>
 
 #include "core/plan/choice.h"
 
@@ -48,9 +50,16 @@ class Estimator {
   struct Line {
     Takes fixed, layer;
   };
+  struct Sample {
+    Choice choice;
+    uint32_t layers;  // of the sampled model
+  };
   void sample_activations();
   Takes sample(const Choice& choice, uint32_t layers) const;
+  std::vector<Takes> sample_all(const std::vector<Sample>& samples) const;  // on all processors
   Line line(const Choice& choice, uint32_t fewer) const;  // of a choice that does the same in every layer
+  static Line line(const Takes& fewer, const Takes& more, uint32_t layers);  // through models of layers, and one more
+  uint32_t few(uint32_t layers) const { return std::min(layers, std::max(1u, layers_ - 1)); }
   static Line beside(const Line& with, const Line& without);
   static Takes at(const Line& line, uint32_t layers);
   // What offloading a kind adds: in every layer, and then outside of them.
@@ -62,10 +71,12 @@ class Estimator {
   const Line& block_residuals(uint32_t distance) const;
   const Line& remade_parameters(uint32_t distance) const;
   void count_overlaps();
-  void add_offloaded(const Choice& choice, Offload kind, Takes& takes) const;
-  void add_offloaded(const Choice& choice, Offload kind, uint32_t distance, Takes& takes) const;
-  void add_parameters(const Choice& choice, uint32_t distance, Takes& takes) const;
-  void add_residuals(const Choice& choice, uint32_t distance, Takes& takes) const;
+  // what one kind adds, in as many layers as the choice says
+  const Takes& offloaded(const Choice& choice, Offload kind) const;
+  Takes offloaded_anew(const Choice& choice, Offload kind) const;
+  Takes offloaded(const Choice& choice, Offload kind, uint32_t distance) const;
+  Takes offloaded_parameters(const Choice& choice, uint32_t distance) const;
+  Takes offloaded_residuals(const Choice& choice, uint32_t distance) const;
 
   const PlanRequest& request_;
   uint32_t layers_;
@@ -77,8 +88,9 @@ class Estimator {
   std::vector<uint32_t> overlaps_;              // layers of n that offload parameters and remake copies, of m that do
   // Sampled when first asked for. By kind, distance, whether with zero copy: beside base_'s.
   mutable std::map<std::tuple<Offload, uint32_t, bool>, Moved> moved_;
-  mutable std::map<uint32_t, Line> block_residuals_;    // by distance, where whole blocks are recomputed
-  mutable std::map<uint32_t, Line> remade_parameters_;  // by distance, beside remade_
+  mutable std::map<uint32_t, Line> block_residuals_;       // by distance, where whole blocks are recomputed
+  mutable std::map<uint32_t, Line> remade_parameters_;     // by distance, beside remade_
+  mutable std::unordered_map<uint64_t, Takes> offloaded_;  // by what it depends on; the search asks often
 };
 
 }  // namespace tandem

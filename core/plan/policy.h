@@ -45,7 +45,7 @@ class EnumSet {
   constexpr void toggle(E e) { bits_ ^= uint32_t{1} << int(e); }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr uint32_t bits() const { return bits_; }
-  bool operator==(const EnumSet&) const = default;
+  auto operator<=>(const EnumSet&) const = default;
 
  private:
   uint32_t bits_ = 0;

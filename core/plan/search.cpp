@@ -31,7 +31,7 @@ std::vector<Choice> chunk_choices(const PlanRequest& request) {
     for (const uint32_t attention : attention_chunk_counts(request))
       for (uint32_t remade = 0; remade <= (request.precision.fp8() ? layers : 0); remade += layers) {
         Choice choice;
-        choice.first = choice.rest = recompute_sets(request.limits, request.coarse).front();
+        choice.recompute(recompute_sets(request.limits, request.coarse).front());
         choice.head_chunks = head;
         choice.attention_chunks = attention;
         choice.remade = remade;
@@ -106,7 +106,7 @@ Ranking::Ranking(const PlanRequest& request, Estimate estimate, double slack)
       chunks_(all_chunks_) {
   Choice choice = chunks_.front();
   const auto of_set = [&](EnumSet<Recompute> set) {
-    choice.first = choice.rest = set;
+    choice.recompute(set);
     return estimate_(choice);
   };
   keep_undominated(sets_, of_set, accumulation_);
@@ -189,7 +189,7 @@ void Ranking::enumerate() {
     c.update_distance = uint32_t(i);
     return i == 1 || c.copies_in_update();
   });
-  expand(all_sets_.size(), [&](Choice& c, size_t i) { return c.first = c.rest = all_sets_[i], true; });
+  expand(all_sets_.size(), [&](Choice& c, size_t i) { return c.recompute(all_sets_[i]), true; });
   const size_t mixes = all_sets_.size() * (layers_ - 1);
   expand(1 + mixes, [&](Choice& c, size_t i) {
     if (i == 0) return true;
@@ -232,7 +232,7 @@ void Ranking::fill(const Choice& choice, std::vector<Ranked>& out) const {
 void Ranking::fill_all(uint32_t distance, std::vector<Ranked>& out) const {
   for (Choice choice : chunks_)
     for (const EnumSet<Recompute> set : sets_) {
-      choice.first = choice.rest = set;
+      choice.recompute(set);
       choice.distance = distance;
       fill(choice, out);
     }
@@ -241,7 +241,7 @@ void Ranking::fill_all(uint32_t distance, std::vector<Ranked>& out) const {
 // The first layers recompute choice.first, as few as do, the others rest.
 void Ranking::mix(const Choice& choice, EnumSet<Recompute> rest, double& fastest, std::vector<Ranked>& out) const {
   Choice mixed = choice;
-  mixed.first = mixed.rest = rest;
+  mixed.recompute(rest);
   if (takes_of(mixed).seconds(accumulation_) >= fastest) return;  // as any mix is
   mixed.first = choice.first;
   mixed.first_layers = smallest(layers_ - 1, [&](uint32_t layers) {
@@ -381,7 +381,7 @@ std::optional<Ranked> Ranking::least(const std::set<Choice>& but) const {
   if (ranks_all()) return best;
   for (Choice choice : chunks_)
     for (const EnumSet<Recompute> set : sets_) {
-      choice.first = choice.rest = set;
+      choice.recompute(set);
       for (uint32_t whole = 0; whole < 1u << kinds_.size(); ++whole) {
         for (uint32_t k = 0; k < kinds_.size(); ++k)
           choice.offloaded[size_t(kinds_[k])] = whole >> k & 1 ? most_of(kinds_[k]) : 0;

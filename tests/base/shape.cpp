@@ -12,6 +12,7 @@ TEST_CASE("shapes count and print") {
   CHECK(shape.rows() == 2048);
   CHECK(shape.back() == 64);
   CHECK(shape.without_last() == Shape{4, 512});
+  CHECK(shape.with_first(7) == Shape{7, 512, 64});
   CHECK(shape.text() == "(4, 512, 64)");
   CHECK(Shape{}.count() == 1);
   CHECK(Shape{3, 0}.count() == 0);
@@ -22,6 +23,9 @@ TEST_CASE("shapes count and print") {
 TEST_CASE("shapes that overflow or have no last axis are broken invariants") {
   check_fails(Exit::internal, {"2^64"}, [] { (void)Shape{uint64_t{1} << 40, uint64_t{1} << 24}.count(); });
   check_fails(Exit::internal, {"no last axis"}, [] { Shape{}.without_last(); });
+  check_fails(Exit::internal, {"no first axis"}, [] { (void)Shape{}.with_first(1); });
+  check_fails(Exit::internal, {"axis 1 of shape (3)"}, [] { (void)Shape{3}[1]; });
+  check_fails(Exit::internal, {"5 axes", "at most 4"}, [] { (void)Shape{1, 2, 3, 4, 5}; });
 }
 
 TEST_CASE("tensor descriptions know their bytes") {

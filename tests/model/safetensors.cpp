@@ -74,6 +74,8 @@ TEST_CASE("safetensors: headers that are not of the format") {
   refuse(file_of(R"({"a": {"dtype": "F32", "data_offsets": [0, 4]}})", 4), {"a.shape is missing"});
   refuse(file_of(R"({"a": {"dtype": "F32", "shape": [1]}})", 4), {"a.data_offsets is missing"});
   refuse(file_of(R"({"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}})", 4), {"a.shape"});
+  refuse(file_of(R"({"a": {"dtype": "F32", "shape": [1, 1, 1, 1, 1], "data_offsets": [0, 4]}})", 4),
+         {"tensor a", "5 axes"});
   refuse(file_of(R"({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}})", 4), {"a.shape"});
   refuse(file_of(R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4, 8]}})", 4), {"a.data_offsets"});
   refuse(file_of(R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}})", 4), {"a.data_offsets"});
