@@ -277,6 +277,7 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   const Precision precision = precision_of(config);
   const StepShape batch{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
   const StepShape shape = with_head_chunks(batch, model.config, precision, config.memory.lm_head_chunks);
+  warn_of_length("data.sequence_length", shape.sequence_length, model.config);
   check_fp8(model.config, precision, shape.rows());
   const Device device = find_device(o.device.empty() ? config.run.backend : o.device, registry);
   check_recipe(device.info, precision);

@@ -130,10 +130,13 @@ class Trainer {
 
   // The step as configured where that fits, or else what the planner makes of the keys that are "auto".
   Compiled compile_for(const Target& target, bool resumed) {
+    StepShape large = shape_;
     if (!resumed && !config_.memory.lm_head_chunks)
-      shape_.head_chunks = choose_head_chunks(model_.config, precision_, shape_, logit_bytes(target));
+      large.head_chunks = choose_head_chunks(model_.config, precision_, shape_, logit_bytes(target));
     try {
-      return compile_step(model_.config, precision_, config_.optimizer, shape_, policy_, target);
+      Compiled compiled = compile_step(model_.config, precision_, config_.optimizer, large, policy_, target);
+      shape_ = large;
+      return compiled;
     } catch (const Error& e) {
       if (e.exit() != Exit::does_not_fit) throw;
     }

@@ -90,6 +90,12 @@ TEST_CASE("plan --explain names what is alive at the peak; the table ends in the
     CHECK(o.out.find(text) != std::string::npos);
 }
 
+TEST_CASE("plan warns of windows beyond max_position_embeddings, as train does") {
+  const Outcome o = PlanPlace().plan({"--device", "rtx-4090", "--data.sequence_length=128"});
+  CHECK(o.exit == 0);
+  CHECK(o.says("data.sequence_length 128 is above the model's max_position_embeddings 64"));
+}
+
 TEST_CASE("plan refuses what it cannot plan for, by name") {
   const PlanPlace place;
   const auto refused = [&](const std::vector<std::string>& arguments, const char* named) {
