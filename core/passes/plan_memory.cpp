@@ -91,43 +91,45 @@ class Planner {
     std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return size_of(a) > size_of(b); });
 
     const uint32_t first_arena = uint32_t(plan_.arenas.size());
-    std::vector<std::array<std::vector<uint32_t>, kRangeCount>> placed;  // by transient arena and range, by offset
+    std::vector<std::array<std::vector<Placed>, kRangeCount>> placed;  // by transient arena and range, by offset
     for (uint32_t r : order) {
       check_size(r);
+      const Root& root = storage_.roots[r];
+      Placed at{0, size_of(r), root.live.first, root.live.last};
       uint32_t a = 0;
       for (;; ++a) {
         if (a == placed.size()) {
           placed.emplace_back();
           plan_.arenas.push_back({name, ArenaKind::device, 0});
         }
-        const uint64_t offset = lowest_free(placed[a][size_t(storage_.roots[r].live.range)], r);
-        if (offset + size_of(r) > target_.largest_arena) continue;
-        plan_.buffers[r] = {first_arena + a, offset, storage_.roots[r].bytes};
-        break;
+        at.offset = lowest_free(placed[a][size_t(root.live.range)], at);
+        if (at.end() <= target_.largest_arena) break;
       }
-      const auto by_offset = [&](uint32_t x, uint32_t y) { return plan_.buffers[x].offset < plan_.buffers[y].offset; };
-      std::vector<uint32_t>& beside = placed[a][size_t(storage_.roots[r].live.range)];
-      beside.insert(std::upper_bound(beside.begin(), beside.end(), r, by_offset), r);
+      plan_.buffers[r] = {first_arena + a, at.offset, root.bytes};
+      std::vector<Placed>& beside = placed[a][size_t(root.live.range)];
+      beside.insert(std::ranges::upper_bound(beside, at.offset, {}, &Placed::offset), at);
       Arena& arena = plan_.arenas[first_arena + a];
-      arena.bytes = std::max(arena.bytes, plan_.buffers[r].offset + size_of(r));
+      arena.bytes = std::max(arena.bytes, at.end());
     }
     uint64_t total = 0;
     for (uint32_t a = first_arena; a < plan_.arenas.size(); ++a) total += plan_.arenas[a].bytes;
     return total;
   }
 
-  // of one range
-  bool live_together(uint32_t a, uint32_t b) const {
-    const LiveRange &x = storage_.roots[a].live, &y = storage_.roots[b].live;
-    return x.first <= y.last && y.first <= x.last;
-  }
+  // A root's bytes in an arena, and the nodes between which they are its own. A search for room reads very many.
+  struct Placed {
+    uint64_t offset, bytes;
+    uint32_t first, last;
+    uint64_t end() const { return offset + bytes; }
+    bool lives_with(const Placed& other) const { return first <= other.last && other.first <= last; }
+  };
 
-  uint64_t lowest_free(const std::vector<uint32_t>& placed, uint32_t root) const {
+  static uint64_t lowest_free(const std::vector<Placed>& placed, const Placed& root) {
     uint64_t offset = 0;
-    for (uint32_t other : placed) {
-      if (!live_together(other, root)) continue;
-      if (offset + size_of(root) <= plan_.buffers[other].offset) break;
-      offset = std::max(offset, plan_.buffers[other].offset + size_of(other));
+    for (const Placed& other : placed) {
+      if (!other.lives_with(root)) continue;
+      if (offset + root.bytes <= other.offset) break;
+      offset = std::max(offset, other.end());
     }
     return offset;
   }

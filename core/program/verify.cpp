@@ -15,10 +15,10 @@ std::string describe(const Instruction& i) {
 }
 
 // For each queue, how many of its instructions (by position in the range) are known to be done.
-using Clock = std::map<uint32_t, uint32_t>;
+using Clock = std::vector<uint32_t>;
 
 void join(Clock& into, const Clock& from) {
-  for (const auto& [queue, done] : from) into[queue] = std::max(into[queue], done);
+  for (size_t queue = 0; queue < from.size(); ++queue) into[queue] = std::max(into[queue], from[queue]);
 }
 
 struct Recorded {
@@ -28,12 +28,13 @@ struct Recorded {
 };
 
 void check_hazards(Range range, const std::vector<Instruction>& code) {
-  std::map<uint32_t, Clock> clocks;     // by queue
-  std::map<uint32_t, Clock> signalled;  // by signal id
+  uint32_t queues = 0;
+  for (const Instruction& i : code) queues = std::max(queues, i.queue + 1);
+  std::vector<Clock> clocks(queues, Clock(queues));  // by queue
+  std::map<uint32_t, Clock> signalled;               // by signal id
   std::vector<Recorded> recorded;
-  for (const Instruction& i : code) clocks[i.queue];
   const auto known_to_all = [&](const Recorded& r) {
-    return std::ranges::all_of(clocks, [&](auto& clock) { return r.position < clock.second[r.queue]; });
+    return std::ranges::all_of(clocks, [&](const Clock& clock) { return r.position < clock[r.queue]; });
   };
   for (uint32_t i = 0; i < code.size(); ++i) {
     const Instruction& instruction = code[i];
@@ -45,12 +46,15 @@ void check_hazards(Range range, const std::vector<Instruction>& code) {
     }
     if (const auto* w = std::get_if<Wait>(&instruction.command)) join(clock, signalled[w->id]);
     Recorded now{instruction.queue, i, &instruction, accesses_of(instruction)};
-    std::erase_if(recorded, known_to_all);
+    if (now.accesses.empty()) {  // what was known has changed
+      std::erase_if(recorded, known_to_all);
+      continue;
+    }
     for (const Recorded& earlier : recorded)
       TANDEM_CHECK(earlier.position < clock[earlier.queue] || !conflict(earlier.accesses, now.accesses),
                    "range {}: instructions {} ({}) and {} ({}) touch the same bytes with no order between them",
                    name_of(range), earlier.position, describe(*earlier.instruction), i, describe(instruction));
-    if (!now.accesses.empty()) recorded.push_back(std::move(now));
+    recorded.push_back(std::move(now));
   }
 }
 
