@@ -108,15 +108,10 @@ __global__ void __launch_bounds__(kThreads, 2)
   const GroupRows group(tile.positions(), tile.first, tile.last, warp / 4);
   const int first = first_key(tile.positions(), tile.first) / kKeys * kKeys, tiles = (tile.last - first) / kKeys + 1;
 
-  const auto ask = [&](bf16* to, uint32_t head, int i, uint64_t* barrier) {
-    copy_tile<kKeys, kDim>(to, map, int(head) * kDim, first + i * kKeys, int(tile.sequence), barrier);
-  };
-  const auto ask_keys = [&](int i, uint64_t* barrier) {
-    ask(s.keys[i % kStages], p.q_heads + tile.kv_head, i, barrier);
-  };
-  const auto ask_values = [&](int i, uint64_t* barrier) {
-    ask(s.values[i % kStages], p.q_heads + p.kv_heads + tile.kv_head, i, barrier);
-  };
+  using KeyRequest = TileRequest<kStages, kKeys, kDim>;  // of values too
+  const int column = int(p.q_heads + tile.kv_head) * kDim, sequence = int(tile.sequence);
+  const KeyRequest ask_keys{s.keys, map, column, first, sequence};
+  const KeyRequest ask_values{s.values, map, column + int(p.kv_heads) * kDim, first, sequence};
   if (threadIdx.x == 0) {
     s.key_ring.fill(tiles, ask_keys);
     s.value_ring.fill(tiles, ask_values);

@@ -123,6 +123,19 @@ struct Ring {
   }
 };
 
+// What a ring of tiles of a sequence's rows, from `first` on, asks: tile i, kDim columns from `column` on, in its
+// stage.
+template <int kStages, int kRows, int kDim>
+struct TileRequest {
+  bf16 (*stages)[kRows * kDim];
+  const CUtensorMap& map;
+  int column, first, sequence;
+
+  __device__ __forceinline__ void operator()(int i, uint64_t* barrier) const {
+    copy_tile<kRows, kDim>(stages[i % kStages], map, column, first + i * kRows, sequence, barrier);
+  }
+};
+
 // ---- products ----
 
 // What a warpgroup's product reads in shared memory: 16-byte units of address, the distance of columns of boxes (where
