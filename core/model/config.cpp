@@ -165,13 +165,12 @@ class Reader {
     if (c.head_dim % 8 != 0 || c.head_dim == 0 || c.head_dim > 256)
       refuse_size("head_dim", c.head_dim, "a multiple of 8 up to 256 (hidden_size / num_attention_heads if absent)");
     if (c.hidden % 8 != 0) refuse_size("hidden_size", c.hidden, "a multiple of 8");
-    if (c.ffn % 8 != 0) refuse_size("intermediate_size", c.ffn, "a multiple of 8");
     if (c.q_heads % c.kv_heads != 0)
       refuse_size("num_key_value_heads", c.kv_heads, fmt::format("a divisor of num_attention_heads {}", c.q_heads));
     if (const auto types = object_.strings("layer_types"); types && types->size() != c.layers)
       fail(Exit::configuration, file_, "layer_types has {} entries, num_hidden_layers is {}", types->size(), c.layers);
     const uint64_t heads = c.q_heads + uint64_t{2} * c.kv_heads;
-    if (heads * c.head_dim * c.hidden >= kMaxOperand || 2 * uint64_t{c.ffn} * c.hidden >= kMaxOperand ||
+    if (heads * c.head_dim * c.hidden >= kMaxOperand || 2 * uint64_t{c.padded_ffn()} * c.hidden >= kMaxOperand ||
         uint64_t{c.vocabulary} * c.hidden >= kMaxOperand)
       refuse_size("hidden_size", c.hidden, "a model whose tensors each have under 2^32 elements");
   }

@@ -1,5 +1,6 @@
 // Parameters drawn from a seed. Element e of stored tensor n takes word e mod 4 of philox(seed, (e div 4, n, 0, 4)) and
 // is initializer_range * inverse_normal((word + 1/2) * 2^-32).
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -81,16 +82,16 @@ void draw_parameters(const ModelConfig& config, std::span<const ParameterSpec> s
   std::vector<std::byte> data;
   for (const ParameterSpec& spec : specs) {
     data.resize(TensorDesc{dtype, spec.shape}.bytes());
-    size_t first = 0;
-    const auto store = [&](uint64_t e, float value) {
-      const uint32_t bits = dtype == DType::f32 ? abi::float_bits(value) : abi::bf16_from_f32(value);
-      std::memcpy(data.data() + (first + e) * size_of(dtype), &bits, size_of(dtype));  // little-endian: the low bytes
-    };
     for (const StoredTensor& part : spec.parts) {
+      const auto place = std::span(data).subspan(part.first_byte(dtype), part.place_bytes(dtype));
+      if (part.padded()) std::ranges::fill(place, std::byte{});
+      const auto store = [&](uint64_t e, float value) {
+        const uint32_t bits = dtype == DType::f32 ? abi::float_bits(value) : abi::bf16_from_f32(value);
+        std::memcpy(&place[part.position(e) * size_of(dtype)], &bits, size_of(dtype));  // little-endian: the low bytes
+      };
       if (spec.kind == ParameterKind::matrix) draw_normal(part, seed, config.initializer_range, store);
       else
         for (uint64_t e = 0; e < part.shape.count(); ++e) store(e, spec.kind == ParameterKind::norm ? 1.0f : 0.0f);
-      first += part.shape.count();
     }
     sink(spec, data);
   }

@@ -17,19 +17,12 @@ constexpr std::string_view kCopied[] = {"tokenizer.json",
                                         "chat_template.jinja",
                                         "generation_config.json"};
 
-// the stored tensors in order; the parts of a parameter share one call of reader
 std::vector<OutputTensor> output_tensors(DType dtype, std::span<const ParameterSpec> specs,
-                                         const ParameterReader& reader, std::span<const std::byte>& current) {
+                                         const ParameterReader& reader) {
   std::vector<OutputTensor> tensors;
   for (const ParameterSpec& spec : specs)
-    for (const StoredTensor& part : spec.parts) {
-      const TensorDesc desc{dtype, part.shape};
-      const uint64_t row_bytes = desc.bytes() / part.shape[0];
-      tensors.push_back({part.name, desc, [&spec, &part, &reader, &current, desc, row_bytes] {
-                           if (part.first_row == 0) current = reader(spec);
-                           return current.subspan(part.first_row * row_bytes, desc.bytes());
-                         }});
-    }
+    for (const StoredTensor& part : spec.parts)
+      tensors.push_back({part.name, {dtype, part.shape}, [&spec, &part, &reader] { return reader(spec, part); }});
   return tensors;
 }
 
@@ -75,8 +68,7 @@ void save_model_directory(const std::string& out, const std::string& source, DTy
   try {
     make_directories(directory);
     write_file_synced(directory + "/config.json", rewritten);
-    std::span<const std::byte> current;
-    write_model_files(directory, output_tensors(dtype, specs, reader, current), options.shard_bytes);
+    write_model_files(directory, output_tensors(dtype, specs, reader), options.shard_bytes);
     for (const std::string_view name : kCopied)
       if (const std::string from = fmt::format("{}/{}", source, name); file_exists(from))
         write_file_synced(fmt::format("{}/{}", directory, name), read_text(from));

@@ -6,8 +6,9 @@
 
 namespace tandem {
 
-// The bytes of a whole parameter in the dtype being saved; called once each, in order, and used until the next call.
-using ParameterReader = std::function<std::span<const std::byte>(const ParameterSpec& spec)>;
+// The bytes of a part of spec, as its file holds it, in the dtype being saved; called once each, in order, and used
+// until the next call.
+using ParameterReader = std::function<std::span<const std::byte>(const ParameterSpec& spec, const StoredTensor& part)>;
 
 struct ExtraFile {
   std::string name, text;

@@ -168,8 +168,8 @@ class StepGraph {
                  .decay = spec.shape.rank() >= 2 ? float(optimizer_.weight_decay) : 0.0f,
                  .has_master = precision.master ? 1u : 0u,
                  .segments = uint32_t(spec.parts.size())};
-    for (size_t i = 0; i < spec.parts.size(); ++i) {
-      p.segment_begin[i] = uint32_t(spec.parts[i].first_row * (spec.shape.count() / spec.shape[0]));
+    for (size_t i = 0; i < spec.parts.size(); ++i) {  // random bits count in the places: see docs/numerics.md
+      p.segment_begin[i] = uint32_t(spec.parts[i].first);
       p.segment_tensor[i] = spec.parts[i].number;
     }
     const auto state = [&](Kind kind, DType dtype) {
@@ -231,7 +231,7 @@ Graph build_generation_graph(const ModelConfig& config, const Precision& precisi
 
 uint64_t widest_row(const ModelConfig& config) {
   const uint64_t qkv = uint64_t(config.head_dim) * (config.q_heads + 2 * uint64_t(config.kv_heads));
-  return std::max({uint64_t(config.hidden), qkv, 2 * uint64_t(config.ffn)});
+  return std::max({uint64_t(config.hidden), qkv, 2 * uint64_t(config.padded_ffn())});
 }
 
 uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape,

@@ -30,10 +30,11 @@ class SpecList {
   void add(std::string name, ParameterKind kind, std::vector<StoredTensor> parts) {
     uint64_t rows = 0;
     for (StoredTensor& part : parts) {
-      part.first_row = rows;
-      rows += part.shape[0];
+      if (part.place.rank() == 0) part.place = part.shape;
+      part.first = part.place.with_first(rows).count();
+      rows += part.place[0];
     }
-    const Shape shape = parts[0].shape.with_first(rows);
+    const Shape shape = parts[0].place.with_first(rows);
     specs_.push_back({std::move(name), kind, shape, std::move(parts), layer_});
   }
 
@@ -56,9 +57,10 @@ class SpecList {
     add(ours + "o.weight", ParameterKind::matrix, {{at("o_proj.weight"), {h, q}}});
     if (c_.o_bias) add(ours + "o.bias", ParameterKind::bias, {{at("o_proj.bias"), {h}}});
     add(ours + "post_norm.weight", ParameterKind::norm, {{theirs + "post_attention_layernorm.weight", {h}}});
+    const uint64_t f = c_.ffn, padded = c_.padded_ffn();
     add(ours + "gate_up.weight", ParameterKind::matrix,
-        {{mlp("gate_proj.weight"), {c_.ffn, h}}, {mlp("up_proj.weight"), {c_.ffn, h}}});
-    add(ours + "down.weight", ParameterKind::matrix, {{mlp("down_proj.weight"), {h, c_.ffn}}});
+        {{mlp("gate_proj.weight"), {f, h}, {padded, h}}, {mlp("up_proj.weight"), {f, h}, {padded, h}}});
+    add(ours + "down.weight", ParameterKind::matrix, {{mlp("down_proj.weight"), {h, f}, {h, padded}}});
   }
 
   void number() {
@@ -96,14 +98,47 @@ void check_tied_head(const ModelFiles& files) {
 }
 
 // one processor would take the pages of a mapped file one fault after another
-void read_in_parallel(const ModelFiles& files, const StoredTensor& part, DType dtype, std::span<std::byte> out) {
-  constexpr uint64_t kGrain = 1 << 20;
-  parallel_for(part.shape.count(), kGrain, [&](uint64_t first, uint64_t last) {
-    files.read(part.name, dtype, out.subspan(first * size_of(dtype), (last - first) * size_of(dtype)), first);
+void read_in_parallel(const ModelFiles& files, const StoredTensor& part, DType dtype, std::span<std::byte> place) {
+  constexpr uint64_t kGrain = 1 << 20;  // elements
+  const auto read = [&](uint64_t first, uint64_t count) {
+    files.read(part.name, dtype, place.subspan(part.position(first) * size_of(dtype), count * size_of(dtype)), first);
+  };
+  if (!part.padded())
+    return parallel_for(part.shape.count(), kGrain, [&](uint64_t first, uint64_t last) { read(first, last - first); });
+  std::ranges::fill(place, std::byte{});
+  const uint64_t columns = part.shape.back();
+  parallel_for(part.shape.rows(), kGrain / columns + 1, [&](uint64_t first, uint64_t last) {
+    for (uint64_t row = first; row < last; ++row) read(row * columns, columns);
   });
 }
 
+// visit(the row's first byte in the file's tensor, in the place, its bytes)
+template <typename Visit>
+void each_row(const StoredTensor& part, DType dtype, const Visit& visit) {
+  const uint64_t columns = part.shape.back(), bytes = columns * size_of(dtype);
+  for (uint64_t row = 0; row < part.shape.rows(); ++row)
+    visit(row * bytes, part.position(row * columns) * size_of(dtype), bytes);
+}
+
 }  // namespace
+
+std::span<const std::byte> pad(const StoredTensor& part, DType dtype, std::span<const std::byte> stored,
+                               std::vector<std::byte>& buffer) {
+  if (!part.padded()) return stored;
+  buffer.assign(part.place_bytes(dtype), std::byte{});
+  each_row(part, dtype, [&](uint64_t at, uint64_t place, uint64_t bytes) {
+    std::memcpy(buffer.data() + place, stored.data() + at, bytes);
+  });
+  return buffer;
+}
+
+void unpad(const StoredTensor& part, DType dtype, std::vector<std::byte>& bytes) {
+  if (!part.padded()) return;
+  each_row(part, dtype, [&](uint64_t at, uint64_t place, uint64_t count) {
+    std::memmove(bytes.data() + at, bytes.data() + place, count);
+  });
+  bytes.resize(part.shape.count() * size_of(dtype));
+}
 
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config) {
   return SpecList(config).make();
@@ -135,12 +170,8 @@ void load_parameters(const ModelFiles& files, std::span<const ParameterSpec> spe
   std::vector<std::byte> data;
   for (const ParameterSpec& spec : specs) {
     data.resize(TensorDesc{dtype, spec.shape}.bytes());
-    size_t at = 0;
-    for (const StoredTensor& part : spec.parts) {
-      const auto out = std::span(data).subspan(at, TensorDesc{dtype, part.shape}.bytes());
-      read_in_parallel(files, part, dtype, out);
-      at += out.size();
-    }
+    for (const StoredTensor& part : spec.parts)
+      read_in_parallel(files, part, dtype, std::span(data).subspan(part.first_byte(dtype), part.place_bytes(dtype)));
     sink(spec, data);
   }
 }

@@ -11,13 +11,28 @@
 
 namespace tandem {
 
-// A tensor as files hold it.
+// A tensor as files hold it, and its place in its parameter.
 struct StoredTensor {
   std::string name;
-  Shape shape;             // (rows, columns) or (n)
-  uint64_t first_row = 0;  // in its parameter
-  uint32_t number = 0;     // position in the bytewise sorted list of all stored names: names its random bits
+  Shape shape;          // (rows, columns) or (n)
+  Shape place;          // what it takes there: more rows or columns than shape where it is padded with zeros
+  uint64_t first = 0;   // element there where its place begins
+  uint32_t number = 0;  // position in the bytewise sorted list of all stored names: names its random bits
+
+  bool padded() const { return place != shape; }
+  // where its element e lies in the place
+  uint64_t position(uint64_t e) const {
+    return place.back() == shape.back() ? e : e / shape.back() * place.back() + e % shape.back();
+  }
+  uint64_t first_byte(DType dtype) const { return first * size_of(dtype); }
+  uint64_t place_bytes(DType dtype) const { return place.count() * size_of(dtype); }
 };
+
+// The bytes of a stored tensor as its place holds them: the same ones, or made in buffer where it is padded.
+std::span<const std::byte> pad(const StoredTensor& part, DType dtype, std::span<const std::byte> stored,
+                               std::vector<std::byte>& buffer);
+// The reverse, where they are.
+void unpad(const StoredTensor& part, DType dtype, std::vector<std::byte>& bytes);
 
 enum class ParameterKind : uint8_t { matrix, norm, bias };  // matrix: the embedding and the LM head too
 
@@ -25,12 +40,13 @@ struct ParameterSpec {
   std::string name;  // "embedding.weight", "layers.3.qkv.weight", "norm.weight"
   ParameterKind kind = ParameterKind::matrix;
   Shape shape;                      // (rows, columns) or (n)
-  std::vector<StoredTensor> parts;  // stacked over axis 0, in order
+  std::vector<StoredTensor> parts;  // their places are stacked over axis 0, in order
   uint32_t layer = UINT32_MAX;      // UINT32_MAX: embedding, final norm and LM head
 };
 
 // In the order of the forward pass: embedding; by layer input_norm, qkv (q, k, v rows), q_norm, k_norm, o, post_norm,
-// gate_up (gate, up rows), down; norm; lm_head unless tied. Weights before biases.
+// gate_up (gate, up rows), down; norm; lm_head unless tied. Weights before biases. gate, up and down are padded to
+// config.padded_ffn(): their zeros have no part in any sum and gradients of zero, so that they stay zeros.
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config);
 
 // data: the whole parameter, as its spec's shape says; lasts until the call returns

@@ -14,14 +14,8 @@ void export_checkpoint(const std::string& path, const std::string& out) {
     fail(Exit::input, model_config, "is not the one that {} was trained with; restore it", path);
   const ModelSource model = open_model(config.model.path);
   const Precision precision = precision_of(config);
-  std::vector<std::byte> data;
-  const auto read = [&](const ParameterSpec& spec) {
-    data.clear();
-    for (const StoredTensor& part : spec.parts) {
-      const auto bytes = checkpoint.bytes(part.name, {precision.compute(), part.shape});
-      data.insert(data.end(), bytes.begin(), bytes.end());
-    }
-    return std::span<const std::byte>(data);
+  const auto read = [&](const ParameterSpec&, const StoredTensor& part) {
+    return checkpoint.bytes(part.name, {precision.compute(), part.shape});
   };
   save_model(read, model, precision, out, false);
 }

@@ -5,6 +5,7 @@
 
 #include "core/base/message.h"
 #include "core/data/bytes_tokenizer.h"
+#include "core/train/state.h"
 
 namespace tandem {
 namespace {
@@ -97,7 +98,6 @@ void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t r
   divisible("hidden_size", config.hidden);
   divisible("num_attention_heads * head_dim", uint64_t(config.q_heads) * config.head_dim);
   divisible("num_key_value_heads * head_dim", uint64_t(config.kv_heads) * config.head_dim);
-  divisible("intermediate_size", config.ffn);
   divisible("batch.micro_batch * data.sequence_length", rows);
 }
 
@@ -165,10 +165,8 @@ void save_model(const ParameterReader& reader, const ModelSource& model, const P
 
 void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out) {
   std::vector<std::byte> data;
-  const auto read = [&](const ParameterSpec& spec) {
-    data.resize(session.desc(spec.name).bytes());
-    session.read(spec.name, data);
-    return std::span<const std::byte>(data);
+  const auto read = [&](const ParameterSpec& spec, const StoredTensor& part) {
+    return read_stored(session, spec.name, part, data);
   };
   save_model(read, model, precision, out, true);
 }

@@ -7,14 +7,6 @@ namespace {
 
 constexpr std::string_view kStates[] = {".m", ".v", ".master"};
 
-TensorDesc desc_of(const StoredTensor& part, DType dtype) {
-  return {dtype, part.shape};
-}
-
-uint64_t offset_of(const StoredTensor& part, DType dtype) {
-  return part.first_row * (desc_of(part, dtype).bytes() / part.shape[0]);
-}
-
 // visit(binding, part, its name in the files) for every stored tensor with the suffix that the session keeps
 template <typename Visit>
 void each_tensor(const Session& session, std::span<const ParameterSpec> specs, std::string_view suffix,
@@ -29,16 +21,22 @@ void each_tensor(const Session& session, std::span<const ParameterSpec> specs, s
 void append_tensors(const Session& session, std::span<const ParameterSpec> specs, std::string_view suffix,
                     std::vector<std::byte>& buffer, std::vector<OutputTensor>& tensors) {
   each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
-    const DType dtype = session.desc(binding).dtype;
-    tensors.push_back({std::move(name), desc_of(part, dtype), [&session, &buffer, &part, binding, dtype] {
-                         buffer.resize(desc_of(part, dtype).bytes());
-                         session.read(binding, buffer, offset_of(part, dtype));
-                         return std::span<const std::byte>(buffer);
+    tensors.push_back({std::move(name), {session.desc(binding).dtype, part.shape}, [&session, &buffer, &part, binding] {
+                         return read_stored(session, binding, part, buffer);
                        }});
   });
 }
 
 }  // namespace
+
+std::span<const std::byte> read_stored(const Session& session, const std::string& binding, const StoredTensor& part,
+                                       std::vector<std::byte>& buffer) {
+  const DType dtype = session.desc(binding).dtype;
+  buffer.resize(part.place_bytes(dtype));
+  session.read(binding, buffer, part.first_byte(dtype));
+  unpad(part, dtype, buffer);
+  return buffer;
+}
 
 void save_state(const Session& session, std::span<const ParameterSpec> specs, const std::string& directory,
                 Manifest manifest) {
@@ -58,17 +56,18 @@ void restore_state(Session& session, std::span<const ParameterSpec> specs, const
     for (const std::string_view suffix : suffixes)
       each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
         const DType dtype = session.desc(binding).dtype;
-        use(binding, offset_of(part, dtype), checkpoint.bytes(name, desc_of(part, dtype)));
+        use(binding, part, dtype, checkpoint.bytes(name, {dtype, part.shape}));
         ++count;
       });
     return count;
   };
-  const size_t expected = each([](const auto&, uint64_t, auto) {});
+  const size_t expected = each([](const auto&...) {});
   if (expected != checkpoint.tensors())
     fail(Exit::input, checkpoint.path(), "has {} tensors, {} were expected: it is another model's",
          checkpoint.tensors(), expected);
-  each([&](const std::string& binding, uint64_t offset, std::span<const std::byte> bytes) {
-    session.write(binding, bytes, offset);
+  std::vector<std::byte> buffer;
+  each([&](const std::string& binding, const StoredTensor& part, DType dtype, std::span<const std::byte> bytes) {
+    session.write(binding, pad(part, dtype, bytes, buffer), part.first_byte(dtype));
   });
   session.write("t", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
 }

@@ -8,6 +8,10 @@
 
 namespace tandem {
 
+// A part of the parameter, m, v or master that is bound so, as files hold it; in buffer.
+std::span<const std::byte> read_stored(const Session& session, const std::string& binding, const StoredTensor& part,
+                                       std::vector<std::byte>& buffer);
+
 // Writes the session's state as a checkpoint of manifest.step; t is filled in. One parameter at a time is in host
 // memory.
 void save_state(const Session& session, std::span<const ParameterSpec> specs, const std::string& directory,

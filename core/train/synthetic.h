@@ -6,7 +6,7 @@
 
 namespace tandem {
 
-// every parameter, from one block of N(0, 0.02)
+// every parameter, from one block of N(0, 0.02); what pads a model's is filled too, and computed with
 void fill_synthetic(Session& session, const ModelConfig& config, const Precision& precision);
 
 // the same micro-step again and again, of all the vocabulary's tokens

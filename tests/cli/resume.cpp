@@ -48,6 +48,24 @@ TEST_CASE("a stopped run, resumed, ends to the bit as one that was not, on vulka
   }
 }
 
+TEST_CASE("a model with an odd ffn width is trained, stopped, resumed and exported, on vulkan") {
+  for (const char* recipe : {"fp32", "bf16", "fp8"}) {
+    CAPTURE(std::string(recipe));
+    const RunPlace place(recipe);
+    place.write_model("model", {{"intermediate_size", 173}});
+    REQUIRE(place.train({"--run.directory=whole"}).exit == 0);
+    CHECK(place.train({}, fmt::format("write:4:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
+    CHECK(place.resume().exit == 0);
+    CHECK((place.result("run") == place.result("whole")));
+
+    REQUIRE(place.tandem({"export", "run/checkpoints/step_00000012", "--out", "exported"}).exit == 0);
+    CHECK((place.read("exported/model.safetensors") == place.read("run/model/model.safetensors")));
+    const TensorFile weights(place.path("exported/model.safetensors"));
+    CHECK(weights.info("model.layers.1.mlp.up_proj.weight").shape == Shape{173, 32});
+    CHECK(weights.info("model.layers.1.mlp.down_proj.weight").shape == Shape{32, 173});
+  }
+}
+
 TEST_CASE("a run for which memory is short is planned anew where keys are auto, and ends in the same bits, on vulkan") {
   const RunPlace place;
   REQUIRE(place.train({"--run.directory=whole"}).exit == 0);

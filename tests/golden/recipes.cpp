@@ -61,9 +61,8 @@ size_t wrongly_rounded(const Run& run, const ParameterSpec& spec, const std::vec
   const double rate = learning_rate(config, step), decay = spec.shape.rank() >= 2 ? o.weight_decay : 0;
   size_t wrong = 0;
   for (const StoredTensor& part : spec.parts) {
-    const uint64_t first = part.first_row * (spec.shape.count() / spec.shape[0]);
-    for (uint64_t e = 0; e < part.shape.count(); ++e) {
-      const uint64_t i = first + e;
+    for (uint64_t e = 0; e < part.place.count(); ++e) {
+      const uint64_t i = part.first + e;
       const double root = std::sqrt(v[i] / (1 - o.beta2)) + o.epsilon;
       const float exact = float(before[i] * (1 - rate * decay) - rate * m[i] / (1 - o.beta1) / root);
       const uint32_t low = uint32_t(config.model.seed), high = uint32_t(config.model.seed >> 32);

@@ -139,11 +139,10 @@ double worst_nmse(const Run& run, const std::string& suffix, const std::string& 
   size_t compared = 0;
   for (const ParameterSpec& spec : run.specs()) {
     const std::vector<float> whole = run.values(spec.name + suffix);
-    const uint64_t row = spec.shape.count() / spec.shape[0];
     for (const StoredTensor& part : spec.parts) {
-      const auto begin = whole.begin() + ptrdiff_t(part.first_row * row);
-      const double error =
-          nmse(std::vector<float>(begin, begin + ptrdiff_t(part.shape.count())), floats(file, part.name));
+      std::vector<float> stored(part.shape.count());
+      for (uint64_t e = 0; e < stored.size(); ++e) stored[e] = whole[part.first + part.position(e)];
+      const double error = nmse(stored, floats(file, part.name));
       INFO(part.name, suffix, ": NMSE ", error);
       CHECK(std::isfinite(error));
       worst = std::max(worst, std::isfinite(error) ? error : HUGE_VAL);

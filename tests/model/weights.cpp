@@ -1,5 +1,6 @@
 #include "core/model/weights.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -48,6 +49,28 @@ Values stored_values(const std::vector<ParameterSpec>& specs) {
     for (const StoredTensor& part : spec.parts)
       for (uint64_t i = 0; i < part.shape.count(); ++i) values[part.name].push_back(next++);
   return values;
+}
+
+// a parameter as it should be loaded: its stored tensors' rows, zeros behind those of gate, up and down
+std::vector<float> stacked(const ParameterSpec& spec, const Values& values, uint64_t padded_ffn) {
+  std::vector<float> all;
+  for (const StoredTensor& part : spec.parts) {
+    const std::vector<float>& stored = values.at(part.name);
+    const size_t begin = all.size(), columns = part.shape.back();
+    const bool wider = spec.name.ends_with("down.weight"), higher = spec.name.ends_with("gate_up.weight");
+    for (size_t i = 0; i < stored.size(); i += columns) {
+      all.insert(all.end(), stored.begin() + ptrdiff_t(i), stored.begin() + ptrdiff_t(i + columns));
+      if (wider) all.resize(all.size() + padded_ffn - columns);
+    }
+    if (higher) all.resize(begin + padded_ffn * columns);
+  }
+  return all;
+}
+
+// the word e mod 4 as a normal value
+float drawn(const ModelConfig& config, uint64_t seed, const StoredTensor& part, uint64_t e) {
+  const abi::PhiloxWords words = abi::philox(uint32_t(seed), uint32_t(seed >> 32), uint32_t(e / 4), part.number, 0, 4);
+  return float(config.initializer_range * inverse_normal((double(words.word[e % 4]) + 0.5) * 0x1p-32));
 }
 
 std::vector<OutputTensor> tensors_of(const std::vector<ParameterSpec>& specs, const Values& values) {
@@ -103,9 +126,8 @@ TEST_CASE("weights: stacks, rows and tensor numbers") {
   REQUIRE(qkv.parts.size() == 3);
   CHECK(qkv.parts[1].name == "model.layers.2.self_attn.k_proj.weight");
   CHECK(qkv.parts[1].shape == Shape{8, 16});
-  CHECK(qkv.parts[1].first_row == 16);
-  CHECK(qkv.parts[2].first_row == 24);
-  CHECK(find(specs, "layers.2.gate_up.weight").parts[1].first_row == 24);
+  CHECK(qkv.parts[1].first == 16 * 16);
+  CHECK(qkv.parts[2].first == 24 * 16);
   // sorted: lm_head, model.embed_tokens, model.layers.0 (9 tensors, input_layernorm first), .1, .10, .2, ...
   CHECK(find(specs, "lm_head.weight").parts[0].number == 0);
   CHECK(find(specs, "embedding.weight").parts[0].number == 1);
@@ -115,20 +137,57 @@ TEST_CASE("weights: stacks, rows and tensor numbers") {
   CHECK(find(specs, "norm.weight").parts[0].number == 101);
 }
 
+TEST_CASE("weights: an ffn width that is no multiple of 16 is padded") {
+  for (const auto& [ffn, padded] : {std::pair<uint64_t, uint64_t>(20, 32), {172, 176}, {24, 32}, {32, 32}}) {
+    CAPTURE(ffn);
+    ModelConfig config = small(Family::llama, true);
+    config.ffn = uint32_t(ffn);
+    const auto specs = parameter_specs(config);
+    const ParameterSpec &gate_up = find(specs, "layers.1.gate_up.weight"), &down = find(specs, "layers.1.down.weight");
+    CHECK(gate_up.shape == Shape{2 * padded, 16});
+    CHECK(down.shape == Shape{16, padded});
+    for (const StoredTensor& part : gate_up.parts) CHECK(part.shape == Shape{ffn, 16});
+    CHECK(gate_up.parts[1].first == padded * 16);
+    CHECK(down.parts[0].shape == Shape{16, ffn});
+    CHECK(down.parts[0].padded() == (ffn != padded));
+    CHECK(gate_up.parts[0].padded() == (ffn != padded));
+    CHECK_FALSE(find(specs, "layers.1.o.weight").parts[0].padded());
+  }
+}
+
+TEST_CASE("weights: a stored tensor goes to its place and comes back") {
+  ModelConfig config = small(Family::llama, true);
+  config.ffn = 20;
+  const auto specs = parameter_specs(config);
+  const Values values = stored_values(specs);
+  for (const ParameterSpec& spec : specs)
+    for (const StoredTensor& part : spec.parts) {
+      CAPTURE(part.name);
+      const auto stored = std::as_bytes(std::span(values.at(part.name)));
+      ParameterSpec alone = spec;
+      alone.parts = {part};
+      const std::vector<float> expected = stacked(alone, values, 32);
+      std::vector<std::byte> buffer(4096, std::byte{0xff});
+      const auto place = pad(part, DType::f32, stored, buffer);
+      CHECK(std::ranges::equal(place, std::as_bytes(std::span(expected))));
+      CHECK((place.data() == stored.data()) == !part.padded());  // not copied without need
+      std::vector<std::byte> back(place.begin(), place.end());
+      unpad(part, DType::f32, back);
+      CHECK(std::ranges::equal(back, stored));
+    }
+}
+
 TEST_CASE("weights: loading stacks rows") {
   const TemporaryDirectory directory;
   for (const Family family : {Family::qwen2, Family::llama, Family::qwen3}) {
-    const auto specs = parameter_specs(small(family, family != Family::llama));
+    ModelConfig config = small(family, family != Family::llama);
+    if (family != Family::qwen2) config.ffn = family == Family::llama ? 20 : 32;
+    const auto specs = parameter_specs(config);
     const Values values = stored_values(specs);
     write_model_files(directory.path(), tensors_of(specs, values));
     const Values loaded = load(directory.path(), specs);
     CHECK(loaded.size() == specs.size());
-    for (const ParameterSpec& spec : specs) {
-      std::vector<float> expected;
-      for (const StoredTensor& part : spec.parts)
-        expected.insert(expected.end(), values.at(part.name).begin(), values.at(part.name).end());
-      CHECK(loaded.at(spec.name) == expected);
-    }
+    for (const ParameterSpec& spec : specs) CHECK(loaded.at(spec.name) == stacked(spec, values, 32));
   }
 }
 
@@ -212,10 +271,11 @@ TEST_CASE("weights: drawn parameters") {
   draw_parameters(config, specs, 0x123456789abcdef0, DType::f32,
                   [&](const ParameterSpec& spec, std::span<const std::byte> data) {
                     for (const StoredTensor& part : spec.parts) {
-                      const uint64_t row = part.shape.count() / part.shape[0] * sizeof(float);
+                      std::vector<std::byte> stored(data.begin() + ptrdiff_t(part.first_byte(DType::f32)), data.end());
+                      unpad(part, DType::f32, stored);
                       std::vector<float>& v = f32[part.number];
                       v.resize(part.shape.count());
-                      std::memcpy(v.data(), data.data() + part.first_row * row, v.size() * sizeof(float));
+                      std::memcpy(v.data(), stored.data(), v.size() * sizeof(float));
                     }
                   });
   // the embedding, layer 0's gate_proj and its k_proj
@@ -234,20 +294,33 @@ TEST_CASE("weights: an element is drawn by its number alone") {
   REQUIRE(rows * columns > 4 << 16);
   draw_parameters(config, specs, 7, DType::f32, [&](const ParameterSpec& spec, std::span<const std::byte> data) {
     for (uint64_t e = 0; e < rows * columns; e += 4093) {
-      const abi::PhiloxWords words = abi::philox(7, 0, uint32_t(e / 4), spec.parts[0].number, 0, 4);
-      const double z = inverse_normal((double(words.word[e % 4]) + 0.5) * 0x1p-32);
       float value = 0;
       std::memcpy(&value, data.data() + e * sizeof(float), sizeof(float));
-      CHECK(value == float(config.initializer_range * z));
+      CHECK(value == drawn(config, 7, spec.parts[0], e));
     }
+  });
+}
+
+TEST_CASE("weights: what is drawn does not depend on the padding, which is zero") {
+  ModelConfig config = small(Family::llama, true);
+  config.ffn = 21;
+  const auto specs = parameter_specs(config);
+  Values expected;
+  for (const ParameterSpec& spec : specs)
+    for (const StoredTensor& part : spec.parts)
+      for (uint64_t e = 0; e < part.shape.count(); ++e)
+        expected[part.name].push_back(spec.kind == ParameterKind::norm ? 1.0f : drawn(config, 7, part, e));
+  draw_parameters(config, specs, 7, DType::f32, [&](const ParameterSpec& spec, std::span<const std::byte> data) {
+    CAPTURE(spec.name);
+    CHECK(std::ranges::equal(data, std::as_bytes(std::span<const float>(stacked(spec, expected, 32)))));
   });
 }
 
 TEST_CASE("weights: drawn bf16 is drawn f32 rounded") {
   const ModelConfig config = small(Family::llama, false);
   const std::vector<ParameterSpec> specs{find(parameter_specs(config), "layers.1.gate_up.weight")};
-  std::vector<uint32_t> wide(48 * 16);
-  std::vector<uint16_t> narrow(48 * 16);
+  std::vector<uint32_t> wide(64 * 16);
+  std::vector<uint16_t> narrow(64 * 16);
   draw_parameters(config, specs, 7, DType::f32, [&](const ParameterSpec&, std::span<const std::byte> data) {
     std::memcpy(wide.data(), data.data(), data.size());
   });
@@ -274,19 +347,15 @@ TEST_CASE("model directory: saved whole, with the files of its source, and read 
   const auto specs = parameter_specs(small(Family::llama, false));
   const Values values = stored_values(specs);
   size_t calls = 0;
-  std::vector<float> stacked;
-  const ParameterReader reader = [&](const ParameterSpec& spec) {
+  const ParameterReader reader = [&](const ParameterSpec&, const StoredTensor& part) {
     ++calls;
-    stacked.clear();
-    for (const StoredTensor& part : spec.parts)
-      stacked.insert(stacked.end(), values.at(part.name).begin(), values.at(part.name).end());
-    return std::as_bytes(std::span(stacked));
+    return std::as_bytes(std::span(values.at(part.name)));
   };
   SaveOptions options;
   options.extra.push_back({"tokenizer.json", "[1]"});
   options.shard_bytes = 2000;
   save_model_directory(out, source, DType::f32, specs, reader, options);
-  CHECK(calls == specs.size());
+  CHECK(calls == values.size());
   CHECK(parse_json(read_text(out + "/config.json"), "out")["torch_dtype"] == "float32");
   CHECK(read_text(out + "/tokenizer.json") == "[1]");
   CHECK(read_text(out + "/merges.txt") == "a b");
@@ -318,7 +387,7 @@ TEST_CASE("model directory: a name that cannot be written is refused, and nothin
   make_directories(directory / "empty");
   std::filesystem::create_symlink("empty", link);
   const auto save = [&](const std::string& out) {
-    save_model_directory(out, source, DType::f32, {}, [](const ParameterSpec&) { return std::span<std::byte>(); });
+    save_model_directory(out, source, DType::f32, {}, [](const auto&...) { return std::span<std::byte>(); });
   };
   for (const std::string& out : {std::string(), directory / "empty/..", directory / "."})
     check_fails(Exit::configuration, {"directory"}, [&] { save(out); });
