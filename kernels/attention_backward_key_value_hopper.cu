@@ -165,10 +165,8 @@ bool launch_warpgroups(const Call& call, Stream stream) {
 
 bool attention_backward_key_value_hopper(const Call& call, Stream stream) {
   const auto& p = call.as<abi::AttentionBackward>();
-  if (call.dtype(0) != DType::bf16 || p.sequence_length % 4 != 0 || !is_hopper()) return false;
-  if (p.head_dim == 64) return launch_warpgroups<64>(call, stream);
-  if (p.head_dim == 128) return launch_warpgroups<128>(call, stream);
-  return false;
+  if (p.sequence_length % 4 != 0) return false;  // tensor maps want rows of 16 bytes
+  return launch_on_hopper(call, p.head_dim, [&](auto dim) { return launch_warpgroups<dim>(call, stream); });
 }
 
 }  // namespace tandem::kernels

@@ -163,11 +163,8 @@ bool launch_warpgroups(const Call& call, Stream stream) {
 }  // namespace
 
 bool attention_hopper(const Call& call, Stream stream) {
-  const uint32_t head_dim = call.as<abi::Attention>().head_dim;
-  if (call.dtype(0) != DType::bf16 || !is_hopper()) return false;
-  if (head_dim == 64) return launch_warpgroups<64>(call, stream);
-  if (head_dim == 128) return launch_warpgroups<128>(call, stream);
-  return false;
+  return launch_on_hopper(call, call.as<abi::Attention>().head_dim,
+                          [&](auto dim) { return launch_warpgroups<dim>(call, stream); });
 }
 
 }  // namespace tandem::kernels

@@ -3,6 +3,8 @@
 
 #include <cudaTypedefs.h>
 
+#include <type_traits>
+
 #include "kernels/hopper.cuh"
 
 namespace tandem::kernels {
@@ -13,6 +15,15 @@ inline bool is_hopper() {
          cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
          cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess && major == 9 &&
          minor == 0;
+}
+
+// launch(head_dim as a constant) where this device and the operands have a variant; false: the base kernel is to run
+template <typename Launch>
+bool launch_on_hopper(const Call& call, uint32_t head_dim, const Launch& launch) {
+  if (call.dtype(0) != DType::bf16 || !is_hopper()) return false;
+  if (head_dim == 64) return launch(std::integral_constant<int, 64>{});
+  if (head_dim == 128) return launch(std::integral_constant<int, 128>{});
+  return false;
 }
 
 // the driver's function by way of the runtime, so that nothing links the driver; null if it has none
