@@ -1,5 +1,6 @@
-// The one header of device code that kernels include. nvcc reads CUDA below; another compiler reads the twin that runs
-// each CUDA thread as a fiber (tests/support/cuda_host). All PTX stands here, behind names.
+// The header of device code that all kernels include. nvcc reads CUDA below; another compiler reads the twin that runs
+// each CUDA thread as a fiber (tests/support/cuda_host). All PTX stands here and, for sm_90a, in hopper.cuh, behind
+// names.
 // Rules for kernels: launch(), never <<<>>>; DYN_SHARED, not extern __shared__; every thread reaches every
 // __syncthreads; full-warp masks; __syncwarp or __syncthreads around every hand-over through memory; integer atomics
 // only; fmaf where fusion is wanted (both compilers contract nothing by themselves); no fast-math functions.

@@ -1,4 +1,4 @@
-// The Vulkan backend. Devices: Vulkan 1.2 with the features that device.cpp lists; lavapipe is one of them.
+// The Vulkan backend. Devices: Vulkan 1.2 with the features that physical_device.cpp lists; lavapipe is one of them.
 //
 // Environment: TANDEM_VULKAN_VALIDATION=1 runs under the validation layer, and any message of it is a device failure.
 // TANDEM_VULKAN_PORTABLE=1 treats any device as an unknown discrete one: no shader made for one kind of device, staged

@@ -8,7 +8,7 @@ namespace tandem {
 
 enum class Lifetime : uint8_t {
   transient,  // made by a node; lives until its last use
-  variable,   // on the device from step to step: parameters, m, v, counters, constant tables; a binding
+  variable,   // there from step to step: parameters, m, v, counters, constant tables; a binding
   external,   // in host-visible memory: a step's inputs, its report; a binding
 };
 

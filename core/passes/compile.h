@@ -1,4 +1,5 @@
-// Graph -> Program: storage, plan_memory, linearize, synchronize, each followed by its check.
+// Graph -> Program: storage, plan_memory, linearize, synchronize. The graph is verified before, the Program and its
+// hazards after.
 #pragma once
 
 #include "core/passes/plan_memory.h"

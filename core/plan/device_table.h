@@ -2,16 +2,15 @@
 // configs/devices/NAME.toml:
 //   name                              text, as the driver reports it
 //   measured                          true: by calibrate(), on that device; false unless given
-//   compute_capability                "8.9"; where given, fp8 wants 8.9 or more; fp8 always wants an e4m3 rate
+//   compute_capability                "8.9"; fp8 wants 8.9 or more, and an e4m3 rate; a measured table's is 8.9 unless
+//       given
 //   [memory] device, reserve, workspace, staging, host    sizes as in a configuration; workspace and staging 0 unless
-//   given; host: what the
-//       machine around it is assumed to have for a plan, no limit unless given
+//       given; host: what the machine around it is assumed to have for a plan, no limit unless given
 //   [limits] queues, alignment, largest_arena, largest_operand    the last two: all memory, largest_arena unless given
 //   [rates] e4m3, bf16, f32 (FLOP/s), multiprocessors, bandwidth, host_to_device, device_to_host (bytes/s), launch (s),
 //       zero_copy (bytes/s of a dispatch that reads host memory and writes as much; the search tries none unless given)
 //   [reached] e4m3, bf16, f32 (of those rates), attention, attention_backward (of bf16's; the latter as attention
-//   unless
-//       given), bandwidth, optimizer (of the bandwidth; 0.9 unless given): the shares that large operands reach
+//       unless given), bandwidth, optimizer (of the bandwidth; 0.9 unless given): the shares that large operands reach
 //   [products] sizes (ascending), e4m3, bf16, f32    shares of the rates reached that n x n x n products get; unless
 //       given, the cost model reckons with tiles
 // Every key is required but e4m3 and those that "unless given" stands at; an unknown one is refused.
@@ -39,7 +38,8 @@ DeviceTable parse_device_table(std::string_view text, const std::string& path);
 // Exit::configuration, listing the known names, when there is none.
 DeviceTable load_device_table(const std::string& name);
 
-// configs/devices of the current directory, and beside or above the executable; those that exist
+// configs/devices of the current directory; it and share/tandem/devices beside or above the executable; those that
+// exist
 std::vector<std::string> device_directories();
 std::vector<std::string> device_table_names();  // sorted
 

@@ -18,7 +18,8 @@ std::string_view name_of(Range range);
 
 enum class Access : uint8_t { read, write, read_write };
 
-enum class ArenaKind : uint8_t { device, host };  // host: visible to both, for what a step takes in and reports
+// host: visible to both, for what a step takes in and reports, and for what is offloaded
+enum class ArenaKind : uint8_t { device, host };
 struct Arena {
   std::string name;
   ArenaKind kind = ArenaKind::device;
