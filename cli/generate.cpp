@@ -40,9 +40,9 @@ std::vector<int32_t> prompt_of(const Options& o, const ModelSource& model, const
     prompt = parse_tokens(o.prompt_tokens, model.config.vocabulary);
   } else if (tokenizer == nullptr) {
     fail(Exit::configuration, "--prompt",
-         "{} has a tokenizer that this command does not read; encode the prompt with tools/tokenize "
-         "and give --prompt-tokens",
-         o.model);
+         "{} has a tokenizer that this command does not read; give --prompt-tokens what "
+         "tools/tokenize --tokenizer {} --prompt TEXT prints",
+         o.model, o.model);
   } else {
     prompt = tokenizer->encode(o.prompt);
   }
@@ -86,7 +86,7 @@ void add_generate(CLI::App& app, const Registry& registry, Action& action) {
   auto o = std::make_shared<Options>();
   command->add_option("--model", o->model, "a Hugging Face directory")->required();
   command->add_option("--prompt", o->prompt, "text, for models with the bytes tokenizer");
-  command->add_option("--prompt-tokens", o->prompt_tokens, "token ids: 1,2,3");
+  command->add_option("--prompt-tokens", o->prompt_tokens, "token ids: 1,2,3; tools/tokenize --prompt prints them");
   command->add_option("--max-tokens", o->sampling.max_tokens, "at most so many new tokens (64)")
       ->transform(whole_number(1, 1 << 20));
   command

@@ -1,6 +1,8 @@
 """Text to an LLMQ version 2 token file with a Hugging Face tokenizer.
 
 usage: tools/tokenize --tokenizer DIR INPUT... --out FILE.bin [--end TOKEN]
+       tools/tokenize --tokenizer DIR --prompt TEXT      prints its ids: tandem generate --prompt-tokens 1,2,3
+       tools/tokenize --tokenizer DIR --decode 1,2,3     prints the text of ids, such as tandem generate prints
 
 DIR is a model directory with tokenizer.json. A .txt input is one document; a .jsonl input has one a line: {"text": "..."},
 or a chat, {"messages": [{"role": ..., "content": ...}, ...]}, which the tokenizer's chat template renders. No special token
@@ -33,7 +35,7 @@ def token_text(entry):
 
 
 class Encoder:
-    def __init__(self, directory, end):
+    def __init__(self, directory):
         path = directory / "tokenizer.json"
         if not path.is_file():
             raise Fault(2, f"[{path}] is not there; --tokenizer wants a model directory with a tokenizer.json")
@@ -45,6 +47,8 @@ class Encoder:
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         self.template = self.read_template(directory)
+
+    def end_documents(self, directory, end):
         text = end or token_text(self.config.get("eos_token"))
         self.end = self.tokenizer.token_to_id(text) if text else None
         if self.end is None:
@@ -76,9 +80,18 @@ class Encoder:
     def vocabulary_size(self):
         return self.tokenizer.get_vocab_size(with_added_tokens=True)
 
+    def ids(self, text):
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids):
+        try:
+            return self.tokenizer.decode([int(i) for i in ids.split(",")], skip_special_tokens=False)
+        except (ValueError, OverflowError):
+            raise Fault(2, f"[--decode] {ids!r} is not a list of token ids such as 1,2,3") from None
+
     def text(self, text):
         """A document that is not a chat: its tokens and the end token, all of them targets."""
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids + [self.end]
+        ids = self.ids(text) + [self.end]
         return ids, [True] * len(ids)
 
     def render(self, messages, answer_next):
@@ -173,28 +186,42 @@ def write(out, inputs, encoder):
     return count, len(mask)
 
 
+def encode_files(encoder, arguments):
+    for path in arguments.inputs:
+        if path.suffix not in (".txt", ".jsonl"):
+            raise Fault(2, f"[{path}] is neither a .txt nor a .jsonl file")
+    encoder.end_documents(arguments.tokenizer, arguments.end)
+    count, number = write(arguments.out, arguments.inputs, encoder)
+    print(f"{arguments.out}: {count} tokens of {number} documents", file=sys.stderr)
+
+
 def main():
-    parser = argparse.ArgumentParser(prog="tools/tokenize", description=__doc__.split("usage:")[0],
-                                     epilog=__doc__.split("FILE.bin [--end TOKEN]")[1],
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage, _, details = __doc__.partition("\n\n")[2].partition("\n\n")
+    parser = argparse.ArgumentParser(prog="tools/tokenize", usage=usage.removeprefix("usage: "), description=__doc__.split("\n")[0],
+                                     epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", required=True, type=pathlib.Path, metavar="DIR")
-    parser.add_argument("inputs", nargs="+", type=pathlib.Path, metavar="INPUT")
-    parser.add_argument("--out", required=True, type=pathlib.Path, metavar="FILE.bin")
+    parser.add_argument("inputs", nargs="*", type=pathlib.Path, metavar="INPUT")
+    parser.add_argument("--out", type=pathlib.Path, metavar="FILE.bin")
     parser.add_argument("--end", metavar="TOKEN", help="the end token's text, such as <|endoftext|>")
+    parser.add_argument("--prompt", metavar="TEXT")
+    parser.add_argument("--decode", metavar="IDS")
     arguments = parser.parse_args()
+    if [bool(arguments.inputs and arguments.out), arguments.prompt is not None, arguments.decode is not None].count(True) != 1:
+        parser.error("give INPUT... and --out FILE.bin, or --prompt TEXT, or --decode IDS")
     try:
-        for path in arguments.inputs:
-            if path.suffix not in (".txt", ".jsonl"):
-                raise Fault(2, f"[{path}] is neither a .txt nor a .jsonl file")
-        encoder = Encoder(arguments.tokenizer, arguments.end)
-        count, number = write(arguments.out, arguments.inputs, encoder)
+        encoder = Encoder(arguments.tokenizer)
+        if arguments.prompt is not None:
+            print(",".join(map(str, encoder.ids(arguments.prompt))))
+        elif arguments.decode is not None:
+            print(encoder.decode(arguments.decode))
+        else:
+            encode_files(encoder, arguments)
     except Fault as fault:
         print(f"tokenize: {fault}", file=sys.stderr)
         sys.exit(fault.code)
     except OSError as error:
         print(f"tokenize: {error}", file=sys.stderr)
         sys.exit(3)
-    print(f"{arguments.out}: {count} tokens of {number} documents", file=sys.stderr)
 
 
 if __name__ == "__main__":
