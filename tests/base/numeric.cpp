@@ -1,23 +1,62 @@
 // core/abi/numeric.h against independent implementations: search over the formats' values, libm in f64, published
-// vectors. The sweeps take every 257th (or so) of the 2^32 floats; with TANDEM_FULL=1 every one.
+// vectors. The sweeps take one of some thousand of the 2^32 floats; with TANDEM_FULL=1 every one.
 #include "core/abi/numeric.h"
 
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <mutex>
 #include <vector>
 
+#include "core/base/parallel.h"
 #include "tests/support/e4m3_nearest.h"
 
 namespace tandem::test {
 namespace {
 
-// calls f(float) for floats spread over all bit patterns; odd strides reach every mantissa and sign
-template <typename F>
-void sweep(uint32_t stride, F f) {
+bool is_full() {
   const char* full = std::getenv("TANDEM_FULL");
-  if (full && *full == '1') stride = 1;
-  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += stride) f(abi::bits_float(uint32_t(bits)));
+  return full && *full == '1';
+}
+
+struct Worst {
+  double error = 0;
+  float at = 0;
+  void see(double e, float x) {
+    if (!(e <= error)) error = e, at = x;
+  }
+  void join(const Worst& other) { see(other.error, other.at); }
+};
+struct Count {
+  uint64_t wrong = 0;
+  void join(const Count& other) { wrong += other.wrong; }
+};
+
+// What f(result, float) makes of floats spread over all bit patterns, on all processors; odd strides reach every
+// mantissa and sign.
+template <typename Result, typename F>
+Result sweep_by(uint32_t stride, const F& f) {
+  const uint64_t count = ((uint64_t{1} << 32) + stride - 1) / stride;
+  Result all;
+  std::mutex mutex;
+  parallel_for(count, 1 << 16, [&](uint64_t first, uint64_t last) {
+    Result some;
+    for (uint64_t i = first; i < last; ++i) f(some, abi::bits_float(uint32_t(i * stride)));
+    const std::lock_guard lock(mutex);
+    all.join(some);
+  });
+  return all;
+}
+
+template <typename Result, typename F>
+Result sweep(uint32_t stride, const F& f) {
+  return sweep_by<Result>(is_full() ? 1 : stride, f);
+}
+
+// how many floats wrong(float) is true of
+template <typename F>
+uint64_t count_wrong(uint32_t stride, const F& wrong) {
+  return sweep<Count>(stride, [&](Count& count, float x) { count.wrong += wrong(x); }).wrong;
 }
 
 // bf16 by distance: the neighbours of |x|, ties to the even code; 0x7f80 stands for 2^128 where overflow is decided
@@ -51,14 +90,6 @@ double ulps(float x, double exact) {
   return std::abs(double(x) - exact) / std::ldexp(1.0, std::max(exponent - 24, -149));
 }
 
-struct Worst {
-  double error = 0;
-  float at = 0;
-  void see(double e, float x) {
-    if (!(e <= error)) error = e, at = x;
-  }
-};
-
 }  // namespace
 
 TEST_CASE("e4m3: all 256 codes decode to the format's values") {
@@ -80,9 +111,7 @@ TEST_CASE("e4m3: every value encodes to its own code") {
 }
 
 TEST_CASE("e4m3: encoding is nearest, ties to even, saturating, over the floats") {
-  uint64_t wrong = 0;
-  sweep(1021, [&](float x) { wrong += abi::e4m3_from_f32(x) != e4m3_nearest(double(x)); });
-  CHECK(wrong == 0);
+  CHECK(count_wrong(1021, [](float x) { return abi::e4m3_from_f32(x) != e4m3_nearest(double(x)); }) == 0);
 }
 
 TEST_CASE("e4m3: around every tie and boundary") {
@@ -97,17 +126,18 @@ TEST_CASE("e4m3: around every tie and boundary") {
 }
 
 TEST_CASE("e4m3: scaled encoding is the encoding of the exact product") {
-  uint64_t wrong = 0;
-  for (int k = -63; k <= 63; k += 3)
-    sweep(40961, [&](float x) { wrong += abi::e4m3_from_f32_scaled(x, k) != e4m3_nearest(std::ldexp(double(x), k)); });
-  CHECK(wrong == 0);
+  for (int k = -63; k <= 63; k += 3) {
+    const auto wrong = [k](Count& count, float x) {
+      count.wrong += abi::e4m3_from_f32_scaled(x, k) != e4m3_nearest(std::ldexp(double(x), k));
+    };
+    CHECK(sweep_by<Count>(is_full() ? 257 : 40961, wrong).wrong == 0);  // all, for each k, would take hours
+  }
 }
 
 TEST_CASE("bf16: encoding is nearest, ties to even, over the floats") {
-  uint64_t wrong = 0;
-  sweep(1021, [&](float x) {
-    if (std::isnan(x)) wrong += !std::isnan(abi::f32_from_bf16(abi::bf16_from_f32(x)));
-    else wrong += abi::bf16_from_f32(x) != bf16_nearest(x);
+  const uint64_t wrong = count_wrong(1021, [](float x) {
+    if (std::isnan(x)) return !std::isnan(abi::f32_from_bf16(abi::bf16_from_f32(x)));
+    return abi::bf16_from_f32(x) != bf16_nearest(x);
   });
   CHECK(wrong == 0);
 }
@@ -165,14 +195,13 @@ TEST_CASE("philox: known answers of Random123") {
 }
 
 TEST_CASE("scale exponent: the largest power of two that keeps amax at 448 or below") {
-  uint64_t wrong = 0;
-  sweep(8209, [&](float x) {
+  const uint64_t wrong = count_wrong(8209, [](float x) {
     const uint32_t bits = abi::float_bits(x);
-    if (bits >> 31) return;
+    if (bits >> 31) return false;
     int wanted = 0;
     if (x != 0 && std::isfinite(x))
       for (wanted = 63; wanted > -63 && std::ldexp(double(x), wanted) > 448;) --wanted;
-    wrong += abi::scale_exponent(bits) != wanted;
+    return abi::scale_exponent(bits) != wanted;
   });
   CHECK(wrong == 0);
   CHECK(abi::scale_exponent(abi::float_bits(448)) == 0);
@@ -188,8 +217,7 @@ TEST_CASE("quantize: a poisoned tensor has NaN for every code") {
 }
 
 TEST_CASE("exp: within 1.5 ulp of libm") {
-  Worst worst;
-  sweep(1021, [&](float x) {
+  const Worst worst = sweep<Worst>(1021, [](Worst& worst, float x) {
     if (!std::isnan(x)) worst.see(ulps(abi::exp_f32(x), std::exp(double(x))), x);
   });
   CAPTURE(worst.at);
@@ -201,8 +229,7 @@ TEST_CASE("exp: within 1.5 ulp of libm") {
 }
 
 TEST_CASE("log: within 1.5 ulp of libm on normal floats") {
-  Worst worst;
-  sweep(1021, [&](float x) {
+  Worst worst = sweep<Worst>(1021, [](Worst& worst, float x) {
     if (std::isnormal(x) && x > 0) worst.see(ulps(abi::log_f32(x), std::log(double(x))), x);
   });
   for (int i = -2000; i <= 2000; ++i) {  // where cancellation would show
@@ -219,15 +246,20 @@ TEST_CASE("log: within 1.5 ulp of libm on normal floats") {
 }
 
 TEST_CASE("1 - exp(x), silu and its derivative are close to f64") {
-  Worst minus, activation, derivative;
-  sweep(4093, [&](float x) {
+  struct Errors {
+    Worst minus, activation, derivative;
+    void join(const Errors& other) {
+      minus.join(other.minus), activation.join(other.activation), derivative.join(other.derivative);
+    }
+  };
+  const auto [minus, activation, derivative] = sweep<Errors>(4093, [](Errors& worst, float x) {
     if (!std::isfinite(x)) return;
     const double sigmoid = 1 / (1 + std::exp(-double(x)));
-    if (x <= 0 && std::isnormal(x)) minus.see(ulps(abi::one_minus_exp(x), -std::expm1(double(x))), x);
+    if (x <= 0 && std::isnormal(x)) worst.minus.see(ulps(abi::one_minus_exp(x), -std::expm1(double(x))), x);
     if (x > -80)
-      activation.see(std::abs(double(abi::silu(x)) - double(x) * sigmoid) / (std::abs(x * sigmoid) + 1e-37), x);
+      worst.activation.see(std::abs(double(abi::silu(x)) - double(x) * sigmoid) / (std::abs(x * sigmoid) + 1e-37), x);
     if (x > -80)
-      derivative.see(std::abs(double(abi::silu_derivative(x)) - sigmoid * (1 + double(x) * (1 - sigmoid))), x);
+      worst.derivative.see(std::abs(double(abi::silu_derivative(x)) - sigmoid * (1 + double(x) * (1 - sigmoid))), x);
   });
   CAPTURE(minus.at);
   CAPTURE(activation.at);
