@@ -37,8 +37,8 @@ struct ModelConfig {
   uint64_t max_positions = 0;
   std::vector<uint32_t> eos_ids;  // of config.json; empty: none
 
-  // what parameters hold of the ffn width: zeros behind, so that kernels and fp8 find a multiple of 16
-  uint32_t padded_ffn() const { return (ffn + 15) / 16 * 16; }
+  // what parameters hold of the ffn width: zeros behind, so that kernels find a multiple of 8
+  uint32_t padded_ffn() const { return (ffn + 7) / 8 * 8; }
   bool head_norms() const { return family == Family::qwen3; }  // RMSNorm on each q and k head
 };
 

@@ -98,6 +98,7 @@ void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t r
   divisible("hidden_size", config.hidden);
   divisible("num_attention_heads * head_dim", uint64_t(config.q_heads) * config.head_dim);
   divisible("num_key_value_heads * head_dim", uint64_t(config.kv_heads) * config.head_dim);
+  divisible("intermediate_size", config.ffn);
   divisible("batch.micro_batch * data.sequence_length", rows);
 }
 

@@ -32,7 +32,7 @@ Precision precision_of(const RunConfig& config);
 // recipe as a flag gives it, or the dtype of the stored weights when empty; Exit::configuration for another word
 Precision precision_of(const std::string& recipe, const ModelFiles& weights);
 
-// fp8 wants hidden, q and k/v widths and rows (micro_batch * T) divisible by 16: Exit::configuration naming the
+// fp8 wants hidden, q and k/v widths, ffn and rows (micro_batch * T) divisible by 16: Exit::configuration naming the
 // key
 void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows);
 // the device can run the recipe: Exit::configuration proposing bf16

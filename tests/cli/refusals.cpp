@@ -67,6 +67,8 @@ TEST_CASE("train refuses sizes that fp8 cannot have, by key") {
               {"batch.micro_batch", "data.sequence_length"});
   place.write_model("model", {{"head_dim", 8}});
   place.check({"--precision.recipe=fp8"}, 2, {"num_key_value_heads", "8"});
+  place.write_model("model", {{"intermediate_size", 40}});
+  place.check({"--precision.recipe=fp8"}, 2, {"intermediate_size", "40"});
   place.write_model("model", {{"hidden_size", 24}, {"head_dim", 16}});
   place.check({"--precision.recipe=fp8"}, 2, {"hidden_size", "24"});
 }
@@ -88,7 +90,7 @@ TEST_CASE("train refuses token files that are not whole") {
 
 TEST_CASE("a batch beyond 32-bit sizes does not fit") {
   const TrainingPlace place;
-  place.write_model("model", {{"intermediate_size", 33}});  // 16 tokens, 2 * 48 values the widest: padded
+  place.write_model("model", {{"intermediate_size", 41}});  // 16 tokens, 2 * 48 values the widest: padded
   place.check({"--batch.micro_batch=2796203"}, 4, {"batch.micro_batch", "2796203", "2796202"});
   place.check({"--data.sequence_length=65536", "--batch.micro_batch=65536"}, 4, {"batch.micro_batch", "682"});
   place.check({"--data.sequence_length=100000000"}, 4, {"data.sequence_length", "44739242"});

@@ -49,7 +49,7 @@ TEST_CASE("a stopped run, resumed, ends to the bit as one that was not, on vulka
 }
 
 TEST_CASE("a model with an odd ffn width is trained, stopped, resumed and exported, on vulkan") {
-  for (const char* recipe : {"fp32", "bf16", "fp8"}) {
+  for (const char* recipe : {"fp32", "bf16"}) {
     CAPTURE(std::string(recipe));
     const RunPlace place(recipe);
     place.write_model("model", {{"intermediate_size", 173}});

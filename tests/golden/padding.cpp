@@ -1,4 +1,4 @@
-// Models whose ffn width is no multiple of 16: the same bits as with the zeros in their files, which stay zeros.
+// Models whose ffn width is no multiple of 8: the same bits as with the zeros in their files, which stay zeros.
 #include <algorithm>
 #include <cstring>
 
@@ -10,7 +10,7 @@
 namespace tandem::test {
 namespace {
 
-constexpr uint64_t kFfn = 20, kPadded = 32;
+constexpr uint64_t kFfn = 20, kPadded = 24;
 
 // uniform in +-0.1, by name, row and column; zero beyond the ffn width of the model
 float value_of(const std::string& name, uint64_t row, uint64_t column) {
@@ -75,7 +75,7 @@ void check_zeros(Run& run) {
 void check_padding(Backend& backend) {
   const TemporaryDirectory place;
   const ModelSource narrow = write_model(place / "narrow", kFfn), wide = write_model(place / "wide", kPadded);
-  for (const char* recipe : {"fp32", "bf16", "fp8"}) {
+  for (const char* recipe : {"fp32", "bf16"}) {
     CAPTURE(std::string(recipe));
     Run padded(backend, narrow, config_of(narrow, recipe)), explicit_zeros(backend, wide, config_of(wide, recipe));
     check_zeros(padded);
@@ -143,7 +143,6 @@ void check_saved(Backend& backend, const char* recipe) {
 }
 ON_EXECUTORS("a model of an odd ffn width is saved and restored in fp32", check_saved, "fp32")
 ON_EXECUTORS("a model of an odd ffn width is saved and restored in bf16", check_saved, "bf16")
-ON_EXECUTORS("a model of an odd ffn width is saved and restored in fp8", check_saved, "fp8")
 
 }  // namespace
 }  // namespace tandem::test

@@ -172,9 +172,9 @@ TEST_CASE("config: families and architectures") {
   refuse({{"architectures", nullptr}, {"model_type", nullptr}}, {"model_type is missing"});
 }
 
-TEST_CASE("config: any ffn width, padded to a multiple of 16") {
+TEST_CASE("config: any ffn width, padded to a multiple of 8") {
   for (const auto& [ffn, padded] :
-       {std::pair<uint32_t, uint32_t>(1, 16), {16, 16}, {17, 32}, {172, 176}, {255, 256}, {256, 256}}) {
+       {std::pair<uint32_t, uint32_t>(1, 8), {8, 8}, {17, 24}, {172, 176}, {255, 256}, {256, 256}}) {
     const ModelConfig c = parse({{"intermediate_size", ffn}}).config;
     CHECK(c.ffn == ffn);
     CHECK(c.padded_ffn() == padded);
@@ -186,7 +186,7 @@ TEST_CASE("config: sizes that do not fit") {
   refuse({{"hidden_size", 100}, {"head_dim", 16}}, {"hidden_size", "multiple of 8"});
   refuse({{"hidden_size", 60}, {"head_dim", 16}}, {"hidden_size", "multiple of 8"});
   refuse({{"intermediate_size", 0}}, {"intermediate_size"});
-  const uint64_t most = (1 << 24) - 16;  // with 128 columns, 2^32 elements of gate and up are 16 rows away
+  const uint64_t most = (1 << 24) - 8;  // with 128 columns, 2^32 elements of gate and up are 8 rows away
   refuse({{"hidden_size", 128}, {"head_dim", 16}, {"intermediate_size", most + 1}}, {"2^32 elements"});
   CHECK(parse({{"hidden_size", 128}, {"head_dim", 16}, {"intermediate_size", most}}).config.ffn == most);
   refuse({{"head_dim", 12}}, {"head_dim", "multiple of 8"});
