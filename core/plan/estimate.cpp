@@ -171,8 +171,12 @@ void Estimator::sample_activations() {
   std::vector<Sample> samples;
   for (const EnumSet<Recompute> set : sets)
     for (const uint32_t n : {layers, layers + 1}) samples.push_back({base_, n}), samples.back().choice.recompute(set);
-  for (const uint32_t n : heads) samples.push_back({base_, layers}), samples.back().choice.head_chunks = n;
-  for (const uint32_t n : attention) samples.push_back({base_, layers}), samples.back().choice.attention_chunks = n;
+  const auto add_others = [&](const std::vector<uint32_t>& counts, uint32_t Choice::*count) {
+    for (const uint32_t n : counts)
+      if (n != base_.*count) samples.push_back({base_, layers}), samples.back().choice.*count = n;
+  };
+  add_others(heads, &Choice::head_chunks);
+  add_others(attention, &Choice::attention_chunks);
   const std::vector<Takes> takes = sample_all(samples);
   auto next = takes.begin();
   for (const EnumSet<Recompute> set : sets) {
@@ -180,8 +184,8 @@ void Estimator::sample_activations() {
     next += 2;
   }
   const Takes base = at(recompute_.at(base_.rest.bits()), layers);
-  for (const uint32_t n : heads) head_[n] = difference(*next++, base);
-  for (const uint32_t n : attention) attention_[n] = difference(*next++, base);
+  for (const uint32_t n : heads) head_[n] = n == base_.head_chunks ? Takes{} : difference(*next++, base);
+  for (const uint32_t n : attention) attention_[n] = n == base_.attention_chunks ? Takes{} : difference(*next++, base);
 }
 
 // layers: of the sampled model
@@ -234,8 +238,8 @@ const Estimator::Moved& Estimator::moved(Offload kind, uint32_t distance, bool z
   found->second.layers = beside(with, whole_);
   if (kind == Offload::residuals) return found->second;  // there are none outside of the layers
   choice.offloaded[size_t(kind)] = layers_ + 1;
-  const uint32_t few = std::min(layers_with_copies(distance), layers_);
-  found->second.outside = difference(sample(choice, few), at(with, few));
+  const uint32_t layers = std::min(layers_with_copies(distance), layers_);
+  found->second.outside = difference(sample(choice, layers), at(with, layers));
   return found->second;
 }
 

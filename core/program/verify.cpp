@@ -46,7 +46,7 @@ void check_hazards(Range range, const std::vector<Instruction>& code) {
     }
     if (const auto* w = std::get_if<Wait>(&instruction.command)) join(clock, signalled[w->id]);
     Recorded now{instruction.queue, i, &instruction, accesses_of(instruction)};
-    if (now.accesses.empty()) {  // what was known has changed
+    if (now.accesses.empty()) {  // a barrier, signal or wait: more may be known
       std::erase_if(recorded, known_to_all);
       continue;
     }

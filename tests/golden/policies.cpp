@@ -1,9 +1,9 @@
 // Memory policies change no bit: parameters, moments, losses and gradient norms of a run under each equal those under
 // none; memory falls; what is allocated is what was planned. TANDEM_FULL=1 runs more of them.
-#include <cstdlib>
 #include <random>
 
 #include "tests/golden/run.h"
+#include "tests/support/full.h"
 #include "tests/support/host_backend.h"
 
 namespace tandem::test {
@@ -80,7 +80,7 @@ std::vector<MemoryPolicy> samples() {
   list[3].attention_chunks = 2;
   list[3].copies = {Copies::remade};
   list[2].copies = {Copies::on_device};
-  if (std::getenv("TANDEM_FULL") == nullptr) return list;
+  if (!is_full()) return list;
   for (R one : {R{norm}, R{swiglu}, R{qkv}, R{attention}, R{block}}) list.push_back(uniform_policy(one, {}));
   for (O one : {O{Offload::m}, O{Offload::v}, O{Offload::parameters}, O{Offload::gradients}})
     list.push_back(uniform_policy({}, one));

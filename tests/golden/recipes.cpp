@@ -1,9 +1,9 @@
 // bf16 and fp8 near fp32: near the golden losses, and near a longer run in fp32.
 #include <bit>
-#include <cstdlib>
 
 #include "core/abi/numeric.h"
 #include "tests/golden/run.h"
+#include "tests/support/full.h"
 
 namespace tandem::test {
 namespace {
@@ -97,8 +97,7 @@ ON_EXECUTORS("llama is rounded by the documented random bits", check_random_bits
 // A longer run on one case: a small constant rate, so that the recipes and not chaos set them apart.
 void check_long_run(Backend& backend) {
   const Golden golden("qwen2");
-  const char* full = std::getenv("TANDEM_FULL");
-  const uint64_t steps = full != nullptr && *full == '1' ? 60 : 8;
+  const uint64_t steps = is_full() ? 60 : 8;
   const auto losses = [&](const char* recipe) {
     const std::vector<std::string> overrides = {fmt::format("--precision.recipe={}", recipe),
                                                 "--schedule.kind=constant", "--schedule.steps=60"};

@@ -7,6 +7,7 @@
 
 #include "core/base/hash.h"
 #include "tests/support/cuda_host/executor.h"
+#include "tests/support/full.h"
 
 namespace tandem::test {
 namespace {
@@ -132,7 +133,7 @@ void compare(const Prepared& p, const Case& c, Image& candidate, Image& referenc
 // again, on cuda_host with the threads in other orders; an order of the environment's is the only one, but in full runs
 bool same_again(Backend& backend, const Prepared& p, const Image& first) {
   if (backend.target().name != "cuda_host") return run(backend, p) == first;
-  if (std::getenv("TANDEM_CUDA_HOST_ORDER") != nullptr && std::getenv("TANDEM_FULL") == nullptr) return true;
+  if (std::getenv("TANDEM_CUDA_HOST_ORDER") != nullptr && !is_full()) return true;
   bool same = true;
   for (const cuda_host::Order order : {cuda_host::Order::reversed, cuda_host::Order::shuffled}) {
     cuda_host::set_order(order);
