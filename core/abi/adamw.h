@@ -1,12 +1,13 @@
-// adamw: Loshchilov and Hutter 2019 (arXiv 1711.05101), decoupled decay first, as in PyTorch. With g = gradient * coefficient, in f32:
-// p -= learning_rate * decay * p; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
-// p -= learning_rate * (m / correction1) / (sqrt(v) / correction2_root + epsilon). Nothing changes when update.skipped.
-// f32 stores as is; bf16 p, m, v by stochastic rounding, element e of a stored tensor with word e mod 4 of philox(seed; e div 4, tensor, step, stream),
-// streams 0 p, 1 m, 2 v. With a master (f32) the update is made on it, and p = rne(master).
-// A parameter may stack several stored tensors: segment i starts at element segment_begin[i] and is tensor segment_tensor[i].
-// Where the operands are a part of a parameter, segment 0 may have started before them: segment_begin[0] is then that negative number modulo 2^32,
-// so that e = (element - segment_begin[i]) mod 2^32 counts in the whole stored tensor.
-// operands: gradient (count), update (16) u32, p, m, v (count), in place, master (count) f32|-, in place.
+// adamw: Loshchilov and Hutter 2019 (arXiv 1711.05101), decoupled decay first, as in PyTorch. With g = gradient *
+// coefficient, in f32: p -= learning_rate * decay * p; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; p -=
+// learning_rate * (m / correction1) / (sqrt(v) / correction2_root + epsilon). Nothing changes when update.skipped. f32
+// stores as is; bf16 p, m, v by stochastic rounding, element e of a stored tensor with word e mod 4 of philox(seed; e
+// div 4, tensor, step, stream), streams 0 p, 1 m, 2 v. With a master (f32) the update is made on it, and p =
+// rne(master). A parameter may stack several stored tensors: segment i starts at element segment_begin[i] and is tensor
+// segment_tensor[i]. Where the operands are a part of a parameter, segment 0 may have started before them:
+// segment_begin[0] is then that negative number modulo 2^32, so that e = (element - segment_begin[i]) mod 2^32 counts
+// in the whole stored tensor. operands: gradient (count), update (16) u32, p, m, v (count), in place, master (count)
+// f32|-, in place.
 #ifndef TANDEM_ABI_ADAMW_H
 #define TANDEM_ABI_ADAMW_H
 #include "core/abi/abi.h"

@@ -1,4 +1,5 @@
-// amax: amax[0] = max(amax[0], bits(|x|)) over all elements, as u32, so that NaN wins. operands: x, amax (64) u32, in place.
+// amax: amax[0] = max(amax[0], bits(|x|)) over all elements, as u32, so that NaN wins. operands: x, amax (64) u32, in
+// place.
 #ifndef TANDEM_ABI_AMAX_H
 #define TANDEM_ABI_AMAX_H
 #include "core/abi/abi.h"

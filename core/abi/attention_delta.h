@@ -1,5 +1,6 @@
 // attention_delta: delta[b][h][t] = sum_d dout[t][h][d] * out[t][h][d], in f32.
-// operands: dout (batch * sequence_length, q_heads, head_dim), out as dout, delta (batch, q_heads, sequence_length) f32.
+// operands: dout (batch * sequence_length, q_heads, head_dim), out as dout, delta (batch, q_heads, sequence_length)
+// f32.
 #ifndef TANDEM_ABI_ATTENTION_DELTA_H
 #define TANDEM_ABI_ATTENTION_DELTA_H
 #include "core/abi/abi.h"

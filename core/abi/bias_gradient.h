@@ -1,4 +1,5 @@
-// bias_gradient: g[c] = round(g[c] + sum_r dy[r][c]), the sum in f32. operands: dy (rows, columns), g (columns) f32 or bf16, in place.
+// bias_gradient: g[c] = round(g[c] + sum_r dy[r][c]), the sum in f32. operands: dy (rows, columns), g (columns) f32 or
+// bf16, in place.
 #ifndef TANDEM_ABI_BIAS_GRADIENT_H
 #define TANDEM_ABI_BIAS_GRADIENT_H
 #include "core/abi/abi.h"

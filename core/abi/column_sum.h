@@ -1,5 +1,5 @@
-// How the CUDA kernels that add up the rows of a matrix cut it: into parts of consecutive rows, by its shape alone, so that the order of the
-// sum is the same on every device. The workspace holds (parts, columns) f32.
+// How the CUDA kernels that add up the rows of a matrix cut it: into parts of consecutive rows, by its shape alone, so
+// that the order of the sum is the same on every device. The workspace holds (parts, columns) f32.
 #ifndef TANDEM_ABI_COLUMN_SUM_H
 #define TANDEM_ABI_COLUMN_SUM_H
 #include "core/abi/numeric.h"

@@ -1,6 +1,7 @@
 // cross_entropy: loss[r] = lse[r] - logits[r][target]; with write_gradient the logits become their gradient:
-// round((softmax * (1 + 2 z_loss lse) - onehot) * inverse_targets), and 0 in padded columns. A target < 0: loss 0 and a zero gradient. A target
-// outside the vocabulary: NaN. operands: targets (rows) i32, scalars (16) u32 (abi StepScalars), logits (rows, columns) in place, loss (rows) f32.
+// round((softmax * (1 + 2 z_loss lse) - onehot) * inverse_targets), and 0 in padded columns. A target < 0: loss 0 and a
+// zero gradient. A target outside the vocabulary: NaN. operands: targets (rows) i32, scalars (16) u32 (abi
+// StepScalars), logits (rows, columns) in place, loss (rows) f32.
 #ifndef TANDEM_ABI_CROSS_ENTROPY_H
 #define TANDEM_ABI_CROSS_ENTROPY_H
 #include "core/abi/abi.h"

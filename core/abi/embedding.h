@@ -1,5 +1,5 @@
-// embedding: y[i] = table[tokens[i]]. operands: tokens (rows) i32, table (vocabulary, columns), y (rows, columns) as table.
-// A token outside the vocabulary gives a row of NaN.
+// embedding: y[i] = table[tokens[i]]. operands: tokens (rows) i32, table (vocabulary, columns), y (rows, columns) as
+// table. A token outside the vocabulary gives a row of NaN.
 #ifndef TANDEM_ABI_EMBEDDING_H
 #define TANDEM_ABI_EMBEDDING_H
 #include "core/abi/abi.h"

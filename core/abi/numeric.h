@@ -1,5 +1,6 @@
-// Arithmetic that every backend must do alike to the bit: conversions, scales, random bits, exp and log. Read as C++, CUDA and GLSL.
-// e4m3: OCP 8-bit floating point (arXiv 2209.05433). Philox: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+// Arithmetic that every backend must do alike to the bit: conversions, scales, random bits, exp and log. Read as C++,
+// CUDA and GLSL. e4m3: OCP 8-bit floating point (arXiv 2209.05433). Philox: Salmon et al. 2011, "Parallel random
+// numbers: as easy as 1, 2, 3".
 #ifndef TANDEM_ABI_NUMERIC_H
 #define TANDEM_ABI_NUMERIC_H
 #include "core/abi/abi.h"
@@ -13,8 +14,12 @@
 #define PRECISE
 namespace tandem::abi {
 using std::floor;
-TANDEM_FN uint32_t float_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
-TANDEM_FN float bits_float(uint32_t u) { return __builtin_bit_cast(float, u); }
+TANDEM_FN uint32_t float_bits(float x) {
+  return __builtin_bit_cast(uint32_t, x);
+}
+TANDEM_FN float bits_float(uint32_t u) {
+  return __builtin_bit_cast(float, u);
+}
 TANDEM_FN void multiply_wide(uint32_t a, uint32_t b, uint32_t& high, uint32_t& low) {
   const uint64_t product = uint64_t(a) * b;
   high = uint32_t(product >> 32);
@@ -23,13 +28,21 @@ TANDEM_FN void multiply_wide(uint32_t a, uint32_t b, uint32_t& high, uint32_t& l
 #else
 #define TANDEM_FN
 #define PRECISE precise
-uint32_t float_bits(float x) { return floatBitsToUint(x); }
-float bits_float(uint32_t u) { return uintBitsToFloat(u); }
-void multiply_wide(uint32_t a, uint32_t b, out uint32_t high, out uint32_t low) { umulExtended(a, b, high, low); }
+uint32_t float_bits(float x) {
+  return floatBitsToUint(x);
+}
+float bits_float(uint32_t u) {
+  return uintBitsToFloat(u);
+}
+void multiply_wide(uint32_t a, uint32_t b, out uint32_t high, out uint32_t low) {
+  umulExtended(a, b, high, low);
+}
 #endif
 
 // ---- bf16: the top half of an f32 ----
-TANDEM_FN float f32_from_bf16(uint32_t code) { return bits_float(code << 16); }
+TANDEM_FN float f32_from_bf16(uint32_t code) {
+  return bits_float(code << 16);
+}
 
 // round to nearest even; NaN stays NaN, made quiet
 TANDEM_FN uint32_t bf16_from_f32(float x) {
@@ -77,10 +90,14 @@ TANDEM_FN uint32_t e4m3_from_f32_scaled(float x, int32_t k) {
   return sign | (code > 0x7eu ? 0x7eu : code);
 }
 
-TANDEM_FN uint32_t e4m3_from_f32(float x) { return e4m3_from_f32_scaled(x, 0); }
+TANDEM_FN uint32_t e4m3_from_f32(float x) {
+  return e4m3_from_f32_scaled(x, 0);
+}
 
 // ---- just-in-time scales: amax holds bits(max |x|), NaN and inf as the largest ----
-TANDEM_FN bool is_poisoned(uint32_t amax) { return amax >= 0x7f800000u; }
+TANDEM_FN bool is_poisoned(uint32_t amax) {
+  return amax >= 0x7f800000u;
+}
 
 // the largest k, |k| <= 63, with amax * 2^k <= 448 = 1.75 * 2^8; 0 for amax = 0, inf and NaN
 TANDEM_FN int32_t scale_exponent(uint32_t amax) {
@@ -91,7 +108,9 @@ TANDEM_FN int32_t scale_exponent(uint32_t amax) {
 }
 
 // 2^k for |k| <= 126
-TANDEM_FN float power_of_two(int32_t k) { return bits_float(uint32_t(k + 127) << 23); }
+TANDEM_FN float power_of_two(int32_t k) {
+  return bits_float(uint32_t(k + 127) << 23);
+}
 
 // do two amax words give every x the same code?
 TANDEM_FN bool same_scale(uint32_t a, uint32_t b) {
@@ -133,7 +152,8 @@ TANDEM_FN PhiloxWords philox(uint32_t key0, uint32_t key1, uint32_t c0, uint32_t
   return words;
 }
 
-// ---- exp and log in f32: drivers' own are wrong by up to 64 ulp. Taylor series on the reduced argument, about 1 ulp ----
+// ---- exp and log in f32: drivers' own are wrong by up to 64 ulp. Taylor series on the reduced argument, about 1 ulp
+// ----
 TANDEM_FN float exp_f32(float x) {
   if (!(x < 88.8f)) return x != x ? x : bits_float(0x7f800000u);
   if (x < -104.0f) return 0.0f;

@@ -1,5 +1,6 @@
-// qkv (batch * sequence_length, (q_heads + 2 kv_heads) * head_dim), positions (batch * sequence_length) i32 -> out (batch * sequence_length,
-// q_heads * head_dim), lse (batch, q_heads, sequence_length) f32. The caller sets sequence_length, q_heads, kv_heads, head_dim and scale.
+// qkv (batch * sequence_length, (q_heads + 2 kv_heads) * head_dim), positions (batch * sequence_length) i32 -> out
+// (batch * sequence_length, q_heads * head_dim), lse (batch, q_heads, sequence_length) f32. The caller sets
+// sequence_length, q_heads, kv_heads, head_dim and scale.
 #include "core/abi/attention.h"
 
 #include "core/abi/attention_backward.h"

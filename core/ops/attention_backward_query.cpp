@@ -1,4 +1,5 @@
-// qkv, positions as in attention, dout (batch * sequence_length, q_heads * head_dim), lse and delta (batch, q_heads, sequence_length) f32
+// qkv, positions as in attention, dout (batch * sequence_length, q_heads * head_dim), lse and delta (batch, q_heads,
+// sequence_length) f32
 // -> dqkv as qkv, its q part. The caller sets sequence_length, q_heads, kv_heads, head_dim and scale.
 #include "core/ops/attention_sizes.h"
 

@@ -11,7 +11,8 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   auto p = parameters.as<abi::AttentionDelta>();
   const Inputs in("attention_delta", inputs, 2, 2);
   const TensorDesc& dout = in.matrix(0, "dout");
-  require(dout.shape[1] == uint64_t(p.q_heads) * p.head_dim && p.sequence_length > 0 && dout.shape[0] % p.sequence_length == 0,
+  require(dout.shape[1] == uint64_t(p.q_heads) * p.head_dim && p.sequence_length > 0 &&
+              dout.shape[0] % p.sequence_length == 0,
           "attention_delta: dout is {}, expected {} heads of {} and a multiple of {} rows", dout, p.q_heads, p.head_dim,
           p.sequence_length);
   in.expect(1, "out", dout);

@@ -12,7 +12,8 @@ template <typename P>
 const TensorDesc& attention_inputs(const Inputs& in, P& p) {
   const TensorDesc& qkv = in.heads(0, "qkv", p.q_heads, p.kv_heads, p.head_dim);
   const uint64_t rows = qkv.shape[0];
-  require(p.sequence_length > 0 && rows % p.sequence_length == 0, "attention: {} rows, expected a multiple of sequence_length {}", rows, p.sequence_length);
+  require(p.sequence_length > 0 && rows % p.sequence_length == 0,
+          "attention: {} rows, expected a multiple of sequence_length {}", rows, p.sequence_length);
   in.expect(1, "positions", i32_desc({rows}));
   p.batch = u32(rows / p.sequence_length);
   return qkv;

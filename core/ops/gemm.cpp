@@ -1,6 +1,6 @@
 // a, b, bias (n)|-, scale_a (1) f32|-, scale_b (1) f32|-, c when accumulating -> c (m, ldc).
-// The caller sets form, accumulate and fast_accumulation. m, n, k: 0 means what the shapes give; ldc > n pads the rows of c. c is as a,
-// and bf16 for e4m3.
+// The caller sets form, accumulate and fast_accumulation. m, n, k: 0 means what the shapes give; ldc > n pads the rows
+// of c. c is as a, and bf16 for e4m3.
 #include "core/abi/gemm.h"
 
 #include "core/abi/bias_gradient.h"

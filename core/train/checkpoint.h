@@ -30,24 +30,24 @@ struct CheckpointFile {
 
 // manifest.json
 struct Manifest {
-  uint64_t step = 0;              // finished steps
-  uint64_t sequence = 1;          // saves of this run so far, this one included
-  uint64_t tokens = 0;            // input tokens so far
-  uint32_t t = 0;                 // updates done: AdamW's t
-  uint32_t skipped = 0;           // steps in a row that were skipped, up to this one
-  std::string config;             // the merged configuration, TOML
-  std::string backend, device;    // where it ran
-  uint32_t head_chunks = 1;       // LM-head chunks: part of the result, kept on resume
+  uint64_t step = 0;                           // finished steps
+  uint64_t sequence = 1;                       // saves of this run so far, this one included
+  uint64_t tokens = 0;                         // input tokens so far
+  uint32_t t = 0;                              // updates done: AdamW's t
+  uint32_t skipped = 0;                        // steps in a row that were skipped, up to this one
+  std::string config;                          // the merged configuration, TOML
+  std::string backend, device;                 // where it ran
+  uint32_t head_chunks = 1;                    // LM-head chunks: part of the result, kept on resume
   std::map<std::string, std::string> kernels;  // the backend's KernelChoices
-  std::vector<InputFile> inputs;  // the model's config.json and the token files
+  std::vector<InputFile> inputs;               // the model's config.json and the token files
   std::map<std::string, CheckpointFile> files;
 };
 
 // "step_00000100"
 std::string checkpoint_name(uint64_t step);
 
-// Writes directory/step_N, replacing what is there under that name. files is filled in. Makes the directory, but not the
-// one that holds it. Exit::storage, also when there is not enough space, before anything is written; what was there
+// Writes directory/step_N, replacing what is there under that name. files is filled in. Makes the directory, but not
+// the one that holds it. Exit::storage, also when there is not enough space, before anything is written; what was there
 // stays then.
 void write_checkpoint(const std::string& directory, Manifest manifest, std::span<const OutputTensor> model,
                       std::span<const OutputTensor> optimizer, uint64_t shard_bytes = kShardBytes);

@@ -77,8 +77,8 @@ void Progress::draw(const StepMetrics& m) {
   const size_t width = terminal_width();
   const size_t bar = width > text.size() + 8 ? std::min<size_t>(30, width - text.size() - 4) : 0;
   const size_t full = size_t(double(bar) * double(m.step) / double(std::max<uint64_t>(1, steps_)));
-  write_message(fmt::format("\r\x1b[K{}{}",
-                            bar > 0 ? fmt::format("[{:=<{}}{: <{}}] ", "", full, "", bar - full) : "", text));
+  write_message(
+      fmt::format("\r\x1b[K{}{}", bar > 0 ? fmt::format("[{:=<{}}{: <{}}] ", "", full, "", bar - full) : "", text));
   drawn_ = true;
 }
 

@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     tandem::Json changed = sound;
     changed.merge_patch(tandem::parse_json(text, "patch"));
     if (changed.is_object()) check_reads_back(tandem::sealed(changed));  // else a patch that replaces it all
-  } catch (const tandem::Error&) {  // no JSON
+  } catch (const tandem::Error&) {                                       // no JSON
   }
   return 0;
 }

@@ -83,8 +83,8 @@ double worst_nmse(const Run& run, const std::string& suffix, const std::string& 
 #else
 #define TANDEM_ON_CUDA(...)
 #endif
-#define ON_EXECUTORS(...)              \
-  TANDEM_ON("host", __VA_ARGS__)       \
-  TANDEM_ON("cuda_host", __VA_ARGS__)  \
-  TANDEM_ON_VULKAN(__VA_ARGS__)        \
+#define ON_EXECUTORS(...)             \
+  TANDEM_ON("host", __VA_ARGS__)      \
+  TANDEM_ON("cuda_host", __VA_ARGS__) \
+  TANDEM_ON_VULKAN(__VA_ARGS__)       \
   TANDEM_ON_CUDA(__VA_ARGS__)
