@@ -57,7 +57,7 @@ Exit run(const Options& o, const Registry& registry) {
   const ModelSource model = open_model(o.model);
   const ModelFiles weights = open_weights(model);
   const Precision precision = precision_of(o.recipe, weights);
-  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(o.model, model.config.vocabulary);
+  const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(o.model, model.config.vocabulary);
   const std::vector<int32_t> prompt = prompt_of(o, model, tokenizer.get());
   const uint32_t capacity = generation_capacity(model.config, prompt.size(), o.sampling.max_tokens);
 

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "core/data/utf8.h"
+
 namespace tandem {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::string_view kEndText = "<|end|>";
 
 // Byte-level BPE writes a byte as a printable character: itself where it is one in Latin-1, else the next from U+0100.
@@ -16,8 +17,7 @@ std::array<std::string, 256> byte_characters() {
   for (uint32_t b = 0; b < 256; ++b) {
     const bool printable = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b != 0xad);
     const uint32_t code = printable ? b : next++;
-    if (code < 0x80) characters[b] = char(code);
-    else characters[b] = {char(0xc0 | (code >> 6)), char(0x80 | (code & 0x3f))};
+    append_utf8(characters[b], code);
   }
   return characters;
 }
@@ -26,49 +26,20 @@ Json byte_level() {
   return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}};
 }
 
-// The bytes of the longest start of text that a well-formed character could have, and whether it is whole.
-struct Part {
-  size_t length;
-  bool whole;
-};
-
-Part first_part(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return {1, true};
-  if (lead < 0xc2 || lead > 0xf4) return {1, false};
-  const size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  // the second byte's range keeps out overlong forms, surrogates and what lies above U+10FFFF
-  unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-  unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-  for (size_t i = 1; i < length; ++i) {
-    if (i == text.size() || byte(i) < least || byte(i) > most) return {i, false};
-    least = 0x80;
-    most = 0xbf;
-  }
-  return {length, true};
-}
-
 }  // namespace
 
-std::string valid_utf8(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const Part part = first_part(text);
-    out += part.whole ? text.substr(0, part.length) : kReplacement;
-    text.remove_prefix(part.length);
-  }
-  return out;
+std::optional<int32_t> BytesTokenizer::id_of(std::string_view token) const {
+  return token == kEndText ? std::optional(kEnd) : std::nullopt;
 }
 
-void BytesTokenizer::encode(std::string_view text, const Sink& sink) const {
-  std::array<int32_t, 16384> piece;
-  while (!text.empty()) {
-    const size_t count = std::min(text.size(), piece.size());
-    std::transform(text.begin(), text.begin() + ptrdiff_t(count), piece.begin(), [](char c) { return uint8_t(c); });
-    sink(std::span(piece).first(count));
-    text.remove_prefix(count);
-  }
+void BytesTokenizer::encode(std::string_view text, const EncodeOptions& options, Encoding& out) const {
+  const auto bytes = std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  out.ids.insert(out.ids.end(), bytes.begin(), bytes.end());
+  for (size_t i = 0; options.ranges && i < text.size(); ++i) out.ranges.push_back({i, i + 1});
+}
+
+size_t BytesTokenizer::cut(std::string_view text, size_t from) const {
+  return std::min(from, text.size());
 }
 
 std::string BytesTokenizer::decode(std::span<const int32_t> tokens) const {

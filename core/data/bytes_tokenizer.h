@@ -12,9 +12,11 @@ class BytesTokenizer : public Tokenizer {
   static constexpr int32_t kEnd = 256;
 
   uint32_t vocabulary_size() const override { return kVocabulary; }
-  int32_t document_end() const override { return kEnd; }
+  std::optional<int32_t> id_of(std::string_view token) const override;
+  bool takes_any_bytes() const override { return true; }
   using Tokenizer::encode;
-  void encode(std::string_view text, const Sink& sink) const override;
+  void encode(std::string_view text, const EncodeOptions& options, Encoding& out) const override;
+  size_t cut(std::string_view text, size_t from) const override;
   std::string decode(std::span<const int32_t> tokens) const override;
 };
 
@@ -24,8 +26,5 @@ std::string bytes_tokenizer_config_json();
 
 // Whether a tokenizer.json is the one above, in whatever spelling transformers saved it again.
 bool is_bytes_tokenizer(const Json& tokenizer);
-
-// text with each maximal part that is no UTF-8 replaced by U+FFFD, as the Unicode standard recommends (section 3.9)
-std::string valid_utf8(std::string_view text);
 
 }  // namespace tandem

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "core/base/file.h"
 #include "core/base/json.h"
@@ -11,6 +12,8 @@
 
 namespace tandem {
 namespace {
+
+constexpr size_t kPart = 1 << 20;  // bytes of a long document that are encoded at once
 
 // The model's vocabulary by its config.json, which decides whether a directory without a tokenizer means bytes.
 uint64_t vocabulary_of(const std::string& tokenizer) {
@@ -21,14 +24,6 @@ uint64_t vocabulary_of(const std::string& tokenizer) {
          tokenizer);
   const Json config = parse_json(read_text(path, Exit::configuration), path, Exit::configuration);
   return JsonObject(config, path, Exit::configuration).integer("vocab_size").value_or(0);
-}
-
-std::unique_ptr<Tokenizer> require_tokenizer(const std::string& where) {
-  auto tokenizer = open_tokenizer(where, vocabulary_of(where));
-  if (tokenizer == nullptr)
-    fail(Exit::configuration, "--tokenizer",
-         "{} is a tokenizer that this command does not read; run tools/tokenize --tokenizer {}", where, where);
-  return tokenizer;
 }
 
 void check_input(const std::string& path, const std::string& out) {
@@ -62,13 +57,22 @@ void for_each_document(std::string_view jsonl, const std::string& path,
 
 TokenizeResult tokenize(const std::string& tokenizer, const std::vector<std::string>& inputs, const std::string& out) {
   for (const std::string& path : inputs) check_input(path, out);
-  const auto encoder = require_tokenizer(tokenizer);
+  const uint64_t vocabulary = vocabulary_of(tokenizer);
+  const auto encoder = open_tokenizer(tokenizer, vocabulary);
+  const std::optional<int32_t> end = end_token(tokenizer, vocabulary);
+  if (!end) fail(Exit::configuration, tokenizer, "names no token that ends a document");
   TokenWriter writer(out, encoder->vocabulary_size());
   TokenizeResult result;
-  const int32_t end[] = {encoder->document_end()};
   const auto document = [&](std::string_view text) {
-    encoder->encode(text, [&](std::span<const int32_t> tokens) { writer.append(tokens); });
-    writer.append(end);
+    size_t from = 0;
+    do {
+      const size_t to = encoder->cut(text, from + kPart);
+      Encoding part;
+      encoder->encode(text.substr(from, to - from), {.continues = from > 0}, part);
+      if (to == text.size()) part.ids.push_back(*end);
+      writer.append(part.ids);
+      from = to;
+    } while (from < text.size());
     ++result.documents;
   };
   for (const std::string& path : inputs) {

@@ -16,7 +16,7 @@ struct TokenizeResult {
 
 // tokenizer: "bytes" or a model directory. A .txt file is one document; a .jsonl file has one a line, the string under
 // the key text (empty lines are skipped). Each document is followed by the tokenizer's end token. Writes LLMQ version 2
-// to out. Exit::configuration: a tokenizer that only tools/tokenize reads, an input of another kind, or that is out.
+// to out. Exit::configuration: a tokenizer that is not read, an input of another kind, or that is out.
 // Exit::input, naming file and line: a line that is not such an object.
 TokenizeResult tokenize(const std::string& tokenizer, const std::vector<std::string>& inputs, const std::string& out);
 

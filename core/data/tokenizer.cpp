@@ -8,13 +8,14 @@
 namespace tandem {
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
-  std::vector<int32_t> tokens;
-  encode(text, [&](std::span<const int32_t> piece) { tokens.insert(tokens.end(), piece.begin(), piece.end()); });
-  return tokens;
+  Encoding encoding;
+  encode(text, {}, encoding);
+  return std::move(encoding.ids);
 }
 
-std::optional<int32_t> end_token(const std::string& directory) {
-  const std::string settings = directory + "/tokenizer_config.json", path = directory + "/tokenizer.json";
+std::optional<int32_t> end_token(const std::string& where, uint64_t vocabulary) {
+  if (means_bytes(where, vocabulary)) return BytesTokenizer::kEnd;
+  const std::string settings = where + "/tokenizer_config.json", path = where + "/tokenizer.json";
   if (!file_exists(settings) || !file_exists(path)) return {};
   const Json config = parse_json(read_text(settings), settings), tokenizer = parse_json(read_text(path), path);
   const Json& named = child(config, "eos_token");  // its text, or an object that holds it
@@ -27,12 +28,26 @@ std::optional<int32_t> end_token(const std::string& directory) {
   return id->get<int32_t>();
 }
 
-std::unique_ptr<Tokenizer> open_tokenizer(const std::string& where, uint64_t vocabulary) {
+bool means_bytes(const std::string& where, uint64_t vocabulary) {
+  if (where == "bytes") return true;
   const std::string path = where + "/tokenizer.json";
-  const bool bytes = where == "bytes"    ? true
-                     : file_exists(path) ? is_bytes_tokenizer(parse_json(read_text(path), path))
-                                         : vocabulary >= BytesTokenizer::kVocabulary;
-  return bytes ? std::make_unique<BytesTokenizer>() : nullptr;
+  if (file_exists(path)) return is_bytes_tokenizer(parse_json(read_text(path), path));
+  return vocabulary >= BytesTokenizer::kVocabulary;
+}
+
+std::unique_ptr<Tokenizer> open_tokenizer(const std::string& where, uint64_t vocabulary) {
+  if (means_bytes(where, vocabulary)) return std::make_unique<BytesTokenizer>();
+  fail(Exit::configuration, where, "has a tokenizer that this command does not read; run tools/tokenize --tokenizer {}",
+       where);
+}
+
+std::unique_ptr<Tokenizer> find_tokenizer(const std::string& where, uint64_t vocabulary) {
+  try {
+    return open_tokenizer(where, vocabulary);
+  } catch (const Error& e) {
+    if (e.exit() != Exit::configuration) throw;
+    return nullptr;
+  }
 }
 
 }  // namespace tandem

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,28 +11,58 @@
 
 namespace tandem {
 
-class Tokenizer {
- public:
-  using Sink = std::function<void(std::span<const int32_t>)>;
-
-  virtual ~Tokenizer() = default;
-  virtual uint32_t vocabulary_size() const = 0;
-  virtual int32_t document_end() const = 0;  // the token that ends a document
-  // The text's tokens, in order and in pieces, so that a large text needs no list of all. Nothing is added.
-  virtual void encode(std::string_view text, const Sink& sink) const = 0;
-  // Valid UTF-8: invalid bytes and ids without text become U+FFFD.
-  virtual std::string decode(std::span<const int32_t> tokens) const = 0;
-
-  std::vector<int32_t> encode(std::string_view text) const;
+// Bytes begin .. end - 1 of a text.
+struct ByteRange {
+  uint64_t begin = 0, end = 0;
+  bool operator==(const ByteRange&) const = default;
 };
 
-// The id of the end token that a model directory's tokenizer files name; none where they do not, or are not there.
-// Exit::input: malformed ones.
-std::optional<int32_t> end_token(const std::string& directory);
+struct Encoding {
+  std::vector<int32_t> ids;
+  std::vector<ByteRange> ranges;  // (ids) the bytes of the text that each token stands for, where they were asked for
+  uint64_t special = 0;           // special tokens that the text spells out
+};
 
-// where: "bytes" or a model's directory, vocabulary: the model's. Null where the directory's tokenizer.json is of a
-// kind that is read by tools/tokenize alone, or there is none and the vocabulary is too small for bytes. Exit::input: a
-// malformed tokenizer.json.
+struct EncodeOptions {
+  bool special_tokens = true;  // a special token spelled out in the text is its id; false: text like any other
+  bool ranges = false;         // a character that normalization changes counts whole for each of its tokens
+  bool continues = false;      // the text goes on behind a cut; ranges start at the cut
+};
+
+// Safe to use from several threads.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  virtual uint32_t vocabulary_size() const = 0;                            // every id is below
+  virtual std::optional<int32_t> id_of(std::string_view token) const = 0;  // added tokens included
+  virtual std::optional<int32_t> bos() const { return {}; }                // what the model's prompts begin with
+  virtual bool takes_any_bytes() const { return false; }                   // else texts are valid UTF-8
+
+  // Appends the text's tokens to out. Nothing is added: neither bos nor an end token.
+  virtual void encode(std::string_view text, const EncodeOptions& options, Encoding& out) const = 0;
+  std::vector<int32_t> encode(std::string_view text) const;
+
+  // The first place from `from` on, which is above 0, where text may be cut: its parts, each but the first encoded with
+  // `continues`, have the tokens of the whole. text.size() where there is none.
+  virtual size_t cut(std::string_view text, size_t from) const = 0;
+
+  // Valid UTF-8: invalid bytes and ids without a token become U+FFFD.
+  virtual std::string decode(std::span<const int32_t> tokens) const = 0;
+};
+
+// where: "bytes" or a model's directory; vocabulary: the model's, which decides if a directory without tokenizer files
+// means bytes. Exit::configuration: no tokenizer, or one of a kind that is not read. Exit::input: a malformed one.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& where, uint64_t vocabulary);
+
+// The same, but null where there is no tokenizer, or it is of a kind that is not read.
+std::unique_ptr<Tokenizer> find_tokenizer(const std::string& where, uint64_t vocabulary);
+
+// True if open_tokenizer gives the bytes tokenizer.
+bool means_bytes(const std::string& where, uint64_t vocabulary);
+
+// The id of the token that ends a document: 256 for bytes, else what the directory's tokenizer files name; none where
+// they do not, or are not there. Exit::input: malformed ones.
+std::optional<int32_t> end_token(const std::string& where, uint64_t vocabulary);
 
 }  // namespace tandem

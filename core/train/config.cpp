@@ -8,7 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/toml.h"
-#include "core/data/bytes_tokenizer.h"
+#include "core/data/utf8.h"
 #include "core/train/config_keys.h"
 
 namespace tandem {
@@ -125,7 +125,7 @@ void read_override(RunConfig& config, const std::string& flag, Places& places) {
   if (!flag.starts_with("--") || equals == std::string::npos)
     fail(Exit::configuration, flag, "is no override, expected --section.key=value");
   const std::string place = flag.substr(0, equals), text = flag.substr(equals + 1);
-  if (valid_utf8(flag) != flag)
+  if (!is_utf8(flag))
     fail(Exit::configuration, place, "is not UTF-8, in which a configuration is written; rename what it names");
   const ConfigKey& key = require_key(place.substr(2), place);
   const ConfigValue value = override_value(text);

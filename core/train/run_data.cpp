@@ -8,8 +8,7 @@ namespace {
 // data.document_end, or with "auto" the tokenizer's end token, or else the model's
 int32_t document_end(const RunConfig& config, const ModelSource& model) {
   if (config.data.document_end) return int32_t(*config.data.document_end);
-  if (const auto tokenizer = open_tokenizer(model.path, model.config.vocabulary)) return tokenizer->document_end();
-  if (const auto end = end_token(model.path)) return *end;
+  if (const auto end = end_token(model.path, model.config.vocabulary)) return *end;
   if (model.config.eos_ids.empty())
     fail(Exit::configuration, "data.document_end", "auto finds no end token in {}; give the token id", model.path);
   return int32_t(model.config.eos_ids.front());

@@ -40,7 +40,7 @@ void check_sizes(const ModelConfig& config, const StepShape& shape) {
 
 // a directory with no tokenizer of its own, and room for the bytes
 bool uses_bytes_tokenizer(const ModelSource& model) {
-  return !file_exists(model.path + "/tokenizer.json") && open_tokenizer(model.path, model.config.vocabulary) != nullptr;
+  return !file_exists(model.path + "/tokenizer.json") && means_bytes(model.path, model.config.vocabulary);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace tandem {
 namespace {
 
-TEST_CASE("bytes: every byte is its own token, in pieces too") {
+TEST_CASE("bytes: every byte is its own token") {
   std::string text;
   for (int b = 0; b < 256; ++b) text += char(b);
   const BytesTokenizer tokenizer;
@@ -17,6 +17,11 @@ TEST_CASE("bytes: every byte is its own token, in pieces too") {
   for (int b = 0; b < 256; ++b) CHECK(tokens[size_t(b)] == b);
   const std::string long_text(100000, 'x');
   CHECK(tokenizer.encode(long_text) == std::vector<int32_t>(100000, 'x'));
+  CHECK(tokenizer.cut(long_text, 65536) == 65536);
+  CHECK(tokenizer.cut(long_text, 100001) == 100000);
+  Encoding encoding;
+  tokenizer.encode("ab", {.ranges = true}, encoding);
+  CHECK(encoding.ranges == std::vector<ByteRange>{{0, 1}, {1, 2}});
 }
 
 // expected: what Python 3.11's bytes.decode("utf-8", "replace") gives
@@ -50,17 +55,17 @@ TEST_CASE("bytes: ids without text become U+FFFD and end what stands before") {
 TEST_CASE("open_tokenizer: bytes by name, by its tokenizer.json, or by a large enough vocabulary") {
   const ScratchDirectory scratch;
   const std::string directory = scratch.path("");
-  CHECK(open_tokenizer("bytes", 0) != nullptr);
-  CHECK(open_tokenizer(directory, 257) != nullptr);
-  CHECK(open_tokenizer(directory, 256) == nullptr);
+  CHECK(find_tokenizer("bytes", 0) != nullptr);
+  CHECK(find_tokenizer(directory, 257) != nullptr);
+  CHECK(find_tokenizer(directory, 256) == nullptr);
   scratch.write("tokenizer.json", bytes_tokenizer_json());
-  CHECK(open_tokenizer(directory, 0) != nullptr);
+  CHECK(find_tokenizer(directory, 0) != nullptr);
   Json other = parse_json(bytes_tokenizer_json(), "t");
   other["model"]["vocab"]["A"] = 66;
   scratch.write("tokenizer.json", other.dump());
-  CHECK(open_tokenizer(directory, 257) == nullptr);
+  CHECK(find_tokenizer(directory, 257) == nullptr);
   scratch.write("tokenizer.json", "[1]");
-  CHECK(open_tokenizer(directory, 257) == nullptr);
+  CHECK(find_tokenizer(directory, 257) == nullptr);
   scratch.write("tokenizer.json", "{");
   CHECK(!thrown(Exit::input, [&] { open_tokenizer(directory, 257); }).empty());
 }
@@ -70,9 +75,9 @@ TEST_CASE("end_token: what tokenizer_config.json names, by the tokenizer's ids")
   const std::string directory = scratch.path("");
   const auto end = [&](const char* config) {
     scratch.write("tokenizer_config.json", config);
-    return end_token(directory);
+    return end_token(directory, 0);
   };
-  CHECK(!end_token(directory));
+  CHECK(!end_token(directory, 0));
   CHECK(!end(R"({"eos_token": "<end>"})"));
   scratch.write("tokenizer.json", R"({"added_tokens": [{"id": 7, "content": "<pad>"}, {"id": 9, "content": "<end>"}],
                                       "model": {"vocab": {"a": 0, "</s>": 2, "<end>": 3}}})");
