@@ -38,7 +38,7 @@ Target target_of(const PhysicalDevice& device) {
       std::min<uint64_t>(limits.maxStorageBufferRange, uint64_t(limits.maxTexelBufferElements) * 4) / 256 * 256;
   target.alignment =
       std::max<uint64_t>({256, limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment});
-  target.memory_bytes = device.memory_bytes;
+  target.memory_bytes = device.free_bytes;
   target.reserve_bytes = kReserveBytes;
   target.host_memory_bytes = plannable_system_memory();
   target.rates = rates_of(device);

@@ -16,7 +16,7 @@ constexpr VkMemoryPropertyFlags kHost = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK
 
 // A software device takes more than there is, and the system kills the process when the pages are touched.
 void check_system_memory(const Device& device, std::string_view name, uint64_t bytes) {
-  const uint64_t at_start = device.physical().memory_bytes, now = available_system_memory();
+  const uint64_t at_start = device.physical().free_bytes, now = available_system_memory();
   const uint64_t left = std::min(now, at_start - std::min(at_start, device.allocated));
   if (bytes > left)
     fail(Exit::does_not_fit, "vulkan",

@@ -68,13 +68,41 @@ bool find_queue_family(PhysicalDevice& device) {
   return true;
 }
 
-uint64_t memory_of(const PhysicalDevice& device) {
-  if (device.software()) return available_system_memory();  // the heap's size is made up
-  uint64_t largest = 0;
-  for (uint32_t i = 0; i < device.memory.memoryHeapCount; ++i)
-    if (device.memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
-      largest = std::max<uint64_t>(largest, device.memory.memoryHeaps[i].size);
+// The index of the largest device-local heap: the one that arenas come from. All devices have one.
+uint32_t arena_heap(const VkPhysicalDeviceMemoryProperties& memory) {
+  uint32_t largest = memory.memoryHeapCount;
+  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
+    if ((memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) == 0) continue;
+    if (largest == memory.memoryHeapCount || memory.memoryHeaps[i].size > memory.memoryHeaps[largest].size) largest = i;
+  }
+  TANDEM_CHECK(largest < memory.memoryHeapCount, "none of {} heaps is local to the device", memory.memoryHeapCount);
   return largest;
+}
+
+bool has_extension(VkPhysicalDevice handle, std::string_view name) {
+  uint32_t count = 0;
+  check(vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, nullptr), "vkEnumerateDeviceExtensionProperties");
+  std::vector<VkExtensionProperties> extensions(count);
+  check(vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, extensions.data()),
+        "vkEnumerateDeviceExtensionProperties");
+  return std::any_of(extensions.begin(), extensions.end(),
+                     [&](const VkExtensionProperties& extension) { return extension.extensionName == name; });
+}
+
+void examine_memory(PhysicalDevice& device) {
+  auto budget = structure<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
+  const bool told = has_extension(device.handle, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  auto properties = structure<VkPhysicalDeviceMemoryProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                                                 told ? &budget : nullptr);
+  vkGetPhysicalDeviceMemoryProperties2(device.handle, &properties);
+  device.memory = properties.memoryProperties;
+  if (device.software()) {  // the heap's size is made up
+    device.memory_bytes = device.free_bytes = available_system_memory();
+    return;
+  }
+  device.memory_bytes = device.memory.memoryHeaps[arena_heap(device.memory)].size;
+  device.free_bytes = free_device_memory(device.memory, told ? &budget : nullptr);
 }
 
 }  // namespace
@@ -87,6 +115,15 @@ Features::Features()
 
 void require_features(Features& features) {
   for (const Need& need : kNeeds) need.flag(features) = VK_TRUE;
+}
+
+uint64_t free_device_memory(const VkPhysicalDeviceMemoryProperties& memory,
+                            const VkPhysicalDeviceMemoryBudgetPropertiesEXT* budget) {
+  const uint32_t heap = arena_heap(memory);
+  const uint64_t size = memory.memoryHeaps[heap].size;
+  if (budget == nullptr) return size;
+  const uint64_t may_take = std::min<uint64_t>(size, budget->heapBudget[heap]);
+  return may_take - std::min<uint64_t>(may_take, budget->heapUsage[heap]);
 }
 
 bool environment_flag(const char* name) {
@@ -114,14 +151,13 @@ std::string examine(VkPhysicalDevice handle, PhysicalDevice& device) {
 
   device.kind = kind_of(device.properties.deviceType);
   if (!find_queue_family(device)) return "a queue that computes";
-  vkGetPhysicalDeviceMemoryProperties(handle, &device.memory);
+  examine_memory(device);
   const bool portable = environment_flag("TANDEM_VULKAN_PORTABLE");
   device.subgroup_size = portable ? 0 : core11.subgroupSize;
   device.maps_device_memory = device.kind != DeviceInfo::Kind::discrete && !portable;
   device.largest_allocation = core11.maxMemoryAllocationSize;
   if (buffers.maxBufferSize != 0)
     device.largest_allocation = std::min(device.largest_allocation, buffers.maxBufferSize);
-  device.memory_bytes = memory_of(device);
   return "";
 }
 

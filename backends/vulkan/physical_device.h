@@ -27,6 +27,7 @@ struct PhysicalDevice {
   uint32_t subgroup_size = 0;       // 0: take no shader made for one size
   uint64_t largest_allocation = 0;  // bytes
   uint64_t memory_bytes = 0;        // of the largest device-local heap; on a software device what the system has left
+  uint64_t free_bytes = 0;          // of them, what this process may still take
   bool maps_device_memory = false;  // else device arenas are reached through a staging buffer
 
   bool software() const { return kind == DeviceInfo::Kind::software; }
@@ -35,6 +36,12 @@ struct PhysicalDevice {
 // Fills in device; returns what it lacks, empty when it can run Tandem.
 std::string examine(VkPhysicalDevice handle, PhysicalDevice& device);
 void require_features(Features& features);  // sets all that is needed
-bool environment_flag(const char* name);    // is it set to 1?
+
+// Bytes of the largest device-local heap that this process may still take: its budget less what the process holds.
+// budget: null where the driver has no VK_EXT_memory_budget; then the heap's size is all that is known.
+uint64_t free_device_memory(const VkPhysicalDeviceMemoryProperties& memory,
+                            const VkPhysicalDeviceMemoryBudgetPropertiesEXT* budget);
+
+bool environment_flag(const char* name);  // is it set to 1?
 
 }  // namespace tandem::vulkan
