@@ -1,7 +1,8 @@
 // The body of gemm.{nt,nn,tn}.comp, for subgroups of 8: one subgroup makes 16 rows x 64 columns of C, lane l the columns 8 l ... 8 l + 7.
 // Per 8 k's the lanes load one pack each of 8 rows of A, twice, and 8 packs of B; a subgroupShuffle by a literal hands A's values around.
 // Products go in sub-tiles of 8 rows x 4 columns, which fit the registers. Each sum of C is one f32 over k ascending.
-// Columns of C from n to the next multiple of 8 are its padding, and are overwritten. Loads beyond an operand give 0.
+// Columns of C from n to the next multiple of 8 are its padding, and are overwritten. Loads beyond an operand may give anything: rows and
+// columns that C does not have are not stored, and what stands at p.k and beyond is read as 0.
 // Needs FORM (the value of kGemmNt ...), A and C: dtypes; BIAS, SCALES: operands present.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
@@ -11,7 +12,7 @@
 
 layout(local_size_x = 8) in;
 layout(constant_id = 0) const uint kAccumulate = 0u;
-layout(constant_id = 1) const uint kTail = 0u;  // p.k % 8: with it, form tn needs nothing, form nn without_tail, form nt another shader
+layout(constant_id = 1) const uint kTail = 0u;  // p.k % 8; form nt has none
 layout(push_constant) uniform Parameters { Gemm p; };
 layout(binding = 0, TEXEL_FORMAT(A)) uniform readonly uimageBuffer a_texels;
 layout(binding = 1, TEXEL_FORMAT(A)) uniform readonly uimageBuffer b_texels;
@@ -26,10 +27,12 @@ layout(binding = 5) buffer COut { uvec4 c[]; };
 
 #if FORM == 2  // loaded[h] of lane l: k = 4 h + l / 2, rows 8 (l % 2) ... + 7; broadcast: rows[k] holds 8 rows
 #define A_AT(k0, h) ((k0 + 4u * h + lane / 2u) * lda + m0 / 8u + lane % 2u)
+#define A_KEPT(k0, h) kept(k0 + 4u * h + lane / 2u, 8u)
 #define BROADCAST(k, r0) rows[k] = SHUFFLE(loaded[(k) / 4], uint((k) % 4 * 2 + r0 / 8));
 #define A_VALUE(r, k) AT(rows[k], r)
 #else  // loaded[h] of lane l: row 8 h + l, 8 k's; broadcast: rows[r] holds 8 k's
 #define A_AT(k0, h) ((m0 + 8u * h + lane) * lda + k0 / 8u)
+#define A_KEPT(k0, h) kept(k0, 1u)
 #define BROADCAST(r, r0) rows[r] = SHUFFLE(loaded[r0 / 8], uint(r));
 #define A_VALUE(r, k) AT(rows[r], k)
 #endif
@@ -39,7 +42,7 @@ layout(binding = 5) buffer COut { uvec4 c[]; };
 #define COLUMNS_low(k) vec4(AT(b[0], k), AT(b[1], k), AT(b[2], k), AT(b[3], k))
 #define COLUMNS_high(k) vec4(AT(b[4], k), AT(b[5], k), AT(b[6], k), AT(b[7], k))
 #else  // b[k]: 8 columns
-#define LOAD_B(k) b[k] = LOAD(A, b_texels, (k0 + uint(k)) * ldb + n0 / 8u);
+#define LOAD_B(k) b[k] = first_elements(LOAD(A, b_texels, (k0 + uint(k)) * ldb + n0 / 8u), kept(k0 + uint(k), 8u));
 #define COLUMNS_low(k) b[k].low
 #define COLUMNS_high(k) b[k].high
 #endif
@@ -57,15 +60,8 @@ layout(binding = 5) buffer COut { uvec4 c[]; };
   EACH8_2(STEP, r0, high)
 #define STORE_ROW(r, r0) store(m0 + uint(r0 + r), n0, sums[r0 + r]);
 
-// what stands in a row of A beyond its last column is padding, and may be anything
-Pack without_tail(Pack v, uint k0) {
-#if FORM == 1
-  if (kTail != 0u && k0 + 8u > p.k)
-    return Pack(mix(vec4(0.0), v.low, lessThan(uvec4(0, 1, 2, 3), uvec4(kTail))),
-                mix(vec4(0.0), v.high, lessThan(uvec4(4, 5, 6, 7), uvec4(kTail))));
-#endif
-  return v;
-}
+// Elements of a pack that stand before p.k: its first one is at k, and each k has `apart` of them.
+uint kept(uint k, uint apart) { return kTail == 0u ? 8u : k < p.k ? (p.k - k) * apart : 0u; }
 
 void store(uint m, uint n, Pack sum) {
   if (m >= p.m || n >= p.n) return;
@@ -90,8 +86,8 @@ void main() {
   EACH8_1(ZERO, 8)
   for (uint k0 = 0u; k0 < p.k; k0 += 8u) {
     Pack loaded[2], rows[8], b[8];
-    loaded[0] = without_tail(LOAD(A, a_texels, A_AT(k0, 0u)), k0);
-    loaded[1] = without_tail(LOAD(A, a_texels, A_AT(k0, 1u)), k0);
+    loaded[0] = first_elements(LOAD(A, a_texels, A_AT(k0, 0u)), A_KEPT(k0, 0u));
+    loaded[1] = first_elements(LOAD(A, a_texels, A_AT(k0, 1u)), A_KEPT(k0, 1u));
     EACH8(LOAD_B)
     ROWS(0)
     ROWS(8)

@@ -1,5 +1,5 @@
 // Packs: 8 consecutive elements of an operand, as f32; 16 bytes of bf16, 32 of f32. What is read is a texel buffer of rgba32ui, what is
-// written a buffer of uvec4: the fastest of each in software. Beyond the operand's end loads give 0 and stores do nothing.
+// written a buffer of uvec4: the fastest of each in software. Loads beyond the operand's end may give anything; no shader stores there.
 // LOAD(T, image, i) reads pack i of T = f32 or bf16, STORE(T, buffer, i, v) rounds v to T and writes it, ROUND(T, v) only rounds.
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/numeric.h"
@@ -64,13 +64,15 @@ float sum_of(Pack v) {  // in the order ((0 + 4) + (1 + 5)) + ((2 + 6) + (3 + 7)
   return sum;
 }
 
-// v with the elements of pack i that stand at count and beyond made 0
-Pack without_tail(Pack v, uint i, uint count) {
-  if (i * 8u + 8u <= count) return v;
-  const uint kept = count > i * 8u ? count - i * 8u : 0u;
-  return Pack(mix(vec4(0.0), v.low, lessThan(uvec4(0, 1, 2, 3), uvec4(kept))),
-              mix(vec4(0.0), v.high, lessThan(uvec4(4, 5, 6, 7), uvec4(kept))));
+// v with the elements from `count` on made 0
+Pack first_elements(Pack v, uint count) {
+  if (count >= 8u) return v;
+  return Pack(mix(vec4(0.0), v.low, lessThan(uvec4(0, 1, 2, 3), uvec4(count))),
+              mix(vec4(0.0), v.high, lessThan(uvec4(4, 5, 6, 7), uvec4(count))));
 }
+
+// v with the elements of pack i that stand at count and beyond made 0; count may be close to 2^32
+Pack without_tail(Pack v, uint i, uint count) { return first_elements(v, count > i * 8u ? count - i * 8u : 0u); }
 
 // the largest bits(|x|), NaN above all
 uint amax_of(Pack v) {

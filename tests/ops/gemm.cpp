@@ -142,4 +142,31 @@ void cases(Cases& cases) {
 
 OP_CASES(gemm, abi::Gemm)
 
+#if defined(TANDEM_VULKAN) && !defined(TANDEM_REFERENCES_ONLY)
+namespace {
+
+// Sums so deep that packed operands would exceed software Vulkan's scratch. Of integers, so that no order rounds.
+void deep_cases(Cases& cases) {
+  const uint64_t depth = 65541, padded = 65544;
+  for (DType dtype : kFloats) {
+    const auto whole = [dtype](uint64_t rows, uint64_t columns) { return in(dtype, {rows, columns}, integers(-8, 9)); };
+    const auto add = [&](std::string_view form, const abi::Gemm& p, const Input& a, const Input& b) {
+      cases.add(fmt::format("deep {} {}", form, name_of(dtype)), p, {a, b, absent(), absent(), absent()});
+    };
+    add("nt", parameters(abi::kGemmNt), whole(8, padded), whole(16, padded));
+    add("nn", parameters(abi::kGemmNn), whole(8, padded), whole(depth, 16));
+    add("tn", parameters(abi::kGemmTn), whole(depth, 8), whole(depth, 16));
+  }
+  const Input a = in(DType::e4m3, {8, 131080}, codes()), b = in(DType::e4m3, {16, 131080}, codes());
+  const Input scale = in(DType::f32, {1}, constant(0.25));
+  cases.add("deep nt e4m3", parameters(abi::kGemmNt), {a, b, absent(), scale, scale}).with(Budget::fp8_gemm);
+}
+
+TEST_CASE("op gemm, deep sums, on vulkan") {
+  run_cases(OpId::gemm, deep_cases, "vulkan");
+}
+
+}  // namespace
+#endif
+
 }  // namespace tandem::test

@@ -42,7 +42,8 @@ Backend& backend_of(std::string_view executor) {
   fail(Exit::internal, "tests", "executor {} is not linked", executor);
 }
 
-// operands in the order of a Dispatch, one after another with a poisoned guard between them
+// operands in the order of a Dispatch, one after another with a poisoned guard behind each; the guard belongs to the
+// operand's buffer, so that a device's own range checks do not hide accesses past the operand's end
 Prepared prepare(OpId op, const Case& c, uint64_t alignment) {
   Descs descs;
   for (const Input& i : c.inputs) descs.push_back(i.desc);
@@ -60,8 +61,8 @@ Prepared prepare(OpId op, const Case& c, uint64_t alignment) {
   Prepared p;
   uint64_t bytes = 0;
   for (Operand& o : dispatch.operands) {
-    o.buffer = {0, bytes, o.desc.bytes()};
-    bytes += (o.desc.bytes() + 2 * alignment - 1) / alignment * alignment;
+    o.buffer = {0, bytes, (o.desc.bytes() + 2 * alignment - 1) / alignment * alignment};
+    bytes += o.buffer.bytes;
   }
   p.operands = dispatch.operands;
   p.program.arenas = {{"operands", ArenaKind::device, std::max<uint64_t>(bytes, alignment)}};
