@@ -8,14 +8,15 @@
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/cross_entropy.h"
 #include "core/abi/step_scalars.h"
+#include "shaders/common/aliased.glsl"
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/pack.glsl"
 
 layout(push_constant) uniform Parameters { CrossEntropy p; };
 layout(binding = 0) readonly buffer Targets { int targets[]; };
 layout(binding = 1) readonly buffer Scalars { StepScalars scalars; };
-layout(binding = 18, rgba32ui) uniform readonly uimageBuffer logits;
-layout(binding = 2) writeonly buffer Gradient { uvec4 gradient[]; };  // in place of the logits; a lane writes what it alone has read
+ALIASED layout(binding = 18, rgba32ui) uniform uimageBuffer logits;
+ALIASED layout(binding = 2) writeonly buffer Gradient { uvec4 gradient[]; };  // in place of the logits; a lane writes what it alone has read
 layout(binding = 3) writeonly buffer Loss { float loss[]; };
 
 // columns 8 i ... 8 i + 7; those past the vocabulary are -inf

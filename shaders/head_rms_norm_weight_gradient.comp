@@ -10,16 +10,15 @@
 #include "core/abi/head_rms_norm_weight_gradient.h"
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/pack.glsl"
+#include "shaders/common/texel.glsl"
 #include "shaders/common/column_sum.glsl"
 
 layout(push_constant) uniform Parameters { HeadRmsNormWeightGradient p; };
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer dy;
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer x;
 layout(binding = 2) readonly buffer Rstd { float rstd[]; };
-layout(binding = 19, rgba32ui) uniform readonly uimageBuffer q_g;
-layout(binding = 20, rgba32ui) uniform readonly uimageBuffer k_g;
-layout(binding = 3) writeonly buffer Q_out { uvec4 q_out[]; };
-layout(binding = 4) writeonly buffer K_out { uvec4 k_out[]; };
+layout(binding = 3, rgba32ui) uniform uimageBuffer q_g;
+layout(binding = 4, rgba32ui) uniform uimageBuffer k_g;
 
 void main() {
   const bool keys = gl_WorkGroupID.y == 1u;
@@ -37,9 +36,9 @@ void main() {
   if (group() != 0u || column_pack() >= packs) return;
   if (keys) {
     const Pack old = LOAD(G, k_g, i);
-    STORE(G, k_out, i, Pack(old.low + sum.low, old.high + sum.high));
+    STORE_TEXEL(G, k_g, i, Pack(old.low + sum.low, old.high + sum.high));
   } else {
     const Pack old = LOAD(G, q_g, i);
-    STORE(G, q_out, i, Pack(old.low + sum.low, old.high + sum.high));
+    STORE_TEXEL(G, q_g, i, Pack(old.low + sum.low, old.high + sum.high));
   }
 }

@@ -9,14 +9,14 @@
 #include "core/abi/rms_norm_weight_gradient.h"
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/pack.glsl"
+#include "shaders/common/texel.glsl"
 #include "shaders/common/column_sum.glsl"
 
 layout(push_constant) uniform Parameters { RmsNormWeightGradient p; };
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer dy;
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer s;
 layout(binding = 2) readonly buffer Rstd { float rstd[]; };
-layout(binding = 19, rgba32ui) uniform readonly uimageBuffer g;
-layout(binding = 3) writeonly buffer G_out { uvec4 g_out[]; };
+layout(binding = 3, rgba32ui) uniform uimageBuffer g;
 
 void main() {
   const uint packs = p.columns / 8u, i = min(column_pack(), packs - 1u);
@@ -30,6 +30,6 @@ void main() {
   const Pack sum = sum_groups(Pack(low, high));
   if (group() == 0u && column_pack() < packs) {
     const Pack old = LOAD(G, g, i);
-    STORE(G, g_out, i, Pack(old.low + sum.low, old.high + sum.high));
+    STORE_TEXEL(G, g, i, Pack(old.low + sum.low, old.high + sum.high));
   }
 }

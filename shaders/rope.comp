@@ -7,14 +7,15 @@
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/numeric.h"
 #include "core/abi/rope.h"
+#include "shaders/common/aliased.glsl"
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/quad.glsl"
 
 layout(push_constant) uniform Parameters { Rope p; };
 layout(binding = 0) readonly buffer Positions { int positions[]; };
 layout(binding = 1, rgba32f) uniform readonly imageBuffer table;  // two (cos, sin) a texel
-layout(binding = 18, QUAD_FORMAT(T)) uniform readonly QUAD_IMAGE(T) x;
-layout(binding = 2) writeonly buffer Rotated { QUAD_CODES(T) rotated[]; };
+ALIASED layout(binding = 18, QUAD_FORMAT(T)) uniform QUAD_IMAGE(T) x;
+ALIASED layout(binding = 2) writeonly buffer Rotated { QUAD_CODES(T) rotated[]; };
 
 void main() {
   const uint row = gl_WorkGroupID.z * 65535u + gl_WorkGroupID.y, head = gl_WorkGroupID.x * 8u + group();

@@ -152,7 +152,7 @@ class Compile:
             raise Failure(f"{self.name}: push constants hold {self.module.parameters[0]}, not {self.file.struct}")
         for binding in self.module.bindings:
             scratch = bool(self.file.scratch or self.file.pass_)
-            if binding % 16 >= len(self.dtypes) + scratch or binding >= 32:
+            if binding % spirv.SECOND_VIEW >= len(self.dtypes) + scratch or binding >= 2 * spirv.SECOND_VIEW:
                 raise Failure(f"{self.name}: binding {binding} is none of its {len(self.dtypes)} operands")
 
 

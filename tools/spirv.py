@@ -7,9 +7,10 @@ OP_NAME, OP_CAPABILITY = 5, 17
 OP_TYPE_IMAGE, OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER = 25, 28, 30, 32
 OP_CONSTANT, OP_VARIABLE = 43, 59
 OP_DECORATE, OP_MEMBER_DECORATE = 71, 72
-DECORATION_BINDING, DECORATION_OFFSET = 33, 35
+ALIASED, NON_WRITABLE, DECORATION_BINDING, DECORATION_OFFSET = 20, 24, 33, 35
 UNIFORM_CONSTANT, PUSH_CONSTANT, STORAGE_BUFFER = 0, 9, 12
 DIMENSION_BUFFER = 5
+SECOND_VIEW = 16  # bindings i and SECOND_VIEW + i are two views of one operand
 
 # SPIR-V image format: VkFormat
 FORMATS = {
@@ -48,6 +49,7 @@ class Module:
             raise ValueError("not SPIR-V")
         self.names, self.capabilities = {}, []
         self.types, self.constants, self.binding_of, self.offsets, self.variables = {}, {}, {}, {}, []
+        self.decorated, self.readonly_members = {ALIASED: set(), NON_WRITABLE: set()}, set()
         position = 5
         while position < len(words):
             length, opcode = words[position] >> 16, words[position] & 0xFFFF
@@ -56,6 +58,7 @@ class Module:
             self._read(opcode, words[position + 1 : position + length])
             position += length
         self.bindings = dict(sorted(self._bindings()))
+        self._check_views()
         self.parameters = self._parameters()
 
     def _read(self, opcode, operands):
@@ -68,6 +71,10 @@ class Module:
             self.types[operands[0]] = (opcode, operands[1:])
         elif opcode == OP_DECORATE and operands[1] == DECORATION_BINDING:
             self.binding_of[operands[0]] = operands[2]
+        elif opcode == OP_DECORATE and operands[1] in self.decorated:
+            self.decorated[operands[1]].add(operands[0])
+        elif opcode == OP_MEMBER_DECORATE and operands[2] == NON_WRITABLE:
+            self.readonly_members.add((operands[0], operands[1]))
         elif opcode == OP_MEMBER_DECORATE and operands[2] == DECORATION_OFFSET:
             self.offsets[operands[0], operands[1]] = operands[3]
         elif opcode == OP_CONSTANT:
@@ -89,6 +96,22 @@ class Module:
                 if image[6] not in FORMATS:
                     raise ValueError(f"the format of imageBuffer {self.binding_of[variable]} is none of {', '.join(FORMATS.values())}")
                 yield self.binding_of[variable], FORMATS[image[6]]
+
+    def _writable(self, pointer_type, variable):
+        """Whether a buffer or image is not declared readonly, as a whole or in each of its members."""
+        pointee = self._pointee(pointer_type)
+        opcode, members = self.types[pointee]
+        readonly_members = opcode == OP_TYPE_STRUCT and all((pointee, m) in self.readonly_members for m in range(len(members)))
+        return variable not in self.decorated[NON_WRITABLE] and not readonly_members
+
+    def _check_views(self):
+        """Where one of an operand's two views is written, both are Aliased and neither is readonly: else they count as different memory."""
+        views = {self.binding_of[v]: (v in self.decorated[ALIASED], self._writable(t, v)) for t, v, _ in self.variables if v in self.binding_of}
+        for binding, first in views.items():
+            second = views.get(SECOND_VIEW + binding)
+            if second and (first[1] or second[1]) and not all(first + second):
+                raise ValueError(f"bindings {binding} and {SECOND_VIEW + binding} are views of one operand, of which one is written: "
+                                 "both must be ALIASED (shaders/common/aliased.glsl) and neither readonly, or there must be one view")
 
     def _parameters(self):
         for pointer_type, _, storage in self.variables:

@@ -1,8 +1,9 @@
-// The body of the two adamw shaders. With WRITES it stores to buffers (new_first, ...), else to the images that it reads: slower in
-// software, but for operands over a storage buffer's range.
+// The body of the two adamw shaders. With WRITES it stores to second views (new_first, ...), buffers, else to the images that it reads: slower
+// in software, but for operands over a storage buffer's range.
 #include "core/abi/adamw.h"
 #include "core/abi/numeric.h"
 #include "core/abi/prepare_update.h"
+#include "shaders/common/aliased.glsl"
 #include "shaders/common/quad.glsl"
 
 layout(local_size_x = 64) in;
@@ -13,22 +14,22 @@ layout(binding = 1) readonly buffer Update { UpdateScalars update; };
 #define IMAGE_BINDING(operand) 16 + operand
 #define PUT(T, name, i, v) QUAD_WRITE(T, new_##name, i, v)
 #define PUT_STOCHASTIC(T, name, i, v, random) QUAD_WRITE_STOCHASTIC(T, new_##name, i, v, random)
-layout(binding = 2) writeonly buffer NewParameter { QUAD_CODES(P) new_parameter[]; };
-layout(binding = 3) writeonly buffer NewFirst { QUAD_CODES(M) new_first[]; };
-layout(binding = 4) writeonly buffer NewSecond { QUAD_CODES(V) new_second[]; };
+ALIASED layout(binding = 2) writeonly buffer NewParameter { QUAD_CODES(P) new_parameter[]; };
+ALIASED layout(binding = 3) writeonly buffer NewFirst { QUAD_CODES(M) new_first[]; };
+ALIASED layout(binding = 4) writeonly buffer NewSecond { QUAD_CODES(V) new_second[]; };
 #ifdef MASTER
-layout(binding = 5) writeonly buffer NewMaster { vec4 new_master[]; };
+ALIASED layout(binding = 5) writeonly buffer NewMaster { vec4 new_master[]; };
 #endif
 #else
 #define IMAGE_BINDING(operand) operand
 #define PUT(T, name, i, v) QUAD_STORE(T, name, i, v)
 #define PUT_STOCHASTIC(T, name, i, v, random) QUAD_STORE_STOCHASTIC(T, name, i, v, random)
 #endif
-layout(binding = IMAGE_BINDING(2), QUAD_FORMAT(P)) uniform QUAD_IMAGE(P) parameter;
-layout(binding = IMAGE_BINDING(3), QUAD_FORMAT(M)) uniform QUAD_IMAGE(M) first;
-layout(binding = IMAGE_BINDING(4), QUAD_FORMAT(V)) uniform QUAD_IMAGE(V) second;
+ALIASED layout(binding = IMAGE_BINDING(2), QUAD_FORMAT(P)) uniform QUAD_IMAGE(P) parameter;
+ALIASED layout(binding = IMAGE_BINDING(3), QUAD_FORMAT(M)) uniform QUAD_IMAGE(M) first;
+ALIASED layout(binding = IMAGE_BINDING(4), QUAD_FORMAT(V)) uniform QUAD_IMAGE(V) second;
 #ifdef MASTER
-layout(binding = IMAGE_BINDING(5), rgba32f) uniform imageBuffer master;
+ALIASED layout(binding = IMAGE_BINDING(5), rgba32f) uniform imageBuffer master;
 #endif
 
 uint segment_of(uint e) {

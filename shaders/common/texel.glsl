@@ -1,4 +1,5 @@
-// STORE_TEXEL(T, image, i, v): as STORE of pack.glsl, into a texel buffer: for operands that may be too large for a storage buffer's range.
+// STORE_TEXEL(T, image, i, v): as STORE of pack.glsl, into a texel buffer: for operands that may be too large for a storage buffer's range, or
+// that are read too.
 #define STORE_TEXEL_f32(image, i, v)                                   \
   {                                                                    \
     imageStore(image, int(2u * (i)), floatBitsToUint((v).low));        \
