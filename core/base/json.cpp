@@ -2,129 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <unordered_set>
+
+#include "core/base/json_parser.h"
 
 namespace tandem {
 namespace {
-
-constexpr size_t kMaxDepth = 100;
-
-// Reads the text and says how far it has come, which nlohmann's SAX events do not.
-struct CountingIterator {
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  const char* at = nullptr;
-  const char** furthest = nullptr;
-
-  reference operator*() const { return *at; }
-  CountingIterator& operator++() {
-    *furthest = ++at;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    const CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  bool operator==(const CountingIterator& other) const { return at == other.at; }
-};
-
-class Builder {
- public:
-  Builder(std::string_view text, std::string_view file, Exit exit)
-      : text_(text), file_(file), exit_(exit), furthest_(text.data()) {}
-
-  Json parse() {
-    // bool: false after parse_error, which throws
-    Json::sax_parse(CountingIterator{text_.data(), &furthest_},
-                    CountingIterator{text_.data() + text_.size(), &furthest_}, this);
-    // nlohmann's lexer takes a NUL for the end of the text
-    if (const size_t nul = text_.find('\0'); nul != text_.npos) error(nul, "a NUL character");
-    return std::move(root_);
-  }
-
-  bool null() { return add(nullptr); }
-  bool boolean(bool value) { return add(value); }
-  bool number_integer(Json::number_integer_t value) { return add(value); }
-  bool number_unsigned(Json::number_unsigned_t value) { return add(value); }
-  bool number_float(Json::number_float_t value, const std::string& digits) {
-    if (digits.find_first_of(".eE") == std::string::npos)
-      error(text_.substr(0, consumed()).rfind(digits), fmt::format("integer {:.60} does not fit in 64 bits", digits));
-    return add(value);
-  }
-  bool string(std::string& value) { return add(std::move(value)); }
-  bool binary(Json::binary_t&) { return false; }
-  bool start_object(size_t) {
-    keys_.emplace_back();
-    return open(Json::object());
-  }
-  bool key(std::string& value) {
-    if (!keys_.back().insert(value).second) error(consumed(), fmt::format("key \"{:.100}\" stands twice", value));
-    key_ = std::move(value);
-    return true;
-  }
-  bool end_object() {
-    keys_.pop_back();
-    return close();
-  }
-  bool start_array(size_t) { return open(Json::array()); }
-  bool end_array() { return close(); }
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& e) {
-    const std::string_view what = e.what();
-    const size_t detail = what.find(": ");
-    error(position == 0 ? 0 : position - 1, detail == what.npos ? what : what.substr(detail + 2));
-  }
-
- private:
-  size_t consumed() const { return size_t(furthest_ - text_.data()); }
-
-  [[noreturn]] void error(size_t position, std::string_view what) const {
-    position = std::min(position, text_.size());
-    const auto line = 1 + std::count(text_.begin(), text_.begin() + std::ptrdiff_t(position), '\n');
-    fail(exit_, file_, "not valid JSON at byte {} (line {}): {:.300}; correct the file or fetch it again", position,
-         line, what);
-  }
-
-  // appends to the open container; an object's vector is used directly, for its own insertion is linear
-  template <typename T>
-  Json* place(T&& value) {
-    if (open_.empty()) {
-      root_ = Json(std::forward<T>(value));
-      return &root_;
-    }
-    if (open_.back()->is_array()) return &open_.back()->emplace_back(std::forward<T>(value));
-    auto& object = open_.back()->get_ref<Json::object_t&>();
-    using Container = Json::object_t::Container;
-    return &static_cast<Container&>(object).emplace_back(std::move(key_), Json(std::forward<T>(value))).second;
-  }
-  template <typename T>
-  bool add(T&& value) {
-    place(std::forward<T>(value));
-    return true;
-  }
-  bool open(Json container) {
-    if (open_.size() == kMaxDepth) error(consumed(), fmt::format("nested deeper than {}", kMaxDepth));
-    open_.push_back(place(std::move(container)));
-    return true;
-  }
-  bool close() {
-    open_.pop_back();
-    return true;
-  }
-
-  std::string_view text_, file_;
-  Exit exit_;
-  const char* furthest_;
-  Json root_;
-  std::vector<Json*> open_;
-  std::vector<std::unordered_set<std::string>> keys_;  // of the open objects
-  std::string key_;
-};
 
 bool all_finite(const Json& value) {
   if (value.is_number_float()) return std::isfinite(value.get<double>());
@@ -140,8 +22,31 @@ std::optional<uint64_t> unsigned_value(const Json& value) {
 
 }  // namespace
 
-Json parse_json(std::string_view text, std::string_view file, Exit exit) {
-  return Builder(text, file, exit).parse();
+Json parse_json(std::string_view text, std::string_view file, Exit exit, JsonRules rules) {
+  return parse_json_members(text, file, exit, rules).value;
+}
+
+std::string set_json_keys(std::string_view text, std::string_view file, Exit exit, const Json& values) {
+  const ParsedJson parsed = parse_json_members(text, file, exit, JsonRules::patient);
+  std::string out;
+  size_t copied = 0;
+  for (const JsonMember& member : parsed.members) {
+    const auto value = values.find(member.key);
+    if (value == values.end()) continue;
+    out.append(text, copied, member.begin - copied).append(value->dump());
+    copied = member.end;
+  }
+  // others follow the last member, or where the first would stand: before the closing brace
+  const size_t last = parsed.members.empty() ? parsed.end - 1 : parsed.members.back().end;
+  out.append(text, copied, last - copied);
+  const std::string_view gap = text.find('\n') == text.npos ? " " : "\n  ";
+  std::string_view comma = parsed.members.empty() ? "" : ",";
+  for (const auto& [key, value] : values.items()) {
+    if (parsed.value.contains(key)) continue;
+    out.append(comma).append(gap).append(Json(key).dump()).append(": ").append(value.dump());
+    comma = ",";
+  }
+  return out.append(text.substr(last));
 }
 
 const Json& child(const Json& value, const char* key) {
@@ -161,13 +66,24 @@ JsonObject::JsonObject(const Json& value, std::string_view file, Exit exit, std:
     fail(exit, file, "{} is {}, an object was expected", path_.empty() ? "the whole text" : path_, value.type_name());
 }
 
+// The value under a key, also when null; fails where the key stands twice.
+const Json* JsonObject::entry(std::string_view key) const {
+  const Json* found = nullptr;
+  for (const auto& [name, value] : value_->get_ref<const Json::object_t&>()) {
+    if (name != key) continue;
+    if (found) fail(exit_, file_, "key {} stands twice; remove one", key_path(key));
+    found = &value;
+  }
+  return found;
+}
+
 bool JsonObject::contains(std::string_view key) const {
-  return value_->find(std::string(key)) != value_->end();
+  return entry(key) != nullptr;
 }
 
 const Json* JsonObject::find(std::string_view key) const {
-  const auto at = value_->find(std::string(key));
-  return at == value_->end() || at->is_null() ? nullptr : &*at;
+  const Json* value = entry(key);
+  return value && !value->is_null() ? value : nullptr;
 }
 
 void JsonObject::require(std::string_view key) const {
@@ -199,7 +115,7 @@ std::optional<uint64_t> JsonObject::integer(std::string_view key, uint64_t least
 std::optional<double> JsonObject::number(std::string_view key) const {
   const Json* value = find(key);
   if (!value) return {};
-  if (!value->is_number()) wrong(key, "a number");
+  if (!value->is_number() || !all_finite(*value)) wrong(key, "a finite number");
   return value->get<double>();
 }
 
@@ -249,7 +165,10 @@ std::string JsonObject::key_path(std::string_view key) const {
 
 void JsonObject::wrong(std::string_view key, std::string_view expected) const {
   const Json* value = find(key);
-  const std::string text = !value ? "null" : value->is_structured() ? value->type_name() : value->dump();
+  const std::string text = !value                   ? "null"
+                           : value->is_structured() ? value->type_name()
+                           : all_finite(*value)     ? value->dump()
+                                                    : fmt::format("{}", value->get<double>());
   fail(exit_, file_, "key {} is {:.100}, {} was expected", key_path(key), text, expected);
 }
 

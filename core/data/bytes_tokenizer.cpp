@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "core/data/utf8.h"
+#include "core/base/utf8.h"
 
 namespace tandem {
 namespace {
@@ -16,8 +16,7 @@ std::array<std::string, 256> byte_characters() {
   uint32_t next = 0x100;
   for (uint32_t b = 0; b < 256; ++b) {
     const bool printable = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b != 0xad);
-    const uint32_t code = printable ? b : next++;
-    append_utf8(characters[b], code);
+    append_utf8(characters[b], printable ? b : next++);
   }
   return characters;
 }

@@ -9,6 +9,7 @@
 #include "core/base/json.h"
 #include "core/data/token_file.h"
 #include "core/data/tokenizer.h"
+#include "core/data/tokenizer_files.h"
 
 namespace tandem {
 namespace {
@@ -18,11 +19,11 @@ constexpr size_t kPart = 1 << 20;  // bytes of a long document that are encoded 
 // The model's vocabulary by its config.json, which decides whether a directory without a tokenizer means bytes.
 uint64_t vocabulary_of(const std::string& tokenizer) {
   const std::string path = tokenizer + "/config.json";
-  if (tokenizer == "bytes" || file_exists(tokenizer + "/tokenizer.json")) return 0;
+  if (tokenizer == "bytes" || tokenizer_files(tokenizer).has_tokenizer) return 0;
   if (!file_exists(path))
     fail(Exit::configuration, "--tokenizer", "{} is neither \"bytes\" nor a directory with a tokenizer.json",
          tokenizer);
-  const Json config = parse_json(read_text(path, Exit::configuration), path, Exit::configuration);
+  const Json config = parse_json(read_text(path, Exit::configuration), path, Exit::configuration, JsonRules::patient);
   return JsonObject(config, path, Exit::configuration).integer("vocab_size").value_or(0);
 }
 
@@ -48,10 +49,10 @@ void for_each_document(std::string_view jsonl, const std::string& path,
     jsonl.remove_prefix(std::min(length + 1, jsonl.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string place = fmt::format("{}:{}", path, number);
-    const Json value = parse_json(line, place);
-    if (!value.is_object() || !value.contains("text") || !value.at("text").is_string())
-      fail(Exit::input, place, "is no object with a string under the key text, expected {{\"text\": \"...\"}}");
-    document(value.at("text").get_ref<const std::string&>());
+    const Json value = parse_json(line, place, Exit::input, JsonRules::patient);
+    const auto text = JsonObject(value, place, Exit::input).string("text");
+    if (!text) fail(Exit::input, place, "has no string under the key text, expected {{\"text\": \"...\"}}");
+    document(*text);
   }
 }
 

@@ -1,9 +1,11 @@
 #include "core/data/tokenizer.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/base/file.h"
 #include "core/data/bytes_tokenizer.h"
+#include "core/data/tokenizer_files.h"
 
 namespace tandem {
 
@@ -17,7 +19,8 @@ std::optional<int32_t> end_token(const std::string& where, uint64_t vocabulary) 
   if (means_bytes(where, vocabulary)) return BytesTokenizer::kEnd;
   const std::string settings = where + "/tokenizer_config.json", path = where + "/tokenizer.json";
   if (!file_exists(settings) || !file_exists(path)) return {};
-  const Json config = parse_json(read_text(settings), settings), tokenizer = parse_json(read_text(path), path);
+  const Json config = parse_json(read_text(settings), settings, Exit::input, JsonRules::patient),
+             tokenizer = parse_json(read_text(path), path, Exit::input, JsonRules::patient);
   const Json& named = child(config, "eos_token");  // its text, or an object that holds it
   const Json& text = named.is_object() ? child(named, "content") : named;
   if (!text.is_string()) return {};
@@ -30,13 +33,23 @@ std::optional<int32_t> end_token(const std::string& where, uint64_t vocabulary) 
 
 bool means_bytes(const std::string& where, uint64_t vocabulary) {
   if (where == "bytes") return true;
+  const TokenizerFiles files = tokenizer_files(where);
+  if (!files.has_tokenizer) return vocabulary >= BytesTokenizer::kVocabulary;
   const std::string path = where + "/tokenizer.json";
-  if (file_exists(path)) return is_bytes_tokenizer(parse_json(read_text(path), path));
-  return vocabulary >= BytesTokenizer::kVocabulary;
+  return std::ranges::count(files.names, "tokenizer.json") == 1 &&
+         is_bytes_tokenizer(parse_json(read_text(path), path, Exit::input, JsonRules::patient));
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& where, uint64_t vocabulary) {
   if (means_bytes(where, vocabulary)) return std::make_unique<BytesTokenizer>();
+  const TokenizerFiles files = tokenizer_files(where);
+  if (!files.has_tokenizer)
+    fail(Exit::configuration, where, "has no tokenizer, and a vocabulary of {} is too small for bytes, which take {}",
+         vocabulary, BytesTokenizer::kVocabulary);
+  if (std::ranges::count(files.names, "tokenizer.json") == 0)
+    fail(Exit::configuration, where,
+         "has {} but no tokenizer.json, which alone is read; save_pretrained of transformers' AutoTokenizer writes one",
+         fmt::join(files.names, ", "));
   fail(Exit::configuration, where, "has a tokenizer that this command does not read; run tools/tokenize --tokenizer {}",
        where);
 }

@@ -91,6 +91,7 @@ class Reader {
     refuse();
     read_sizes();
     check_sizes();
+    refuse_windows();
     config_.tied = object_.boolean("tie_word_embeddings").value_or(false);
     config_.rms_epsilon = read_number(object_, "rms_norm_eps", 1e-6, 0);
     config_.initializer_range = read_number(object_, "initializer_range", 0.02, 0);
@@ -106,36 +107,59 @@ class Reader {
  private:
   bool has_attention_bias() const { return config_.family != Family::qwen2; }
 
+  // model_type says it; without one the class that architectures names
   Family read_family() const {
     const auto architectures = object_.strings("architectures");
     const auto type = object_.string("model_type");
     if (!architectures) object_.require("model_type");
-    if (architectures && architectures->size() != 1) object_.wrong("architectures", "a list of one");
+    const auto names = [&](std::string_view architecture) {
+      return std::find(architectures->begin(), architectures->end(), architecture) != architectures->end();
+    };
     for (const FamilyRow& row : kFamilies) {
-      if (architectures ? architectures->front() != row.architecture : *type != row.model_type) continue;
-      if (type && *type != row.model_type)
-        object_.wrong("model_type", fmt::format("{} as architectures says", row.model_type));
+      if (type ? *type != row.model_type : !names(row.architecture)) continue;
+      if (architectures && !names(row.architecture))
+        fail(Exit::configuration, file_, "architectures is [{:.100}]; {} was expected in it, as model_type is {}",
+             fmt::join(*architectures, ", "), row.architecture, row.model_type);
       return row.family;
     }
-    if (architectures)
-      fail(Exit::configuration, file_,
-           "architectures names {:.100}; Qwen2ForCausalLM, LlamaForCausalLM or "
-           "Qwen3ForCausalLM was expected",
-           architectures->front());
-    object_.wrong("model_type", "qwen2, llama or qwen3");
+    if (type) object_.wrong("model_type", "qwen2, llama or qwen3");
+    fail(Exit::configuration, file_,
+         "architectures is [{:.100}]; Qwen2ForCausalLM, LlamaForCausalLM or Qwen3ForCausalLM was expected in it",
+         fmt::join(*architectures, ", "));
   }
 
   // what Tandem does not compute
   void refuse() const {
-    for (const std::string_view key : {"mlp_bias", "use_sliding_window"})
-      if (object_.boolean(key).value_or(false)) object_.wrong(key, "false, for Tandem does not compute it");
+    if (object_.boolean("mlp_bias").value_or(false)) object_.wrong("mlp_bias", "false, for Tandem does not compute it");
     if (object_.string("hidden_act").value_or("silu") != "silu") object_.wrong("hidden_act", "silu");
     if (object_.number("attention_dropout").value_or(0) != 0) object_.wrong("attention_dropout", "0");
     if (object_.number("partial_rotary_factor").value_or(1) != 1) object_.wrong("partial_rotary_factor", "1");
     if (object_.find("quantization_config")) object_.wrong("quantization_config", "a model that is not quantized");
-    for (const std::string& type : object_.strings("layer_types").value_or(std::vector<std::string>{}))
-      if (type != "full_attention")
-        fail(Exit::configuration, file_, "layer_types holds {:.100}; full_attention was expected throughout", type);
+  }
+
+  // Windows narrower than the longest text: layer_types says which layers have one, else use_sliding_window and
+  // max_window_layers do.
+  void refuse_windows() const {
+    constexpr uint64_t kWindow = 4096, kFullLayers = 28;  // defaults of transformers for absent keys
+    const auto is_narrow = [&] {
+      const auto window = object_.integer("sliding_window");
+      return (window || !object_.contains("sliding_window")) && window.value_or(kWindow) < config_.max_positions;
+    };
+    if (const auto types = object_.strings("layer_types")) {
+      if (types->size() != config_.layers)
+        fail(Exit::configuration, file_, "layer_types has {} entries, num_hidden_layers is {}", types->size(),
+             config_.layers);
+      for (const std::string& type : *types)
+        if (type != "full_attention" && (type != "sliding_attention" || is_narrow()))
+          fail(Exit::configuration, file_, "layer_types holds {:.100}; full_attention was expected throughout", type);
+    } else if (object_.boolean("use_sliding_window").value_or(false) &&
+               object_.integer("max_window_layers").value_or(kFullLayers) < config_.layers && is_narrow()) {
+      object_.wrong(
+          "use_sliding_window",
+          fmt::format("false, or max_window_layers from {}, or sliding_window from {}, so that no layer has a "
+                      "window, which Tandem does not compute",
+                      config_.layers, config_.max_positions));
+    }
   }
 
   uint32_t read_size(std::string_view key, uint64_t fallback, uint64_t most = kMaxWidth) const {
@@ -163,12 +187,11 @@ class Reader {
       fail(Exit::configuration, file_, "key {} is {}, {} was expected", key, value, expected);
     };
     if (c.head_dim % 8 != 0 || c.head_dim == 0 || c.head_dim > 256)
-      refuse_size("head_dim", c.head_dim, "a multiple of 8 up to 256 (hidden_size / num_attention_heads if absent)");
+      refuse_size(object_.find("head_dim") ? "head_dim" : "head_dim (absent: hidden_size / num_attention_heads)",
+                  c.head_dim, "a head size that is a multiple of 8 up to 256");
     if (c.hidden % 8 != 0) refuse_size("hidden_size", c.hidden, "a multiple of 8");
     if (c.q_heads % c.kv_heads != 0)
       refuse_size("num_key_value_heads", c.kv_heads, fmt::format("a divisor of num_attention_heads {}", c.q_heads));
-    if (const auto types = object_.strings("layer_types"); types && types->size() != c.layers)
-      fail(Exit::configuration, file_, "layer_types has {} entries, num_hidden_layers is {}", types->size(), c.layers);
     const uint64_t heads = c.q_heads + uint64_t{2} * c.kv_heads;
     if (heads * c.head_dim * c.hidden >= kMaxOperand || 2 * uint64_t{c.padded_ffn()} * c.hidden >= kMaxOperand ||
         uint64_t{c.vocabulary} * c.hidden >= kMaxOperand)
@@ -269,7 +292,7 @@ Json transformers4_rope_scaling(const RopeConfig& rope) {
 }  // namespace
 
 ModelConfig parse_model_config(std::string_view text, std::string_view file, const ConfigWarning& warn) {
-  const Json root = parse_json(text, file, Exit::configuration);
+  const Json root = parse_json(text, file, Exit::configuration, JsonRules::patient);
   return Reader(JsonObject(root, file, Exit::configuration), file, warn).read();
 }
 
@@ -281,23 +304,25 @@ ModelConfig load_model_config(const std::string& directory, const ConfigWarning&
 std::vector<uint32_t> generation_eos_ids(const std::string& directory, const ModelConfig& config) {
   const std::string path = directory + "/generation_config.json";
   if (!file_exists(path)) return config.eos_ids;
-  const Json root = parse_json(read_text(path, Exit::configuration), path, Exit::configuration);
+  const Json root = parse_json(read_text(path, Exit::configuration), path, Exit::configuration, JsonRules::patient);
   const JsonObject object(root, path, Exit::configuration);
   return object.find("eos_token_id") ? read_eos_ids(object, config.vocabulary) : config.eos_ids;
 }
 
 std::string rewrite_model_config(std::string_view text, std::string_view file, DType dtype) {
   const ModelConfig config = parse_model_config(text, file, [](const std::string&) {});
-  Json root = parse_json(text, file, Exit::configuration);
+  const Json root = parse_json(text, file, Exit::configuration, JsonRules::patient);
+  const JsonObject object(root, file, Exit::configuration);
   const char* name = dtype == DType::f32 ? "float32" : "bfloat16";
-  if (!root.contains("dtype") && !root.contains("torch_dtype")) root["torch_dtype"] = name;
+  Json changes = Json::object();
   for (const char* key : {"dtype", "torch_dtype"})
-    if (root.contains(key)) root[key] = name;
-  if (root.contains("rope_parameters") && !root["rope_parameters"].is_null()) {
-    root["rope_theta"] = config.rope.theta;
-    root["rope_scaling"] = transformers4_rope_scaling(config.rope);
+    if (object.contains(key)) changes[key] = name;
+  if (changes.empty()) changes["torch_dtype"] = name;
+  if (object.find("rope_parameters")) {
+    changes["rope_theta"] = config.rope.theta;
+    changes["rope_scaling"] = transformers4_rope_scaling(config.rope);
   }
-  return write_json(root);
+  return set_json_keys(text, file, Exit::configuration, changes);
 }
 
 }  // namespace tandem

@@ -3,19 +3,10 @@
 #include <filesystem>
 
 #include "core/base/file.h"
+#include "core/data/tokenizer_files.h"
 
 namespace tandem {
 namespace {
-
-constexpr std::string_view kCopied[] = {"tokenizer.json",
-                                        "tokenizer_config.json",
-                                        "special_tokens_map.json",
-                                        "vocab.json",
-                                        "merges.txt",
-                                        "tokenizer.model",
-                                        "added_tokens.json",
-                                        "chat_template.jinja",
-                                        "generation_config.json"};
 
 std::vector<OutputTensor> output_tensors(DType dtype, std::span<const ParameterSpec> specs,
                                          const ParameterReader& reader) {
@@ -24,6 +15,15 @@ std::vector<OutputTensor> output_tensors(DType dtype, std::span<const ParameterS
     for (const StoredTensor& part : spec.parts)
       tensors.push_back({part.name, {dtype, part.shape}, [&spec, &part, &reader] { return reader(spec, part); }});
   return tensors;
+}
+
+void copy_tokenizer_files(const std::string& source, const std::string& directory) {
+  for (const std::string& name : tokenizer_files(source).names) {
+    const std::string to = directory + "/" + name, inside = std::filesystem::path(to).parent_path();
+    make_directories(inside);
+    write_file_synced(to, read_text(source + "/" + name));
+    sync_directory(inside);
+  }
 }
 
 bool is_occupied(const std::string& path) {
@@ -52,8 +52,7 @@ void put_in_place(const std::string& directory, const std::string& out) {
 }  // namespace
 
 void check_copied_files(const std::string& source) {
-  for (const std::string_view name : kCopied)
-    if (const std::string path = fmt::format("{}/{}", source, name); file_exists(path)) MappedFile{path};
+  for (const std::string& name : tokenizer_files(source).names) MappedFile{source + "/" + name};
 }
 
 void save_model_directory(const std::string& out, const std::string& source, DType dtype,
@@ -69,9 +68,7 @@ void save_model_directory(const std::string& out, const std::string& source, DTy
     make_directories(directory);
     write_file_synced(directory + "/config.json", rewritten);
     write_model_files(directory, output_tensors(dtype, specs, reader), options.shard_bytes);
-    for (const std::string_view name : kCopied)
-      if (const std::string from = fmt::format("{}/{}", source, name); file_exists(from))
-        write_file_synced(fmt::format("{}/{}", directory, name), read_text(from));
+    copy_tokenizer_files(source, directory);
     for (const ExtraFile& file : options.extra) write_file_synced(directory + "/" + file.name, file.text);
     sync_directory(directory);
     put_in_place(directory, out);

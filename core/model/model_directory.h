@@ -15,7 +15,7 @@ struct ExtraFile {
 };
 
 struct SaveOptions {
-  std::vector<ExtraFile> extra;  // further files; one of these wins over the source's
+  std::vector<ExtraFile> extra;  // further files, which the source does not have
   bool replace = false;          // of a directory that is not empty; else Exit::configuration
   uint64_t shard_bytes = kShardBytes;
 };
@@ -23,8 +23,8 @@ struct SaveOptions {
 // Exit::input unless the files that save_model_directory copies from a model's directory can be read.
 void check_copied_files(const std::string& source);
 
-// Writes out: config.json of source with dtype, the weights, and source's tokenizer and generation files. All is
-// written and synced beside, as .tmp-NAME, and renamed, so that out is whole or not there. Writing errors:
+// Writes out: config.json of source with dtype, the weights, and source's tokenizer files (data/tokenizer_files). All
+// is written and synced beside, as .tmp-NAME, and renamed, so that out is whole or not there. Writing errors:
 // Exit::storage.
 void save_model_directory(const std::string& out, const std::string& source, DType dtype,
                           std::span<const ParameterSpec> specs, const ParameterReader& reader,

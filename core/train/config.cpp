@@ -8,7 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/toml.h"
-#include "core/data/utf8.h"
+#include "core/base/utf8.h"
 #include "core/train/config_keys.h"
 
 namespace tandem {

@@ -5,6 +5,7 @@
 
 #include "core/base/message.h"
 #include "core/data/bytes_tokenizer.h"
+#include "core/data/tokenizer_files.h"
 #include "core/train/state.h"
 
 namespace tandem {
@@ -40,7 +41,7 @@ void check_sizes(const ModelConfig& config, const StepShape& shape) {
 
 // a directory with no tokenizer of its own, and room for the bytes
 bool uses_bytes_tokenizer(const ModelSource& model) {
-  return !file_exists(model.path + "/tokenizer.json") && means_bytes(model.path, model.config.vocabulary);
+  return !tokenizer_files(model.path).has_tokenizer && model.config.vocabulary >= BytesTokenizer::kVocabulary;
 }
 
 }  // namespace

@@ -1,11 +1,20 @@
 #include "core/base/json.h"
 
+#include <cmath>
 #include <limits>
 
 #include "tests/support/temporary.h"
 
 using namespace tandem;
 using test::check_fails;
+
+namespace {
+
+Json patient(std::string_view text) {
+  return parse_json(text, "file", Exit::input, JsonRules::patient);
+}
+
+}  // namespace
 
 TEST_CASE("json keeps values and the order of keys") {
   const Json value = parse_json(R"({"z": 1, "a": [true, null, -3, 1.5], "m": {"k": "é\n"}})", "file");
@@ -19,7 +28,7 @@ TEST_CASE("json that is not strict is refused with its place") {
     check_fails(Exit::input, {"[some.json]"}, [&] { parse_json(text, "some.json"); });
     check_fails(Exit::input, words, [&] { parse_json(text, "some.json"); });
   };
-  refuse(R"({"a": 1, "a": 2})", {"byte 12", "\"a\" stands twice"});
+  refuse(R"({"a": 1, "a": 2})", {"byte 9", "\"a\" stands twice"});
   refuse("{\"b\": {\n\"a\": 1,\n \"a\": 2}}", {"line 3", "stands twice"});
   refuse("{} x", {"byte 3"});
   refuse("[1, NaN]", {"byte 4"});
@@ -35,8 +44,64 @@ TEST_CASE("json that is not strict is refused with its place") {
   check_fails(Exit::configuration, {"some.json"}, [] { parse_json("{", "some.json", Exit::configuration); });
 }
 
-TEST_CASE("json of 100 levels is read") {
+TEST_CASE("json of 100 levels is read, of 1000 by patient rules") {
   CHECK_NOTHROW(parse_json(std::string(100, '[') + std::string(100, ']'), "file"));
+  CHECK_NOTHROW(patient(std::string(1000, '[') + std::string(1000, ']')));
+  check_fails(Exit::input, {"deeper than 1000"}, [] { patient(std::string(1001, '[')); });
+}
+
+TEST_CASE("json strings: escapes, and bytes that are no characters") {
+  CHECK(parse_json(R"("\"\\\/\b\f\n\r\t\u0041\u00e9\u20AC\ud83d\ude00")", "file").get<std::string>() ==
+        "\"\\/\b\f\n\r\tA\u00e9\u20ac\U0001f600\x7f");
+  for (const char* bad : {R"("\ud800")", R"("\ud800\u0041")", R"("\udc00")", R"("\x41")", R"("\u12g4")", R"("\u12)",
+                          R"("\)", R"("abc)", "\"\n\"", "\"\xed\xa0\x80\"", "\"\xc0\x80\""}) {
+    CAPTURE(bad);
+    check_fails(Exit::input, {"not valid JSON"}, [&] { parse_json(bad, "file"); });
+    check_fails(Exit::input, {"not valid JSON"}, [&] { patient(bad); });
+  }
+}
+
+TEST_CASE("json by patient rules reads what Python's json does") {
+  const Json value =
+      patient(R"({"a": 1, "big": 1000000000000000019884624838656, "a": 2, "x": [NaN, Infinity, -Infinity],
+                                 "huge": 1e400, "tiny": -1e-400, "least": -9223372036854775809})");
+  CHECK(value.size() == 7);
+  CHECK(value["big"] == 1e30);
+  CHECK(std::isnan(value["x"][0].get<double>()));
+  CHECK(value["x"][1] == std::numeric_limits<double>::infinity());
+  CHECK(value["x"][2] == -std::numeric_limits<double>::infinity());
+  CHECK(value["huge"] == std::numeric_limits<double>::infinity());
+  CHECK(value["tiny"] == 0.0);
+  CHECK(value["least"] == -0x1p63);
+  for (const char* bad :
+       {"-NaN", "nan", "Inf", "+1", "01", "1.", ".5", "1e", "'a'", "[1 2]", "{1: 2}", "{} {}", "True"}) {
+    CAPTURE(bad);
+    check_fails(Exit::input, {"not valid JSON"}, [&] { patient(bad); });
+  }
+}
+
+TEST_CASE("json keys that are read stand once and have their type, whatever the rules") {
+  const Json value = patient(R"({"a": 1, "a": 2, "o": {"b": null, "b": 1}, "big": 18446744073709551616, "nan": NaN})");
+  const JsonObject o(value, "f.json", Exit::input);
+  check_fails(Exit::input, {"[f.json]", "key a stands twice"}, [&] { o.integer("a"); });
+  check_fails(Exit::input, {"key a stands twice"}, [&] { o.contains("a"); });
+  check_fails(Exit::input, {"key o.b stands twice"}, [&] { o.object("o")->find("b"); });
+  check_fails(Exit::input, {"key big is 1.8446744073709552e+19", "integer"}, [&] { o.integer("big"); });
+  CHECK(o.number("big") == 0x1p64);
+  check_fails(Exit::input, {"key nan is nan", "finite number"}, [&] { o.number("nan"); });
+}
+
+TEST_CASE("json keys are set in a text that else stays as it is") {
+  const auto set = [](std::string_view text, const Json& values) {
+    return set_json_keys(text, "f", Exit::input, values);
+  };
+  CHECK(set("{\"a\": 1e400,\n\"b\" :{\"a\":NaN, \"c\": 1.50}, \"b2\":0 }\n", {{"a", "x"}, {"b2", nullptr}}) ==
+        "{\"a\": \"x\",\n\"b\" :{\"a\":NaN, \"c\": 1.50}, \"b2\":null }\n");
+  CHECK(set("{\n  \"a\": 1\n}\n", {{"b", 2}, {"a", 3}, {"c", {4}}}) ==
+        "{\n  \"a\": 3,\n  \"b\": 2,\n  \"c\": [4]\n}\n");
+  CHECK(set("{\"a\": 1}", {{"b", 2}}) == "{\"a\": 1, \"b\": 2}");
+  CHECK(set(" {} ", {{"b", 2}}) == " { \"b\": 2} ");
+  CHECK(set("{\"a\": 1, \"a\": 2}", {{"a", 3}}) == "{\"a\": 3, \"a\": 3}");
 }
 
 TEST_CASE("json objects are read by key and type") {

@@ -146,8 +146,6 @@ TEST_CASE("config: rope in both spellings") {
 
 TEST_CASE("config: what is not computed is refused by key, its neutral value is not") {
   refuse({{"mlp_bias", true}}, {"mlp_bias"});
-  refuse({{"use_sliding_window", true}}, {"use_sliding_window"});
-  refuse({{"layer_types", {"full_attention", "sliding_attention"}}}, {"layer_types", "sliding_attention"});
   refuse({{"layer_types", {"full_attention"}}}, {"layer_types", "num_hidden_layers"});
   refuse({{"hidden_act", "gelu"}}, {"hidden_act", "gelu"});
   refuse({{"attention_dropout", 0.1}}, {"attention_dropout"});
@@ -163,11 +161,46 @@ TEST_CASE("config: what is not computed is refused by key, its neutral value is 
   CHECK(neutral.warnings.empty());
 }
 
+TEST_CASE("config: windows that no layer has are neutral, others are refused") {
+  const Json full = {"full_attention", "full_attention"}, one = {"full_attention", "sliding_attention"};
+  for (const Json& neutral : {
+           Json{{"use_sliding_window", false}, {"sliding_window", 16}, {"max_window_layers", 0}},
+           Json{{"use_sliding_window", nullptr}, {"sliding_window", 16}},
+           Json{{"use_sliding_window", true}, {"sliding_window", 16}, {"max_window_layers", 2}},
+           Json{{"use_sliding_window", true}, {"sliding_window", 16}},  // of two layers none is behind the 28th
+           Json{{"use_sliding_window", true}, {"max_window_layers", 0}, {"sliding_window", 2048}},
+           Json{{"use_sliding_window", true}, {"max_window_layers", 0}, {"sliding_window", 16}, {"layer_types", full}},
+           Json{{"layer_types", one}, {"sliding_window", 2048}},
+       }) {
+    CAPTURE(neutral.dump());
+    CHECK_NOTHROW(parse(neutral));
+  }
+  Json null_window = parse_json(kLlama, "test");
+  null_window.update({{"use_sliding_window", true}, {"max_window_layers", 0}, {"sliding_window", nullptr}});
+  CHECK_NOTHROW(parse_text(null_window.dump()));
+
+  const Json windows = {{"use_sliding_window", true}, {"max_window_layers", 1}};
+  refuse(with(windows, "sliding_window", 2047), {"use_sliding_window is true", "from 2,", "from 2048,"});
+  refuse(with(windows, "max_position_embeddings", 8192), {"use_sliding_window"});  // 4096 where the key is absent
+  refuse({{"use_sliding_window", true}, {"num_hidden_layers", 30}, {"sliding_window", 16}}, {"use_sliding_window"});
+  refuse(with(windows, "sliding_window", "wide"), {"sliding_window"});
+  refuse({{"layer_types", one}, {"sliding_window", 2047}}, {"layer_types", "sliding_attention"});
+  refuse({{"layer_types", {"full_attention", "chunked_attention"}}}, {"layer_types", "chunked_attention"});
+}
+
 TEST_CASE("config: families and architectures") {
+  for (const char* type : {"llama", "qwen2", "qwen3"})
+    CHECK_NOTHROW(parse({{"architectures", nullptr}, {"model_type", type}}));
+  CHECK(parse({{"architectures", {"LlamaForCausalLM", "Qwen2ForCausalLM"}}}).config.family == Family::llama);
+  CHECK(parse({{"architectures", {"OwnClass", "Qwen2ForCausalLM"}}, {"model_type", "qwen2"}}).config.family ==
+        Family::qwen2);
+  CHECK(parse({{"architectures", {"Qwen3ForCausalLM"}}, {"model_type", nullptr}}).config.family == Family::qwen3);
   refuse({{"architectures", {"MistralForCausalLM"}}}, {"architectures", "MistralForCausalLM"});
-  refuse({{"architectures", {"LlamaForCausalLM", "Qwen2ForCausalLM"}}}, {"architectures"});
-  refuse({{"architectures", Json::array()}}, {"architectures"});
-  refuse({{"model_type", "qwen2"}}, {"model_type"});
+  refuse({{"architectures", {"MistralForCausalLM"}}, {"model_type", nullptr}}, {"architectures", "MistralForCausalLM"});
+  refuse({{"architectures", Json::array()}}, {"architectures", "LlamaForCausalLM"});
+  refuse({{"architectures", "LlamaForCausalLM"}}, {"architectures", "list"});
+  refuse({{"model_type", "qwen2"}}, {"model_type", "Qwen2ForCausalLM"});
+  refuse({{"model_type", "mistral"}}, {"model_type", "mistral"});
   refuse({{"architectures", nullptr}, {"model_type", "gpt2"}}, {"model_type", "gpt2"});
   refuse({{"architectures", nullptr}, {"model_type", nullptr}}, {"model_type is missing"});
 }
@@ -182,6 +215,8 @@ TEST_CASE("config: any ffn width, padded to a multiple of 8") {
 }
 
 TEST_CASE("config: sizes that do not fit") {
+  refuse({{"hidden_size", 72}}, {"head_dim", "hidden_size / num_attention_heads) is 12", "multiple of 8"});
+  refuse({{"head_dim", 20}}, {"key head_dim is 20", "multiple of 8"});
   refuse({{"hidden_size", 100}}, {"hidden_size", "num_attention_heads"});
   refuse({{"hidden_size", 100}, {"head_dim", 16}}, {"hidden_size", "multiple of 8"});
   refuse({{"hidden_size", 60}, {"head_dim", 16}}, {"hidden_size", "multiple of 8"});
@@ -232,6 +267,27 @@ TEST_CASE("config: the output repeats the input but for the dtype") {
   const std::string neither = changed({{"torch_dtype", nullptr}});
   CHECK(parse_json(rewrite_model_config(neither, "config.json", DType::bf16), "out") ==
         with(parse_json(neither, "test"), "torch_dtype", "bfloat16"));
+}
+
+TEST_CASE("config: what is not read is read by nobody's rules, and stays as it was spelled") {
+  const std::string odd =
+      R"("a": 1e400, "a": NaN, "limit": 1000000000000000019884624838656, "o": {"x": -Infinity, "x": 1.50})";
+  const std::string text = std::string(kLlama).insert(1, odd + ",\n  ");
+  CHECK(parse_text(text).config.layers == 2);
+  const std::string out = rewrite_model_config(text, "config.json", DType::bf16);
+  CHECK(out.find(odd) == 1);
+  CHECK(out == std::string(text).replace(text.find("float16"), 7, "bfloat16"));
+
+  for (const char* key : {"hidden_size", "rope_theta", "rms_norm_eps", "torch_dtype"}) {
+    CAPTURE(key);
+    const std::string twice = fmt::format(R"({{"{0}": 1, "{0}": 1, {1})", key, std::string(kLlama).substr(1));
+    check_fails(Exit::configuration, {key, "twice"}, [&] { rewrite_model_config(twice, "config.json", DType::f32); });
+  }
+  for (const char* value : {"NaN", "1e400", "Infinity"}) {
+    CAPTURE(value);
+    const std::string bad = fmt::format(R"({{"rms_norm_eps": {}, {})", value, std::string(kLlama).substr(1));
+    check_fails(Exit::configuration, {"rms_norm_eps"}, [&] { parse_text(bad); });
+  }
 }
 
 TEST_CASE("config: the output spells rope_parameters for transformers 4 too, and is read back alike") {

@@ -397,6 +397,26 @@ TEST_CASE("model directory: a name that cannot be written is refused, and nothin
   CHECK(!file_exists(beside(link)));
 }
 
+TEST_CASE("model directory: tokenizer files come along byte for byte") {
+  const TemporaryDirectory directory;
+  const std::string source = directory / "source", out = directory / "out";
+  const std::pair<const char*, std::string> files[] = {{"tokenizer.model", std::string("\0\xff\r\n", 4)},
+                                                       {"tokenizer_config.json", "{\"a\": NaN,\r\n\"a\":1e400}"},
+                                                       {"additional_chat_templates/tool use.jinja", "{{ x }}"}};
+  make_directories(source + "/additional_chat_templates");
+  write_file_synced(source + "/config.json", R"({"model_type": "llama"})");
+  for (const auto& [name, text] : files) write_file_synced(fmt::format("{}/{}", source, name), text);
+  save_model_directory(out, source, DType::f32, {}, [](const auto&...) { return std::span<std::byte>(); });
+  for (const auto& [name, text] : files) CHECK(read_text(fmt::format("{}/{}", out, name)) == text);
+}
+
+TEST_CASE("model directory: a link to nowhere among its files is found before anything is written") {
+  const TemporaryDirectory directory;
+  std::filesystem::create_symlink("nowhere", directory / "tokenizer.model");
+  check_fails(Exit::input, {directory / "tokenizer.model", "No such file"},
+              [&] { check_copied_files(directory.path()); });
+}
+
 TEST_CASE("model directory: a file to be copied that is none is found before anything is written") {
   const TemporaryDirectory directory;
   make_directories(directory / "tokenizer.json");

@@ -32,6 +32,9 @@ constexpr char32_t code_point(const char* at) {
 
 void append_utf8(std::string& text, char32_t code);
 
+// The length of the longest start of text that is valid.
+size_t valid_utf8_length(std::string_view text);
+
 bool is_utf8(std::string_view text);
 
 // text with each maximal part that is no UTF-8 replaced by U+FFFD, as the Unicode standard recommends (section 3.9).

@@ -1,4 +1,4 @@
-#include "core/data/utf8.h"
+#include "core/base/utf8.h"
 
 namespace tandem {
 namespace {
@@ -26,17 +26,6 @@ Part first_part(std::string_view text) {
   return {length, true};
 }
 
-// The length of the longest start of text that is valid.
-size_t valid_start(std::string_view text) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const Part part = first_part(text.substr(at));
-    if (!part.whole) break;
-    at += part.length;
-  }
-  return at;
-}
-
 }  // namespace
 
 void append_utf8(std::string& text, char32_t code) {
@@ -52,14 +41,24 @@ void append_utf8(std::string& text, char32_t code) {
   }
 }
 
+size_t valid_utf8_length(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const Part part = first_part(text.substr(at));
+    if (!part.whole) break;
+    at += part.length;
+  }
+  return at;
+}
+
 bool is_utf8(std::string_view text) {
-  return valid_start(text) == text.size();
+  return valid_utf8_length(text) == text.size();
 }
 
 std::string valid_utf8(std::string_view text) {
   std::string out;
   while (true) {
-    const size_t valid = valid_start(text);
+    const size_t valid = valid_utf8_length(text);
     out += text.substr(0, valid);
     text.remove_prefix(valid);
     if (text.empty()) return out;
