@@ -34,7 +34,7 @@ struct Manifest {
   uint64_t sequence = 1;                       // saves of this run so far, this one included
   uint64_t tokens = 0;                         // input tokens so far
   uint32_t t = 0;                              // updates done: AdamW's t
-  uint32_t skipped = 0;                        // steps in a row that were skipped, up to this one
+  uint32_t skipped = 0;                        // steps in a row whose loss or norm was not finite, up to this one
   std::string config;                          // the merged configuration, TOML
   std::string backend, device;                 // where it ran
   uint32_t head_chunks = 1;                    // LM-head chunks: part of the result, kept on resume

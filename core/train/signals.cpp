@@ -14,7 +14,7 @@ namespace tandem {
 namespace {
 
 constexpr int kSecondInterrupt = 130;  // as a shell reports a process that SIGINT ended
-constexpr std::array kSignals{SIGTERM, SIGINT, SIGUSR1};
+constexpr std::array kSignals{SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 
 std::atomic<bool> stop_asked, save_asked;
 std::atomic<int> interrupts;
@@ -37,9 +37,15 @@ Signals::Signals() {
   action.sa_handler = handle;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < kSignals.size(); ++i)
-    if (::sigaction(kSignals[i], &action, &previous[i]) != 0)
+  const auto set = [](int signal, const struct sigaction& now, struct sigaction* before) {
+    if (::sigaction(signal, &now, before) != 0)
       fail(Exit::internal, "signals", "cannot be handled: {}", std::strerror(errno));
+  };
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    set(kSignals[i], action, &previous[i]);
+    // nohup ignores a hangup, so that the run outlives its terminal
+    if (kSignals[i] == SIGHUP && previous[i].sa_handler == SIG_IGN) set(SIGHUP, previous[i], nullptr);
+  }
 }
 
 Signals::~Signals() {

@@ -1,5 +1,6 @@
-// What SIGTERM, SIGINT and SIGUSR1 ask of a run. The handlers only set flags; the run looks at them between two steps
-// and between two batches of an evaluation. A second SIGINT ends the process at once, with 130.
+// What SIGTERM, SIGINT, SIGHUP (unless it is ignored at the start) and SIGUSR1 ask of a run. The handlers only set
+// flags; the run looks at them between two steps and between two batches of an evaluation. A second SIGINT ends the
+// process at once, with 130.
 #pragma once
 
 namespace tandem {
@@ -12,7 +13,7 @@ class Signals {
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
-  bool stop() const;  // SIGTERM or SIGINT came
+  bool stop() const;  // SIGTERM, SIGINT or SIGHUP came
   bool take_save();   // SIGUSR1 came since the last call
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -201,9 +202,11 @@ class Trainer {
     const abi::StepReport report = run_step(batch, rate);
     const double seconds = seconds_since(start);
     ++done_;
+    const bool taught = batch.valid_targets > 0;  // without any the device reports zeros
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
     const StepMetrics m{.step = done_,
-                        .loss = report.loss,
-                        .grad_norm = report.grad_norm,
+                        .loss = taught ? report.loss : kNone,
+                        .grad_norm = taught ? report.grad_norm : kNone,
                         .learning_rate = rate,
                         .tokens = done_ * tokens_per_step(),
                         .targets = batch.valid_targets,
@@ -214,7 +217,7 @@ class Trainer {
                         .skipped = report.skipped != 0};
     write_line(m);
     progress.step(m);
-    skipped_ = m.skipped ? skipped_ + 1 : 0;
+    if (taught) skipped_ = m.skipped ? skipped_ + 1 : 0;
     updates_ = report.t;
     if (skipped_ >= config_.run.max_skipped) fail_diverged();
     if (!m.skipped && std::exchange(unproven_, false))
@@ -230,8 +233,8 @@ class Trainer {
   [[noreturn]] void fail_diverged() const {
     const auto good = last_good_checkpoint(directory_->checkpoints(), done_, updates_);
     fail(Exit::diverged, "train",
-         "{} steps in a row had no target, or a loss or gradient norm that is not finite; lower "
-         "optimizer.learning_rate or check the data{}",
+         "{} steps in a row had a loss or gradient norm that is not finite; lower optimizer.learning_rate or check the "
+         "data{}",
          skipped_,
          good ? fmt::format("; the last checkpoint from which a step was done is {}/{}", directory_->checkpoints(),
                             checkpoint_name(*good))
@@ -302,7 +305,7 @@ class Trainer {
   std::optional<uint64_t> saved_;  // the step of the newest checkpoint
   bool evaluated_ = false;         // at the step resumed from
   bool unproven_ = false;          // no step was done since the newest checkpoint, which this process wrote
-  uint32_t skipped_ = 0;           // steps in a row
+  uint32_t skipped_ = 0;           // steps in a row, those without targets left out
   uint32_t updates_ = 0;           // AdamW's t
 };
 

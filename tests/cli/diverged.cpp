@@ -1,7 +1,9 @@
 // Runs that end with 5, and what is left of them to go on from.
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <sstream>
 
@@ -13,17 +15,51 @@ namespace {
 
 constexpr int kDiverged = 5;
 
+constexpr size_t kWindow = 16;
+
+// below 256, for the windows of 12 steps
+std::vector<int32_t> plain_tokens() {
+  std::vector<int32_t> tokens(kWindow * 24 + 1);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = int32_t((7 * i * i + i / 3) % 256);
+  return tokens;
+}
+
 // a run in whose steps 6 to 8 no target counts, so that they are skipped
 struct MaskedPlace : RunPlace {
   MaskedPlace() {
-    std::vector<int32_t> tokens(16 * 24 + 1);
-    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = int32_t((7 * i * i + i / 3) % 257);
+    const std::vector<int32_t> tokens = plain_tokens();
     std::string mask((tokens.size() + 7) / 8, '\xff');
-    for (size_t target = 5 * 32 + 1; target <= 8 * 32; ++target) mask[target / 8] &= char(~(1 << target % 8));
+    for (size_t target = 5 * 2 * kWindow + 1; target <= 8 * 2 * kWindow; ++target)
+      mask[target / 8] &= char(~(1 << target % 8));
     write("masked.bin", llmq_v2(tokens, 257, mask));
   }
-  Outcome masked(std::vector<std::string> more) const {
+  Outcome run_skipping(std::vector<std::string> more) const {
     more.insert(more.end(), {"--data.train=[\"masked.bin\"]", "--data.shuffle=false"});
+    return train(more);
+  }
+};
+
+// a run in whose steps 6 to 8 a token stands whose embedding is NaN, so that they are skipped
+struct PoisonedPlace : RunPlace {
+  PoisonedPlace() {
+    std::vector<int32_t> tokens = plain_tokens();
+    for (const size_t step : {5, 6, 7}) tokens[step * 2 * kWindow + 3] = 256;
+    write("poisoned.bin", llmq_v2(tokens, 257));
+    write_model("model", {{"tie_word_embeddings", false}});
+    REQUIRE(train({"--schedule.steps=1", "--run.directory=first"}).exit == 0);
+    std::filesystem::rename(path("first/model"), path("poisoned"));
+    std::string weights = read("poisoned/model.safetensors");
+    uint64_t header = 0;
+    std::memcpy(&header, weights.data(), sizeof header);
+    const Json tensors = parse_json(std::string_view(weights).substr(8, header), "header");
+    const size_t begin = 8 + header + tensors.at("model.embed_tokens.weight").at("data_offsets").at(0).get<size_t>();
+    const std::vector<float> row(32, std::numeric_limits<float>::quiet_NaN());
+    std::memcpy(weights.data() + begin + 256 * row.size() * sizeof(float), row.data(), row.size() * sizeof(float));
+    write("poisoned/model.safetensors", weights);
+  }
+  Outcome run_skipping(std::vector<std::string> more) const {
+    more.insert(more.end(), {"--data.train=[\"poisoned.bin\"]", "--data.shuffle=false", "--data.eval=[]",
+                             "--model.path=poisoned", "--model.from_scratch=false"});
     return train(more);
   }
 };
@@ -45,8 +81,10 @@ std::map<std::string, std::string> tensor_hashes(const std::string& checkpoint) 
 }
 
 TEST_CASE("a run that ended with 5 goes on under a larger run.max_skipped, to the bit, on vulkan") {
-  const MaskedPlace place;
-  REQUIRE(place.masked({"--run.directory=whole", "--run.max_skipped=4", "--checkpoint.every=1", "--checkpoint.keep=20"})
+  const PoisonedPlace place;
+  REQUIRE(place
+              .run_skipping(
+                  {"--run.directory=whole", "--run.max_skipped=4", "--checkpoint.every=1", "--checkpoint.keep=20"})
               .exit == 0);
   CHECK(skipped_steps(place.read("whole/metrics.jsonl")) == std::vector<uint64_t>{6, 7, 8});
   for (const auto& [every, keep, left] :
@@ -57,7 +95,7 @@ TEST_CASE("a run that ended with 5 goes on under a larger run.max_skipped, to th
     const auto train = [&, every = every, keep = keep](int most, std::vector<std::string> more) {
       more.insert(more.end(), {run, fmt::format("--checkpoint.every={}", every),
                                fmt::format("--checkpoint.keep={}", keep), fmt::format("--run.max_skipped={}", most)});
-      return place.masked(more);
+      return place.run_skipping(more);
     };
     const std::string name = run.substr(run.find('=') + 1);
     CHECK(train(2, {}).exit == kDiverged);
@@ -72,21 +110,49 @@ TEST_CASE("a run that ended with 5 goes on under a larger run.max_skipped, to th
   }
 }
 
-TEST_CASE("a skipped step changes no parameter, m, v or t, on vulkan") {
-  const MaskedPlace place;
-  REQUIRE(place.masked({"--checkpoint.every=1", "--checkpoint.keep=20"}).exit == 0);
+// counted: how many steps in a row the checkpoint behind step 8 holds
+template <typename Place>
+void check_nothing_changes(const Place& place, uint64_t counted) {
+  REQUIRE(place.run_skipping({"--checkpoint.every=1", "--checkpoint.keep=20"}).exit == 0);
   const auto at = [&](uint64_t step) { return place.path("run/checkpoints/" + checkpoint_name(step)); };
   const auto before = tensor_hashes(at(5));
   CHECK(before.size() > 20);
   for (const uint64_t step : {6, 7, 8}) {
     CHECK(tensor_hashes(at(step)) == before);
     CHECK(Checkpoint(at(step)).manifest().t == 5);
-    CHECK(Checkpoint(at(step)).manifest().skipped == step - 5);
   }
+  CHECK(Checkpoint(at(8)).manifest().skipped == counted);
   CHECK(Checkpoint(at(9)).manifest().t == 6);
   CHECK(Checkpoint(at(9)).manifest().skipped == 0);
   const auto after = tensor_hashes(at(9));
   for (const auto& [tensor, hash] : before) CHECK(after.at(tensor) != hash);
+}
+
+TEST_CASE("a skipped step changes no parameter, m, v or t, on vulkan") {
+  SUBCASE("without targets") {
+    check_nothing_changes(MaskedPlace(), 0);
+  }
+  SUBCASE("without a finite loss") {
+    check_nothing_changes(PoisonedPlace(), 3);
+  }
+}
+
+TEST_CASE("steps without targets have neither loss nor norm, and do not count as diverged, on vulkan") {
+  const MaskedPlace place;
+  const Outcome o = place.run_skipping({"--run.max_skipped=1"});
+  INFO(o.err);
+  REQUIRE(o.exit == 0);
+  CHECK(o.says("step 7: no target counts"));
+  const std::string metrics = place.read("run/metrics.jsonl");
+  CHECK(skipped_steps(metrics) == std::vector<uint64_t>{6, 7, 8});
+  std::istringstream lines(metrics);
+  for (std::string line; std::getline(lines, line);) {
+    const Json json = parse_json(line, "metrics.jsonl");
+    if (json.contains("eval")) continue;
+    const bool skipped = json.at("skipped");
+    for (const char* key : {"loss", "grad_norm"}) CHECK(json.at(key).is_null() == skipped);
+    CHECK((json.at("targets") == 0) == skipped);
+  }
 }
 
 TEST_CASE("rotation does not take the last checkpoint from which a step could be done, on vulkan") {

@@ -1,4 +1,4 @@
-// SIGTERM, SIGINT, a second SIGINT and SIGUSR1 at each part of a run.
+// SIGTERM, SIGINT, SIGHUP, a second SIGINT and SIGUSR1 at each part of a run.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -27,7 +27,10 @@ constexpr Moment kMoments[] = {{"load", "open:1:{}:model/config.json", 0},
                                {"model", "write:2:{}:.tmp-model", kDone}};
 
 struct SignalPlace : RunPlace {
-  SignalPlace() { REQUIRE(train({"--run.directory=whole"}).exit == 0); }
+  SignalPlace() {
+    ::signal(SIGHUP, SIG_DFL);  // whoever runs the tests may ignore it
+    REQUIRE(train({"--run.directory=whole"}).exit == 0);
+  }
   // goes on to the end, from the start where nothing was saved
   void check_goes_on() const {
     const bool saved = !checkpoint_steps(path("run/checkpoints")).empty();
@@ -46,7 +49,7 @@ TEST_CASE("a signal to stop, at any moment, saves and exits with 75, on vulkan")
   const SignalPlace place;
   int number = SIGINT;
   for (const Moment& m : kMoments) {
-    number = number == SIGINT ? SIGTERM : SIGINT;
+    number = number == SIGINT ? SIGTERM : number == SIGTERM ? SIGHUP : SIGINT;
     const Outcome o = place.train({}, fault_of(m, fmt::format("s{}", number)));
     INFO(m.part, ": ", o.err);
     CHECK(o.exit == (std::string(m.part) == "model" ? 0 : kStopped));  // then all is saved, and it ends
@@ -75,6 +78,15 @@ TEST_CASE("SIGUSR1, at any moment, saves after the step and changes nothing, on 
     CHECK((place.result("run") == place.result("whole")));
     std::filesystem::remove_all(place.path("run"));
   }
+}
+
+TEST_CASE("a hangup that is ignored at the start, as by nohup, stays ignored, on vulkan") {
+  const SignalPlace place;
+  ::signal(SIGHUP, SIG_IGN);
+  const Outcome o = place.train({}, fmt::format("write:1:s{}:metrics.jsonl", SIGHUP));
+  INFO(o.err);
+  CHECK(o.exit == 0);
+  CHECK((place.result("run") == place.result("whole")));
 }
 
 TEST_CASE("a signal while a run is loaded to go on saves nothing anew, on vulkan") {

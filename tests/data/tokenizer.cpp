@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "core/data/bytes_tokenizer.h"
 #include "core/data/token_file.h"
 #include "core/data/tokenize.h"
@@ -133,7 +135,10 @@ TEST_CASE("tokenize: a directory's tokenizer") {
   scratch.write("config.json", "{");
   CHECK(attempt().find("config.json") != std::string::npos);
   scratch.write("config.json", "{\"vocab_size\": 256}");
-  CHECK(attempt().find("tools/tokenize") != std::string::npos);
+  CHECK(attempt().find("has no tokenizer") != std::string::npos);
+  scratch.write("tokenizer.model", "");
+  CHECK(attempt().find("tokenizer.model") != std::string::npos);
+  std::filesystem::remove(scratch.path("tokenizer.model"));
   scratch.write("config.json", "{\"vocab_size\": 257}");
   CHECK(attempt() == "");
   scratch.write("tokenizer.json", "{\"model\": {\"type\": \"Unigram\"}}");
