@@ -4,8 +4,8 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/base/message.h"
-#include "core/train/evaluate.h"
-#include "core/train/setup.h"
+#include "core/run/settings.h"
+#include "core/step/evaluate.h"
 
 namespace tandem::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/train/export.h"
+#include "core/infer/export.h"
 
 #include "cli/commands.h"
 

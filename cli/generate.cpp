@@ -6,7 +6,7 @@
 #include "cli/output.h"
 #include "core/base/message.h"
 #include "core/data/tokenizer.h"
-#include "core/train/generate.h"
+#include "core/infer/generate.h"
 
 namespace tandem::cli {
 namespace {

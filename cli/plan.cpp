@@ -10,8 +10,8 @@
 #include "core/plan/byte_table.h"
 #include "core/plan/device_table.h"
 #include "core/plan/request.h"
-#include "core/train/plan_record.h"
-#include "core/train/setup.h"
+#include "core/run/plan_record.h"
+#include "core/run/settings.h"
 
 namespace tandem::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/train/trainer.h"
+#include "core/run/trainer.h"
 
 #include "cli/commands.h"
 

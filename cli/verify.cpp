@@ -3,7 +3,7 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "core/train/verify.h"
+#include "core/run/verify.h"
 
 namespace tandem::cli {
 namespace {

@@ -2,7 +2,7 @@
 // changes. (The LM head is built in chunks: StepShape::head_chunks.)
 #pragma once
 
-#include "core/plan/policy.h"
+#include "core/passes/policy.h"
 #include "core/runtime/backend.h"
 
 namespace tandem {

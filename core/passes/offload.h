@@ -2,7 +2,7 @@
 // behind the last one where they wrote.
 #pragma once
 
-#include "core/plan/policy.h"
+#include "core/passes/policy.h"
 
 namespace tandem {
 

@@ -1,7 +1,7 @@
 // Clones nodes next to the uses of what they make, in place of keeping it until then.
 #pragma once
 
-#include "core/plan/policy.h"
+#include "core/passes/policy.h"
 
 namespace tandem {
 

@@ -4,10 +4,10 @@
 #include <cmath>
 
 #include "core/abi/gemm.h"
-#include "core/plan/compile_step.h"
 #include "core/plan/cost_model.h"
 #include "core/runtime/profile.h"
-#include "core/train/synthetic.h"
+#include "core/step/compile_step.h"
+#include "core/step/synthetic.h"
 
 namespace tandem {
 namespace {

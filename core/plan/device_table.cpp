@@ -7,7 +7,7 @@
 
 #include "core/base/file.h"
 #include "core/base/toml.h"
-#include "core/train/config.h"
+#include "core/run/config.h"
 
 namespace tandem {
 namespace {

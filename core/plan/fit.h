@@ -1,7 +1,7 @@
 // What to say, and what would do, when a configured step does not fit.
 #pragma once
 
-#include "core/plan/compile_step.h"
+#include "core/step/compile_step.h"
 
 namespace tandem {
 

@@ -10,8 +10,8 @@
 #include <memory>
 #include <optional>
 
-#include "core/plan/compile_step.h"
 #include "core/plan/cost_model.h"
+#include "core/step/compile_step.h"
 
 namespace tandem {
 

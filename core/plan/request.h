@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/plan/planner.h"
-#include "core/train/config.h"
+#include "core/run/config.h"
 
 namespace tandem {
 

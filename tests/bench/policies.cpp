@@ -5,9 +5,9 @@
 #include <chrono>
 
 #include "core/plan/calibrate.h"
-#include "core/plan/compile_step.h"
 #include "core/plan/cost_model.h"
-#include "core/train/synthetic.h"
+#include "core/step/compile_step.h"
+#include "core/step/synthetic.h"
 #include "tests/bench/bench.h"
 
 using namespace tandem;

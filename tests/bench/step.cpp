@@ -5,9 +5,9 @@
 #include <chrono>
 
 #include "core/plan/request.h"
-#include "core/train/plan_record.h"
-#include "core/train/setup.h"
-#include "core/train/synthetic.h"
+#include "core/run/plan_record.h"
+#include "core/run/settings.h"
+#include "core/step/synthetic.h"
 #include "tests/bench/bench.h"
 
 using namespace tandem;

@@ -7,7 +7,7 @@
 #include <map>
 #include <sstream>
 
-#include "core/train/checkpoint.h"
+#include "core/run/checkpoint.h"
 #include "tests/cli/run_place.h"
 
 namespace tandem::test {

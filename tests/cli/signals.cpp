@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "core/train/checkpoint.h"
+#include "core/run/checkpoint.h"
 #include "tests/cli/run_place.h"
 
 namespace tandem::test {

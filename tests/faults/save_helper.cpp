@@ -1,11 +1,11 @@
 // Saves checkpoints of steps 4, 8, ... LAST in DIRECTORY, going on after the newest sound one; keeps one.
-// tests/train/faults.cpp runs it, with and without faults. Exits as `tandem` does.
+// tests/run/faults.cpp runs it, with and without faults. Exits as `tandem` does.
 #include <fmt/format.h>
 
 #include <array>
 
-#include "core/train/checkpoint.h"
-#include "core/train/resume.h"
+#include "core/run/checkpoint.h"
+#include "core/run/resume.h"
 
 namespace tandem {
 namespace {

@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "core/base/message.h"
+#include "core/run/trainer.h"
 #include "core/runtime/watchdog.h"
-#include "core/train/trainer.h"
 
 namespace tandem {
 namespace {

@@ -1,6 +1,6 @@
 // libFuzzer: any bytes as a manifest.json, and as changes to a good one that carry the right hash, are read or refused
 // with an Error; what is read is written alike.
-#include "core/train/manifest.h"
+#include "core/run/manifest.h"
 
 namespace {
 

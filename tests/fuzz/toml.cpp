@@ -1,6 +1,6 @@
 // libFuzzer: any text as a config file or as an override gives a configuration that reads back the same, or an Error.
 #include "core/base/error.h"
-#include "core/train/config.h"
+#include "core/run/config.h"
 
 namespace {
 

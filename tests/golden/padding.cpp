@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "core/abi/numeric.h"
-#include "core/train/state.h"
+#include "core/run/saved_state.h"
 #include "tests/golden/run.h"
 #include "tests/support/temporary.h"
 

@@ -4,11 +4,11 @@
 #include <doctest/doctest.h>
 
 #include "core/base/json.h"
-#include "core/plan/compile_step.h"
-#include "core/train/evaluate.h"
-#include "core/train/generate.h"
-#include "core/train/schedule.h"
-#include "core/train/setup.h"
+#include "core/infer/generate.h"
+#include "core/run/schedule.h"
+#include "core/run/settings.h"
+#include "core/step/compile_step.h"
+#include "core/step/evaluate.h"
 
 namespace tandem::test {
 

@@ -1,5 +1,5 @@
 // The verifier finds what it must find and passes what it must pass; executors that share kernels agree.
-#include "core/train/verify.h"
+#include "core/run/verify.h"
 
 #include <set>
 

@@ -12,8 +12,8 @@
 #include "core/abi/step_scalars.h"
 #include "core/abi/swiglu.h"
 #include "core/graph/backward.h"
-#include "core/plan/compile_step.h"
 #include "core/runtime/session.h"
+#include "core/step/compile_step.h"
 #include "tests/support/host_backend.h"
 
 using namespace tandem;

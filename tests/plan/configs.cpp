@@ -4,10 +4,10 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "core/model/step_graph.h"
 #include "core/model/weights.h"
-#include "core/train/config.h"
-#include "core/train/setup.h"
+#include "core/run/config.h"
+#include "core/run/settings.h"
+#include "core/step/step_graph.h"
 
 using namespace tandem;
 

@@ -10,7 +10,7 @@
 #include "core/plan/prediction.h"
 #include "core/plan/request.h"
 #include "core/plan/search.h"
-#include "core/train/setup.h"
+#include "core/run/settings.h"
 
 using namespace tandem;
 

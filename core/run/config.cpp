@@ -1,0 +1,243 @@
+#include "core/run/config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/base/toml.h"
+#include "core/base/utf8.h"
+#include "core/run/config_keys.h"
+
+namespace tandem {
+namespace {
+
+// Keys whose feature is not built yet: refused unless at their default. Delete a row when its feature lands.
+constexpr std::string_view kNotBuilt[] = {
+    "distributed.devices",
+    "distributed.zero",
+    "distributed.collectives",
+};
+
+// Where each key got its value, "config.toml:12" or "--section.key"; keys at their default are absent.
+using Places = std::map<std::string, std::string>;
+
+// Levenshtein's: the fewest single characters inserted, deleted or replaced
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+std::string_view section_of(std::string_view name) {
+  return name.substr(0, name.find('.'));
+}
+
+// A name without a section is compared with the part after the section; what was left unfinished is nearest.
+std::string nearest_key(std::string_view name) {
+  const bool bare = name.find('.') == std::string_view::npos;
+  const std::string_view text = name.substr(0, 100);
+  const auto distance = [&](const ConfigKey& key) {
+    const std::string_view known = std::string_view(key.name).substr(bare ? section_of(key.name).size() + 1 : 0);
+    return known.starts_with(text) ? 0 : edit_distance(text, known);
+  };
+  const auto keys = config_keys();
+  return std::min_element(keys.begin(), keys.end(), [&](auto& a, auto& b) { return distance(a) < distance(b); })->name;
+}
+
+const ConfigKey* find_key(std::string_view name) {
+  for (const ConfigKey& key : config_keys())
+    if (key.name == name) return &key;
+  return nullptr;
+}
+
+const ConfigKey& require_key(const std::string& name, const std::string& place) {
+  if (const ConfigKey* key = find_key(name)) return *key;
+  fail(Exit::configuration, place, "unknown key {}; the nearest known one is {}", name, nearest_key(name));
+}
+
+ConfigValue value_of(const toml::node& node) {
+  if (const auto* flag = node.as_boolean()) return flag->get();
+  if (const auto* integer = node.as_integer()) return integer->get();
+  if (const auto* number = node.as_floating_point()) return number->get();
+  if (const auto* text = node.as_string()) return text->get();
+  const auto* array = node.as_array();
+  if (array == nullptr) return {};
+  std::vector<std::string> list;
+  for (const toml::node& item : *array) {
+    const auto* text = item.as_string();
+    if (text == nullptr) return {};
+    list.push_back(text->get());
+  }
+  return list;
+}
+
+// Puts one value where it belongs, or says what was expected.
+void assign(RunConfig& config, const ConfigKey& key, const ConfigValue& value, const std::string& place,
+            Places& places) {
+  const std::string expected = key.read(config, value);
+  if (!expected.empty())
+    fail(Exit::configuration, place, "{} is {}, expected {}", key.name, toml_text(value), expected);
+  places[key.name] = place;
+}
+
+void read_file(RunConfig& config, std::string_view text, const std::string& path, Places& places) {
+  const toml::table root = parse_toml(text, path);
+  for (const auto& [section, node] : root) {
+    const std::string section_name(section.str());
+    const auto* table = node.as_table();
+    const auto keys = config_keys();
+    const bool known =
+        std::any_of(keys.begin(), keys.end(), [&](auto& k) { return section_of(k.name) == section_name; });
+    if (known && table == nullptr)
+      fail(Exit::configuration, toml_place(node, path), "{} is a section, not a key", section_name);
+    if (table == nullptr || (!known && table->empty())) require_key(section_name, toml_place(node, path));
+    for (const auto& [name, value] : *table) {
+      const std::string full = fmt::format("{}.{}", section_name, name.str());
+      assign(config, require_key(full, toml_place(value, path)), value_of(value), toml_place(value, path), places);
+    }
+  }
+}
+
+// The text after '=': a TOML value, else a string as it stands.
+ConfigValue override_value(const std::string& text) {
+  try {
+    const toml::table table = parse_toml("value = " + text, "");
+    if (table.size() == 1) return value_of(*table.get("value"));
+  } catch (const Error&) {  // a bare word or a path
+  }
+  return text;
+}
+
+void read_override(RunConfig& config, const std::string& flag, Places& places) {
+  const size_t equals = flag.find('=');
+  if (!flag.starts_with("--") || equals == std::string::npos)
+    fail(Exit::configuration, flag, "is no override, expected --section.key=value");
+  const std::string place = flag.substr(0, equals), text = flag.substr(equals + 1);
+  if (!is_utf8(flag))
+    fail(Exit::configuration, place, "is not UTF-8, in which a configuration is written; rename what it names");
+  const ConfigKey& key = require_key(place.substr(2), place);
+  const ConfigValue value = override_value(text);
+  RunConfig scratch;
+  const bool written_as_toml = !text.empty() && std::string_view("[\"'").find(text[0]) != std::string_view::npos;
+  if (key.read(scratch, value).empty() || written_as_toml) return assign(config, key, value, place, places);
+  // a word where a string or a list of strings is wanted: 2024 can name a directory, a.bin a list of one file
+  for (const ConfigValue& word : {ConfigValue(text), ConfigValue(std::vector<std::string>{text})})
+    if (key.read(scratch, word).empty()) return assign(config, key, word, place, places);
+  assign(config, key, value, place, places);  // fails, saying what was expected
+}
+
+std::string place_of(const Places& places, const std::string& key) {
+  const auto found = places.find(key);
+  return found == places.end() ? key : found->second;
+}
+
+void check_built(const RunConfig& config, const Places& places) {
+  const RunConfig defaults;
+  for (const std::string_view name : kNotBuilt) {
+    const ConfigKey* key = find_key(name);
+    TANDEM_CHECK(key != nullptr, "{} is no key", name);
+    if (key->write(config) == key->write(defaults)) continue;
+    fail(Exit::configuration, place_of(places, key->name), "{} = {} is not built yet; only its default {} works", name,
+         key->write(config), key->write(defaults));
+  }
+}
+
+// Under fp32 gradients and moments are f32, and the parameters are their own master copies.
+void settle_fp32(RunConfig& config, const Places& places) {
+  if (config.precision.recipe != "fp32") return;
+  const auto settle = [&](const char* key, DType& dtype) {
+    if (places.contains(key) && dtype != DType::f32)
+      fail(Exit::configuration, places.at(key), "{} is {}, expected f32 under the recipe fp32; leave the key out", key,
+           name_of(dtype));
+    dtype = DType::f32;
+  };
+  settle("precision.gradient_dtype", config.precision.gradient_dtype);
+  settle("optimizer.m_dtype", config.optimizer.m_dtype);
+  settle("optimizer.v_dtype", config.optimizer.v_dtype);
+  config.optimizer.master_dtype = DType::none;
+}
+
+void check_fp8_rows(const RunConfig& config, const Places& places) {
+  const uint64_t rows = uint64_t(config.batch.micro_batch) * config.data.sequence_length;
+  if (config.precision.recipe != "fp8" || rows % 16 == 0) return;
+  fail(Exit::configuration, place_of(places, "batch.micro_batch"),
+       "batch.micro_batch {} times data.sequence_length {} is {}, expected a multiple of 16 under the recipe fp8",
+       config.batch.micro_batch, config.data.sequence_length, rows);
+}
+
+void check_fast_accumulation(const RunConfig& config, const Places& places) {
+  if (!config.precision.fast_accumulation || config.precision.recipe == "fp8") return;
+  fail(Exit::configuration, place_of(places, "precision.fast_accumulation"),
+       "precision.fast_accumulation is of the recipe fp8, not of {}; leave it out", config.precision.recipe);
+}
+
+void require_all(const Places& places, const std::string& path) {
+  for (const ConfigKey& key : config_keys())
+    if (key.required && !places.contains(key.name))
+      fail(Exit::configuration, path, "{} is missing; set it in the file or with --{}=...", key.name, key.name);
+}
+
+}  // namespace
+
+RunConfig parse_config(std::string_view toml, const std::string& path, std::span<const std::string> overrides) {
+  RunConfig config;
+  Places places;
+  read_file(config, toml, path, places);
+  for (const std::string& flag : overrides) read_override(config, flag, places);
+  require_all(places, path);
+  settle_fp32(config, places);
+  check_fp8_rows(config, places);
+  check_fast_accumulation(config, places);
+  check_built(config, places);
+  return config;
+}
+
+RunConfig load_config(const std::string& path, std::span<const std::string> overrides) {
+  return parse_config(read_text(path, Exit::configuration), path, overrides);
+}
+
+std::string config_text(const RunConfig& config) {
+  std::string out;
+  std::string_view section;
+  for (const ConfigKey& key : config_keys()) {
+    const std::string_view name = key.name;
+    if (section_of(name) != section) out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", section_of(name));
+    section = section_of(name);
+    out += fmt::format("{} = {}\n", name.substr(section.size() + 1), key.write(config));
+  }
+  return out;
+}
+
+void write_config(const std::string& path, const RunConfig& config) {
+  replace_file(path, config_text(config));
+}
+
+uint64_t parse_size(std::string_view text, std::string_view where) {
+  static constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"", 1}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"GB", 1e9}};
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  std::string_view unit = text.substr(size_t(end - text.data()));
+  if (unit.starts_with(' ')) unit.remove_prefix(1);
+  for (const auto& [name, bytes] : kUnits) {
+    const double size = number * bytes;
+    if (bytes == 1 && number != std::floor(number)) continue;
+    if (error == std::errc() && unit == name && size >= 1 && size < 0x1p63) return uint64_t(size);
+  }
+  fail(Exit::configuration, where, "{} is no size, expected bytes, or a number with KiB, MiB, GiB or GB",
+       toml_quoted(text));
+}
+
+}  // namespace tandem

@@ -1,0 +1,279 @@
+#include "core/run/config_keys.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/base/error.h"
+
+namespace tandem {
+namespace {
+
+using Value = ConfigValue;
+using Strings = std::vector<std::string>;
+
+constexpr uint64_t kMax32 = 0x7fffffff;
+constexpr uint64_t kMax64 = std::numeric_limits<int64_t>::max();  // TOML's largest integer
+constexpr double kMaxF32 = 3e38;                                  // optimizer scalars become f32
+
+bool is_word(const Value& value, std::string_view word) {
+  const auto* text = std::get_if<std::string>(&value);
+  return text != nullptr && *text == word;
+}
+
+// of a file or the like; a NUL would cut it short
+bool is_name(const std::string& text) {
+  return !text.empty() && text.find('\0') == text.npos;
+}
+
+bool contains(const Strings& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// ---- How each kind of value is read and written. A reader returns what it expected, or "" when content ----
+
+struct Flag {
+  std::string read(bool& out, const Value& value) const {
+    const auto* flag = std::get_if<bool>(&value);
+    if (flag == nullptr) return "true or false";
+    out = *flag;
+    return "";
+  }
+  std::string write(bool value) const { return value ? "true" : "false"; }
+};
+
+struct Count {
+  uint64_t least, most;
+
+  template <typename T>
+  std::string read(T& out, const Value& value) const {
+    const auto* number = std::get_if<int64_t>(&value);
+    if (number == nullptr || *number < 0 || uint64_t(*number) < least || uint64_t(*number) > most)
+      return fmt::format("an integer from {} to {}", least, most);
+    out = static_cast<T>(*number);
+    return "";
+  }
+  std::string write(uint64_t value) const { return std::to_string(value); }
+};
+
+struct AutoOrCount {
+  Count count;
+
+  std::string read(std::optional<uint32_t>& out, const Value& value) const {
+    uint32_t number = 0;
+    if (is_word(value, "auto")) return out.reset(), "";
+    if (const auto expected = count.read(number, value); !expected.empty()) return "\"auto\" or " + expected;
+    out = number;
+    return "";
+  }
+  std::string write(std::optional<uint32_t> value) const { return value ? count.write(*value) : "\"auto\""; }
+};
+
+struct AutoOrSize {
+  std::string read(std::optional<uint64_t>& out, const Value& value) const {
+    if (is_word(value, "auto")) return out.reset(), "";
+    if (const auto* number = std::get_if<int64_t>(&value); number != nullptr && *number > 0) {
+      out = uint64_t(*number);
+      return "";
+    }
+    try {
+      if (const auto* text = std::get_if<std::string>(&value)) return out = parse_size(*text, ""), "";
+    } catch (const Error&) {  // reported with the place of the value
+    }
+    return "\"auto\", bytes as a positive integer, or a string such as \"16GiB\" (KiB, MiB, GiB, GB)";
+  }
+  std::string write(std::optional<uint64_t> value) const { return value ? std::to_string(*value) : "\"auto\""; }
+};
+
+struct Number {
+  double least, most;
+  bool below_most = false;  // most itself is out of range
+
+  std::string read(double& out, const Value& value) const {
+    const auto* integer = std::get_if<int64_t>(&value);
+    const auto* real = std::get_if<double>(&value);
+    const double number = real != nullptr ? *real : integer != nullptr ? double(*integer) : std::nan("");
+    if (!(number >= least && (below_most ? number < most : number <= most)))
+      return fmt::format("a number from {} to {} {}", least, below_most ? "below" : "at most", most);
+    out = number;
+    return "";
+  }
+  std::string write(double value) const { return toml_text(Value(value)); }
+};
+
+struct Text {
+  std::string read(std::string& out, const Value& value) const {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr || !is_name(*text)) return "a string that is not empty and has no NUL";
+    out = *text;
+    return "";
+  }
+  std::string write(const std::string& value) const { return toml_quoted(value); }
+};
+
+struct Choice {
+  Strings words;
+  std::string remark = {};
+
+  std::string read(std::string& out, const Value& value) const {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr || !contains(words, *text)) return fmt::format("one of {}{}", fmt::join(words, ", "), remark);
+    out = *text;
+    return "";
+  }
+  std::string write(const std::string& value) const { return toml_quoted(value); }
+};
+
+struct TypeChoice {
+  std::vector<DType> types;
+  std::string remark = {};
+
+  static std::string word(DType type) { return type == DType::none ? "none" : std::string(name_of(type)); }
+
+  std::string read(DType& out, const Value& value) const {
+    Strings words;
+    for (DType type : types) {
+      words.push_back(word(type));
+      if (is_word(value, words.back())) return out = type, "";
+    }
+    return fmt::format("one of {}{}", fmt::join(words, ", "), remark);
+  }
+  std::string write(DType value) const { return toml_quoted(word(value)); }
+};
+
+struct Paths {
+  bool may_be_empty;
+
+  std::string read(Strings& out, const Value& value) const {
+    const auto* list = std::get_if<Strings>(&value);
+    if (list == nullptr || (list->empty() && !may_be_empty) || !std::all_of(list->begin(), list->end(), is_name))
+      return may_be_empty ? "a list of file names" : "a list of at least one file name";
+    out = *list;
+    return "";
+  }
+  std::string write(const Strings& value) const { return toml_text(Value(value)); }
+};
+
+// one of some words, or a list of some parts; an empty list is "none"
+struct Policy {
+  Strings words, parts;
+
+  std::string read(Strings& out, const Value& value) const {
+    const auto* text = std::get_if<std::string>(&value);
+    const auto* list = std::get_if<Strings>(&value);
+    if (text != nullptr && contains(words, *text)) return out = {*text}, "";
+    const bool known =
+        list != nullptr && std::all_of(list->begin(), list->end(), [&](auto& part) { return contains(parts, part); });
+    if (!known) return fmt::format("{}, or a list of {}", fmt::join(words, ", "), fmt::join(parts, ", "));
+    out = list->empty() ? Strings{"none"} : *list;
+    return "";
+  }
+  std::string write(const Strings& value) const {
+    return value.size() == 1 && contains(words, value[0]) ? toml_quoted(value[0]) : toml_text(Value(value));
+  }
+};
+
+// ---- The table ----
+
+enum class Need { optional, required };
+
+template <typename Section, typename T, typename Kind>
+ConfigKey key(const char* name, Section RunConfig::*section, T Section::*member, Kind kind,
+              Need need = Need::optional) {
+  return {name, need == Need::required,
+          [=](RunConfig& config, const Value& value) { return kind.read(config.*section.*member, value); },
+          [=](const RunConfig& config) { return kind.write(config.*section.*member); }};
+}
+
+const TypeChoice kGradient{{DType::bf16, DType::f32}};
+const Policy kRecompute{{"auto", "none", "block"}, {"norm", "swiglu", "ffn", "qkv", "attention"}};
+const Policy kOffload{{"auto", "none"}, {"m", "v", "master", "parameters", "gradients", "residuals"}};
+
+std::vector<ConfigKey> make_keys() {
+  using C = RunConfig;
+  return {
+      key("model.path", &C::model, &C::Model::path, Text{}, Need::required),
+      key("model.from_scratch", &C::model, &C::Model::from_scratch, Flag{}),
+      key("model.seed", &C::model, &C::Model::seed, Count{0, kMax64}),
+      key("data.train", &C::data, &C::Data::train, Paths{false}, Need::required),
+      key("data.eval", &C::data, &C::Data::eval, Paths{true}),
+      key("data.sequence_length", &C::data, &C::Data::sequence_length, Count{1, kMax32}),
+      key("data.shuffle", &C::data, &C::Data::shuffle, Flag{}),
+      key("data.seed", &C::data, &C::Data::seed, Count{0, kMax64}),
+      key("data.separate_documents", &C::data, &C::Data::separate_documents, Flag{}),
+      key("data.document_end", &C::data, &C::Data::document_end, AutoOrCount{{0, kMax32}}),
+      key("batch.micro_batch", &C::batch, &C::Batch::micro_batch, Count{1, kMax32}),
+      key("batch.gradient_accumulation", &C::batch, &C::Batch::gradient_accumulation, Count{1, kMax32}),
+      key("precision.recipe", &C::precision, &C::Precision::recipe, Choice{{"fp32", "bf16", "fp8"}}),
+      key("precision.gradient_dtype", &C::precision, &C::Precision::gradient_dtype, kGradient),
+      key("precision.activation_gradient_dtype", &C::precision, &C::Precision::activation_gradient_dtype,
+          TypeChoice{{DType::e4m3}, " (e5m2 is reserved)"}),
+      key("precision.fast_accumulation", &C::precision, &C::Precision::fast_accumulation, Flag{}),
+      key("optimizer.learning_rate", &C::optimizer, &C::Optimizer::learning_rate, Number{0, kMaxF32}),
+      key("optimizer.beta1", &C::optimizer, &C::Optimizer::beta1, Number{0, 1, true}),
+      key("optimizer.beta2", &C::optimizer, &C::Optimizer::beta2, Number{0, 1, true}),
+      key("optimizer.epsilon", &C::optimizer, &C::Optimizer::epsilon, Number{1e-37, kMaxF32}),
+      key("optimizer.weight_decay", &C::optimizer, &C::Optimizer::weight_decay, Number{0, kMaxF32}),
+      key("optimizer.grad_clip", &C::optimizer, &C::Optimizer::grad_clip, Number{0, kMaxF32}),
+      key("optimizer.z_loss", &C::optimizer, &C::Optimizer::z_loss, Number{0, kMaxF32}),
+      key("optimizer.m_dtype", &C::optimizer, &C::Optimizer::m_dtype, kGradient),
+      key("optimizer.v_dtype", &C::optimizer, &C::Optimizer::v_dtype, kGradient),
+      key("optimizer.master_dtype", &C::optimizer, &C::Optimizer::master_dtype, TypeChoice{{DType::none, DType::f32}}),
+      key("schedule.steps", &C::schedule, &C::Schedule::steps, Count{1, kMax32}),
+      key("schedule.warmup_steps", &C::schedule, &C::Schedule::warmup_steps, Count{0, kMax32}),
+      key("schedule.kind", &C::schedule, &C::Schedule::kind, Choice{{"cosine", "linear", "constant"}}),
+      key("schedule.final_fraction", &C::schedule, &C::Schedule::final_fraction, Number{0, 1}),
+      key("memory.device", &C::memory, &C::Memory::device, AutoOrSize{}),
+      key("memory.host", &C::memory, &C::Memory::host, AutoOrSize{}),
+      key("memory.recompute", &C::memory, &C::Memory::recompute, kRecompute),
+      key("memory.offload", &C::memory, &C::Memory::offload, kOffload),
+      key("memory.lm_head_chunks", &C::memory, &C::Memory::lm_head_chunks, AutoOrCount{{1, kMax32}}),
+      key("memory.attention_chunks", &C::memory, &C::Memory::attention_chunks, AutoOrCount{{1, kMax32}}),
+      key("distributed.devices", &C::distributed, &C::Distributed::devices, Count{1, 65536}),
+      key("distributed.zero", &C::distributed, &C::Distributed::zero, Count{1, 3}),
+      key("distributed.collectives", &C::distributed, &C::Distributed::collectives, Choice{{"auto", "nccl", "copy"}}),
+      key("checkpoint.every", &C::checkpoint, &C::Checkpoint::every, Count{1, kMax32}),
+      key("checkpoint.keep", &C::checkpoint, &C::Checkpoint::keep, Count{1, kMax32}),
+      key("run.directory", &C::run, &C::Run::directory, Text{}, Need::required),
+      key("run.backend", &C::run, &C::Run::backend, Text{}),
+      key("run.eval_every", &C::run, &C::Run::eval_every, Count{0, kMax32}),
+      key("run.eval_windows", &C::run, &C::Run::eval_windows, Count{0, kMax64}),
+      key("run.max_skipped", &C::run, &C::Run::max_skipped, Count{1, kMax32}),
+  };
+}
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() {
+  static const std::vector<ConfigKey> keys = make_keys();
+  return keys;
+}
+
+std::string toml_quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += fmt::format("\\{}", c);
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) out += fmt::format("\\u{:04X}", c);
+    else out += c;
+  }
+  return out + '"';
+}
+
+std::string toml_text(const ConfigValue& value) {
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const auto* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
+  if (const auto* text = std::get_if<std::string>(&value)) return toml_quoted(*text);
+  if (const auto* number = std::get_if<double>(&value)) {
+    const std::string digits =
+        fmt::format("{}", *number);  // the shortest that reads back; TOML wants a sign of a float
+    return std::isfinite(*number) && digits.find_first_of(".e") == std::string::npos ? digits + ".0" : digits;
+  }
+  if (const auto* list = std::get_if<Strings>(&value)) {
+    Strings quoted;
+    for (const auto& item : *list) quoted.push_back(toml_quoted(item));
+    return fmt::format("[{}]", fmt::join(quoted, ", "));
+  }
+  return "something else";
+}
+
+}  // namespace tandem

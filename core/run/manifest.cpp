@@ -1,0 +1,109 @@
+#include "core/run/manifest.h"
+
+#include "core/base/hash.h"
+
+namespace tandem {
+namespace {
+
+constexpr std::string_view kFormat = "tandem-checkpoint";
+constexpr uint64_t kVersion = 1;
+
+Json json_of(const Manifest& m) {
+  Json inputs = Json::array();
+  for (const InputFile& file : m.inputs)
+    inputs.push_back({{"path", file.path}, {"bytes", file.bytes}, {"xxh3", file.hash}});
+  Json files = Json::object();
+  for (const auto& [name, file] : m.files)
+    files[name] = {{"bytes", file.bytes}, {"header_xxh3", file.header_hash}, {"xxh3", file.hashes}};
+  return {{"format", kFormat},
+          {"version", kVersion},
+          {"step", m.step},
+          {"sequence", m.sequence},
+          {"tokens", m.tokens},
+          {"t", m.t},
+          {"skipped_in_a_row", m.skipped},
+          {"config", m.config},
+          {"plan",
+           {{"backend", m.backend}, {"device", m.device}, {"lm_head_chunks", m.head_chunks}, {"kernels", m.kernels}}},
+          {"inputs", inputs},
+          {"files", files}};
+}
+
+// an object whose keys must all be there; getting them fails by name
+class Reader {
+ public:
+  Reader(const Json& value, const std::string& path) : value_(value), object_(value, path, Exit::input), path_(path) {}
+
+  std::string text(std::string_view key) const { return object_.require(key), *object_.string(key); }
+  uint64_t number(std::string_view key, uint64_t most = std::numeric_limits<uint64_t>::max()) const {
+    return object_.require(key), *object_.integer(key, 0, most);
+  }
+  const Json& part(std::string_view key) const { return object_.require(key), *object_.find(key); }
+  Reader object(std::string_view key) const { return {part(key), path_}; }
+  const Json& value() const { return value_; }
+
+ private:
+  const Json& value_;
+  JsonObject object_;
+  const std::string& path_;
+};
+
+CheckpointFile file_of(const Reader& reader, const std::string& path) {
+  CheckpointFile file{reader.number("bytes"), reader.text("header_xxh3"), {}};
+  const Reader hashes = reader.object("xxh3");
+  for (const auto& item : hashes.value().items()) file.hashes.emplace(item.key(), hashes.text(item.key()));
+  if (file.hashes.empty()) fail(Exit::input, path, "has a file without tensors");
+  return file;
+}
+
+void check_format(const Reader& root, const std::string& path) {
+  if (const std::string format = root.text("format"); format != kFormat)
+    fail(Exit::input, path, "has the format {:.60}, expected {}: this is no checkpoint of Tandem", format, kFormat);
+  if (const uint64_t version = root.number("version"); version != kVersion)
+    fail(Exit::input, path, "has version {}, this program reads version {}", version, kVersion);
+}
+
+}  // namespace
+
+std::string sealed(Json json) {
+  json.erase("manifest_xxh3");
+  const std::string text = json.dump();
+  json["manifest_xxh3"] = xxh3(std::as_bytes(std::span(text)));
+  return write_json(json);
+}
+
+std::string manifest_text(const Manifest& manifest) {
+  return sealed(json_of(manifest));
+}
+
+Manifest parse_manifest(const std::string& text, const std::string& path) {
+  const Json json = parse_json(text, path);
+  const Reader root(json, path);
+  check_format(root, path);
+  if (sealed(json) != text) fail(Exit::input, path, "does not match its own hash: it is damaged");
+  const Reader plan = root.object("plan");
+  constexpr uint64_t kMax32 = std::numeric_limits<uint32_t>::max();
+  Manifest m{.step = root.number("step"),
+             .sequence = root.number("sequence"),
+             .tokens = root.number("tokens"),
+             .t = uint32_t(root.number("t", kMax32)),
+             .skipped = uint32_t(root.number("skipped_in_a_row", kMax32)),
+             .config = root.text("config"),
+             .backend = plan.text("backend"),
+             .device = plan.text("device"),
+             .head_chunks = uint32_t(plan.number("lm_head_chunks", kMax32)),
+             .kernels = {},
+             .inputs = {},
+             .files = {}};
+  const Reader kernels = plan.object("kernels");
+  for (const auto& item : kernels.value().items()) m.kernels.emplace(item.key(), kernels.text(item.key()));
+  for (const Json& item : root.part("inputs")) {
+    const Reader file(item, path);
+    m.inputs.push_back({file.text("path"), file.number("bytes"), file.text("xxh3")});
+  }
+  const Reader files = root.object("files");
+  for (const auto& item : files.value().items()) m.files.emplace(item.key(), file_of(files.object(item.key()), path));
+  return m;
+}
+
+}  // namespace tandem

@@ -1,0 +1,20 @@
+// plan.json: what a run was compiled to.
+#pragma once
+
+#include <string>
+
+#include "core/base/json.h"
+#include "core/passes/plan_memory.h"
+#include "core/passes/policy.h"
+#include "core/step/step_graph.h"
+
+namespace tandem {
+
+// recompute and offload are lists of names, or one such list a layer; what belongs to no layer has offload_outside
+Json policy_json(const MemoryPolicy& policy);
+
+// device_bytes: what metrics call memory
+void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
+                const MemoryPlan& plan, uint64_t device_bytes, const KernelChoices& kernels);
+
+}  // namespace tandem

@@ -1,0 +1,99 @@
+#include "core/run/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <string_view>
+
+#include "core/base/message.h"
+
+namespace tandem {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::string duration(double seconds) {
+  const auto s = uint64_t(std::max(0.0, seconds));
+  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+                   : fmt::format("{}:{:02}", s / 60, s % 60);
+}
+
+// Columns of a line that is written over: the last stays free, for writing into it wraps on some terminals.
+size_t line_width() {
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return (known ? size.ws_col : 80) - 1;
+}
+
+// True on a terminal that moves the cursor when told to.
+bool is_terminal() {
+  const char* const kind = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
+}
+
+// value, or a dash where there is none
+std::string figure(double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
+}
+
+}  // namespace
+
+Progress::Progress(uint64_t steps, uint64_t tokens_per_step)
+    : steps_(steps), tokens_per_step_(tokens_per_step), terminal_(is_terminal()), start_(Clock::now()), last_() {}
+
+Progress::~Progress() {
+  if (drawn_) write_message("\n");
+}
+
+void Progress::clear() {
+  if (drawn_) write_message("\r\x1b[K");
+  drawn_ = false;
+}
+
+void Progress::message(const std::string& text) {
+  clear();
+  write_message(text + "\n");
+}
+
+// a terminal: at most 10 times a second; otherwise the first, every tenth part of the run at least, and every 10
+// seconds
+void Progress::step(const StepMetrics& m) {
+  if (first_step_ == 0) first_step_ = m.step;
+  const auto now = Clock::now();
+  const bool end = m.step == steps_ || m.step == first_step_;
+  const bool due = terminal_
+                       ? now - last_ > std::chrono::milliseconds(100)
+                       : now - last_ > std::chrono::seconds(10) || m.step % std::max<uint64_t>(1, steps_ / 10) == 0;
+  if (m.skipped)
+    message(fmt::format("step {}: {}; the step is skipped", m.step,
+                        m.targets == 0 ? "no target counts" : "loss or gradient norm is not finite"));
+  if (!end && !due) return;
+  last_ = now;
+  draw(m);
+}
+
+void Progress::draw(const StepMetrics& m) {
+  const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
+  const double per_step = elapsed / double(m.step - first_step_ + 1);
+  const std::string text =
+      fmt::format("step {}/{}  loss {}  norm {}  {:.0f} tokens/s  {} left", m.step, steps_, figure(m.loss, 4),
+                  figure(m.grad_norm, 3), double(tokens_per_step_) / std::max(per_step, 1e-9),
+                  duration(per_step * double(steps_ - m.step)));
+  if (!terminal_) {
+    write_message(text + "\n");
+    return;
+  }
+  const size_t width = line_width();
+  const size_t bar = width > text.size() + 8 ? std::min<size_t>(30, width - text.size() - 3) : 0;
+  const size_t full = size_t(double(bar) * double(m.step) / double(std::max<uint64_t>(1, steps_)));
+  const std::string line =
+      fmt::format("{}{}", bar > 0 ? fmt::format("[{:=<{}}{: <{}}] ", "", full, "", bar - full) : "", text);
+  write_message("\r\x1b[K" + line.substr(0, width));
+  drawn_ = true;
+}
+
+}  // namespace tandem

@@ -1,0 +1,31 @@
+// What a person sees of a run, on standard error: a bar on a terminal, plain lines otherwise.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "core/run/metrics.h"
+
+namespace tandem {
+
+class Progress {
+ public:
+  Progress(uint64_t steps, uint64_t tokens_per_step);
+  ~Progress();
+
+  void step(const StepMetrics& m);
+  void message(const std::string& text);  // a line of its own, above the bar
+
+ private:
+  void draw(const StepMetrics& m);
+  void clear();
+
+  uint64_t steps_, tokens_per_step_;
+  bool terminal_;
+  bool drawn_ = false;
+  uint64_t first_step_ = 0;
+  std::chrono::steady_clock::time_point start_, last_;
+};
+
+}  // namespace tandem

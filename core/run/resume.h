@@ -1,0 +1,19 @@
+// Which checkpoint a run goes on from, and whether it may.
+#pragma once
+
+#include <optional>
+
+#include "core/run/checkpoint.h"
+#include "core/run/config.h"
+
+namespace tandem {
+
+// The newest checkpoint in the directory that verifies; each newer one is named in a warning with what is wrong.
+// Exit::input when there is none.
+Checkpoint newest_checkpoint(const std::string& directory);
+
+// What changed since the checkpoint may change: memory (but lm_head_chunks), distributed, checkpoint, run, and
+// schedule.steps with a warning. Exit::configuration naming another key; Exit::input naming an input that changed.
+void check_resume(const Manifest& manifest, const RunConfig& config, const std::vector<InputFile>& inputs);
+
+}  // namespace tandem

@@ -1,0 +1,75 @@
+#include "core/run/saved_state.h"
+
+#include <algorithm>
+
+namespace tandem {
+namespace {
+
+constexpr std::string_view kStates[] = {".m", ".v", ".master"};
+
+// visit(binding, part, its name in the files) for every stored tensor with the suffix that the session keeps
+template <typename Visit>
+void each_tensor(const Session& session, std::span<const ParameterSpec> specs, std::string_view suffix,
+                 const Visit& visit) {
+  for (const ParameterSpec& spec : specs) {
+    const std::string binding = fmt::format("{}{}", spec.name, suffix);
+    if (!session.has(binding)) continue;
+    for (const StoredTensor& part : spec.parts) visit(binding, part, fmt::format("{}{}", part.name, suffix));
+  }
+}
+
+void append_tensors(const Session& session, std::span<const ParameterSpec> specs, std::string_view suffix,
+                    std::vector<std::byte>& buffer, std::vector<OutputTensor>& tensors) {
+  each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
+    tensors.push_back({std::move(name), {session.desc(binding).dtype, part.shape}, [&session, &buffer, &part, binding] {
+                         return read_stored(session, binding, part, buffer);
+                       }});
+  });
+}
+
+}  // namespace
+
+std::span<const std::byte> read_stored(const Session& session, const std::string& binding, const StoredTensor& part,
+                                       std::vector<std::byte>& buffer) {
+  const DType dtype = session.desc(binding).dtype;
+  buffer.resize(part.place_bytes(dtype));
+  session.read(binding, buffer, part.first_byte(dtype));
+  unpad(part, dtype, buffer);
+  return buffer;
+}
+
+void save_state(const Session& session, std::span<const ParameterSpec> specs, const std::string& directory,
+                Manifest manifest) {
+  session.read("t", std::as_writable_bytes(std::span(&manifest.t, 1)));
+  std::vector<std::byte> buffer;
+  std::vector<OutputTensor> model, optimizer;
+  append_tensors(session, specs, "", buffer, model);
+  for (const std::string_view suffix : kStates) append_tensors(session, specs, suffix, buffer, optimizer);
+  write_checkpoint(directory, std::move(manifest), model, optimizer);
+}
+
+void restore_state(Session& session, std::span<const ParameterSpec> specs, const Checkpoint& checkpoint) {
+  std::vector<std::string_view> suffixes(std::begin(kStates), std::end(kStates));
+  suffixes.insert(suffixes.begin(), "");
+  const auto each = [&](const auto& use) {
+    size_t count = 0;
+    for (const std::string_view suffix : suffixes)
+      each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
+        const DType dtype = session.desc(binding).dtype;
+        use(binding, part, dtype, checkpoint.bytes(name, {dtype, part.shape}));
+        ++count;
+      });
+    return count;
+  };
+  const size_t expected = each([](const auto&...) {});
+  if (expected != checkpoint.tensors())
+    fail(Exit::input, checkpoint.path(), "has {} tensors, {} were expected: it is another model's",
+         checkpoint.tensors(), expected);
+  std::vector<std::byte> buffer;
+  each([&](const std::string& binding, const StoredTensor& part, DType dtype, std::span<const std::byte> bytes) {
+    session.write(binding, pad(part, dtype, bytes, buffer), part.first_byte(dtype));
+  });
+  session.write("t", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
+}
+
+}  // namespace tandem

@@ -1,0 +1,72 @@
+#include "core/run/verify.h"
+
+#include <charconv>
+
+#include "core/run/run_data.h"
+#include "core/run/schedule.h"
+#include "core/step/step_runner.h"
+
+namespace tandem {
+namespace {
+
+// A run on one of the two backends.
+struct Side {
+  Side(Backend& backend, const Program& program, const ModelSource& model, const Precision& precision,
+       const RunConfig& config, const StepShape& shape)
+      : session(backend, program), runner(session, shape, rope_table(model.config, shape.sequence_length)) {
+    if (config.model.from_scratch) initialise_parameters(session, model, precision, config.model.seed);
+    else load_parameters(session, model, open_weights(model), precision);
+  }
+  Session session;
+  StepRunner runner;
+};
+
+}  // namespace
+
+Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candidate, uint64_t steps,
+                    const VerifyOptions& options) {
+  const Precision precision = precision_of(config);
+  const ModelSource model = open_model(config.model.path);
+  const StepShape shape =
+      with_head_chunks({config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1},
+                       model.config, precision, config.memory.lm_head_chunks);
+  check_fp8(model.config, precision, shape.rows());
+  const RunData data = open_data(config, model, shape);
+  const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
+  const Program program =
+      compile_step(model.config, precision, config.optimizer, shape, policy_of(config.memory), target).program;
+  Side a(reference, program, model, precision, config, shape), b(candidate, program, model, precision, config, shape);
+  Verifier verifier(a.session, b.session, options);
+  const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {
+    a.runner.fill(batch, scalars);
+    b.runner.fill(batch, scalars);
+    verifier.run(Range::begin);
+  };
+  for (uint64_t s = 0; s < steps; ++s) {
+    const StepBatch batch = data.train->step(s);
+    begin(batch, StepRunner::scalars_of(batch, s, learning_rate(config, s), config.model.seed));
+    for (uint32_t k = 0; k < shape.accumulation; ++k) verifier.run(Range::micro_step);
+    verifier.run(Range::update);
+  }
+  begin(data.train->step(steps), {});
+  verifier.run(Range::evaluate);
+  return verifier;
+}
+
+InstructionId parse_instruction(const std::string& text) {
+  const size_t colon = text.find(':');
+  for (size_t r = 0; r < kRangeCount && colon != std::string::npos; ++r) {
+    if (text.substr(0, colon) != name_of(Range(r))) continue;
+    InstructionId id{Range(r), 0};
+    const char* last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data() + colon + 1, last, id.index);
+    if (error == std::errc() && end == last) return id;
+  }
+  fail(Exit::configuration, "--only", "'{}' is no RANGE:INDEX; RANGE is begin, micro_step, update or evaluate", text);
+}
+
+std::string name_of(const InstructionId& id) {
+  return fmt::format("{}:{}", name_of(id.range), id.index);
+}
+
+}  // namespace tandem

@@ -1,0 +1,35 @@
+#include "core/step/compile_step.h"
+
+#include <algorithm>
+
+#include "core/passes/chunk.h"
+#include "core/passes/offload.h"
+#include "core/passes/recompute.h"
+
+namespace tandem {
+
+Compiled compile_step(const ModelConfig& config, const Precision& precision, const RunConfig::Optimizer& optimizer,
+                      const StepShape& shape, const MemoryPolicy& policy, const Target& target, Checks checks) {
+  StepShape chunked = shape;
+  if (policy.lm_head_chunks > 0) chunked.head_chunks = policy.lm_head_chunks;
+  return compile(apply(build_step_graph(config, precision, optimizer, chunked), policy, target, checks), target,
+                 checks);
+}
+
+Graph apply(Graph graph, const MemoryPolicy& policy, const Target& target, Checks checks) {
+  const auto verify = [&] {
+    if (checks == Checks::with) graph.verify();
+  };
+  const auto empty = [](const auto& set) { return set.empty(); };
+  const bool remakes = std::ranges::find(policy.copies, Copies::remade) != policy.copies.end();
+  verify();
+  if (remakes || !std::ranges::all_of(policy.recompute, empty)) graph = recompute(graph, policy);
+  verify();
+  if (policy.attention_chunks > 1 || policy.optimizer_chunk > 0) graph = chunk(graph, policy, target);
+  verify();
+  if (!policy.offload_outside.empty() || !std::ranges::all_of(policy.offload, empty)) graph = offload(graph, policy);
+  verify();
+  return graph;
+}
+
+}  // namespace tandem

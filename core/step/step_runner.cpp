@@ -1,0 +1,86 @@
+#include "core/step/step_runner.h"
+
+namespace tandem {
+namespace {
+
+template <typename T>
+std::span<const std::byte> bytes_of_one(const T& value) {
+  return std::as_bytes(std::span(&value, 1));
+}
+
+}  // namespace
+
+StepRunner::StepRunner(Session& session, const StepShape& shape, const std::vector<float>& rope)
+    : session_(session), shape_(shape) {
+  session_.write("rope", bytes_of(rope));
+  for (const Binding& b : session_.program().bindings) {
+    const bool alone = b.name == "counter" || b.name == "t" || b.name == "report" || b.name == "amax";
+    if (alone || b.name.ends_with(".m") || b.name.ends_with(".v")) session_.zero(b.name);
+  }
+}
+
+uint32_t StepRunner::fill(const StepBatch& batch, const abi::StepScalars& scalars) {
+  const uint32_t slot = uint32_t(begins_++ & 1);
+  const uint64_t bytes = uint64_t(shape_.accumulation) * shape_.rows() * sizeof(int32_t);
+  TANDEM_CHECK(batch.inputs.size() * sizeof(int32_t) == bytes, "a step holds {} bytes of tokens, got {} tokens", bytes,
+               batch.inputs.size());
+  session_.write("inputs.tokens", bytes_of(batch.inputs), slot * bytes);
+  session_.write("inputs.targets", bytes_of(batch.targets), slot * bytes);
+  session_.write("inputs.positions", bytes_of(batch.positions), slot * bytes);
+  session_.write("inputs.scalars", bytes_of_one(scalars), slot * abi::kStepScalarWords * sizeof(uint32_t));
+  return slot;
+}
+
+abi::StepScalars StepRunner::scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
+  return {.learning_rate = float(learning_rate),
+          .inverse_targets = batch.valid_targets == 0 ? 0.0f : float(1.0 / double(batch.valid_targets)),
+          .step = uint32_t(step),
+          .seed_low = uint32_t(seed),
+          .seed_high = uint32_t(seed >> 32),
+          .targets = uint32_t(batch.valid_targets)};
+}
+
+template <typename Run>
+void StepRunner::for_each_range(const Run& run) const {
+  run(Range::begin);
+  for (uint32_t k = 0; k < shape_.accumulation; ++k) run(Range::micro_step);
+  run(Range::update);
+}
+
+StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
+  Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed))};
+  for_each_range([&](Range range) { pending.done = session_.submit(range); });
+  return pending;
+}
+
+abi::StepReport StepRunner::profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
+                                    StepProfile& to) {
+  const uint32_t slot = fill(batch, scalars_of(batch, step, learning_rate, seed));
+  for_each_range([&](Range range) { to.run(session_, range); });
+  return report(slot);
+}
+
+abi::StepReport StepRunner::finish(const Pending& pending) {
+  session_.wait(pending.done);
+  return report(pending.slot);
+}
+
+abi::StepReport StepRunner::report(uint32_t slot) const {
+  abi::StepReport report;
+  session_.read("report", std::as_writable_bytes(std::span(&report, 1)),
+                slot * abi::kStepScalarWords * sizeof(uint32_t));
+  return report;
+}
+
+double StepRunner::evaluate(const StepBatch& batch, uint32_t micro_steps) {
+  fill(batch, {.targets = uint32_t(batch.valid_targets)});
+  session_.submit(Range::begin);
+  Timepoint done;
+  for (uint32_t k = 0; k < micro_steps; ++k) done = session_.submit(Range::evaluate);
+  session_.wait(done);
+  float loss = 0;
+  session_.read("loss", std::as_writable_bytes(std::span(&loss, 1)));
+  return loss;
+}
+
+}  // namespace tandem

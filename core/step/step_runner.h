@@ -1,0 +1,48 @@
+// Drives a loaded step Program: fills the input slot of a step, submits its ranges, reads its report.
+#pragma once
+
+#include "core/abi/prepare_update.h"
+#include "core/abi/step_scalars.h"
+#include "core/data/loader.h"
+#include "core/run/step_profile.h"
+#include "core/runtime/session.h"
+#include "core/step/step_graph.h"
+
+namespace tandem {
+
+class StepRunner {
+ public:
+  // rope: the table of core/model/config.h; counters and states start at zero
+  StepRunner(Session& session, const StepShape& shape, const std::vector<float>& rope);
+
+  struct Pending {
+    Timepoint done;
+    uint32_t slot = 0;
+  };
+  // step: s, from 0. Returns at once; at most two steps may be pending, as inputs and reports have two slots.
+  Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
+  abi::StepReport finish(const Pending& pending);  // waits
+  abi::StepReport report(uint32_t slot) const;     // of the last step there; nothing may be pending
+  // the same step, instruction by instruction; nothing may be pending
+  abi::StepReport profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed, StepProfile& to);
+
+  // Writes a step's inputs without running anything; the slot that its begin will read.
+  uint32_t fill(const StepBatch& batch, const abi::StepScalars& scalars);
+  static abi::StepScalars scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
+
+  // the sum of -ln p over the batch's valid targets; nothing may be pending
+  double evaluate(const StepBatch& batch, uint32_t micro_steps);
+
+  const StepShape& shape() const { return shape_; }
+  Session& session() { return session_; }
+
+ private:
+  template <typename Run>
+  void for_each_range(const Run& run) const;  // of a step, in order
+
+  Session& session_;
+  StepShape shape_;
+  uint64_t begins_ = 0;
+};
+
+}  // namespace tandem

@@ -1,0 +1,265 @@
+#include "core/run/config.h"
+
+#include <doctest/doctest.h>
+
+#include "core/base/error.h"
+
+namespace tandem {
+namespace {
+
+using Flags = std::vector<std::string>;
+
+const char* const kSmallest = "[model]\npath = \"m\"\n[data]\ntrain = [\"a.bin\"]\n[run]\ndirectory = \"runs/x\"\n";
+
+RunConfig with(const Flags& flags) {
+  return parse_config(kSmallest, "c.toml", flags);
+}
+
+// the message, or "" where nothing was wrong; the code must be Exit::configuration
+std::string refusal(const std::string& text, const Flags& flags = {}) {
+  try {
+    parse_config(text, "c.toml", flags);
+  } catch (const Error& e) {
+    CHECK(e.exit() == Exit::configuration);
+    return e.what();
+  }
+  return "";
+}
+
+std::string flag_refusal(const Flags& flags) {
+  return refusal(kSmallest, flags);
+}
+
+void check_says(const std::string& message, const std::string& part) {
+  INFO("message: ", message, " should contain: ", part);
+  CHECK(message.find(part) != std::string::npos);
+}
+
+TEST_CASE("config: the defaults are those of the formats") {
+  const RunConfig c = with({});
+  CHECK(config_text(c) == R"([model]
+path = "m"
+from_scratch = false
+seed = 1
+
+[data]
+train = ["a.bin"]
+eval = []
+sequence_length = 1024
+shuffle = true
+seed = 1
+separate_documents = false
+document_end = "auto"
+
+[batch]
+micro_batch = 4
+gradient_accumulation = 1
+
+[precision]
+recipe = "fp8"
+gradient_dtype = "bf16"
+activation_gradient_dtype = "e4m3"
+fast_accumulation = false
+
+[optimizer]
+learning_rate = 0.0001
+beta1 = 0.9
+beta2 = 0.95
+epsilon = 1e-08
+weight_decay = 0.1
+grad_clip = 1.0
+z_loss = 0.0
+m_dtype = "bf16"
+v_dtype = "bf16"
+master_dtype = "none"
+
+[schedule]
+steps = 1000
+warmup_steps = 50
+kind = "cosine"
+final_fraction = 0.1
+
+[memory]
+device = "auto"
+host = "auto"
+recompute = "auto"
+offload = "auto"
+lm_head_chunks = "auto"
+attention_chunks = "auto"
+
+[distributed]
+devices = 1
+zero = 1
+collectives = "auto"
+
+[checkpoint]
+every = 100
+keep = 3
+
+[run]
+directory = "runs/x"
+backend = "auto"
+eval_every = 100
+eval_windows = 0
+max_skipped = 8
+)");
+}
+
+TEST_CASE("config: what config_text writes reads back the same") {
+  const RunConfig c = with({"--model.path=a \"b\\\" \n\x01 é", "--data.eval=[\"x\", \"y\"]", "--data.document_end=7",
+                            "--optimizer.learning_rate=4e-3", "--optimizer.grad_clip=3", "--memory.lm_head_chunks=3",
+                            "--precision.recipe=bf16", "--optimizer.master_dtype=f32"});
+  const std::string text = config_text(c);
+  CHECK(config_text(parse_config(text, "again.toml", {})) == text);
+  CHECK(c.model.path == "a \"b\\\" \n\x01 é");
+  CHECK(c.data.eval == Flags{"x", "y"});
+  CHECK(c.data.document_end == 7u);
+  CHECK(c.memory.lm_head_chunks == 3u);
+  CHECK(c.optimizer.grad_clip == 3.0);
+  CHECK(c.optimizer.master_dtype == DType::f32);
+}
+
+TEST_CASE("config: characters outside ASCII in strings and comments") {
+  const std::string text =
+      "# \u03a3 \"\n[model]\npath = 'caf\u00e9' # \u00e9\n[data]\ntrain = "
+      "[\"\"\"\n\u00e9\\\"\"\"\"\"]\n[run]\ndirectory = \"\\\"\u00e9\"\n";
+  const RunConfig c = parse_config(text, "c.toml", Flags{"--run.backend=\u00e9"});
+  CHECK(c.model.path == "caf\u00e9");
+  CHECK(c.data.train == Flags{"\u00e9\"\""});
+  CHECK(c.run.directory == "\"\u00e9");
+  CHECK(c.run.backend == "\u00e9");
+}
+
+TEST_CASE("config: overrides win, the last one most; words may be bare") {
+  const RunConfig c = with({"--schedule.steps=5", "--schedule.steps=6", "--run.directory=2024",
+                            "--run.backend=vulkan:1", "--data.train=b.bin", "--data.shuffle=false"});
+  CHECK(c.schedule.steps == 6);
+  CHECK(c.run.directory == "2024");
+  CHECK(c.run.backend == "vulkan:1");
+  CHECK(c.data.train == Flags{"b.bin"});
+  CHECK(!c.data.shuffle);
+  CHECK(parse_config("", "c.toml", Flags{"--model.path=m", "--data.train=a.bin", "--run.directory=r"}).model.path ==
+        "m");
+}
+
+TEST_CASE("config: an unknown key is named with its line and the nearest known one") {
+  const std::string text = std::string(kSmallest) + "[optimizer]\nlearning_rat = 1e-3\n";
+  check_says(refusal(text),
+             "[c.toml:8] unknown key optimizer.learning_rat; the nearest known one is optimizer.learning_rate");
+  check_says(flag_refusal({"--optimiser.beta1=0.5"}), "[--optimiser.beta1] unknown key");
+  check_says(flag_refusal({"--optimiser.beta1=0.5"}), "nearest known one is optimizer.beta1");
+  check_says(flag_refusal({"--step=5"}), "schedule.steps");
+  check_says(flag_refusal({"--schedule.warmup=5"}), "nearest known one is schedule.warmup_steps");
+  check_says(flag_refusal({"--warmup=5"}), "nearest known one is schedule.warmup_steps");
+  check_says(refusal("stepz = 5\n"), "[c.toml:1] unknown key stepz; the nearest known one is schedule.steps");
+  check_says(refusal("[optimiser]\n"), "unknown key optimiser");
+  check_says(refusal("[model.path]\nx = 1\n"), "model.path is something else, expected a string");
+  check_says(refusal("model = 1\n"), "model is a section");
+}
+
+TEST_CASE("config: malformed and missing files") {
+  check_says(refusal("[model]\npath = \n"), "[c.toml:2] is not TOML");
+  check_says(refusal("[\n[data]\n"), "[c.toml:1] is not TOML");
+  check_says(refusal("# caf\u00e9\n[model]\npath = caf\u00e9\n"), "[c.toml:3] is not TOML: a character outside ASCII");
+  check_says(refusal("[model]\npath = \"a\"\npath = \"b\"\n"), "[c.toml:3]");
+  check_says(refusal("[data]\ntrain = [\"a\"]\n[run]\ndirectory = \"r\"\n"), "[c.toml] model.path is missing");
+  for (const char* path : {"/nonexistent/c.toml", "/"}) {
+    try {
+      load_config(path, {});
+      FAIL("read ", path);
+    } catch (const Error& e) {
+      CHECK(e.exit() == Exit::configuration);
+      check_says(e.what(), path);
+    }
+  }
+  check_says(flag_refusal({"schedule.steps=5"}), "expected --section.key=value");
+  check_says(flag_refusal({"--schedule.steps"}), "expected --section.key=value");
+}
+
+TEST_CASE("config: wrong types and values out of range") {
+  for (const char* flag : {"--schedule.steps=1.5",
+                           "--schedule.steps=0",
+                           "--schedule.steps=-1",
+                           "--schedule.steps=ten",
+                           "--data.shuffle=1",
+                           "--batch.micro_batch=0",
+                           "--batch.micro_batch=4294967300",
+                           "--optimizer.beta1=1",
+                           "--optimizer.beta2=-0.1",
+                           "--optimizer.z_loss=-1e-4",
+                           "--optimizer.learning_rate=nan",
+                           "--optimizer.learning_rate=inf",
+                           "--optimizer.epsilon=0",
+                           "--schedule.final_fraction=1.1",
+                           "--schedule.kind=sine",
+                           "--precision.recipe=fp16",
+                           "--optimizer.m_dtype=e4m3",
+                           "--model.seed=-1",
+                           "--data.train=[]",
+                           "--data.train=[1]",
+                           "--model.path=",
+                           "--memory.lm_head_chunks=0",
+                           "--memory.device=16XB",
+                           "--memory.device=1.5",
+                           "--run.directory=run\xff",
+                           "--run.directory=\"\"",
+                           "--run.directory=\"a\\u0000b\"",
+                           "--data.train=[\"a\\u0000b\"]",
+                           "--data.document_end=-5",
+                           "--distributed.zero=4",
+                           "--memory.recompute=[\"nrom\"]",
+                           "--data.eval=1979-05-27"}) {
+    INFO("flag ", std::string(flag));
+    const bool is_text = std::string(flag) == "--data.eval=1979-05-27";  // a date, taken as a file's name
+    CHECK(flag_refusal({flag}).empty() == is_text);
+  }
+  check_says(refusal(std::string(kSmallest) + "[schedule]\nsteps = \"5\"\n"),
+             "[c.toml:8] schedule.steps is \"5\", expected an integer");
+  check_says(flag_refusal({"--precision.activation_gradient_dtype=e5m2"}), "e5m2 is reserved");
+}
+
+TEST_CASE("config: fp32 makes gradients and moments f32 and refuses an explicit bf16") {
+  const RunConfig c = with({"--precision.recipe=fp32"});
+  CHECK(c.precision.gradient_dtype == DType::f32);
+  CHECK(c.optimizer.m_dtype == DType::f32);
+  CHECK(c.optimizer.v_dtype == DType::f32);
+  CHECK(config_text(parse_config(config_text(c), "again.toml", {})) == config_text(c));
+  for (const char* key : {"--precision.gradient_dtype", "--optimizer.m_dtype", "--optimizer.v_dtype"}) {
+    check_says(flag_refusal({"--precision.recipe=fp32", fmt::format("{}=bf16", key)}), key);
+    CHECK(flag_refusal({"--precision.recipe=fp32", fmt::format("{}=f32", key)}).empty());
+  }
+}
+
+TEST_CASE("config: fp8 wants micro_batch * sequence_length divisible by 16") {
+  const Flags odd = {"--batch.micro_batch=3", "--data.sequence_length=24"};
+  check_says(flag_refusal(odd), "batch.micro_batch 3 times data.sequence_length 24 is 72");
+  CHECK(flag_refusal({odd[0], odd[1], "--precision.recipe=bf16"}).empty());
+  CHECK(flag_refusal({"--batch.micro_batch=2", odd[1]}).empty());
+}
+
+TEST_CASE("config: fast accumulation is of the recipe fp8") {
+  CHECK(with({"--precision.fast_accumulation=true"}).precision.fast_accumulation);
+  check_says(flag_refusal({"--precision.fast_accumulation=true", "--precision.recipe=bf16"}), "fast_accumulation");
+}
+
+TEST_CASE("config: what is not built is refused, unless it is the default") {
+  for (const char* flag : {"--distributed.devices=2", "--distributed.zero=2", "--distributed.collectives=copy"}) {
+    INFO("flag ", std::string(flag));
+    check_says(flag_refusal({flag}), "is not built yet");
+  }
+  CHECK(flag_refusal({"--distributed.devices=1", "--memory.device=auto", "--checkpoint.every=7", "--checkpoint.keep=1"})
+            .empty());
+}
+
+TEST_CASE("sizes: bytes, KiB, MiB, GiB, GB") {
+  CHECK(parse_size("1024", "f") == 1024);
+  CHECK(parse_size("3KiB", "f") == 3072);
+  CHECK(parse_size("2MiB", "f") == 2097152);
+  CHECK(parse_size("16GiB", "f") == 17179869184);
+  CHECK(parse_size("1.5 GB", "f") == 1500000000);
+  for (const char* wrong : {"", "GiB", "-1", "0", "1e3", "16gb", "16 GiBs", "nan", "99999999999GiB", "1.5.GB", "1.5"})
+    CHECK_THROWS_AS(parse_size(wrong, "f"), Error);
+}
+
+}  // namespace
+}  // namespace tandem
