@@ -3,37 +3,17 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "core/base/message.h"
-#include "core/run/settings.h"
-#include "core/step/evaluate.h"
+#include "core/infer/eval.h"
 
 namespace tandem::cli {
 namespace {
 
-struct Options {
-  std::string model, data, recipe, backend = "auto";
-  uint32_t sequence_length = 0, micro_batch = 1;
+struct Options : EvalOptions {
   bool json = false;
 };
 
 Exit run(const Options& o, const Registry& registry) {
-  const ModelSource model = open_model(o.model);
-  const ModelFiles weights = open_weights(model);
-  const Precision precision = precision_of(o.recipe, weights);
-  const StepShape shape = with_head_chunks({o.micro_batch, 1, o.sequence_length, 1}, model.config, precision);
-  check_fp8(model.config, precision, shape.rows());
-  warn_of_length("--sequence-length", o.sequence_length, model.config);
-  const EvalWindows windows(open_token_files({o.data}, model.config.vocabulary),
-                            {.sequence_length = o.sequence_length, .micro_batch = o.micro_batch});
-
-  const DeviceInfo device = registry.choose(o.backend);
-  check_recipe(device, precision);
-  write_message(fmt::format("tandem: {}\n", describe(precision, device)));
-  const std::unique_ptr<Backend> backend = registry.open(device);
-  Session session(*backend, compile(build_evaluation_graph(model.config, precision, shape), backend->target()).program);
-  load_parameters(session, model, weights, precision);
-  StepRunner runner(session, shape, rope_table(model.config, shape.sequence_length));
-  const Evaluation e = evaluate(runner, windows);
+  const Evaluation e = evaluate_model(o, registry);
   const nlohmann::ordered_json j{{"loss", e.loss}, {"tokens", e.tokens}, {"sequences", e.sequences}};
   print(o.json ? j.dump() + "\n"
                : fmt::format("loss {:.6f} over {} tokens in {} sequences\n", e.loss, e.tokens, e.sequences));

@@ -7,6 +7,7 @@
 #include "core/base/message.h"
 #include "core/data/tokenizer.h"
 #include "core/infer/generate.h"
+#include "core/model/model_source.h"
 
 namespace tandem::cli {
 namespace {
@@ -62,8 +63,8 @@ Exit run(const Options& o, const Registry& registry) {
   const uint32_t capacity = generation_capacity(model.config, prompt.size(), o.sampling.max_tokens);
 
   const DeviceInfo device = registry.choose(o.backend);
-  check_recipe(device, precision);
-  write_message(fmt::format("tandem: {}\n", describe(precision, device)));
+  check_recipe(device, name_of(precision.recipe));
+  write_message(fmt::format("tandem: {}\n", describe(name_of(precision.recipe), device)));
   const std::unique_ptr<Backend> backend = registry.open(device);
   Generator generator(*backend, model, weights, precision, capacity);
   const std::vector<int32_t> tokens = generator.run(prompt, o.sampling);

@@ -7,9 +7,9 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/base/json.h"
+#include "core/model/model_source.h"
 #include "core/plan/byte_table.h"
 #include "core/plan/device_table.h"
-#include "core/plan/request.h"
 #include "core/run/plan_record.h"
 #include "core/run/settings.h"
 
@@ -280,7 +280,7 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   warn_of_length("data.sequence_length", shape.sequence_length, model.config);
   check_fp8(model.config, precision, shape.rows());
   const Device device = find_device(o.device.empty() ? config.run.backend : o.device, registry);
-  check_recipe(device.info, precision);
+  check_recipe(device.info, name_of(precision.recipe));
 
   const Target target = with_budgets(device, config.memory, o);
   const PlanRequest request = plan_request(config, model.config, precision, shape, target);

@@ -75,7 +75,7 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   const RunConfig config = load_config(o.config, overrides);
   const auto open = [&](const std::string& name) {
     const DeviceInfo device = registry.choose(name);
-    check_recipe(device, precision_of(config));
+    check_recipe(device, name_of(precision_of(config).recipe));
     return registry.open(device);
   };
   const std::unique_ptr<Backend> reference = open(o.reference), candidate = open(o.candidate);

@@ -1,5 +1,6 @@
 #include "core/base/message.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +13,10 @@ void write_message(std::string_view text) {
     if (written < 0 && errno != EINTR) return;
     if (written > 0) text.remove_prefix(size_t(written));
   }
+}
+
+void warn(const std::string& text) {
+  write_message(fmt::format("tandem: warning: {}\n", text));
 }
 
 }  // namespace tandem

@@ -5,43 +5,47 @@
 
 namespace tandem {
 
-ValueId Backward::cotangent(ValueId value) const {
+ValueId ReverseMode::cotangent(ValueId value) const {
   const auto found = cotangents_.find(value.index);
   return found == cotangents_.end() ? ValueId{} : found->second;
 }
 
-void Backward::add(ValueId value, ValueId cotangent) {
+void ReverseMode::add(ValueId value, ValueId cotangent) {
   if (!value.present() || !cotangent.present()) return;
   auto [entry, fresh] = cotangents_.try_emplace(value.index, cotangent);
   if (!fresh) entry->second = graph_.add(range_, OpId::add, Parameters(abi::Add{}), {entry->second, cotangent})[0];
 }
 
-ValueId Backward::parameter_of(ValueId value) const {
+bool ReverseMode::wants_cotangent(ValueId value) const {
+  return graph_.values()[value.index].lifetime == Lifetime::transient;
+}
+
+ValueId ReverseMode::parameter_of(ValueId value) const {
   const auto found = stands_for_.find(value.index);
   return found == stands_for_.end() ? value : found->second;
 }
 
-void Backward::set_accumulator(ValueId parameter, ValueId accumulator) {
+void ReverseMode::set_accumulator(ValueId parameter, ValueId accumulator) {
   accumulators_[parameter.index] = accumulator;
 }
 
-bool Backward::has_accumulator(ValueId value) const {
+bool ReverseMode::has_accumulator(ValueId value) const {
   return value.present() && accumulators_.contains(parameter_of(value).index);
 }
 
-ValueId Backward::accumulator(ValueId value) const {
+ValueId ReverseMode::accumulator(ValueId value) const {
   return accumulators_.at(parameter_of(value).index);
 }
 
-void Backward::update_accumulator(ValueId value, ValueId accumulated) {
+void ReverseMode::update_accumulator(ValueId value, ValueId accumulated) {
   accumulators_.at(parameter_of(value).index) = accumulated;
 }
 
-void Backward::stands_for(ValueId copy, ValueId parameter) {
+void ReverseMode::stands_for(ValueId copy, ValueId parameter) {
   stands_for_[copy.index] = parameter;
 }
 
-void Backward::run(uint32_t first, uint32_t last) {
+void ReverseMode::run(uint32_t first, uint32_t last) {
   for (uint32_t i = last; i-- > first;) {
     const Node node = graph_.nodes()[i];  // a copy: vjps append to the list
     if (node.range != range_ || node.op >= OpId::zeros || op_of(node.op).vjp == nullptr) continue;
@@ -53,11 +57,11 @@ void Backward::run(uint32_t first, uint32_t last) {
   graph_.set_tag({});
 }
 
-std::vector<ValueId> Backward::emit(const Node& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) {
+std::vector<ValueId> ReverseMode::emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) {
   return graph_.add(range_, op, std::move(parameters), std::move(inputs), n.label);
 }
 
-Quantized Backward::quantized(const Node& n, ValueId cotangent) {
+Quantized ReverseMode::quantized(const OpNode& n, ValueId cotangent) {
   const auto found = quantized_.find(cotangent.index);
   if (found != quantized_.end()) return found->second;
   TANDEM_CHECK(quantizer_ != nullptr, "{} wants e4m3 copies, and no quantizer is set", n.label);
@@ -66,22 +70,29 @@ Quantized Backward::quantized(const Node& n, ValueId cotangent) {
   return quantized_[cotangent.index] = quantizer_->quantize(cotangent, taken, true, n.label);
 }
 
-const Node* Backward::e4m3_gemm_of(ValueId value) const {
+const Node* ReverseMode::e4m3_gemm_of(ValueId value) const {
   const uint32_t producer = graph_.values()[value.index].node;
   if (producer == UINT32_MAX || graph_.nodes()[producer].op != OpId::gemm) return nullptr;
   const Node& gemm = graph_.nodes()[producer];
   return gemm.parameters.as<abi::Gemm>().has_scales ? &gemm : nullptr;
 }
 
-ValueId Backward::amax_slot(ValueId value) {
+ValueId ReverseMode::amax_slot(ValueId value) {
   if (!value.present() || cotangent(value).present() || quantizer_ == nullptr) return {};
   return e4m3_gemm_of(value) != nullptr ? quantizer_->amax_slot() : ValueId{};
 }
 
-bool Backward::only_quantized(ValueId value) const {
+bool ReverseMode::only_quantized(ValueId value) const {
   if (cotangent(value).present() || quantizer_ == nullptr || !quantizer_->remembers()) return false;
   const Node* gemm = e4m3_gemm_of(value);
   return gemm != nullptr && !gemm->parameters.as<abi::Gemm>().has_bias;
+}
+
+void ReverseMode::add_quantized(const OpNode& n, ValueId value, OpId op, const GuessAndCheck& parameters,
+                                const std::vector<ValueId>& inputs) {
+  const Quantized copies = quantizer_->quantize_result(op, parameters, inputs, n.label);
+  quantized_[copies.q.index] = copies;
+  add(value, copies.q);
 }
 
 }  // namespace tandem

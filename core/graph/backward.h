@@ -7,48 +7,35 @@
 
 namespace tandem {
 
-class Backward {
+class ReverseMode : public Backward {
  public:
-  // quantizer: of the same range, for cotangents that e4m3 GEMMs read
-  Backward(Graph& graph, Range range, Quantizer* quantizer = nullptr)
+  // quantizer: the same range's, for cotangents that e4m3 products read; may be null
+  ReverseMode(Graph& graph, Range range, Quantizer* quantizer = nullptr)
       : graph_(graph), range_(range), quantizer_(quantizer) {}
 
-  // cotangents of activations: add() sums when a value has several uses
-  ValueId cotangent(ValueId value) const;  // not present() when nothing depends on it
-  void add(ValueId value, ValueId cotangent);
-  // A parameter (or a value that stands for one, such as its fp8 copy) has an accumulator in place of a cotangent.
   void set_accumulator(ValueId parameter, ValueId accumulator);
-  bool has_accumulator(ValueId value) const;
-  ValueId accumulator(ValueId value) const;
-  void update_accumulator(ValueId value, ValueId accumulated);  // after an in-place accumulate
   void stands_for(ValueId copy, ValueId parameter);
-  // nodes first .. last-1 of the graph, backwards, those of this range only
+  // Walks the nodes first .. last-1 of the graph backwards, those of this range only.
   void run(uint32_t first, uint32_t last);
 
-  // for vjps: adds a node in this range, labelled after n
-  std::vector<ValueId> emit(const Node& n, OpId op, Parameters parameters, std::vector<ValueId> inputs);
-  Graph& graph() { return graph_; }
-  // e4m3 copies of a cotangent, made once and shared by dgrad and wgrad
-  Quantized quantized(const Node& n, ValueId cotangent);
-  // Zeroed words for the amax of what becomes value's whole cotangent, when that will be quantized: value comes from an
-  // e4m3 GEMM and has no cotangent yet. Else not present().
-  ValueId amax_slot(ValueId value);
-  // Does nothing but products read value's whole cotangent, as e4m3 codes? Then it need not exist in bf16: value comes
-  // from an e4m3 GEMM without bias, has no cotangent yet, and scales can be guessed.
-  bool only_quantized(ValueId value) const;
-  // value's cotangent is what op makes of these inputs, as codes alone (Quantizer::quantize_result)
-  template <typename P>
-  void add_quantized(const Node& n, ValueId value, OpId op, const P& p, const std::vector<ValueId>& inputs) {
-    const Quantized copies = quantizer_->quantize_result(op, p, inputs, n.label);
-    quantized_[copies.q.index] = copies;
-    add(value, copies.q);
-  }
-  // amax is that of cotangent: quantized needs no pass of its own
-  void set_amax(ValueId cotangent, ValueId amax) { amaxes_[cotangent.index] = amax; }
+  ValueId cotangent(ValueId value) const override;
+  void add(ValueId value, ValueId cotangent) override;
+  bool wants_cotangent(ValueId value) const override;
+  bool has_accumulator(ValueId value) const override;
+  ValueId accumulator(ValueId value) const override;
+  void update_accumulator(ValueId value, ValueId accumulated) override;
+  std::vector<ValueId> emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) override;
+  Quantized quantized(const OpNode& n, ValueId cotangent) override;
+  ValueId amax_slot(ValueId value) override;
+  void set_amax(ValueId cotangent, ValueId amax) override { amaxes_[cotangent.index] = amax; }
+  // value comes from an e4m3 product without bias, has no cotangent yet, and scales can be guessed
+  bool only_quantized(ValueId value) const override;
+  void add_quantized(const OpNode& n, ValueId value, OpId op, const GuessAndCheck& parameters,
+                     const std::vector<ValueId>& inputs) override;
 
  private:
   ValueId parameter_of(ValueId value) const;
-  const Node* e4m3_gemm_of(ValueId value) const;  // that made it, if one did
+  const Node* e4m3_gemm_of(ValueId value) const;  // the product that made it; null: none did
   Graph& graph_;
   Range range_;
   Quantizer* quantizer_;

@@ -36,9 +36,12 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
   TANDEM_CHECK(
       signature.in_place <= inputs.size() && signature.first_output + signature.in_place <= signature.outputs.size(),
       "{} overwrites {} of {} inputs", name_of(op), signature.in_place, inputs.size());
-  Node node{
-      op, parameters, std::move(inputs), {}, {}, range, std::move(label), signature.in_place, signature.first_output,
-      0,  tag_};
+  Node node{{op, parameters, std::move(inputs), {}, {}, std::move(label)},
+            range,
+            signature.in_place,
+            signature.first_output,
+            0,
+            tag_};
   for (uint32_t i = 0; i < signature.outputs.size(); ++i) {
     const TensorDesc& d = signature.outputs[i];
     node.outputs.push_back(d.dtype == DType::none ? ValueId{}
@@ -56,7 +59,7 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
 ValueId Graph::add_structural(Range range, OpId op, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
                               std::string label) {
   const ValueId out = make({std::move(desc), Lifetime::transient, {}, uint32_t(nodes_.size()), 0});
-  nodes_.push_back({op, {}, std::move(inputs), {out}, {}, range, std::move(label), 0, 0, first_row, tag_});
+  nodes_.push_back({{op, {}, std::move(inputs), {out}, {}, std::move(label)}, range, 0, 0, first_row, tag_});
   return out;
 }
 

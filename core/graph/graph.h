@@ -1,8 +1,8 @@
 // The graph of a step: values in SSA form and nodes in order, for the forward pass, its gradient and the optimizer.
 #pragma once
 
-#include "core/ops/op.h"
-#include "core/program/program.h"
+#include "core/graph/range.h"
+#include "core/ops/vjp.h"
 
 namespace tandem {
 
@@ -57,14 +57,8 @@ struct Value {
   uint32_t layer = kNoLayer;
 };
 
-struct Node {
-  OpId op;
-  Parameters parameters;
-  std::vector<ValueId> inputs;  // absent ones are not present()
-  std::vector<ValueId> outputs;
-  std::vector<ValueId> saved;  // further values that the vjp wants: transposed fp8 copies
-  Range range;
-  std::string label;
+struct Node : OpNode {
+  Range range = Range::begin;
   uint32_t in_place = 0, first_output = 0;  // see Signature
   uint64_t first_row = 0;                   // of a slice
   Tag tag;

@@ -1,6 +1,7 @@
 #include "core/graph/quantizer.h"
 
 #include "core/abi/amax.h"
+#include "core/abi/quantize.h"
 #include "core/abi/shift_amax.h"
 
 namespace tandem {
@@ -26,6 +27,18 @@ Quantized Quantizer::quantize(ValueId x, ValueId amax, bool has_qt, const std::s
   const abi::Quantize p{.has_q = 1, .has_qt = has_qt};
   const auto out = graph_->add(range_, OpId::quantize, Parameters(p), {x, amax}, label);
   return {out[0], out[1], out[2]};
+}
+
+Quantized Quantizer::quantize_result(OpId op, const GuessAndCheck& parameters, const std::vector<ValueId>& inputs,
+                                     const std::string& label) {
+  TANDEM_CHECK(remembers_, "{} guesses, and nothing is remembered", label);
+  std::vector<ValueId> guess_inputs = inputs, check_inputs = inputs;
+  guess_inputs.insert(guess_inputs.end(), {ValueId{}, amax_slot()});
+  const auto guess = graph_->add(range_, op, parameters.guess, guess_inputs, label);
+  check_inputs.insert(check_inputs.end(), {guess[3], guess[0]});
+  if (guess[1].present()) check_inputs.push_back(guess[1]);
+  const auto checked = graph_->add(range_, op, parameters.check, check_inputs, label);
+  return {checked[0], checked[1], checked[2]};
 }
 
 }  // namespace tandem

@@ -1,15 +1,9 @@
 // E4m3 copies of a range's values, scaled by amax words that stand in one buffer, zeroed at the range's start.
 #pragma once
 
-#include "core/abi/quantize.h"
 #include "core/graph/graph.h"
 
 namespace tandem {
-
-// x (R, C) as GEMMs want it: q (R, C) and its transpose qt (C, R) e4m3, scale (1) f32
-struct Quantized {
-  ValueId q, qt, scale;
-};
 
 class Quantizer {
  public:
@@ -24,9 +18,9 @@ class Quantizer {
   // amax: that of x, when its producer has taken it; else a pass over x takes it. has_qt: qt is wanted too
   Quantized quantize(ValueId x, ValueId amax, bool has_qt, const std::string& label);
   // Copies of what op makes of its inputs, in one pass by a guess of their scale and, where the guess was wrong, a
-  // second one. P: the op's parameters, with a member `scale`. Only of one that remembers.
-  template <typename P>
-  Quantized quantize_result(OpId op, P p, const std::vector<ValueId>& inputs, const std::string& label);
+  // second one. Exit::internal for a quantizer that does not remember.
+  Quantized quantize_result(OpId op, const GuessAndCheck& parameters, const std::vector<ValueId>& inputs,
+                            const std::string& label);
 
  private:
   Graph* graph_ = nullptr;
@@ -35,19 +29,5 @@ class Quantizer {
   uint32_t slots_ = 0, used_ = 0;
   bool remembers_ = false;
 };
-
-template <typename P>
-Quantized Quantizer::quantize_result(OpId op, P p, const std::vector<ValueId>& inputs, const std::string& label) {
-  TANDEM_CHECK(remembers_, "{} guesses, and nothing is remembered", label);
-  std::vector<ValueId> guess_inputs = inputs, check_inputs = inputs;
-  p.scale = abi::kScaleGuessed;
-  guess_inputs.insert(guess_inputs.end(), {ValueId{}, amax_slot()});
-  const auto guess = graph_->add(range_, op, Parameters(p), guess_inputs, label);
-  p.scale = abi::kScaleChecked;
-  check_inputs.insert(check_inputs.end(), {guess[3], guess[0]});
-  if (guess[1].present()) check_inputs.push_back(guess[1]);
-  const auto checked = graph_->add(range_, op, Parameters(p), check_inputs, label);
-  return {checked[0], checked[1], checked[2]};
-}
 
 }  // namespace tandem

@@ -1,5 +1,7 @@
 #include "core/infer/export.h"
 
+#include "core/model/model_directory.h"
+#include "core/model/model_source.h"
 #include "core/run/checkpoint.h"
 #include "core/run/settings.h"
 

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "core/abi/numeric.h"
+#include "core/base/message.h"
+#include "core/step/parameters.h"
 
 namespace tandem {
 namespace {

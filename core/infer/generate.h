@@ -4,6 +4,8 @@
 #include <functional>
 #include <vector>
 
+#include "core/model/model_source.h"
+#include "core/runtime/session.h"
 #include "core/run/settings.h"
 
 namespace tandem {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/dtype.h"
+#include "core/base/size.h"
 
 namespace tandem {
 
@@ -38,7 +39,8 @@ struct ModelConfig {
   std::vector<uint32_t> eos_ids;  // of config.json; empty: none
 
   // what parameters hold of the ffn width: zeros behind, so that kernels find a multiple of 8
-  uint32_t padded_ffn() const { return (ffn + 7) / 8 * 8; }
+  uint32_t padded_ffn() const { return uint32_t(round_up(ffn, 8)); }
+  uint32_t padded_vocabulary() const { return uint32_t(round_up(vocabulary, 16)); }
   bool head_norms() const { return family == Family::qwen3; }  // RMSNorm on each q and k head
 };
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/base/file.h"
+#include "core/data/bytes_tokenizer.h"
 #include "core/data/tokenizer_files.h"
 
 namespace tandem {
@@ -49,6 +50,11 @@ void put_in_place(const std::string& directory, const std::string& out) {
   remove_all(old);
 }
 
+// a directory with no tokenizer of its own, and room for the bytes
+bool uses_bytes_tokenizer(const ModelSource& model) {
+  return !tokenizer_files(model.path).has_tokenizer && model.config.vocabulary >= BytesTokenizer::kVocabulary;
+}
+
 }  // namespace
 
 void check_copied_files(const std::string& source) {
@@ -77,6 +83,16 @@ void save_model_directory(const std::string& out, const std::string& source, DTy
     std::filesystem::remove_all(directory, ignored);
     throw;
   }
+}
+
+void save_model(const ParameterReader& reader, const ModelSource& model, const Precision& precision,
+                const std::string& out, bool replace) {
+  SaveOptions options;
+  if (uses_bytes_tokenizer(model))
+    options.extra = {{"tokenizer.json", bytes_tokenizer_json()},
+                     {"tokenizer_config.json", bytes_tokenizer_config_json()}};
+  options.replace = replace;
+  save_model_directory(out, model.path, precision.compute(), parameter_specs(model.config), reader, options);
 }
 
 }  // namespace tandem

@@ -1,6 +1,7 @@
 // Writing a Hugging Face model directory.
 #pragma once
 
+#include "core/model/model_source.h"
 #include "core/model/safetensors_writer.h"
 #include "core/model/weights.h"
 
@@ -29,5 +30,10 @@ void check_copied_files(const std::string& source);
 void save_model_directory(const std::string& out, const std::string& source, DType dtype,
                           std::span<const ParameterSpec> specs, const ParameterReader& reader,
                           const SaveOptions& options = {});
+
+// The directory of a trained model, with the files of the bytes tokenizer where the model uses it. replace: a directory
+// that is there, else Exit::configuration.
+void save_model(const ParameterReader& reader, const ModelSource& model, const Precision& precision,
+                const std::string& out, bool replace);
 
 }  // namespace tandem

@@ -62,7 +62,7 @@ void Transformer::tag(Kind kind, uint32_t layer) {
   graph_.set_tag({kind, layer});
 }
 
-void Transformer::declare_copies(Backward& backward) const {
+void Transformer::declare_copies(ReverseMode& backward) const {
   for (const auto& [name, copy] : quantized_) backward.stands_for(copy.q, parameter(name));
 }
 
@@ -137,7 +137,7 @@ ValueId Transformer::attend_cached(const Scope& s, ValueId qkv, uint32_t layer) 
 // the product of gate | up, as a GEMM wants it
 LinearInput Transformer::swiglu(const Scope& s, ValueId gate_up) {
   if (precision_.fp8() && quantizer_->remembers()) {
-    const abi::SwigluQuantize p{.has_q = 1, .has_qt = s.training};
+    const GuessAndCheck p = guess_and_check(abi::SwigluQuantize{.has_q = 1, .has_qt = s.training});
     return {{}, quantizer_->quantize_result(OpId::swiglu_quantize, p, {gate_up}, s.label)};
   }
   std::vector<ValueId> inputs{gate_up};

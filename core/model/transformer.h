@@ -38,9 +38,8 @@ class Transformer {
   const std::vector<ParameterSpec>& specs() const { return specs_; }
   const ModelConfig& config() const { return config_; }
   const Precision& precision() const { return precision_; }
-  uint32_t padded_vocabulary() const { return (config_.vocabulary + 15) / 16 * 16; }
   // quantize_weights' copies stand for their parameters
-  void declare_copies(Backward& backward) const;
+  void declare_copies(ReverseMode& backward) const;
 
   uint32_t amax_slots_forward() const { return precision_.fp8() ? 4 * config_.layers : 0; }
   uint32_t amax_slots_backward() const { return precision_.fp8() ? 4 * config_.layers : 0; }

@@ -1,8 +1,8 @@
 // a, b of one shape, f32 or bf16, whose elements are a multiple of 8 -> y as a
 #include "core/abi/add.h"
 
-#include "core/graph/backward.h"
 #include "core/ops/inputs.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -15,7 +15,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[0]}};
 }
 
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const ValueId dy = b.cotangent(n.outputs[0]);
   if (!dy.present()) return;
   b.add(n.inputs[0], dy);

@@ -5,8 +5,8 @@
 
 #include "core/abi/attention_backward.h"
 #include "core/abi/attention_delta.h"
-#include "core/graph/backward.h"
 #include "core/ops/attention_sizes.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -20,7 +20,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
                       f32_desc({p.batch, p.q_heads, p.sequence_length})}};
 }
 
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const ValueId dout = b.cotangent(n.outputs[0]);
   if (!dout.present()) return;
   const auto p = n.parameters.as<abi::Attention>();

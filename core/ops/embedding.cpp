@@ -2,8 +2,8 @@
 #include "core/abi/embedding.h"
 
 #include "core/abi/embedding_backward.h"
-#include "core/graph/backward.h"
 #include "core/ops/inputs.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -18,7 +18,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {{table.dtype, {rows, table.shape[1]}}}};
 }
 
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const ValueId dy = b.cotangent(n.outputs[0]), table = n.inputs[1];
   if (!dy.present() || !b.has_accumulator(table)) return;
   const auto g = b.emit(n, OpId::embedding_backward, Parameters(abi::EmbeddingBackward{}),

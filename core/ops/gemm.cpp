@@ -4,8 +4,8 @@
 #include "core/abi/gemm.h"
 
 #include "core/abi/bias_gradient.h"
-#include "core/graph/backward.h"
 #include "core/ops/inputs.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -61,7 +61,7 @@ Parameters gemm_parameters(uint32_t form, uint32_t accumulate) {
 }
 
 // dW += dy^T x
-void weight_gradient(Backward& b, const Node& n, ValueId dy, const Quantized* q) {
+void weight_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* q) {
   const ValueId w = n.inputs[1], none;
   if (!b.has_accumulator(w)) return;
   const ValueId g = b.accumulator(w);
@@ -76,9 +76,9 @@ void weight_gradient(Backward& b, const Node& n, ValueId dy, const Quantized* q)
 }
 
 // dx = dy W
-void input_gradient(Backward& b, const Node& n, ValueId dy, const Quantized* q) {
+void input_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* q) {
   const ValueId x = n.inputs[0], none;
-  if (b.graph().values()[x.index].lifetime != Lifetime::transient) return;
+  if (!b.wants_cotangent(x)) return;
   std::vector<ValueId> out;
   if (q) {
     out = b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNt, 0), {q->q, n.saved.at(1), none, q->scale, n.inputs[4]});
@@ -89,7 +89,7 @@ void input_gradient(Backward& b, const Node& n, ValueId dy, const Quantized* q) 
 }
 
 // y = x W^T + bias
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const auto p = n.parameters.as<abi::Gemm>();
   require(p.form == abi::kGemmNt && p.accumulate == 0, "gemm: only the linear form has a gradient");
   const ValueId dy = b.cotangent(n.outputs[0]);

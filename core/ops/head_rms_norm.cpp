@@ -4,8 +4,8 @@
 
 #include "core/abi/head_rms_norm_backward.h"
 #include "core/abi/head_rms_norm_weight_gradient.h"
-#include "core/graph/backward.h"
 #include "core/ops/inputs.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -21,7 +21,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {x, f32_desc({x.shape[0], uint64_t(p.q_heads) + p.kv_heads})}};
 }
 
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const ValueId dy = b.cotangent(n.outputs[0]);
   if (!dy.present()) return;
   const auto p = n.parameters.as<abi::HeadRmsNorm>();

@@ -11,7 +11,7 @@
 namespace tandem {
 
 class Backward;
-struct Node;
+struct OpNode;
 struct ValueId {
   uint32_t index = UINT32_MAX;
   bool present() const { return index != UINT32_MAX; }
@@ -50,8 +50,8 @@ struct Op {
   // checks inputs and fills in the parameters' sizes (rows, columns, ...) from them; the caller sets the rest (epsilon,
   // has_x, ...)
   Signature (*infer)(std::span<const TensorDesc> inputs, Parameters& parameters);
-  // emits the gradient; null where none exists. See core/graph/backward.h
-  void (*vjp)(Backward& b, const Node& n) = nullptr;
+  // emits the gradient; null where none exists. See core/ops/vjp.h
+  void (*vjp)(Backward& b, const OpNode& n) = nullptr;
   // operands: as in a Dispatch (inputs that are not overwritten, then outputs)
   Cost (*cost)(const Parameters& parameters, std::span<const TensorDesc> operands);
 };

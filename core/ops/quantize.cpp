@@ -2,8 +2,8 @@
 // The caller sets has_q and has_qt.
 #include "core/abi/quantize.h"
 
-#include "core/graph/backward.h"
 #include "core/ops/inputs.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -24,7 +24,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 }
 
 // straight through: the cotangent of the codes is the cotangent of x
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   if (!n.outputs[0].present()) return;
   const ValueId dq = b.cotangent(n.outputs[0]);
   if (dq.present()) b.add(n.inputs[0], dq);

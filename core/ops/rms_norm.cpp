@@ -4,8 +4,8 @@
 
 #include "core/abi/rms_norm_backward.h"
 #include "core/abi/rms_norm_weight_gradient.h"
-#include "core/graph/backward.h"
 #include "core/ops/inputs.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -26,7 +26,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
           .first_output = 3};
 }
 
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const ValueId x = n.inputs[0], delta = n.inputs[1], weight = n.inputs[2], rstd = n.outputs[2];
   const ValueId sum = delta.present() ? n.outputs[0] : x;
   const ValueId dsum = delta.present() ? b.cotangent(sum) : ValueId{};

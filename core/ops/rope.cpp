@@ -2,8 +2,8 @@
 // place. The caller sets q_heads, kv_heads, head_dim and inverse.
 #include "core/abi/rope.h"
 
-#include "core/graph/backward.h"
 #include "core/ops/inputs.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -22,7 +22,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 }
 
 // a rotation's gradient is the rotation back
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const ValueId dy = b.cotangent(n.outputs[0]);
   if (!dy.present()) return;
   auto p = n.parameters.as<abi::Rope>();

@@ -2,8 +2,8 @@
 #include "core/abi/swiglu.h"
 
 #include "core/abi/swiglu_backward.h"
-#include "core/graph/backward.h"
 #include "core/ops/inputs.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -17,7 +17,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {{x.dtype, {rows, columns}}, amax_desc(has_amax)}, .in_place = has_amax, .first_output = 1};
 }
 
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const ValueId dy = b.cotangent(n.outputs[0]), x = n.inputs[0];
   if (!dy.present()) return;
   std::vector<ValueId> inputs{dy, x};

@@ -3,8 +3,8 @@
 
 #include "core/abi/swiglu_backward.h"
 #include "core/abi/swiglu_backward_quantize.h"
-#include "core/graph/backward.h"
 #include "core/ops/quantized.h"
+#include "core/ops/vjp.h"
 
 namespace tandem::ops {
 namespace {
@@ -21,11 +21,11 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 }
 
 // straight through the codes to swiglu's gradient, which is quantized too where only products read it
-void vjp(Backward& b, const Node& n) {
+void vjp(Backward& b, const OpNode& n) {
   const ValueId x = n.inputs[0], dy = n.outputs[0].present() ? b.cotangent(n.outputs[0]) : ValueId{};
   if (!dy.present()) return;
   if (b.only_quantized(x)) {
-    b.add_quantized(n, x, OpId::swiglu_backward_quantize, abi::SwigluBackwardQuantize{}, {dy, x});
+    b.add_quantized(n, x, OpId::swiglu_backward_quantize, guess_and_check(abi::SwigluBackwardQuantize{}), {dy, x});
   } else {
     b.add(x, b.emit(n, OpId::swiglu_backward, Parameters(abi::SwigluBackward{}), {dy, x})[0]);
   }

@@ -4,6 +4,7 @@
 
 #include "core/abi/adamw.h"
 #include "core/abi/attention_backward.h"
+#include "core/base/size.h"
 #include "core/passes/rewriter.h"
 
 namespace tandem {
@@ -16,10 +17,6 @@ uint64_t row_bytes(const TensorDesc& desc) {
 // the fewest rows whose bytes are a multiple of alignment
 uint64_t aligned_rows(uint64_t bytes_of_row, uint64_t alignment) {
   return alignment / std::gcd(bytes_of_row, alignment);
-}
-
-uint64_t round_up(uint64_t n, uint64_t to) {
-  return (n + to - 1) / to * to;
 }
 
 class Chunker {

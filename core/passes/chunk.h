@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/passes/policy.h"
-#include "core/runtime/backend.h"
+#include "core/program/target.h"
 
 namespace tandem {
 

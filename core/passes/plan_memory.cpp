@@ -6,12 +6,10 @@
 #include <array>
 #include <map>
 
+#include "core/base/size.h"
+
 namespace tandem {
 namespace {
-
-uint64_t round_up(uint64_t n, uint64_t to) {
-  return (n + to - 1) / to * to;
-}
 
 class Planner {
  public:
@@ -152,11 +150,6 @@ class Planner {
     for (const auto& [at, delta] : change)
       if ((live += delta) > int64_t(peak.bytes)) peak = {uint64_t(live), {at.first, at.second, at.second}};
     return peak;
-  }
-
-  static std::string size_text(uint64_t bytes) {
-    if (bytes >= 1 << 30) return fmt::format("{:.2f} GiB", double(bytes) / (1 << 30));
-    return fmt::format("{:.2f} MiB", double(bytes) / (1 << 20));
   }
 
   std::string name_of_root(uint32_t r) const {

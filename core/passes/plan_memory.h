@@ -4,7 +4,8 @@
 #pragma once
 
 #include "core/passes/storage.h"
-#include "core/runtime/backend.h"
+#include "core/program/program.h"
+#include "core/program/target.h"
 
 namespace tandem {
 

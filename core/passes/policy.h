@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/base/enum_set.h"
 #include "core/graph/graph.h"
 
 namespace tandem {
@@ -26,30 +26,6 @@ constexpr std::string_view kOffloadNames[] = {"m", "v", "master", "parameters", 
 // step's one amax.
 enum class Copies : uint8_t { with_parameters, on_device, remade };
 constexpr std::string_view kCopiesNames[] = {"with_parameters", "on_device", "remade"};
-
-// A set of enumerators.
-template <typename E>
-class EnumSet {
- public:
-  constexpr EnumSet() = default;
-  constexpr EnumSet(std::initializer_list<E> members) {
-    for (E e : members) insert(e);
-  }
-  static constexpr EnumSet of(uint32_t bits) {  // bit i: enumerator i
-    EnumSet set;
-    set.bits_ = bits;
-    return set;
-  }
-  constexpr bool contains(E e) const { return (bits_ >> int(e) & 1) != 0; }
-  constexpr void insert(E e) { bits_ |= uint32_t{1} << int(e); }
-  constexpr void toggle(E e) { bits_ ^= uint32_t{1} << int(e); }
-  constexpr bool empty() const { return bits_ == 0; }
-  constexpr uint32_t bits() const { return bits_; }
-  auto operator<=>(const EnumSet&) const = default;
-
- private:
-  uint32_t bits_ = 0;
-};
 
 struct MemoryPolicy {
   // by layer; the last entry holds for further ones, none at all is the empty set

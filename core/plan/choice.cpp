@@ -111,7 +111,7 @@ std::vector<Offload> zero_copy_kinds(const PlanRequest& request) {
 std::vector<uint32_t> head_chunk_counts(const PlanRequest& request) {
   if (request.limits.lm_head_chunks) return {*request.limits.lm_head_chunks};
   std::vector<uint32_t> counts;
-  const uint64_t columns = uint64_t(request.model.vocabulary + 15) / 16 * 16,
+  const uint64_t columns = uint64_t(request.model.padded_vocabulary()),
                  row = columns * size_of(request.precision.compute());
   for (uint32_t n = 1; n < request.shape.head_chunks; n *= 2) {
     const uint64_t rows = request.shape.rows() / n + 64;  // chunks begin at multiples of some rows

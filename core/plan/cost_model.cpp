@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/abi/gemm.h"
+#include "core/base/size.h"
 
 namespace tandem {
 namespace {
@@ -20,10 +21,6 @@ constexpr Tile kTiles[] = {{256, 128, 1.0}, {128, 256, 1.0}, {128, 128, 0.95},
 constexpr uint64_t kSplits[] = {1, 2, 4, 8};  // of the inner dimension, when there are few tiles
 constexpr uint64_t kLeastSplit = 512;         // inner elements that a split keeps
 constexpr double kSplitShare = 0.95;          // what a split leaves of the rate
-
-uint64_t divide_up(uint64_t a, uint64_t b) {
-  return (a + b - 1) / b;
-}
 
 // The share of the rate that an (m, n, k) product reaches: its tiles fill whole rounds of the multiprocessors or not.
 double shape_share(const abi::Gemm& p, uint32_t multiprocessors) {

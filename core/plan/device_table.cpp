@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "core/base/file.h"
+#include "core/base/size.h"
 #include "core/base/toml.h"
-#include "core/run/config.h"
 
 namespace tandem {
 namespace {

@@ -5,7 +5,7 @@ namespace {
 
 struct Step {
   const ModelConfig& config;
-  const RunConfig::Optimizer& optimizer;
+  const OptimizerOptions& optimizer;
   const StepShape& shape;
   const MemoryPolicy& policy;
   const Target& target;
@@ -56,15 +56,14 @@ std::string suggestion(const Step& step, const Precision& precision) {
 
 }  // namespace
 
-uint32_t largest_micro_batch(const ModelConfig& config, const Precision& precision,
-                             const RunConfig::Optimizer& optimizer, const StepShape& shape, const MemoryPolicy& policy,
-                             const Target& target) {
+uint32_t largest_micro_batch(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
+                             const StepShape& shape, const MemoryPolicy& policy, const Target& target) {
   return Step{config, optimizer, shape, policy, target}.largest(precision);
 }
 
 Compiled compile_step_or_suggest(const ModelConfig& config, const Precision& precision,
-                                 const RunConfig::Optimizer& optimizer, const StepShape& shape,
-                                 const MemoryPolicy& policy, const Target& target) {
+                                 const OptimizerOptions& optimizer, const StepShape& shape, const MemoryPolicy& policy,
+                                 const Target& target) {
   try {
     return compile_step(config, precision, optimizer, shape, policy, target);
   } catch (const Error& e) {

@@ -25,7 +25,7 @@ struct PolicyLimits {
 struct PlanRequest {
   ModelConfig model;
   Precision precision;
-  RunConfig::Optimizer optimizer;
+  OptimizerOptions optimizer;
   StepShape shape;  // head_chunks: the most that the planner tries
   PolicyLimits limits;
   bool coarse = false;  // with few recompute sets, for estimates that only compare batches

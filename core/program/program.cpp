@@ -4,11 +4,6 @@
 
 namespace tandem {
 
-std::string_view name_of(Range range) {
-  constexpr std::string_view kNames[] = {"begin", "micro_step", "update", "evaluate"};
-  return kNames[size_t(range)];
-}
-
 const Binding* Program::find(std::string_view name) const {
   for (const Binding& b : bindings)
     if (b.name == name) return &b;

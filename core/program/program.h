@@ -8,13 +8,10 @@
 #include <variant>
 #include <vector>
 
+#include "core/graph/range.h"
 #include "core/ops/op.h"
 
 namespace tandem {
-
-enum class Range : uint8_t { begin, micro_step, update, evaluate };  // generation uses evaluate alone
-constexpr size_t kRangeCount = 4;
-std::string_view name_of(Range range);
 
 enum class Access : uint8_t { read, write, read_write };
 

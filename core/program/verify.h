@@ -1,7 +1,8 @@
 // Checks of a Program, run after every compile: a broken one is a defect of a pass (Exit::internal).
 #pragma once
 
-#include "core/runtime/backend.h"
+#include "core/program/program.h"
+#include "core/program/target.h"
 
 namespace tandem {
 

@@ -224,20 +224,4 @@ void write_config(const std::string& path, const RunConfig& config) {
   replace_file(path, config_text(config));
 }
 
-uint64_t parse_size(std::string_view text, std::string_view where) {
-  static constexpr std::pair<std::string_view, double> kUnits[] = {
-      {"", 1}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"GB", 1e9}};
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  std::string_view unit = text.substr(size_t(end - text.data()));
-  if (unit.starts_with(' ')) unit.remove_prefix(1);
-  for (const auto& [name, bytes] : kUnits) {
-    const double size = number * bytes;
-    if (bytes == 1 && number != std::floor(number)) continue;
-    if (error == std::errc() && unit == name && size >= 1 && size < 0x1p63) return uint64_t(size);
-  }
-  fail(Exit::configuration, where, "{} is no size, expected bytes, or a number with KiB, MiB, GiB or GB",
-       toml_quoted(text));
-}
-
 }  // namespace tandem

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/base/dtype.h"
+#include "core/optimizer/options.h"
 
 namespace tandem {
 
@@ -42,18 +42,7 @@ struct RunConfig {
     bool fast_accumulation = false;
   } precision;
 
-  struct Optimizer {
-    double learning_rate = 1e-4;  // the peak
-    double beta1 = 0.9;
-    double beta2 = 0.95;
-    double epsilon = 1e-8;
-    double weight_decay = 0.1;
-    double grad_clip = 1.0;  // 0: off
-    double z_loss = 0.0;
-    DType m_dtype = DType::bf16;
-    DType v_dtype = DType::bf16;
-    DType master_dtype = DType::none;  // always none under fp32, where the parameters are f32 themselves
-  } optimizer;
+  OptimizerOptions optimizer;
 
   struct Schedule {
     uint64_t steps = 1000;
@@ -105,9 +94,5 @@ std::string config_text(const RunConfig& config);
 
 // config_text, written to path, synced, under its name only when whole.
 void write_config(const std::string& path, const RunConfig& config);
-
-// Bytes in "1024", "16GiB", "1.5 GB"; units KiB, MiB, GiB and GB. where: the flag or key, for messages.
-// Exit::configuration.
-uint64_t parse_size(std::string_view text, std::string_view where);
 
 }  // namespace tandem

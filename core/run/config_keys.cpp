@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/base/size.h"
 
 namespace tandem {
 namespace {
@@ -209,16 +210,16 @@ std::vector<ConfigKey> make_keys() {
       key("precision.activation_gradient_dtype", &C::precision, &C::Precision::activation_gradient_dtype,
           TypeChoice{{DType::e4m3}, " (e5m2 is reserved)"}),
       key("precision.fast_accumulation", &C::precision, &C::Precision::fast_accumulation, Flag{}),
-      key("optimizer.learning_rate", &C::optimizer, &C::Optimizer::learning_rate, Number{0, kMaxF32}),
-      key("optimizer.beta1", &C::optimizer, &C::Optimizer::beta1, Number{0, 1, true}),
-      key("optimizer.beta2", &C::optimizer, &C::Optimizer::beta2, Number{0, 1, true}),
-      key("optimizer.epsilon", &C::optimizer, &C::Optimizer::epsilon, Number{1e-37, kMaxF32}),
-      key("optimizer.weight_decay", &C::optimizer, &C::Optimizer::weight_decay, Number{0, kMaxF32}),
-      key("optimizer.grad_clip", &C::optimizer, &C::Optimizer::grad_clip, Number{0, kMaxF32}),
-      key("optimizer.z_loss", &C::optimizer, &C::Optimizer::z_loss, Number{0, kMaxF32}),
-      key("optimizer.m_dtype", &C::optimizer, &C::Optimizer::m_dtype, kGradient),
-      key("optimizer.v_dtype", &C::optimizer, &C::Optimizer::v_dtype, kGradient),
-      key("optimizer.master_dtype", &C::optimizer, &C::Optimizer::master_dtype, TypeChoice{{DType::none, DType::f32}}),
+      key("optimizer.learning_rate", &C::optimizer, &OptimizerOptions::learning_rate, Number{0, kMaxF32}),
+      key("optimizer.beta1", &C::optimizer, &OptimizerOptions::beta1, Number{0, 1, true}),
+      key("optimizer.beta2", &C::optimizer, &OptimizerOptions::beta2, Number{0, 1, true}),
+      key("optimizer.epsilon", &C::optimizer, &OptimizerOptions::epsilon, Number{1e-37, kMaxF32}),
+      key("optimizer.weight_decay", &C::optimizer, &OptimizerOptions::weight_decay, Number{0, kMaxF32}),
+      key("optimizer.grad_clip", &C::optimizer, &OptimizerOptions::grad_clip, Number{0, kMaxF32}),
+      key("optimizer.z_loss", &C::optimizer, &OptimizerOptions::z_loss, Number{0, kMaxF32}),
+      key("optimizer.m_dtype", &C::optimizer, &OptimizerOptions::m_dtype, kGradient),
+      key("optimizer.v_dtype", &C::optimizer, &OptimizerOptions::v_dtype, kGradient),
+      key("optimizer.master_dtype", &C::optimizer, &OptimizerOptions::master_dtype, TypeChoice{{DType::none, DType::f32}}),
       key("schedule.steps", &C::schedule, &C::Schedule::steps, Count{1, kMax32}),
       key("schedule.warmup_steps", &C::schedule, &C::Schedule::warmup_steps, Count{0, kMax32}),
       key("schedule.kind", &C::schedule, &C::Schedule::kind, Choice{{"cosine", "linear", "constant"}}),

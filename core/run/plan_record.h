@@ -6,7 +6,8 @@
 #include "core/base/json.h"
 #include "core/passes/plan_memory.h"
 #include "core/passes/policy.h"
-#include "core/step/step_graph.h"
+#include "core/runtime/backend.h"
+#include "core/step/step_shape.h"
 
 namespace tandem {
 

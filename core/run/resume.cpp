@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/message.h"
 #include "core/run/config_keys.h"
 #include "core/run/settings.h"
 

@@ -1,6 +1,7 @@
 #include "core/run/run_data.h"
 
 #include "core/data/tokenizer.h"
+#include "core/model/model_source.h"
 
 namespace tandem {
 namespace {

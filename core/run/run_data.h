@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/data/loader.h"
+#include "core/model/model_source.h"
 #include "core/run/checkpoint.h"
 #include "core/run/settings.h"
 #include "core/step/step_graph.h"

@@ -1,6 +1,6 @@
 #include "core/run/saved_state.h"
 
-#include <algorithm>
+#include "core/model/model_directory.h"
 
 namespace tandem {
 namespace {
@@ -29,15 +29,6 @@ void append_tensors(const Session& session, std::span<const ParameterSpec> specs
 
 }  // namespace
 
-std::span<const std::byte> read_stored(const Session& session, const std::string& binding, const StoredTensor& part,
-                                       std::vector<std::byte>& buffer) {
-  const DType dtype = session.desc(binding).dtype;
-  buffer.resize(part.place_bytes(dtype));
-  session.read(binding, buffer, part.first_byte(dtype));
-  unpad(part, dtype, buffer);
-  return buffer;
-}
-
 void save_state(const Session& session, std::span<const ParameterSpec> specs, const std::string& directory,
                 Manifest manifest) {
   session.read("t", std::as_writable_bytes(std::span(&manifest.t, 1)));
@@ -55,8 +46,7 @@ void restore_state(Session& session, std::span<const ParameterSpec> specs, const
     size_t count = 0;
     for (const std::string_view suffix : suffixes)
       each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
-        const DType dtype = session.desc(binding).dtype;
-        use(binding, part, dtype, checkpoint.bytes(name, {dtype, part.shape}));
+        use(binding, part, checkpoint.bytes(name, {session.desc(binding).dtype, part.shape}));
         ++count;
       });
     return count;
@@ -66,10 +56,18 @@ void restore_state(Session& session, std::span<const ParameterSpec> specs, const
     fail(Exit::input, checkpoint.path(), "has {} tensors, {} were expected: it is another model's",
          checkpoint.tensors(), expected);
   std::vector<std::byte> buffer;
-  each([&](const std::string& binding, const StoredTensor& part, DType dtype, std::span<const std::byte> bytes) {
-    session.write(binding, pad(part, dtype, bytes, buffer), part.first_byte(dtype));
+  each([&](const std::string& binding, const StoredTensor& part, std::span<const std::byte> bytes) {
+    write_stored(session, binding, part, bytes, buffer);
   });
   session.write("t", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
+}
+
+void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out) {
+  std::vector<std::byte> data;
+  const auto read = [&](const ParameterSpec& spec, const StoredTensor& part) {
+    return read_stored(session, spec.name, part, data);
+  };
+  save_model(read, model, precision, out, true);
 }
 
 }  // namespace tandem

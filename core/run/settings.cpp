@@ -1,70 +1,40 @@
 #include "core/run/settings.h"
 
 #include <algorithm>
-#include <limits>
 
-#include "core/base/message.h"
-#include "core/data/bytes_tokenizer.h"
-#include "core/data/tokenizer_files.h"
-#include "core/run/saved_state.h"
+#include "core/plan/device_table.h"
 
 namespace tandem {
 namespace {
 
-// Writes what `source(dtype, sink)` yields to the parameters, and once more, as f32, to the masters where the program
-// keeps them.
-template <typename Source>
-void fill_parameters(Session& session, const Precision& precision, const Source& source) {
-  source(precision.compute(), [&](const ParameterSpec& spec, auto data) { session.write(spec.name, data); });
-  if (precision.master)
-    source(DType::f32, [&](const ParameterSpec& spec, auto data) {
-      if (session.has(spec.name + ".master")) session.write(spec.name + ".master", data);
-    });
+// Of no particular card: it ranks policies where nothing is known of the device.
+constexpr Rates kSomeCard{.e4m3 = 80e12,
+                          .bf16 = 40e12,
+                          .f32 = 20e12,
+                          .attention = 20e12,
+                          .multiprocessors = 40,
+                          .bandwidth = 400e9,
+                          .host_to_device = 20e9,
+                          .device_to_host = 20e9,
+                          .launch_seconds = 2e-6};
+
+// none for "auto"
+template <typename E, size_t n>
+std::optional<EnumSet<E>> set_of(const std::vector<std::string>& words, const std::string_view (&names)[n]) {
+  if (words.size() == 1 && words[0] == "auto") return {};
+  EnumSet<E> set;
+  for (size_t i = 0; i < n; ++i)
+    if (std::ranges::find(words, names[i]) != words.end()) set.insert(E(i));
+  return set;
 }
 
-// core/abi counts an operand's elements in 32 bits.
-void check_sizes(const ModelConfig& config, const StepShape& shape) {
-  constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
-  const uint64_t widest = widest_row(config);
-  const uint64_t most_sequences = kMost / (shape.sequence_length * widest);
-  if (most_sequences == 0)
-    fail(Exit::does_not_fit, "data.sequence_length", "{} is too long for this model; the longest that fits is {}",
-         shape.sequence_length, kMost / widest);
-  if (shape.micro_batch > most_sequences)
-    fail(Exit::does_not_fit, "batch.micro_batch", "{} sequences of {} tokens are too many; the most that fits is {}",
-         shape.micro_batch, shape.sequence_length, most_sequences);
-  const uint64_t most_steps = kMost / (2 * uint64_t(shape.rows()));  // the inputs of two steps in one operand
-  if (shape.accumulation > most_steps)
-    fail(Exit::does_not_fit, "batch.gradient_accumulation", "{} is too many; the most that fits is {}",
-         shape.accumulation, most_steps);
-}
-
-// a directory with no tokenizer of its own, and room for the bytes
-bool uses_bytes_tokenizer(const ModelSource& model) {
-  return !tokenizer_files(model.path).has_tokenizer && model.config.vocabulary >= BytesTokenizer::kVocabulary;
+Rates rates_of(const Target& target) {
+  if (target.rates.known()) return target.rates;
+  const std::optional<DeviceTable> table = device_table_of(target.name);
+  return table ? table->target.rates : Rates{};
 }
 
 }  // namespace
-
-void warn(const std::string& text) {
-  write_message(fmt::format("tandem: warning: {}\n", text));
-}
-
-void warn_of_length(std::string_view key, uint64_t sequence_length, const ModelConfig& config) {
-  if (sequence_length > config.max_positions)
-    warn(fmt::format("{} {} is above the model's max_position_embeddings {}", key, sequence_length,
-                     config.max_positions));
-}
-
-ModelSource open_model(const std::string& path) {
-  return {path, load_model_config(path, warn)};
-}
-
-ModelFiles open_weights(const ModelSource& model) {
-  ModelFiles weights(model.path);
-  check_parameters(weights, parameter_specs(model.config));
-  return weights;
-}
 
 Precision precision_of(const RunConfig& config) {
   Precision p;
@@ -76,41 +46,6 @@ Precision precision_of(const RunConfig& config) {
   p.master = config.optimizer.master_dtype == DType::f32;
   p.fast_accumulation = config.precision.fast_accumulation;
   return p;
-}
-
-Precision precision_of(const std::string& recipe, const ModelFiles& weights) {
-  std::string name = recipe;
-  if (name.empty()) {
-    const auto names = weights.names();
-    name = !names.empty() && weights.info(names.front()).type == StoredType::f32 ? "fp32" : "bf16";
-  }
-  for (Recipe r : {Recipe::fp32, Recipe::bf16, Recipe::fp8})
-    if (name == name_of(r)) return {.recipe = r};
-  fail(Exit::configuration, "--recipe", "'{}' is unknown; use fp32, bf16 or fp8", name);
-}
-
-void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows) {
-  if (!precision.fp8()) return;
-  const auto divisible = [](const char* key, uint64_t size) {
-    if (size % 16 != 0)
-      fail(Exit::configuration, key,
-           "{} is not divisible by 16, as the fp8 recipe wants; use precision.recipe = \"bf16\"", size);
-  };
-  divisible("hidden_size", config.hidden);
-  divisible("num_attention_heads * head_dim", uint64_t(config.q_heads) * config.head_dim);
-  divisible("num_key_value_heads * head_dim", uint64_t(config.kv_heads) * config.head_dim);
-  divisible("intermediate_size", config.ffn);
-  divisible("batch.micro_batch * data.sequence_length", rows);
-}
-
-void check_recipe(const DeviceInfo& device, const Precision& precision) {
-  if (std::ranges::find(device.recipes, name_of(precision.recipe)) == device.recipes.end())
-    fail(Exit::configuration, "precision.recipe", "{} does not run on {}:{} ({}); use bf16", name_of(precision.recipe),
-         device.backend, device.index, device.name);
-}
-
-std::string describe(const Precision& precision, const DeviceInfo& device) {
-  return fmt::format("{} on {}:{} ({})", name_of(precision.recipe), device.backend, device.index, device.name);
 }
 
 MemoryPolicy policy_of(const RunConfig::Memory& memory) {
@@ -134,43 +69,29 @@ Target within_budget(Target target, const RunConfig::Memory& memory) {
   return target;
 }
 
-StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
-                           std::optional<uint32_t> chunks) {
-  check_sizes(config, shape);
-  shape.head_chunks = chunks.value_or(choose_head_chunks(config, precision, shape));
-  return shape;
+PolicyLimits limits_of(const RunConfig::Memory& memory) {
+  return {.recompute = set_of<Recompute>(memory.recompute, kRecomputeNames),
+          .offload = set_of<Offload>(memory.offload, kOffloadNames),
+          .lm_head_chunks = memory.lm_head_chunks,
+          .attention_chunks = memory.attention_chunks};
 }
 
-void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights,
-                     const Precision& precision) {
-  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
-  fill_parameters(session, precision,
-                  [&](DType dtype, const ParameterSink& sink) { load_parameters(weights, specs, dtype, sink); });
+Target with_measured_rates(Target target) {
+  const std::optional<DeviceTable> table = device_table_of(target.name);
+  if (table && table->measured) target.rates = table->target.rates;
+  return target;
 }
 
-void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed) {
-  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
-  fill_parameters(session, precision, [&](DType dtype, const ParameterSink& sink) {
-    draw_parameters(model.config, specs, seed, dtype, sink);
-  });
+bool has_rates(const Target& target) {
+  return rates_of(target).known();
 }
 
-void save_model(const ParameterReader& reader, const ModelSource& model, const Precision& precision,
-                const std::string& out, bool replace) {
-  SaveOptions options;
-  if (uses_bytes_tokenizer(model))
-    options.extra = {{"tokenizer.json", bytes_tokenizer_json()},
-                     {"tokenizer_config.json", bytes_tokenizer_config_json()}};
-  options.replace = replace;
-  save_model_directory(out, model.path, precision.compute(), parameter_specs(model.config), reader, options);
-}
-
-void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out) {
-  std::vector<std::byte> data;
-  const auto read = [&](const ParameterSpec& spec, const StoredTensor& part) {
-    return read_stored(session, spec.name, part, data);
-  };
-  save_model(read, model, precision, out, true);
+PlanRequest plan_request(const RunConfig& config, const ModelConfig& model, const Precision& precision,
+                         const StepShape& shape, const Target& target) {
+  PlanRequest request{model, precision, config.optimizer, shape, limits_of(config.memory), false, target};
+  request.target.rates = rates_of(target);
+  if (!request.target.rates.known()) request.target.rates = kSomeCard;
+  return request;
 }
 
 }  // namespace tandem

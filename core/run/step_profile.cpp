@@ -22,37 +22,34 @@ Json arguments(const Dispatch& dispatch, const Rates& rates) {
   return j;
 }
 
-}  // namespace
-
-void StepProfile::run(Session& session, Range range) {
-  const std::vector<double> seconds = session.executable().profile(range);
-  const std::vector<Instruction>& code = session.program().range(range);
-  if (seconds.size() != code.size())
-    fail(Exit::device, "--profile", "this device cannot time its instructions; leave --profile out");
-  for (size_t i = 0; i < code.size(); ++i) {
-    events_.push_back({range, &code[i], clock_, seconds[i]});
-    clock_ += seconds[i];
-  }
+Json event(Range range, const Instruction& instruction, double start, double seconds, const Rates& rates) {
+  const std::string op = op_name(instruction.command);
+  const auto* dispatch = std::get_if<Dispatch>(&instruction.command);
+  Json j{{"name", instruction.label.empty() ? op : instruction.label},
+         {"cat", op},
+         {"ph", "X"},
+         {"ts", start * 1e6},
+         {"dur", seconds * 1e6},
+         {"pid", 0},
+         {"tid", instruction.queue},
+         {"args", dispatch ? arguments(*dispatch, rates) : Json::object()}};
+  j["args"]["range"] = name_of(range);
+  return j;
 }
 
-std::string StepProfile::trace() const {
+}  // namespace
+
+std::string trace_of(const Program& program, std::span<const RangeTimes> times, const Rates& rates) {
   Json list = Json::array();
-  for (const Event& event : events_) {
-    const Command& command = event.instruction->command;
-    const std::string op = op_name(command);
-    if (op == "order") continue;  // barriers, signals and waits take no time of their own
-    const auto* dispatch = std::get_if<Dispatch>(&command);
-    Json j{{"name", event.instruction->label.empty() ? op : event.instruction->label},
-           {"cat", op},
-           {"ph", "X"},
-           {"ts", event.start * 1e6},
-           {"dur", event.seconds * 1e6},
-           {"pid", 0},
-           {"tid", event.instruction->queue},
-           {"args", dispatch ? arguments(*dispatch, rates_) : Json::object()}};
-    j["args"]["range"] = name_of(event.range);
-    list.push_back(std::move(j));
-  }
+  double clock = 0;  // seconds
+  for (const RangeTimes& range : times)
+    for (size_t i = 0; i < range.seconds.size(); ++i) {
+      const Instruction& instruction = program.range(range.range)[i];
+      // barriers, signals and waits take no time of their own
+      if (op_name(instruction.command) != "order")
+        list.push_back(event(range.range, instruction, clock, range.seconds[i], rates));
+      clock += range.seconds[i];
+    }
   return Json{{"displayTimeUnit", "ms"}, {"traceEvents", std::move(list)}}.dump() + "\n";
 }
 

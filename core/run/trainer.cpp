@@ -10,7 +10,6 @@
 #include "core/base/file.h"
 #include "core/plan/fit.h"
 #include "core/plan/prediction.h"
-#include "core/plan/request.h"
 #include "core/run/metrics.h"
 #include "core/run/plan_record.h"
 #include "core/run/progress.h"
@@ -19,8 +18,11 @@
 #include "core/run/run_directory.h"
 #include "core/run/saved_state.h"
 #include "core/run/schedule.h"
+#include "core/run/settings.h"
 #include "core/run/signals.h"
+#include "core/run/step_profile.h"
 #include "core/step/evaluate.h"
+#include "core/step/parameters.h"
 
 namespace tandem {
 namespace {
@@ -71,8 +73,8 @@ class Trainer {
     start_directory();
     Prefetcher batches(*data_.train, done_, config_.schedule.steps);
     Progress progress(config_.schedule.steps, tokens_per_step());
-    progress.message(
-        fmt::format("{}, {:.2f} GiB on the device", describe(precision_, device_), double(memory_) / (1 << 30)));
+    progress.message(fmt::format("{}, {:.2f} GiB on the device", describe(name_of(precision_.recipe), device_),
+                                 double(memory_) / (1 << 30)));
     if (predicted_)
       progress.message(fmt::format("predicted: {:.3g} s a step, {:.3g} s of them waiting for copies; floor {:.3g} s",
                                    predicted_->step, predicted_->exposed_copy, predicted_->floor));
@@ -153,7 +155,7 @@ class Trainer {
 
   void open_device(const Registry& registry) {
     device_ = registry.choose(config_.run.backend);
-    check_recipe(device_, precision_);
+    check_recipe(device_, name_of(precision_.recipe));
     backend_ = registry.open(device_);
     backend_->use(kernels_);
     const Target target = with_measured_rates(within_budget(backend_->target(), config_.memory));
@@ -189,10 +191,9 @@ class Trainer {
     const bool profiled = !profile_path_.empty() && (steps_here_ == kWarmUp + 1 ||
                                                      (steps_here_ <= kWarmUp && done_ + 1 == config_.schedule.steps));
     if (!profiled) return runner_->finish(runner_->train(batch, done_, rate, config_.model.seed));
-    StepProfile profile(rates_);
-    const abi::StepReport report = runner_->profile(batch, done_, rate, config_.model.seed, profile);
-    replace_file(profile_path_, profile.trace());
-    return report;
+    const StepRunner::Profile profile = runner_->profile(batch, done_, rate, config_.model.seed);
+    replace_file(profile_path_, trace_of(session_->program(), profile.ranges, rates_));
+    return profile.report;
   }
 
   void train_step(Prefetcher& batches, Progress& progress) {

@@ -4,6 +4,7 @@
 
 #include "core/run/run_data.h"
 #include "core/run/schedule.h"
+#include "core/step/parameters.h"
 #include "core/step/step_runner.h"
 
 namespace tandem {

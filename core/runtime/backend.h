@@ -6,45 +6,9 @@
 #include <span>
 
 #include "core/program/program.h"
+#include "core/program/target.h"
 
 namespace tandem {
-
-// What the cost model reckons with; 0: not known. Matrix products accumulate in f32.
-struct Rates {
-  double e4m3 = 0, bf16 = 0, f32 = 0;             // FLOP/s that large products of such operands reach
-  double attention = 0;                           // FLOP/s that attention reaches
-  double attention_backward = 0;                  // 0: as attention
-  uint32_t multiprocessors = 0;                   // that a product's tiles spread over
-  double bandwidth = 0;                           // bytes/s of device memory at its peak
-  double passes = 0.9, optimizer = 0.9;           // shares of it that passes over memory reach, and AdamW
-  double host_to_device = 0, device_to_host = 0;  // bytes/s of a copy, while one runs the other way too
-  double zero_copy = 0;  // bytes/s of a dispatch that reads host memory, and writes it as fast beside; 0: not known
-  double launch_seconds = 0;  // from the end of a dispatch to the start of the next
-
-  // Shares of those rates that n x n x n products reach, n ascending; where there are none, a product's share is what
-  // its tiles fill of the multiprocessors.
-  struct SizeShare {
-    double n = 0, e4m3 = 0, bf16 = 0, f32 = 0;
-  };
-  std::vector<SizeShare> products;
-
-  bool known() const { return bandwidth > 0 && f32 > 0; }
-};
-
-// What a Program is compiled for.
-struct Target {
-  std::string name;
-  uint32_t queues = 1;
-  uint64_t largest_arena = 0;      // bytes
-  uint64_t largest_operand = 0;    // bytes of one operand
-  uint64_t alignment = 256;        // of an operand's offset, bytes
-  uint64_t memory_bytes = 0;       // free on the device
-  uint64_t reserve_bytes = 0;      // context, libraries
-  uint64_t workspace_bytes = 0;    // scratch of library calls, at least; 0: kernels want none either
-  uint64_t staging_bytes = 0;      // on the device, for copies to and from the host
-  uint64_t host_memory_bytes = 0;  // that the process may take on the host; 0: not known
-  Rates rates;
-};
 
 class Memory {
  public:

@@ -68,4 +68,14 @@ std::unique_ptr<Backend> Registry::open(const DeviceInfo& device) const {
   fail(Exit::device, "backend", "{} is not part of this build", device.backend);
 }
 
+void check_recipe(const DeviceInfo& device, std::string_view recipe) {
+  if (std::ranges::find(device.recipes, recipe) == device.recipes.end())
+    fail(Exit::configuration, "precision.recipe", "{} does not run on {}:{} ({}); use bf16", recipe, device.backend,
+         device.index, device.name);
+}
+
+std::string describe(std::string_view recipe, const DeviceInfo& device) {
+  return fmt::format("{} on {}:{} ({})", recipe, device.backend, device.index, device.name);
+}
+
 }  // namespace tandem

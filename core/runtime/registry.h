@@ -32,4 +32,10 @@ class Registry {
   std::vector<DeviceReport::Missing> missing_;
 };
 
+// The device can run the recipe: else Exit::configuration proposing bf16.
+void check_recipe(const DeviceInfo& device, std::string_view recipe);
+
+// "fp32 on vulkan:0 (NAME)": where "auto" is asked for, what it took
+std::string describe(std::string_view recipe, const DeviceInfo& device);
+
 }  // namespace tandem

@@ -8,7 +8,7 @@
 
 namespace tandem {
 
-Compiled compile_step(const ModelConfig& config, const Precision& precision, const RunConfig::Optimizer& optimizer,
+Compiled compile_step(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
                       const StepShape& shape, const MemoryPolicy& policy, const Target& target, Checks checks) {
   StepShape chunked = shape;
   if (policy.lm_head_chunks > 0) chunked.head_chunks = policy.lm_head_chunks;

@@ -8,7 +8,7 @@
 namespace tandem {
 
 // Exit::does_not_fit, naming the largest live values, when the plan takes more than target.memory_bytes on the device.
-Compiled compile_step(const ModelConfig& config, const Precision& precision, const RunConfig::Optimizer& optimizer,
+Compiled compile_step(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
                       const StepShape& shape, const MemoryPolicy& policy, const Target& target,
                       Checks checks = Checks::with);
 

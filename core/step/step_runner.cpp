@@ -53,11 +53,17 @@ StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, dou
   return pending;
 }
 
-abi::StepReport StepRunner::profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
-                                    StepProfile& to) {
+StepRunner::Profile StepRunner::profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
   const uint32_t slot = fill(batch, scalars_of(batch, step, learning_rate, seed));
-  for_each_range([&](Range range) { to.run(session_, range); });
-  return report(slot);
+  Profile profile;
+  for_each_range([&](Range range) {
+    std::vector<double> seconds = session_.executable().profile(range);
+    if (seconds.size() != session_.program().range(range).size())
+      fail(Exit::device, "--profile", "this device cannot time its instructions; leave --profile out");
+    profile.ranges.push_back({range, std::move(seconds)});
+  });
+  profile.report = report(slot);
+  return profile;
 }
 
 abi::StepReport StepRunner::finish(const Pending& pending) {

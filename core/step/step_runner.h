@@ -4,11 +4,15 @@
 #include "core/abi/prepare_update.h"
 #include "core/abi/step_scalars.h"
 #include "core/data/loader.h"
-#include "core/run/step_profile.h"
 #include "core/runtime/session.h"
-#include "core/step/step_graph.h"
+#include "core/step/step_shape.h"
 
 namespace tandem {
+
+struct RangeTimes {
+  Range range;
+  std::vector<double> seconds;  // by instruction of the range
+};
 
 class StepRunner {
  public:
@@ -23,8 +27,13 @@ class StepRunner {
   Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
   abi::StepReport finish(const Pending& pending);  // waits
   abi::StepReport report(uint32_t slot) const;     // of the last step there; nothing may be pending
-  // the same step, instruction by instruction; nothing may be pending
-  abi::StepReport profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed, StepProfile& to);
+  // The same step, instruction by instruction; nothing may be pending. Exit::device where the device has no timestamps;
+  // then nothing has run.
+  struct Profile {
+    abi::StepReport report;
+    std::vector<RangeTimes> ranges;  // in the order in which they ran
+  };
+  Profile profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
 
   // Writes a step's inputs without running anything; the slot that its begin will read.
   uint32_t fill(const StepBatch& batch, const abi::StepScalars& scalars);

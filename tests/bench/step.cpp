@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/plan/request.h"
+#include "core/model/model_source.h"
 #include "core/run/plan_record.h"
 #include "core/run/settings.h"
 #include "core/step/synthetic.h"

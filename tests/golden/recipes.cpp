@@ -57,7 +57,7 @@ size_t wrongly_rounded(const Run& run, const ParameterSpec& spec, const std::vec
                        const RunConfig& config, uint32_t step) {
   const std::vector<float> after = run.values(spec.name), m = run.values(spec.name + ".m"),
                            v = run.values(spec.name + ".v");
-  const RunConfig::Optimizer& o = config.optimizer;
+  const OptimizerOptions& o = config.optimizer;
   const double rate = learning_rate(config, step), decay = spec.shape.rank() >= 2 ? o.weight_decay : 0;
   size_t wrong = 0;
   for (const StoredTensor& part : spec.parts) {

@@ -50,7 +50,7 @@ TEST_CASE("backward: cotangents of a value with two uses are summed") {
   const uint32_t first = uint32_t(g.nodes().size());
   const ValueId twice = add(g, x, x), y = add(g, twice, x);
   const uint32_t last = uint32_t(g.nodes().size());
-  Backward backward(g, Range::micro_step);
+  ReverseMode backward(g, Range::micro_step);
   const ValueId seed = g.zeros(Range::micro_step, {DType::f32, {8}});
   backward.add(y, seed);
   backward.run(first, last);
@@ -94,7 +94,7 @@ static void check_amax_passes(FurtherUse use, uint32_t passes) {
   const ValueId product = g.add(range, OpId::swiglu, Parameters(abi::Swiglu{}), {y})[0];
   if (use == FurtherUse::behind) sum = add(g, y, y);
   const uint32_t last = uint32_t(g.nodes().size());
-  Backward backward(g, range, &quantizer);
+  ReverseMode backward(g, range, &quantizer);
   backward.add(product, g.zeros(range, g.desc(product)));
   if (sum.present()) backward.add(sum, g.zeros(range, g.desc(sum)));
   backward.run(first, last);
@@ -135,9 +135,9 @@ static void check_gradient_codes(bool has_bias, bool expected) {
   const ValueId y = g.add(range, OpId::gemm, Parameters(gemm), {x.q, w.q, bias, x.scale, w.scale})[0];
   g.node(first).saved = {x.qt, w.qt};
   const abi::SwigluQuantize p{.has_q = 1, .has_qt = 1};
-  const Quantized product = quantizer.quantize_result(OpId::swiglu_quantize, p, {y}, "swiglu");
+  const Quantized product = quantizer.quantize_result(OpId::swiglu_quantize, guess_and_check(p), {y}, "swiglu");
   const uint32_t last = uint32_t(g.nodes().size());
-  Backward backward(g, range, &quantizer);
+  ReverseMode backward(g, range, &quantizer);
   backward.add(product.q, g.zeros(range, {DType::bf16, {16, 16}}));
   backward.run(first, last);
   g.verify();

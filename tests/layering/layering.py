@@ -8,10 +8,28 @@ import unittest
 
 ROOT = pathlib.Path(os.environ.get("TANDEM_SOURCE_ROOT", pathlib.Path(__file__).resolve().parents[2]))
 
+# The folders of core, a chain: each may include its own files and those of the rows before it that it names.
+CORE = {
+    "base": [],
+    "abi": [],
+    "ops": ["base", "abi"],
+    "graph": ["base", "abi", "ops"],
+    "program": ["base", "ops", "graph/range.h"],
+    "passes": ["base", "abi", "ops", "graph", "program"],
+    "data": ["base", "abi"],
+    "model": ["base", "abi", "ops", "graph", "data"],
+    "optimizer": ["base", "abi", "ops", "graph", "model"],
+    "runtime": ["base", "abi", "ops", "graph/range.h", "program"],
+    "step": ["base", "abi", "ops", "graph", "program", "passes", "data", "model", "optimizer", "runtime"],
+    "plan": ["base", "abi", "ops", "graph", "program", "passes", "model", "optimizer", "runtime", "step"],
+    "run": ["base", "abi", "ops", "graph", "program", "passes", "data", "model", "optimizer", "runtime", "step", "plan"],
+    "infer": ["base", "abi", "ops", "graph", "program", "passes", "data", "model", "optimizer", "runtime", "step", "plan",
+              "run"],
+}
+
 # folder: the folders whose files it may include, longest match first
 MAY_INCLUDE = {
-    "core/abi": ["core/abi"],
-    "core": ["core"],
+    **{f"core/{folder}": [f"core/{f}" for f in (folder, *others)] for folder, others in CORE.items()},
     "backends/vulkan": ["core", "backends/vulkan"],
     "backends/cuda": ["core", "backends/cuda", "kernels"],
     "kernels": ["core/abi", "core/base/dtype.h", "core/ops/op.h", "core/ops/table.inc", "kernels",
@@ -70,9 +88,20 @@ class Layering(unittest.TestCase):
         self.assertGreater(checked, 100)
         self.assertEqual(sorted(set(found)), [])
 
+    def test_the_folders_of_core_are_a_chain(self):
+        folders = list(CORE)
+        self.assertEqual(sorted(folders), sorted(p.name for p in (ROOT / "core").iterdir() if p.is_dir()))
+        for position, folder in enumerate(folders):
+            for other in CORE[folder]:
+                self.assertIn(other.split("/")[0], folders[:position], f"{folder} names {other}")
+
     def test_a_wrong_include_is_found(self):
         for path, include in [
             ("core/base/x.h", '#include "cli/commands.h"'),
+            ("core/passes/x.cpp", '#include "core/run/config.h"'),
+            ("core/ops/x.cpp", '#include "core/graph/backward.h"'),
+            ("core/program/x.cpp", '#include "core/graph/graph.h"'),
+            ("core/plan/x.h", '#include "core/data/loader.h"'),
             ("core/abi/x.h", '  #  include "core/base/error.h"'),
             ("core/runtime/x.cpp", "#include <vulkan/vulkan.h>"),
             ("core/runtime/x.cpp", "#include <cuda_runtime.h>"),

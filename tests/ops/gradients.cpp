@@ -83,7 +83,7 @@ class Tape {
   void check(std::vector<ValueId> outputs) {
     const size_t forward = graph.nodes().size();
     std::vector<std::pair<ValueId, ValueId>> weights;  // output, its weight in L, which is its cotangent
-    Backward backward(graph, kRange);
+    ReverseMode backward(graph, kRange);
     for (ValueId y : outputs) {
       weights.emplace_back(y, leaf(kF32, graph.desc(y).shape, normal()));
       backward.add(y, weights.back().second);
@@ -179,7 +179,7 @@ TEST_CASE("gradient: gemm whose rows are padded on host") {
   const ValueId scalars = t.leaf(DType::u32, {16}, words({0, abi::float_bits(0.2f)}));
   // only the true columns reach the loss; cross_entropy with its gradient is a case of its own
   const auto out = t.op(OpId::cross_entropy, abi::CrossEntropy{0, 11, 0, 1, 0}, {targets, scalars, logits});
-  Backward backward(t.graph, kRange);
+  ReverseMode backward(t.graph, kRange);
   const ValueId g = t.leaf(kF32, {11, 8}, zeros());
   backward.set_accumulator(w, g);
   backward.add(logits, out[0]);
@@ -346,7 +346,7 @@ TEST_CASE("gradient: gemm of e4m3 codes stays near the product of its values on 
   t.graph.node(uint32_t(t.graph.nodes().size() - 1)).saved = {xq[1], wq[1]};
   const ValueId dy = t.leaf(DType::bf16, {kTokens, kOut}, normal(1e-4)), g = t.leaf(kF32, {kOut, kIn}, zeros());
   Quantizer quantizer(t.graph, kRange, 1, "amax");
-  Backward backward(t.graph, kRange, &quantizer);
+  ReverseMode backward(t.graph, kRange, &quantizer);
   backward.stands_for(wq[0], w);
   backward.set_accumulator(w, g);
   backward.add(y, dy);

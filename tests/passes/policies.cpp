@@ -101,7 +101,7 @@ class RandomStep {
   }
 
   void micro_step(ValueId x) {
-    Backward backward(graph, Range::micro_step);
+    ReverseMode backward(graph, Range::micro_step);
     for (const Parameter& p : parameters_) backward.set_accumulator(p.value, p.gradient);
     const uint32_t first = uint32_t(graph.nodes().size());
     graph.set_tag({Kind::residual, 0});

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "core/model/model_source.h"
 #include "core/model/weights.h"
 #include "core/run/config.h"
 #include "core/run/settings.h"

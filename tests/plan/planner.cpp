@@ -5,10 +5,10 @@
 #include <functional>
 #include <limits>
 
+#include "core/model/model_source.h"
 #include "core/plan/byte_table.h"
 #include "core/plan/device_table.h"
 #include "core/plan/prediction.h"
-#include "core/plan/request.h"
 #include "core/plan/search.h"
 #include "core/run/settings.h"
 

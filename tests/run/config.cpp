@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "core/base/error.h"
+#include "core/base/size.h"
 
 namespace tandem {
 namespace {

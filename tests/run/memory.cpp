@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/base/json.h"
+#include "core/model/model_source.h"
 #include "core/run/settings.h"
 #include "core/run/trainer.h"
 #include "core/step/compile_step.h"

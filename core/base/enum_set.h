@@ -1,0 +1,33 @@
+// A set of the enumerators of E, by their values 0 to 31.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <initializer_list>
+
+namespace tandem {
+
+template <typename E>
+class EnumSet {
+ public:
+  constexpr EnumSet() = default;
+  constexpr EnumSet(std::initializer_list<E> members) {
+    for (E e : members) insert(e);
+  }
+  static constexpr EnumSet of(uint32_t bits) {  // bit i: enumerator i
+    EnumSet set;
+    set.bits_ = bits;
+    return set;
+  }
+  constexpr bool contains(E e) const { return (bits_ >> int(e) & 1) != 0; }
+  constexpr void insert(E e) { bits_ |= uint32_t{1} << int(e); }
+  constexpr void toggle(E e) { bits_ ^= uint32_t{1} << int(e); }
+  constexpr bool empty() const { return bits_ == 0; }
+  constexpr uint32_t bits() const { return bits_; }
+  auto operator<=>(const EnumSet&) const = default;
+
+ private:
+  uint32_t bits_ = 0;
+};
+
+}  // namespace tandem

@@ -1,0 +1,41 @@
+#include "core/model/batch.h"
+
+#include "core/abi/advance_micro_step.h"
+#include "core/abi/begin_step.h"
+#include "core/abi/load_micro_step.h"
+#include "core/abi/step_scalars.h"
+
+namespace tandem {
+
+StepInputs declare_inputs(Graph& graph, uint32_t accumulation, uint32_t rows) {
+  const TensorDesc words{DType::i32, {kSlots, accumulation, rows}};
+  StepInputs inputs;
+  graph.set_tag({Kind::io});
+  inputs.tokens = graph.external("inputs.tokens", words);
+  inputs.targets = graph.external("inputs.targets", words);
+  inputs.positions = graph.external("inputs.positions", words);
+  inputs.scalars = graph.external("inputs.scalars", {DType::u32, {kSlots, abi::kStepScalarWords}});
+  graph.set_tag({});
+  inputs.counter = graph.variable("counter", {DType::i32, {abi::kStepScalarWords}});
+  return inputs;
+}
+
+ValueId begin_step(Graph& graph, const StepInputs& inputs) {
+  // outputs: the counter, in place, and the scalars
+  return graph.add(Range::begin, OpId::begin_step, Parameters(abi::BeginStep{}), {inputs.scalars, inputs.counter},
+                   "begin")[1];
+}
+
+Batch load_batch(Graph& graph, Range range, const StepInputs& inputs) {
+  graph.set_tag({Kind::io});
+  graph.add(range, OpId::advance_micro_step, Parameters(abi::AdvanceMicroStep{}), {inputs.counter}, "batch");
+  const auto one = [&](ValueId from) {
+    return graph.add(range, OpId::load_micro_step, Parameters(abi::LoadMicroStep{}), {from, inputs.counter},
+                     "batch")[0];
+  };
+  const Batch batch{one(inputs.tokens), one(inputs.targets), one(inputs.positions)};
+  graph.set_tag({});
+  return batch;
+}
+
+}  // namespace tandem

@@ -1,0 +1,13 @@
+// The parameters of a session: read from a model's files, or drawn.
+#pragma once
+
+#include "core/model/model_source.h"
+#include "core/runtime/session.h"
+
+namespace tandem {
+
+// Writes every parameter of the session, and every .master that it keeps: from open_weights, or drawn from seed.
+void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights, const Precision& precision);
+void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed);
+
+}  // namespace tandem
