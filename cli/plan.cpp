@@ -227,11 +227,11 @@ class Report {
     const ProgramCost& cost = plan_.chosen.cost;
     put("\n{:<20}{:>10}{:>10}{:>14}{:>12}{:>10}\n", "Seconds a step", "predicted", "floor", "instructions", "TFLOP",
         "GB");
-    for (size_t c = 0; c < kCostClassCount; ++c) {
-      const ClassCost& k = cost.classes[c];
+    for (size_t c = 0; c < kCostKindCount; ++c) {
+      const KindCost& k = cost.kinds[c];
       if (k.instructions == 0) continue;
-      put("  {:<18}{:>10.4f}{:>10.4f}{:>14}{:>12.1f}{:>10.1f}\n", name_of(CostClass(c)), k.seconds,
-          plan_.floor.classes[c].floor, k.instructions, double(k.flops) / 1e12, double(k.bytes) / 1e9);
+      put("  {:<18}{:>10.4f}{:>10.4f}{:>14}{:>12.1f}{:>10.1f}\n", name_of(CostKind(c)), k.seconds,
+          plan_.floor.kinds[c].floor, k.instructions, double(k.flops) / 1e12, double(k.bytes) / 1e9);
     }
     const double floor = plan_.floor.floor();
     put("  {:<18}{:>10.4f}{:>10.4f}  {:.2f} of the floor; exposed copies {:.4f} s\n", "all", cost.seconds, floor,

@@ -73,19 +73,19 @@ struct Sums {
 
   Sum* of(const Dispatch& d) {
     const DType dtype = d.operands[0].desc.dtype;
-    switch (class_of(d)) {
-      case CostClass::gemm_e4m3:
+    switch (kind_of(d)) {
+      case CostKind::gemm_e4m3:
         return &e4m3;
-      case CostClass::gemm_bf16:
+      case CostKind::gemm_bf16:
         return &bf16;
-      case CostClass::gemm_f32:
+      case CostKind::gemm_f32:
         return &f32;
-      case CostClass::attention:
+      case CostKind::attention:
         if (dtype == DType::f32) return nullptr;  // outside the matrix units
         return d.op == OpId::attention ? &attention : &attention_backward;
-      case CostClass::memory:
+      case CostKind::memory:
         return dtype == DType::f32 ? nullptr : &passes;
-      case CostClass::optimizer:
+      case CostKind::optimizer:
         return d.op == OpId::adamw ? &optimizer : nullptr;
       default:
         return nullptr;

@@ -39,9 +39,9 @@ double shape_share(const abi::Gemm& p, uint32_t multiprocessors) {
 }
 
 // The share of the rate that a product of such a size reaches, between two that were measured by the logarithm.
-double size_share(const abi::Gemm& p, CostClass c, const Rates& rates) {
+double size_share(const abi::Gemm& p, CostKind c, const Rates& rates) {
   const auto of = [c](const Rates::SizeShare& s) {
-    return c == CostClass::gemm_e4m3 ? s.e4m3 : c == CostClass::gemm_bf16 ? s.bf16 : s.f32;
+    return c == CostKind::gemm_e4m3 ? s.e4m3 : c == CostKind::gemm_bf16 ? s.bf16 : s.f32;
   };
   const double n = std::cbrt(double(p.m) * double(p.n) * double(p.k));
   const auto above = std::ranges::find_if(rates.products, [n](const Rates::SizeShare& s) { return s.n >= n; });
@@ -52,33 +52,33 @@ double size_share(const abi::Gemm& p, CostClass c, const Rates& rates) {
   return of(below) + t * (of(*above) - of(below));
 }
 
-CostClass class_of(OpId op, DType dtype) {
+CostKind kind_of(OpId op, DType dtype) {
   switch (op) {
     case OpId::gemm:
-      return dtype == DType::e4m3   ? CostClass::gemm_e4m3
-             : dtype == DType::bf16 ? CostClass::gemm_bf16
-                                    : CostClass::gemm_f32;
+      return dtype == DType::e4m3   ? CostKind::gemm_e4m3
+             : dtype == DType::bf16 ? CostKind::gemm_bf16
+                                    : CostKind::gemm_f32;
     case OpId::attention:
     case OpId::attention_backward_query:
     case OpId::attention_backward_key_value:
-      return CostClass::attention;
+      return CostKind::attention;
     case OpId::adamw:
     case OpId::square_sum:
     case OpId::prepare_update:
-      return CostClass::optimizer;
+      return CostKind::optimizer;
     default:
-      return CostClass::memory;
+      return CostKind::memory;
   }
 }
 
 // FLOP/s of a class; attention in f32 runs outside the matrix units
-double flop_rate(OpId op, CostClass c, std::span<const TensorDesc> operands, const Rates& rates) {
+double flop_rate(OpId op, CostKind c, std::span<const TensorDesc> operands, const Rates& rates) {
   switch (c) {
-    case CostClass::gemm_e4m3:
+    case CostKind::gemm_e4m3:
       return rates.e4m3 > 0 ? rates.e4m3 : rates.bf16;
-    case CostClass::gemm_bf16:
+    case CostKind::gemm_bf16:
       return rates.bf16;
-    case CostClass::attention: {
+    case CostKind::attention: {
       const double rate =
           op != OpId::attention && rates.attention_backward > 0 ? rates.attention_backward : rates.attention;
       return operands[0].dtype == DType::f32 ? std::min(rates.f32, rate) : rate;
@@ -114,7 +114,7 @@ class Simulation {
     if (const auto* dispatch = std::get_if<Dispatch>(&command)) return cost(*dispatch);
     if (const auto* fill = std::get_if<Fill>(&command)) {
       const double seconds = double(fill->buffer.bytes) / (rates_.passes * rates_.bandwidth);
-      return {CostClass::memory, 0, fill->buffer.bytes, seconds + rates_.launch_seconds, seconds};
+      return {CostKind::memory, 0, fill->buffer.bytes, seconds + rates_.launch_seconds, seconds};
     }
     return cost(std::get<Copy>(command));
   }
@@ -149,11 +149,11 @@ class Simulation {
     const double seconds = free_copies_ || rate <= 0 ? 0 : double(copy.from.bytes) / rate + rates_.launch_seconds;
     if (in) total_.link_in += seconds;
     if (out) total_.link_out += seconds;
-    return {CostClass::copy, 0, copy.from.bytes, seconds, 0};
+    return {CostKind::copy, 0, copy.from.bytes, seconds, 0};
   }
 
   double run(const InstructionCost& c) {
-    ClassCost& sum = total_.classes[size_t(c.kind)];
+    KindCost& sum = total_.kinds[size_t(c.kind)];
     ++sum.instructions;
     sum.flops += c.flops;
     sum.bytes += c.bytes;
@@ -172,33 +172,32 @@ class Simulation {
 
 }  // namespace
 
-std::string_view name_of(CostClass c) {
+std::string_view name_of(CostKind c) {
   constexpr std::string_view kNames[] = {"e4m3 products", "bf16 products", "f32 products", "attention",
                                          "memory passes", "optimizer",     "copies"};
   return kNames[size_t(c)];
 }
 
-CostClass class_of(const Dispatch& dispatch) {
-  return class_of(dispatch.op, dispatch.operands[0].desc.dtype);
+CostKind kind_of(const Dispatch& dispatch) {
+  return kind_of(dispatch.op, dispatch.operands[0].desc.dtype);
 }
 
 double ProgramCost::floor() const {
-  return std::accumulate(classes.begin(), classes.end(), 0.0,
-                         [](double sum, const ClassCost& c) { return sum + c.floor; });
+  return std::accumulate(kinds.begin(), kinds.end(), 0.0, [](double sum, const KindCost& c) { return sum + c.floor; });
 }
 
 uint64_t ProgramCost::flops() const {
-  return std::accumulate(classes.begin(), classes.end(), uint64_t{0},
-                         [](uint64_t sum, const ClassCost& c) { return sum + c.flops; });
+  return std::accumulate(kinds.begin(), kinds.end(), uint64_t{0},
+                         [](uint64_t sum, const KindCost& c) { return sum + c.flops; });
 }
 
 ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
-  for (size_t c = 0; c < kCostClassCount; ++c) {
-    classes[c].instructions += uint64_t(times) * other.classes[c].instructions;
-    classes[c].flops += uint64_t(times) * other.classes[c].flops;
-    classes[c].bytes += uint64_t(times) * other.classes[c].bytes;
-    classes[c].seconds += double(times) * other.classes[c].seconds;
-    classes[c].floor += double(times) * other.classes[c].floor;
+  for (size_t c = 0; c < kCostKindCount; ++c) {
+    kinds[c].instructions += uint64_t(times) * other.kinds[c].instructions;
+    kinds[c].flops += uint64_t(times) * other.kinds[c].flops;
+    kinds[c].bytes += uint64_t(times) * other.kinds[c].bytes;
+    kinds[c].seconds += double(times) * other.kinds[c].seconds;
+    kinds[c].floor += double(times) * other.kinds[c].floor;
   }
   seconds += double(times) * other.seconds;
   exposed_copy += double(times) * other.exposed_copy;
@@ -211,9 +210,9 @@ InstructionCost cost_of(OpId op, const Parameters& parameters, std::span<const T
                         const Rates& rates) {
   TANDEM_CHECK(rates.known(), "a cost needs the device's rates");
   const Cost cost = op_of(op).cost(parameters, operands);
-  const CostClass c = class_of(op, operands[0].dtype);
+  const CostKind c = kind_of(op, operands[0].dtype);
   const double work = double(cost.flops) / flop_rate(op, c, operands, rates);
-  const double reached = c == CostClass::optimizer ? rates.optimizer : rates.passes;
+  const double reached = c == CostKind::optimizer ? rates.optimizer : rates.passes;
   const double moved = double(cost.bytes) / (reached * rates.bandwidth);
   double share = 1;
   if (op == OpId::gemm)
@@ -224,7 +223,7 @@ InstructionCost cost_of(OpId op, const Parameters& parameters, std::span<const T
 
 ProgramCost cost_of(const Program& program, Range range, const Rates& rates) {
   ProgramCost cost = Simulation(program, rates, false).run(range);
-  if (cost.of(CostClass::copy).instructions > 0)
+  if (cost.of(CostKind::copy).instructions > 0)
     cost.exposed_copy = cost.seconds - Simulation(program, rates, true).run(range).seconds;
   return cost;
 }

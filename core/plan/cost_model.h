@@ -11,7 +11,7 @@
 
 namespace tandem {
 
-enum class CostClass : uint8_t {
+enum class CostKind : uint8_t {
   gemm_e4m3,
   gemm_bf16,
   gemm_f32,
@@ -20,14 +20,14 @@ enum class CostClass : uint8_t {
   optimizer,  // AdamW and the gradient norm
   copy,
 };
-constexpr size_t kCostClassCount = size_t(CostClass::copy) + 1;
-std::string_view name_of(CostClass c);
+constexpr size_t kCostKindCount = size_t(CostKind::copy) + 1;
+std::string_view name_of(CostKind c);
 
-CostClass class_of(const Dispatch& dispatch);
+CostKind kind_of(const Dispatch& dispatch);
 
 // A dispatch, fill or copy, alone on the device.
 struct InstructionCost {
-  CostClass kind = CostClass::memory;
+  CostKind kind = CostKind::memory;
   uint64_t flops = 0, bytes = 0;
   double seconds = 0;
   double floor = 0;  // with no launch, and a product of a shape that fills the device; of a copy: 0
@@ -37,18 +37,18 @@ struct InstructionCost {
 InstructionCost cost_of(OpId op, const Parameters& parameters, std::span<const TensorDesc> operands,
                         const Rates& rates);
 
-struct ClassCost {
+struct KindCost {
   uint64_t instructions = 0, flops = 0, bytes = 0;
   double seconds = 0, floor = 0;
 };
 
 struct ProgramCost {
-  std::array<ClassCost, kCostClassCount> classes{};
+  std::array<KindCost, kCostKindCount> kinds{};
   double seconds = 0;                // from the first instruction to the last one's end
   double exposed_copy = 0;           // of them, what copies hold up
   double link_in = 0, link_out = 0;  // seconds for which copies and zero-copy access keep the link busy, each way
 
-  const ClassCost& of(CostClass c) const { return classes[size_t(c)]; }
+  const KindCost& of(CostKind c) const { return kinds[size_t(c)]; }
   double floor() const;
   uint64_t flops() const;
   ProgramCost& add(const ProgramCost& other, int64_t times);  // negative: takes off what was added

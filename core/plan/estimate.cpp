@@ -70,9 +70,9 @@ void add_peaks(const Compiled& compiled, Takes& takes) {
 }
 
 Takes::Busy busy_of(const ProgramCost& cost) {
-  const double copies = cost.of(CostClass::copy).seconds;
+  const double copies = cost.of(CostKind::copy).seconds;
   double all = 0;
-  for (const ClassCost& c : cost.classes) all += c.seconds;
+  for (const KindCost& c : cost.kinds) all += c.seconds;
   Takes::Busy busy{all - copies, cost.link_in, cost.link_out, 0};
   busy.latency = cost.seconds - std::max({busy.compute, busy.in, busy.out});
   return busy;

@@ -170,7 +170,7 @@ class Search {
   }
 
   double over(const PlannedPolicy& p) const {
-    const Budget budget = budget_of(request_.target);
+    const MemoryBudget budget = budget_of(request_.target);
     return std::max(0.0, double(p.device_bytes) - budget.device) + std::max(0.0, double(p.host_bytes) - budget.host);
   }
 

@@ -5,10 +5,10 @@ namespace {
 
 // at the rates of large products; attention computes as the LM head does
 double product_seconds(const ProgramCost& step, const Rates& rates) {
-  const auto flops = [&](CostClass c) { return double(step.of(c).flops); };
-  const double e4m3 = flops(CostClass::gemm_e4m3), bf16 = flops(CostClass::gemm_bf16), f32 = flops(CostClass::gemm_f32);
+  const auto flops = [&](CostKind c) { return double(step.of(c).flops); };
+  const double e4m3 = flops(CostKind::gemm_e4m3), bf16 = flops(CostKind::gemm_bf16), f32 = flops(CostKind::gemm_f32);
   double seconds =
-      bf16 / rates.bf16 + f32 / rates.f32 + flops(CostClass::attention) / (bf16 > 0 ? rates.bf16 : rates.f32);
+      bf16 / rates.bf16 + f32 / rates.f32 + flops(CostKind::attention) / (bf16 > 0 ? rates.bf16 : rates.f32);
   if (e4m3 > 0) seconds += e4m3 / (rates.e4m3 > 0 ? rates.e4m3 : rates.bf16);
   return seconds;
 }

@@ -66,7 +66,7 @@ void keep_undominated(std::vector<T>& items, const TakesOf& takes_of, uint32_t a
 
 }  // namespace
 
-Budget budget_of(const Target& target) {
+MemoryBudget budget_of(const Target& target) {
   const double host =
       target.host_memory_bytes == 0 ? std::numeric_limits<double>::infinity() : double(target.host_memory_bytes);
   return {double(target.memory_bytes), host};

@@ -14,11 +14,11 @@ struct Ranked {
   double seconds = 0;
 };
 
-struct Budget {
+struct MemoryBudget {
   double device = 0, host = 0;  // bytes
   bool holds(const Takes& takes) const { return takes.device() <= device && takes.host <= host; }
 };
-Budget budget_of(const Target& target);
+MemoryBudget budget_of(const Target& target);
 
 // plan_step, by estimates of the request
 StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates);
@@ -75,7 +75,7 @@ class Ranking {
   double slack_, room_ = 0;
   size_t starts_;
   bool remakes_, coarse_;
-  Budget budget_;
+  MemoryBudget budget_;
   Estimate estimate_;
   std::vector<Offload> kinds_, zero_copy_kinds_;
   std::vector<EnumSet<Recompute>> all_sets_;

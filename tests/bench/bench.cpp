@@ -49,7 +49,7 @@ void add_shares(Session& session, Range range, double times, const Rates& rates,
     if (rates.known()) {
       const InstructionCost known = cost_of(t.dispatch->op, t.dispatch->parameters, descs, rates);
       share.floor += known.floor * times;
-      share.library = known.kind != CostClass::memory && known.kind != CostClass::optimizer;
+      share.library = known.kind != CostKind::memory && known.kind != CostKind::optimizer;
     }
     share.flops += uint64_t(double(t.cost.flops) * times);
     share.bytes += uint64_t(double(t.cost.bytes) * times);

@@ -60,7 +60,7 @@ Command add_in(uint32_t arena) {
 
 TEST_CASE("cost of a product: FLOPs at the dtype's rate when it is large, bytes when it is thin") {
   const InstructionCost large = product(DType::e4m3, 25600, 12800, 8192, rates());  // 100 tiles each way: full rounds
-  CHECK(large.kind == CostClass::gemm_e4m3);
+  CHECK(large.kind == CostKind::gemm_e4m3);
   CHECK(large.flops == uint64_t(2) * 25600 * 12800 * 8192);
   CHECK(large.seconds == doctest::Approx(double(large.flops) / 200e12 + 1e-6));
   CHECK(large.floor == doctest::Approx(double(large.flops) / 200e12));
@@ -105,8 +105,8 @@ TEST_CASE("cost of a range: queues run side by side, waits hold, exposed copies 
   cost = cost_of(p, Range::micro_step, rates());
   CHECK(cost.seconds == doctest::Approx(copy + add));
   CHECK(cost.exposed_copy == doctest::Approx(copy - add));
-  CHECK(cost.of(CostClass::copy).seconds == doctest::Approx(copy));
-  CHECK(cost.of(CostClass::memory).instructions == 2);
+  CHECK(cost.of(CostKind::copy).seconds == doctest::Approx(copy));
+  CHECK(cost.of(CostKind::memory).instructions == 2);
   CHECK(cost.floor() == doctest::Approx(2 * (add - 1e-6)));
 
   Program alone = two_arenas();  // one queue: nothing is hidden
@@ -141,7 +141,7 @@ TEST_CASE("cost of a step: begin and update once, micro_step as often as it accu
   const double one = cost_of(p, Range::begin, rates()).seconds;
   const ProgramCost step = cost_of_step(p, 5, rates());
   CHECK(step.seconds == doctest::Approx(7 * one));
-  CHECK(step.of(CostClass::memory).instructions == 7);
+  CHECK(step.of(CostKind::memory).instructions == 7);
   CHECK(step.flops() == uint64_t(7) * 4096 * 4096);
 }
 
