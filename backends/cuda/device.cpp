@@ -9,10 +9,11 @@ namespace tandem::cuda {
 Device::Device(uint32_t index) : index_(index) {
   make_current();
   check(cudaGetDeviceProperties(&properties_, int(index)), "cudaGetDeviceProperties");
-  for (uint32_t queue = 0; queue < kQueues; ++queue) {
+  for (size_t q = 0; q < kQueueCount; ++q) {
+    if (!kQueues.contains(Queue(q))) continue;
     cudaStream_t stream = nullptr;
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
-    streams_.emplace_back(stream);
+    streams_[q] = OwnedStream(stream);
   }
   cublasLtHandle_t blas = nullptr;
   check(cublasLtCreate(&blas), "cublasLtCreate");
@@ -21,7 +22,7 @@ Device::Device(uint32_t index) : index_(index) {
   void* ones = nullptr;
   check(cudaMalloc(&ones, sizeof(kOnes)), "cudaMalloc");
   ones_ = OwnedDeviceMemory(ones);
-  check(cudaMemcpyAsync(ones, kOnes, sizeof(kOnes), cudaMemcpyHostToDevice, stream(0)), "cudaMemcpyAsync");
+  check(cudaMemcpyAsync(ones, kOnes, sizeof(kOnes), cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync");
   all_ = make_event();
   wait_all();
 }
@@ -54,12 +55,13 @@ Timepoint Device::mark() {
     event = std::move(unused_.back());
     unused_.pop_back();
   }
-  check_device(cudaEventRecord(event.get(), stream(0)), "cudaEventRecord");
+  check_device(cudaEventRecord(event.get(), stream()), "cudaEventRecord");
   marks_.push_back({++counter_, std::move(event)});
   return {counter_};
 }
 
 void Device::wait(Timepoint timepoint) {
+  TANDEM_CHECK(timepoint.value <= counter_, "a wait for timepoint {}, the last one is {}", timepoint.value, counter_);
   make_current();
   while (!marks_.empty() && marks_.front().value <= timepoint.value) {
     wait(marks_.front().event.get());
@@ -90,6 +92,7 @@ void Device::wait(cudaEvent_t event, std::string_view at) {
 void Device::wait_all(std::string_view at) {
   make_current();
   for (const OwnedStream& stream : streams_) {
+    if (!stream) continue;
     check_device(cudaEventRecord(all_.get(), stream.get()), "cudaEventRecord");
     wait(all_.get(), at);
   }

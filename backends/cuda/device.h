@@ -11,7 +11,7 @@
 
 namespace tandem::cuda {
 
-constexpr uint32_t kQueues = 3;  // compute, copies in, copies out
+constexpr QueueSet kQueues{Queue::compute, Queue::in, Queue::out};
 
 class Device {
  public:
@@ -22,12 +22,13 @@ class Device {
 
   const cudaDeviceProp& properties() const { return properties_; }
   bool has_fp8() const { return properties_.major > 8 || (properties_.major == 8 && properties_.minor >= 9); }
-  cudaStream_t stream(uint32_t queue) const { return streams_.at(queue).get(); }
+  // queue: one of kQueues
+  cudaStream_t stream(Queue queue = Queue::compute) const { return streams_[size_t(queue)].get(); }
   cublasLtHandle_t blas() const { return blas_.get(); }
   const float* ones() const { return static_cast<const float*>(ones_.get()); }  // (2), on the device
 
   void make_current();  // for the calling thread; throws an earlier failure again
-  // What comes back is reached when all on queue 0 so far is done.
+  // What comes back is reached when all on the compute queue so far is done.
   Timepoint mark();
   void wait(Timepoint timepoint);
   // TANDEM_DEVICE_TIMEOUT at most; at: what the device is at, for messages
@@ -43,7 +44,7 @@ class Device {
  private:
   uint32_t index_;
   cudaDeviceProp properties_{};
-  std::vector<OwnedStream> streams_;
+  std::array<OwnedStream, kQueueCount> streams_;
   OwnedLt blas_;
   OwnedDeviceMemory ones_;
   struct Mark {

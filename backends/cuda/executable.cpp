@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/base/message.h"
+#include "core/base/overloaded.h"
 #include "kernels/launchers.h"
 
 namespace tandem::cuda {
@@ -14,13 +15,8 @@ bool environment_says(const char* name, char value) {
   return text != nullptr && text[0] == value && text[1] == 0;
 }
 
-std::string describe(const Instruction& i) {
-  const auto* d = std::get_if<Dispatch>(&i.command);
-  return fmt::format("{}{}{}", d != nullptr ? name_of(d->op) : "copy or fill", i.label.empty() ? "" : " of ", i.label);
-}
-
 std::string describe(const Instruction& i, Range range) {
-  return fmt::format("{} in range {}", describe(i), name_of(range));
+  return fmt::format("{} in range {}", name_of(i), name_of(range));
 }
 
 }  // namespace
@@ -50,39 +46,48 @@ void CudaExecutable::prepare(AlgorithmTable& table) {
   device_->allocated += workspace_bytes_;
   for (size_t r = 0; r < kRangeCount; ++r)
     for (const Instruction& instruction : program_.ranges[r]) {
-      queues_ = std::max(queues_, instruction.queue + 1);
-      if (const auto* signal = std::get_if<Signal>(&instruction.command))
-        signals_.try_emplace(signal->id, make_event());
-      Step step;
-      if (const auto* dispatch = std::get_if<Dispatch>(&instruction.command)) {
-        TANDEM_CHECK(instruction.queue == 0, "a dispatch on queue {}: the one workspace is queue 0's",
-                     instruction.queue);
-        for (const Operand& o : dispatch->operands)
-          step.operands.push_back({o.desc.dtype == DType::none ? nullptr : at(o.buffer), o.desc.dtype});
-        step.launcher = kernels::launcher_of(dispatch->op);
-        if (dispatch->op == OpId::gemm) step.gemm = GemmPlan::make(*device_, table, call_of(*dispatch, step));
-      }
-      steps_[r].push_back(std::move(step));
+      queues_.insert(queue_for(instruction.queue, kQueues));
+      Step& step = steps_[r].emplace_back();
+      std::visit(
+          overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, table, step); }, [](const Fill&) {},
+                     [](const Copy&) {}, [](const Barrier&) {},
+                     [&](const Signal& signal) { signals_.try_emplace(signal.id, make_event()); }, [](const Wait&) {}},
+          instruction.command);
     }
-  for (uint32_t queue = 0; queue < queues_; ++queue) joins_.push_back(make_event());
+  for (OwnedEvent& join : joins_) join = make_event();
+}
+
+void CudaExecutable::prepare(const Dispatch& dispatch, AlgorithmTable& table, Step& step) {
+  for (const Operand& o : dispatch.operands)
+    step.operands.push_back({o.desc.dtype == DType::none ? nullptr : at(o.buffer), o.desc.dtype});
+  step.launcher = kernels::launcher_of(dispatch.op);
+  if (dispatch.op == OpId::gemm) step.gemm = GemmPlan::make(*device_, table, call_of(dispatch, step));
 }
 
 kernels::Call CudaExecutable::call_of(const Dispatch& dispatch, const Step& step) const {
   return {dispatch.parameters.data(), step.operands, workspace_.get()};
 }
 
+template <typename Visit>
+void CudaExecutable::each_other_queue(const Visit& visit) const {
+  for (size_t q = 1; q < kQueueCount; ++q)
+    if (queues_.contains(Queue(q))) visit(Queue(q));
+}
+
 void CudaExecutable::fork() {
-  if (queues_ == 1) return;
-  check(cudaEventRecord(joins_[0].get(), device_->stream(0)), "cudaEventRecord");
-  for (uint32_t q = 1; q < queues_; ++q)
-    check(cudaStreamWaitEvent(device_->stream(q), joins_[0].get(), 0), "cudaStreamWaitEvent");
+  if (queues_.size() == 1) return;
+  device_->check_device(cudaEventRecord(joins_[0].get(), device_->stream()), "cudaEventRecord");
+  each_other_queue([&](Queue queue) {
+    device_->check_device(cudaStreamWaitEvent(device_->stream(queue), joins_[0].get(), 0), "cudaStreamWaitEvent");
+  });
 }
 
 void CudaExecutable::join() {
-  for (uint32_t q = 1; q < queues_; ++q) {
-    check(cudaEventRecord(joins_[q].get(), device_->stream(q)), "cudaEventRecord");
-    check(cudaStreamWaitEvent(device_->stream(0), joins_[q].get(), 0), "cudaStreamWaitEvent");
-  }
+  each_other_queue([&](Queue queue) {
+    const OwnedEvent& join = joins_[size_t(queue)];
+    device_->check_device(cudaEventRecord(join.get(), device_->stream(queue)), "cudaEventRecord");
+    device_->check_device(cudaStreamWaitEvent(device_->stream(), join.get(), 0), "cudaStreamWaitEvent");
+  });
 }
 
 void CudaExecutable::check_launch(Range range, const Instruction& instruction) {
@@ -102,40 +107,50 @@ void CudaExecutable::run(Range range) {
 }
 
 void CudaExecutable::run(const Instruction& instruction, const Step& step) {
-  const cudaStream_t stream = device_->stream(instruction.queue);
-  if (const auto* dispatch = std::get_if<Dispatch>(&instruction.command)) {
-    const kernels::Call call = call_of(*dispatch, step);
-    if (step.gemm) step.gemm->run(*device_, call, stream);
-    else if (!step.launcher(call, stream))
-      fail(Exit::internal, "cuda", "{} has no kernel for these dtypes", describe(instruction));
-  } else if (const auto* fill = std::get_if<Fill>(&instruction.command)) {
-    check(cudaMemsetAsync(at(fill->buffer), 0, fill->buffer.bytes, stream), "cudaMemsetAsync");
-  } else if (const auto* copy = std::get_if<Copy>(&instruction.command)) {
-    check(cudaMemcpyAsync(at(copy->to), at(copy->from), copy->from.bytes, cudaMemcpyDefault, stream),
-          "cudaMemcpyAsync");
-  } else if (const auto* signal = std::get_if<Signal>(&instruction.command)) {
-    check(cudaEventRecord(signals_.at(signal->id).get(), stream), "cudaEventRecord");
-  } else if (const auto* wait = std::get_if<Wait>(&instruction.command)) {
-    check(cudaStreamWaitEvent(stream, signals_.at(wait->id).get(), 0), "cudaStreamWaitEvent");
-  }  // a barrier is what a stream does anyway
+  const cudaStream_t stream = device_->stream(queue_for(instruction.queue, kQueues));
+  std::visit(
+      overloaded{
+          [&](const Dispatch& dispatch) {
+            const kernels::Call call = call_of(dispatch, step);
+            if (step.gemm) step.gemm->run(*device_, call, stream);
+            else if (!step.launcher(call, stream))
+              fail(Exit::internal, "cuda", "{} has no kernel for these dtypes", name_of(instruction));
+          },
+          [&](const Fill& fill) {
+            device_->check_device(cudaMemsetAsync(at(fill.buffer), 0, fill.buffer.bytes, stream), "cudaMemsetAsync");
+          },
+          [&](const Copy& copy) {
+            device_->check_device(
+                cudaMemcpyAsync(at(copy.to), at(copy.from), copy.from.bytes, cudaMemcpyDefault, stream),
+                "cudaMemcpyAsync");
+          },
+          [](const Barrier&) {},  // what a stream does anyway
+          [&](const Signal& signal) {
+            device_->check_device(cudaEventRecord(signals_.at(signal.id).get(), stream), "cudaEventRecord");
+          },
+          [&](const Wait& wait) {
+            device_->check_device(cudaStreamWaitEvent(stream, signals_.at(wait.id).get(), 0), "cudaStreamWaitEvent");
+          }},
+      instruction.command);
 }
 
 void CudaExecutable::capture(Range range) {
   cudaGraph_t made = nullptr;
-  check(cudaStreamBeginCapture(device_->stream(0), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  device_->check_device(cudaStreamBeginCapture(device_->stream(), cudaStreamCaptureModeThreadLocal),
+                        "cudaStreamBeginCapture");
   try {
     run(range);
   } catch (...) {
-    (void)cudaStreamEndCapture(device_->stream(0), &made);
+    (void)cudaStreamEndCapture(device_->stream(), &made);
     OwnedGraph(made).reset();
     throw;
   }
-  check(cudaStreamEndCapture(device_->stream(0), &made), "cudaStreamEndCapture");
+  device_->check_device(cudaStreamEndCapture(device_->stream(), &made), "cudaStreamEndCapture");
   const OwnedGraph graph(made);
   cudaGraphExec_t executable = nullptr;
   cudaError_t result = cudaGraphInstantiate(&executable, graph.get(), 0);
   OwnedGraphExec owned(executable);
-  if (result == cudaSuccess) result = cudaGraphUpload(executable, device_->stream(0));
+  if (result == cudaSuccess) result = cudaGraphUpload(executable, device_->stream());
   if (result == cudaErrorMemoryAllocation) {  // replaying saves time alone
     (void)cudaGetLastError();
     use_graphs_ = false;
@@ -151,7 +166,7 @@ Timepoint CudaExecutable::submit(Range range) {
   device_->make_current();
   if (use_graphs_ && !graphs_[size_t(range)] && !program_.range(range).empty()) capture(range);
   if (graphs_[size_t(range)]) {
-    device_->check_device(cudaGraphLaunch(graphs_[size_t(range)].get(), device_->stream(0)),
+    device_->check_device(cudaGraphLaunch(graphs_[size_t(range)].get(), device_->stream()),
                           fmt::format("range {}", name_of(range)));
   } else {
     run(range);
@@ -165,13 +180,13 @@ std::vector<double> CudaExecutable::profile(Range range) {
   std::vector<OwnedEvent> events;
   for (size_t i = 0; i <= code.size(); ++i) events.push_back(make_event(true));
   device_->wait_all();
-  device_->check_device(cudaEventRecord(events[0].get(), device_->stream(0)), "cudaEventRecord");
+  device_->check_device(cudaEventRecord(events[0].get(), device_->stream()), "cudaEventRecord");
   for (size_t i = 0; i < code.size(); ++i) {
     fork();
     run(code[i], steps_[size_t(range)][i]);
     check_launch(range, code[i]);
     join();
-    device_->check_device(cudaEventRecord(events[i + 1].get(), device_->stream(0)), "cudaEventRecord");
+    device_->check_device(cudaEventRecord(events[i + 1].get(), device_->stream()), "cudaEventRecord");
   }
   device_->wait_all();
   std::vector<double> seconds;

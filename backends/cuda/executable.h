@@ -26,14 +26,17 @@ class CudaExecutable : public Executable {
   };
 
   void prepare(AlgorithmTable& table);
+  void prepare(const Dispatch& dispatch, AlgorithmTable& table, Step& step);
   kernels::Call call_of(const Dispatch& dispatch, const Step& step) const;
   std::byte* at(const BufferRef& buffer) const { return arenas_.at(buffer.arena)->at(buffer.offset); }
   void run(Range range);
   void run(const Instruction& instruction, const Step& step);
   void check_launch(Range range, const Instruction& instruction);
   void capture(Range range);
-  void fork();  // the other queues begin where queue 0 is
-  void join();  // queue 0 goes on where all are
+  template <typename Visit>
+  void each_other_queue(const Visit& visit) const;  // in use, but for compute
+  void fork();                                      // the other queues begin where compute is
+  void join();                                      // compute goes on where all are
 
   std::shared_ptr<Device> device_;
   Program program_;
@@ -42,8 +45,8 @@ class CudaExecutable : public Executable {
   OwnedDeviceMemory workspace_;
   uint64_t workspace_bytes_ = 0;
   std::map<uint32_t, OwnedEvent> signals_;  // by id
-  uint32_t queues_ = 1;                     // in use
-  std::vector<OwnedEvent> joins_;           // by queue
+  QueueSet queues_{Queue::compute};         // in use
+  std::array<OwnedEvent, kQueueCount> joins_;
   std::array<OwnedGraphExec, kRangeCount> graphs_;
   bool use_graphs_ = true, synchronous_ = false;
 };

@@ -123,7 +123,7 @@ std::vector<cublasLtMatmulAlgo_t> GemmPlan::candidates(Device& device) const {
 // by the best of a few runs each, interleaved, so that a clock that changes meets all
 cublasLtMatmulAlgo_t GemmPlan::fastest(Device& device, const kernels::Call& call,
                                        const std::vector<cublasLtMatmulAlgo_t>& algorithms) const {
-  const cudaStream_t stream = device.stream(0);
+  const cudaStream_t stream = device.stream();
   const OwnedEvent start = make_event(true), end = make_event(true);
   constexpr int kRounds = 4;  // the first warms up
   std::vector<float> best(algorithms.size(), std::numeric_limits<float>::infinity());

@@ -75,7 +75,7 @@ void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::
     return;
   }
   prepare();
-  const cudaStream_t stream = device_->stream(0);
+  const cudaStream_t stream = device_->stream();
   for (uint64_t at = 0, piece = 0; at < bytes.size(); at += kStagingBytes, ++piece) {
     const Staging& staging = staging_[piece % 2];
     const uint64_t count = std::min(kStagingBytes, bytes.size() - at);
@@ -95,7 +95,7 @@ void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::b
     return;
   }
   prepare();
-  const cudaStream_t stream = device_->stream(0);
+  const cudaStream_t stream = device_->stream();
   const uint64_t pieces = (bytes.size() + kStagingBytes - 1) / kStagingBytes;
   for (uint64_t piece = 0; piece <= pieces; ++piece) {  // piece is on its way while the one before is taken
     if (piece < pieces) {

@@ -27,15 +27,16 @@ Rates rates_of(const PhysicalDevice& device) {
   return rates;
 }
 
-// Every operand that a Target allows can be bound as a buffer and as any texel buffer, the narrowest texel included.
+// An operand is bound as a buffer or by texels of 4 to 16 bytes, as its shader has it: largest_operand can be bound by
+// some, largest_chunk by all.
 Target target_of(const PhysicalDevice& device) {
   const VkPhysicalDeviceLimits& limits = device.properties.limits;
   Target target;
   target.name = device.properties.deviceName;
-  target.queues = 1;
   target.largest_arena = device.largest_allocation / 256 * 256;
-  target.largest_operand =
-      std::min<uint64_t>(limits.maxStorageBufferRange, uint64_t(limits.maxTexelBufferElements) * 4) / 256 * 256;
+  const uint64_t texels = limits.maxTexelBufferElements, range = limits.maxStorageBufferRange;
+  target.largest_operand = std::max(range, texels * 16) / 256 * 256;
+  target.largest_chunk = std::min(range, texels * 4) / 256 * 256;
   target.alignment =
       std::max<uint64_t>({256, limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment});
   target.memory_bytes = device.free_bytes;

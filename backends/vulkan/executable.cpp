@@ -1,16 +1,9 @@
 #include "backends/vulkan/executable.h"
 
+#include "core/base/overloaded.h"
+#include "core/base/size.h"
+
 namespace tandem::vulkan {
-namespace {
-
-void check_buffer(const BufferRef& b, const Program& program, std::string_view label) {
-  TANDEM_CHECK(b.arena < program.arenas.size(), "{}: no arena {}", label, b.arena);
-  const Arena& arena = program.arenas[b.arena];
-  TANDEM_CHECK(b.offset <= arena.bytes && b.bytes <= arena.bytes - b.offset,
-               "{}: bytes {}+{} of arena {}, which has {}", label, b.offset, b.bytes, arena.name, arena.bytes);
-}
-
-}  // namespace
 
 VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, Scratch& scratch,
                                    const Program& program, std::span<Memory* const> memories)
@@ -41,19 +34,23 @@ void VulkanExecutable::prepare(Pipelines& pipelines, Scratch& scratch) {
   std::array<std::vector<std::vector<const Shader*>>, kRangeCount> shaders;  // of each instruction, in their order
   uint32_t sets = 0, buffers = 0, texels = 0;
   const ArenaMemory* shared = nullptr;
+  const auto choose = [&](const Dispatch& dispatch, std::string_view label, std::vector<const Shader*>& passes) {
+    const uint32_t subgroup = device_->physical().subgroup_size;
+    const Shader& shader = choose_shader(dispatch, label, subgroup);
+    if (shader.scratch != nullptr) shared = &scratch.memory();
+    if (shader.after[0] != 0) passes.push_back(&choose_shader(dispatch, label, subgroup, shader.after));
+    passes.push_back(&shader);
+    for (const Shader* pass : passes)
+      for (const ShaderBinding& b : pass->bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);
+    sets += uint32_t(passes.size());
+  };
   for (size_t r = 0; r < kRangeCount; ++r)
     for (const Instruction& instruction : program_.ranges[r]) {
       std::vector<const Shader*>& passes = shaders[r].emplace_back();
-      const auto* dispatch = std::get_if<Dispatch>(&instruction.command);
-      if (dispatch == nullptr) continue;
-      const uint32_t subgroup = device_->physical().subgroup_size;
-      const Shader& shader = choose_shader(*dispatch, instruction.label, subgroup);
-      if (shader.scratch != nullptr) shared = &scratch.memory();
-      if (shader.after[0] != 0) passes.push_back(&choose_shader(*dispatch, instruction.label, subgroup, shader.after));
-      passes.push_back(&shader);
-      for (const Shader* pass : passes)
-        for (const ShaderBinding& b : pass->bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);
-      sets += uint32_t(passes.size());
+      std::visit(
+          overloaded{[&](const Dispatch& dispatch) { choose(dispatch, instruction.label, passes); }, [](const Fill&) {},
+                     [](const Copy&) {}, [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
+          instruction.command);
     }
   descriptors_.emplace(device_, arenas_, sets, buffers, texels, shared);
   for (size_t r = 0; r < kRangeCount; ++r) {
@@ -62,8 +59,6 @@ void VulkanExecutable::prepare(Pipelines& pipelines, Scratch& scratch) {
       if (shaders[r][i].empty()) continue;
       const Instruction& instruction = program_.ranges[r][i];
       const Dispatch& dispatch = std::get<Dispatch>(instruction.command);
-      for (const Operand& operand : dispatch.operands)
-        if (operand.desc.dtype != DType::none) check_buffer(operand.buffer, program_, instruction.label);
       for (const Shader* shader : shaders[r][i])
         steps_[r][i].push_back(make_pass(pipelines, *shader, dispatch, instruction.label));
     }
@@ -111,32 +106,37 @@ void VulkanExecutable::record(VkCommandBuffer commands, Range range, VkCommandBu
 }
 
 void VulkanExecutable::record(VkCommandBuffer commands, const Command& command, const Step& step) const {
-  if (const auto* dispatch = std::get_if<Dispatch>(&command)) {
-    for (const Pass& pass : step) {
-      if (step.size() > 1) record_barrier(commands);  // the scratch
-      vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.pipeline.pipeline);
-      vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.pipeline.layout, 0, 1, &pass.set, 0,
-                              nullptr);
-      if (pass.parameter_bytes != 0)
-        vkCmdPushConstants(commands, pass.pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, pass.parameter_bytes,
-                           dispatch->parameters.data());
-      vkCmdDispatch(commands, pass.grid.x, pass.grid.y, pass.grid.z);
-    }
-  } else if (const auto* fill = std::get_if<Fill>(&command)) {
-    // whole words: operands begin at multiples of the Target's alignment, so the padding is nobody's
-    check_buffer(fill->buffer, program_, "fill");
-    const uint64_t bytes = (fill->buffer.bytes + 3) / 4 * 4;
-    if (bytes != 0) vkCmdFillBuffer(commands, arenas_[fill->buffer.arena]->buffer(), fill->buffer.offset, bytes, 0);
-  } else if (const auto* copy = std::get_if<Copy>(&command)) {
-    check_buffer(copy->from, program_, "copy");
-    check_buffer(copy->to, program_, "copy");
-    TANDEM_CHECK(copy->from.bytes == copy->to.bytes, "a copy of {} bytes to {}", copy->from.bytes, copy->to.bytes);
-    const VkBufferCopy region{copy->from.offset, copy->to.offset, copy->from.bytes};
-    if (region.size != 0)
-      vkCmdCopyBuffer(commands, arenas_[copy->from.arena]->buffer(), arenas_[copy->to.arena]->buffer(), 1, &region);
-  } else {
-    record_barrier(commands);  // with one queue, signals and waits are barriers too
+  const auto order = [&] { record_barrier(commands); };  // with one queue, signals and waits are barriers too
+  std::visit(
+      overloaded{[&](const Dispatch& dispatch) { record(commands, dispatch, step); },
+                 [&](const Fill& fill) { record(commands, fill); }, [&](const Copy& copy) { record(commands, copy); },
+                 [&](const Barrier&) { order(); }, [&](const Signal&) { order(); }, [&](const Wait&) { order(); }},
+      command);
+}
+
+void VulkanExecutable::record(VkCommandBuffer commands, const Dispatch& dispatch, const Step& step) const {
+  for (const Pass& pass : step) {
+    if (step.size() > 1) record_barrier(commands);  // the scratch
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.pipeline.pipeline);
+    vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.pipeline.layout, 0, 1, &pass.set, 0,
+                            nullptr);
+    if (pass.parameter_bytes != 0)
+      vkCmdPushConstants(commands, pass.pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, pass.parameter_bytes,
+                         dispatch.parameters.data());
+    vkCmdDispatch(commands, pass.grid.x, pass.grid.y, pass.grid.z);
   }
+}
+
+void VulkanExecutable::record(VkCommandBuffer commands, const Fill& fill) const {
+  // whole words: operands begin at multiples of the Target's alignment, so the padding is nobody's
+  const uint64_t bytes = round_up(fill.buffer.bytes, 4);
+  if (bytes != 0) vkCmdFillBuffer(commands, arenas_[fill.buffer.arena]->buffer(), fill.buffer.offset, bytes, 0);
+}
+
+void VulkanExecutable::record(VkCommandBuffer commands, const Copy& copy) const {
+  const VkBufferCopy region{copy.from.offset, copy.to.offset, copy.from.bytes};
+  if (region.size != 0)
+    vkCmdCopyBuffer(commands, arenas_[copy.from.arena]->buffer(), arenas_[copy.to.arena]->buffer(), 1, &region);
 }
 
 Timepoint VulkanExecutable::submit(Range range) {

@@ -34,6 +34,9 @@ class VulkanExecutable : public Executable {
   // queries: null, or a pool that takes a timestamp before the first instruction and after each
   void record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage, VkQueryPool queries);
   void record(VkCommandBuffer commands, const Command& command, const Step& step) const;
+  void record(VkCommandBuffer commands, const Dispatch& dispatch, const Step& step) const;
+  void record(VkCommandBuffer commands, const Fill& fill) const;
+  void record(VkCommandBuffer commands, const Copy& copy) const;
 
   std::shared_ptr<Device> device_;
   Program program_;

@@ -18,9 +18,9 @@ struct Compiled {
 enum class Checks : uint8_t { with, without };
 Compiled compile(Graph graph, const Target& target, Checks checks = Checks::with);
 
-// The instructions in the graph's order, range by range, with no order between them yet. Queue 0 computes; where there
-// are more, copies to the device run on 1 and copies to the host on 2 (or 1 too).
-Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& plan, uint32_t queues);
+// The instructions in the graph's order, range by range, with no order between them yet. Copies run on the
+// queues for them, as far as there are some.
+Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& plan, QueueSet queues);
 
 // Puts an order between instructions that touch the same bytes, one of them writing: a barrier on their queue, or
 // between two queues a signal right behind the earlier and a wait before the later. Ranges are ordered by their

@@ -7,7 +7,7 @@ namespace {
 
 class Linearizer {
  public:
-  Linearizer(const Graph& graph, const Storage& storage, const MemoryPlan& plan, uint32_t queues)
+  Linearizer(const Graph& graph, const Storage& storage, const MemoryPlan& plan, QueueSet queues)
       : graph_(graph), storage_(storage), plan_(plan), queues_(queues) {}
 
   Program run() {
@@ -30,11 +30,10 @@ class Linearizer {
     return {root.arena, root.offset + place.offset, graph_.desc(v).bytes()};
   }
 
-  // queue 0 computes; further ones copy, to the device on 1 and to the host on the last
-  uint32_t queue_of(const Node& node) const {
-    if (node.op != OpId::copy) return 0;
+  Queue queue_of(const Node& node) const {
+    if (node.op != OpId::copy) return Queue::compute;
     const bool to_host = storage_.roots[storage_.root_of[storage_.places[node.outputs[0].index].root]].host;
-    return std::min(to_host ? 2u : 1u, queues_ - 1);
+    return queue_for(to_host ? Queue::out : Queue::in, queues_);
   }
 
   Command command(const Node& node) const {
@@ -61,12 +60,12 @@ class Linearizer {
   const Graph& graph_;
   const Storage& storage_;
   const MemoryPlan& plan_;
-  uint32_t queues_;
+  QueueSet queues_;
 };
 
 }  // namespace
 
-Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& plan, uint32_t queues) {
+Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& plan, QueueSet queues) {
   return Linearizer(graph, storage, plan, queues).run();
 }
 

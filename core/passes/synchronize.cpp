@@ -7,9 +7,8 @@
 namespace tandem {
 namespace {
 
-constexpr uint32_t kQueues = 8;
 // By queue, how many instructions of the range (counted over all queues) are known to be done as far as they run there.
-using Clock = std::array<uint32_t, kQueues>;
+using Clock = std::array<uint32_t, kQueueCount>;
 
 // The last instructions that touched some bytes, as positions in the range plus one; 0: none.
 struct Touched {
@@ -61,7 +60,7 @@ class Synchronizer {
     for (uint32_t i = 0; i < code_.size(); ++i) order(i);
     std::vector<Instruction> ordered;
     for (uint32_t i = 0; i < code_.size(); ++i) {
-      const uint32_t queue = code_[i].queue;
+      const Queue queue = code_[i].queue;
       for (Command& command : before_[i]) ordered.push_back({queue, std::move(command), {}});
       ordered.push_back(std::move(code_[i]));
       if (after_[i].signalled) ordered.push_back({queue, Signal{after_[i].id}, {}});
@@ -77,8 +76,7 @@ class Synchronizer {
   };
 
   void order(uint32_t i) {
-    const uint32_t queue = code_[i].queue;
-    TANDEM_CHECK(queue < kQueues, "queue {}, expected below {}", queue, kQueues);
+    const size_t queue = size_t(code_[i].queue);
     const std::vector<BufferAccess> accesses = accesses_of(code_[i]);
     Clock conflicts{};  // by queue, the last instruction that must be done
     for (const BufferAccess& a : accesses)
@@ -99,16 +97,16 @@ class Synchronizer {
   }
 
   void raise(Clock& conflicts, uint32_t position) const {
-    uint32_t& last = conflicts[code_[position - 1].queue];
+    uint32_t& last = conflicts[size_t(code_[position - 1].queue)];
     last = std::max(last, position);
   }
 
   // latest first: waiting for it may cover the others
   void wait_for(uint32_t i, const Clock& conflicts) {
-    const uint32_t queue = code_[i].queue;
+    const size_t queue = size_t(code_[i].queue);
     Clock& known = known_[queue];
-    std::array<uint32_t, kQueues> order;
-    for (uint32_t q = 0; q < kQueues; ++q) order[q] = q;
+    std::array<uint32_t, kQueueCount> order;
+    for (uint32_t q = 0; q < kQueueCount; ++q) order[q] = q;
     std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return conflicts[a] > conflicts[b]; });
     for (uint32_t other : order) {
       if (conflicts[other] <= known[other]) continue;
@@ -119,7 +117,7 @@ class Synchronizer {
         After& from = after_[conflicts[other] - 1];
         if (!from.signalled) from.signalled = true, from.id = signals_++;
         before_[i].push_back(Wait{from.id});
-        for (uint32_t q = 0; q < kQueues; ++q) known[q] = std::max(known[q], from.clock[q]);
+        for (uint32_t q = 0; q < kQueueCount; ++q) known[q] = std::max(known[q], from.clock[q]);
       }
     }
   }
@@ -127,8 +125,8 @@ class Synchronizer {
   std::vector<Instruction>& code_;
   std::vector<After> after_;
   std::vector<std::vector<Command>> before_;
-  std::array<Clock, kQueues> known_{};   // by queue
-  std::map<uint32_t, Touches> touches_;  // by arena
+  std::array<Clock, kQueueCount> known_{};  // by queue
+  std::map<uint32_t, Touches> touches_;     // by arena
   uint32_t signals_ = 0;
 };
 

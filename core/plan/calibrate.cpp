@@ -132,8 +132,8 @@ class Calibration {
       Program program;
       program.arenas = {{"operands", ArenaKind::device, 3 * 4096}};
       for (uint32_t i = 0; i < count; ++i) {
-        program.ranges[size_t(Range::evaluate)].push_back({0, add, {}});
-        program.ranges[size_t(Range::evaluate)].push_back({0, Barrier{}, {}});
+        program.ranges[size_t(Range::evaluate)].push_back({Queue::compute, add, {}});
+        program.ranges[size_t(Range::evaluate)].push_back({Queue::compute, Barrier{}, {}});
       }
       Session session(backend_, std::move(program));
       return fastest_run(session, Range::evaluate, kLaunchRuns);
@@ -147,9 +147,9 @@ class Calibration {
     progress_("copies");
     const Target& target = table_.target;
     const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_arena}) / 4096 * 4096;
-    const uint32_t in_queue = std::min(1u, target.queues - 1), out_queue = std::min(2u, target.queues - 1);
-    const CopySpec within{ArenaKind::device, ArenaKind::device, 0}, in{ArenaKind::host, ArenaKind::device, in_queue},
-        out{ArenaKind::device, ArenaKind::host, out_queue};
+    const Queue in_queue = queue_for(Queue::in, target.queues), out_queue = queue_for(Queue::out, target.queues);
+    const CopySpec within{ArenaKind::device, ArenaKind::device, Queue::compute},
+        in{ArenaKind::host, ArenaKind::device, in_queue}, out{ArenaKind::device, ArenaKind::host, out_queue};
     const auto seconds = [&](std::initializer_list<CopySpec> specs) {
       return time_copies(backend_, specs, bytes, kCopies) / kCopies;
     };
@@ -166,13 +166,13 @@ class Calibration {
   void zero_copy() {
     progress_("zero-copy access");
     const Target& target = table_.target;
-    const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_operand}) / 4096 * 4096;
+    const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_chunk}) / 4096 * 4096;
     const TensorDesc desc{DType::f32, {bytes / 4096, 1024}};
     Parameters parameters;
     op_of(OpId::add).infer(Descs{desc, desc}, parameters);
     Program program;
     program.arenas = {{"device", ArenaKind::device, bytes}, {"host", ArenaKind::host, 2 * bytes}};
-    program.ranges[size_t(Range::evaluate)].push_back({0,
+    program.ranges[size_t(Range::evaluate)].push_back({Queue::compute,
                                                        Dispatch{OpId::add,
                                                                 parameters,
                                                                 {{desc, {1, 0, bytes}, Access::read},

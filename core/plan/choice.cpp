@@ -115,7 +115,7 @@ std::vector<uint32_t> head_chunk_counts(const PlanRequest& request) {
                  row = columns * size_of(request.precision.compute());
   for (uint32_t n = 1; n < request.shape.head_chunks; n *= 2) {
     const uint64_t rows = request.shape.rows() / n + 64;  // chunks begin at multiples of some rows
-    if (rows * row <= request.target.largest_operand / 2 && rows * columns <= UINT32_MAX) counts.push_back(n);
+    if (rows * row <= request.target.largest_chunk / 2 && rows * columns <= UINT32_MAX) counts.push_back(n);
   }
   counts.push_back(request.shape.head_chunks);
   return counts;

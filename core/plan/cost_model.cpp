@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/abi/gemm.h"
+#include "core/base/overloaded.h"
 #include "core/base/size.h"
 
 namespace tandem {
@@ -96,27 +97,24 @@ class Simulation {
 
   ProgramCost run(Range range) {
     for (const Instruction& instruction : program_.range(range)) {
-      double& clock = clocks_[instruction.queue];
-      if (const auto* signal = std::get_if<Signal>(&instruction.command)) signalled_[signal->id] = clock;
-      else if (const auto* wait = std::get_if<Wait>(&instruction.command))
-        clock = std::max(clock, signalled_[wait->id]);
-      else if (!std::holds_alternative<Barrier>(instruction.command)) clock += run(cost(instruction.command));
+      double& clock = clocks_[size_t(instruction.queue)];
+      std::visit(overloaded{[&](const Dispatch& dispatch) { clock += run(cost(dispatch)); },
+                            [&](const Fill& fill) { clock += run(cost(fill)); },
+                            [&](const Copy& copy) { clock += run(cost(copy)); }, [](const Barrier&) {},
+                            [&](const Signal& signal) { signalled_[signal.id] = clock; },
+                            [&](const Wait& wait) { clock = std::max(clock, signalled_[wait.id]); }},
+                 instruction.command);
     }
-    total_.seconds = std::max(total_.link_in, total_.link_out);
-    for (const auto& [queue, clock] : clocks_) total_.seconds = std::max(total_.seconds, clock);
+    total_.seconds = std::max({total_.link_in, total_.link_out, *std::ranges::max_element(clocks_)});
     return total_;
   }
 
  private:
   bool on_host(const BufferRef& buffer) const { return program_.arenas[buffer.arena].kind == ArenaKind::host; }
 
-  InstructionCost cost(const Command& command) {
-    if (const auto* dispatch = std::get_if<Dispatch>(&command)) return cost(*dispatch);
-    if (const auto* fill = std::get_if<Fill>(&command)) {
-      const double seconds = double(fill->buffer.bytes) / (rates_.passes * rates_.bandwidth);
-      return {CostKind::memory, 0, fill->buffer.bytes, seconds + rates_.launch_seconds, seconds};
-    }
-    return cost(std::get<Copy>(command));
+  InstructionCost cost(const Fill& fill) const {
+    const double seconds = double(fill.buffer.bytes) / (rates_.passes * rates_.bandwidth);
+    return {CostKind::memory, 0, fill.buffer.bytes, seconds + rates_.launch_seconds, seconds};
   }
 
   // what lives on the host is read and written over the link
@@ -166,7 +164,8 @@ class Simulation {
   const Rates& rates_;
   bool free_copies_;
   ProgramCost total_;
-  std::map<uint32_t, double> clocks_, signalled_;  // by queue, by signal
+  std::array<double, kQueueCount> clocks_{};
+  std::map<uint32_t, double> signalled_;
   mutable Descs descs_;
 };
 

@@ -130,10 +130,11 @@ uint32_t capability(std::string_view text) {
 }
 
 void read_limits(Section limits, Target& target) {
-  target.queues = uint32_t(limits.count("queues", 1, 16));
+  target.queues = queues_of(uint32_t(limits.count("queues", 1, 3)));
   target.alignment = limits.count("alignment", 16, 1 << 20);
   target.largest_arena = limits.size_or("largest_arena", target.memory_bytes) / target.alignment * target.alignment;
   target.largest_operand = std::min(target.largest_arena, limits.size_or("largest_operand", target.largest_arena));
+  target.largest_chunk = target.largest_operand;
   limits.finish();
 }
 
@@ -289,7 +290,7 @@ std::string device_table_text(const DeviceTable& table) {
   if (t.staging_bytes > 0) put("staging", t.staging_bytes);
   if (t.host_memory_bytes > 0) put("host", t.host_memory_bytes);
   text += "\n[limits]\n";
-  put("queues", t.queues);
+  put("queues", t.queues.size());
   put("alignment", t.alignment);
   put("largest_arena", t.largest_arena);
   put("largest_operand", t.largest_operand);

@@ -1,5 +1,6 @@
 #include "core/program/program.h"
 
+#include "core/base/overloaded.h"
 #include "core/program/accesses.h"
 
 namespace tandem {
@@ -16,6 +17,17 @@ const Binding& Program::binding(std::string_view name) const {
   return *found;
 }
 
+std::string name_of(const Instruction& instruction) {
+  const std::string_view kind = std::visit(
+      overloaded{[](const Dispatch& d) { return name_of(d.op); }, [](const Fill&) { return std::string_view("fill"); },
+                 [](const Copy&) { return std::string_view("copy"); },
+                 [](const Barrier&) { return std::string_view("barrier"); },
+                 [](const Signal&) { return std::string_view("signal"); },
+                 [](const Wait&) { return std::string_view("wait"); }},
+      instruction.command);
+  return fmt::format("{}{}{}", kind, instruction.label.empty() ? "" : " of ", instruction.label);
+}
+
 Descs descs_of(const Dispatch& dispatch) {
   Descs descs;
   for (const Operand& o : dispatch.operands) descs.push_back(o.desc);
@@ -30,21 +42,31 @@ uint64_t workspace_bytes(const Program& program) {
   uint64_t most = 0;
   for (const std::vector<Instruction>& range : program.ranges)
     for (const Instruction& instruction : range)
-      if (const auto* d = std::get_if<Dispatch>(&instruction.command)) most = std::max(most, workspace_bytes(*d));
+      most = std::max(
+          most,
+          std::visit(
+              overloaded{[](const Dispatch& d) { return workspace_bytes(d); }, [](const Fill&) { return uint64_t{0}; },
+                         [](const Copy&) { return uint64_t{0}; }, [](const Barrier&) { return uint64_t{0}; },
+                         [](const Signal&) { return uint64_t{0}; }, [](const Wait&) { return uint64_t{0}; }},
+              instruction.command));
   return most;
 }
 
 std::vector<BufferAccess> accesses_of(const Instruction& instruction) {
   std::vector<BufferAccess> accesses;
-  if (const auto* d = std::get_if<Dispatch>(&instruction.command)) {
-    for (const Operand& o : d->operands)
-      if (o.desc.dtype != DType::none) accesses.push_back({o.buffer, o.access != Access::read});
-  } else if (const auto* f = std::get_if<Fill>(&instruction.command)) {
-    accesses.push_back({f->buffer, true});
-  } else if (const auto* c = std::get_if<Copy>(&instruction.command)) {
-    accesses.push_back({c->from, false});
-    accesses.push_back({c->to, true});
-  }
+  std::visit(overloaded{[&](const Dispatch& d) {
+                          for (const Operand& o : d.operands)
+                            if (o.desc.dtype != DType::none) accesses.push_back({o.buffer, o.access != Access::read});
+                        },
+                        [&](const Fill& f) {
+                          accesses.push_back({f.buffer, true});
+                        },
+                        [&](const Copy& c) {
+                          accesses.push_back({c.from, false});
+                          accesses.push_back({c.to, true});
+                        },
+                        [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
+             instruction.command);
   return accesses;
 }
 

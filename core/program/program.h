@@ -10,6 +10,7 @@
 
 #include "core/graph/range.h"
 #include "core/ops/op.h"
+#include "core/program/queue.h"
 
 namespace tandem {
 
@@ -57,7 +58,7 @@ struct Wait {
 using Command = std::variant<Dispatch, Fill, Copy, Barrier, Signal, Wait>;
 
 struct Instruction {
-  uint32_t queue = 0;
+  Queue queue = Queue::compute;
   Command command;
   std::string label;  // for people: "layer 3 attention"
 };
@@ -78,6 +79,9 @@ struct Program {
   const Binding& binding(std::string_view name) const;  // Exit::internal when there is none
   const Binding* find(std::string_view name) const;
 };
+
+// "gemm of layers.3.qkv", "copy": for messages
+std::string name_of(const Instruction& instruction);
 
 Descs descs_of(const Dispatch& dispatch);  // of its operands, in their order
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/program/queue.h"
+
 namespace tandem {
 
 // What the cost model reckons with; 0: not known. Matrix products accumulate in f32.
@@ -32,9 +34,10 @@ struct Rates {
 // What a Program is compiled for.
 struct Target {
   std::string name;
-  uint32_t queues = 1;
+  QueueSet queues{Queue::compute};
   uint64_t largest_arena = 0;      // bytes
   uint64_t largest_operand = 0;    // bytes of one operand
+  uint64_t largest_chunk = 0;      // bytes of an operand that is made in chunks: every kernel takes so many
   uint64_t alignment = 256;        // of an operand's offset, bytes
   uint64_t memory_bytes = 0;       // free on the device
   uint64_t reserve_bytes = 0;      // context, libraries

@@ -4,123 +4,140 @@
 #include <map>
 #include <set>
 
+#include "core/base/overloaded.h"
 #include "core/program/accesses.h"
 
 namespace tandem {
 namespace {
 
-std::string describe(const Instruction& i) {
-  const auto* d = std::get_if<Dispatch>(&i.command);
-  return fmt::format("{} {}", d != nullptr ? name_of(d->op) : "copy or fill", i.label);
-}
-
-// For each queue, how many of its instructions (by position in the range) are known to be done.
-using Clock = std::vector<uint32_t>;
+// By queue, how many of its instructions (by position in the range) are known to be done.
+using Clock = std::array<uint32_t, kQueueCount>;
 
 void join(Clock& into, const Clock& from) {
-  for (size_t queue = 0; queue < from.size(); ++queue) into[queue] = std::max(into[queue], from[queue]);
+  for (size_t queue = 0; queue < kQueueCount; ++queue) into[queue] = std::max(into[queue], from[queue]);
 }
 
-struct Recorded {
-  uint32_t queue, position;
-  const Instruction* instruction;
-  std::vector<BufferAccess> accesses;
-};
+class HazardCheck {
+ public:
+  explicit HazardCheck(Range range) : range_(range) {}
 
-void check_hazards(Range range, const std::vector<Instruction>& code) {
-  uint32_t queues = 0;
-  for (const Instruction& i : code) queues = std::max(queues, i.queue + 1);
-  std::vector<Clock> clocks(queues, Clock(queues));  // by queue
-  std::map<uint32_t, Clock> signalled;               // by signal id
-  std::vector<Recorded> recorded;
-  const auto known_to_all = [&](const Recorded& r) {
-    return std::ranges::all_of(clocks, [&](const Clock& clock) { return r.position < clock[r.queue]; });
+  void visit(uint32_t position, const Instruction& instruction) {
+    const size_t queue = size_t(instruction.queue);
+    Clock& clock = clocks_[queue];
+    const auto order = [&](const auto& learn) {
+      learn();
+      std::erase_if(recorded_, [&](const Recorded& r) { return known_to_all(r); });
+    };
+    std::visit(overloaded{[&](const Dispatch&) { record(position, instruction); },
+                          [&](const Fill&) { record(position, instruction); },
+                          [&](const Copy&) { record(position, instruction); },
+                          [&](const Barrier&) { order([&] { clock[queue] = position; }); },
+                          [&](const Signal& s) {
+                            signalled_[s.id] = clock;
+                            signalled_[s.id][queue] = position;
+                          },
+                          [&](const Wait& w) { order([&] { join(clock, signalled_[w.id]); }); }},
+               instruction.command);
+  }
+
+ private:
+  struct Recorded {
+    size_t queue;
+    uint32_t position;
+    const Instruction* instruction;
+    std::vector<BufferAccess> accesses;
   };
-  for (uint32_t i = 0; i < code.size(); ++i) {
-    const Instruction& instruction = code[i];
-    Clock& clock = clocks[instruction.queue];
-    if (std::holds_alternative<Barrier>(instruction.command)) clock[instruction.queue] = i;
-    if (const auto* s = std::get_if<Signal>(&instruction.command)) {
-      signalled[s->id] = clock;
-      signalled[s->id][instruction.queue] = i;
-    }
-    if (const auto* w = std::get_if<Wait>(&instruction.command)) join(clock, signalled[w->id]);
-    Recorded now{instruction.queue, i, &instruction, accesses_of(instruction)};
-    if (now.accesses.empty()) {  // a barrier, signal or wait: more may be known
-      std::erase_if(recorded, known_to_all);
-      continue;
-    }
-    for (const Recorded& earlier : recorded)
+
+  bool known_to_all(const Recorded& r) const {
+    return std::ranges::all_of(clocks_, [&](const Clock& clock) { return r.position < clock[r.queue]; });
+  }
+
+  void record(uint32_t position, const Instruction& instruction) {
+    const Clock& clock = clocks_[size_t(instruction.queue)];
+    Recorded now{size_t(instruction.queue), position, &instruction, accesses_of(instruction)};
+    for (const Recorded& earlier : recorded_)
       TANDEM_CHECK(earlier.position < clock[earlier.queue] || !conflict(earlier.accesses, now.accesses),
                    "range {}: instructions {} ({}) and {} ({}) touch the same bytes with no order between them",
-                   name_of(range), earlier.position, describe(*earlier.instruction), i, describe(instruction));
-    recorded.push_back(std::move(now));
+                   name_of(range_), earlier.position, name_of(*earlier.instruction), position, name_of(instruction));
+    recorded_.push_back(std::move(now));
+  }
+
+  Range range_;
+  std::array<Clock, kQueueCount> clocks_{};  // by queue
+  std::map<uint32_t, Clock> signalled_;      // by signal id
+  std::vector<Recorded> recorded_;
+};
+
+void check_buffer(const Program& program, const Target& target, const BufferRef& b, std::string_view what) {
+  TANDEM_CHECK(b.arena < program.arenas.size(), "{}: no arena {}", what, b.arena);
+  const Arena& arena = program.arenas[b.arena];
+  TANDEM_CHECK(b.offset <= arena.bytes && b.bytes <= arena.bytes - b.offset,
+               "{}: bytes {}+{} lie outside arena {}, which has {}", what, b.offset, b.bytes, b.arena, arena.bytes);
+  TANDEM_CHECK(b.offset % target.alignment == 0, "{}: offset {} is not a multiple of {}", what, b.offset,
+               target.alignment);
+}
+
+void check_overlaps(std::span<const BufferAccess> accesses, std::string_view what) {
+  for (size_t i = 0; i < accesses.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      TANDEM_CHECK(!conflict(accesses[i], accesses[j]), "{}: operands {} and {} overlap, and one of them is written",
+                   what, j, i);
+}
+
+void check_operands(const Dispatch& dispatch, const Target& target, std::string_view what) {
+  for (size_t i = 0; i < dispatch.operands.size(); ++i) {
+    const Operand& o = dispatch.operands[i];
+    if (o.desc.dtype == DType::none) continue;
+    TANDEM_CHECK(o.buffer.bytes >= o.desc.bytes(), "{}: operand {} has {} bytes for {}", what, i, o.buffer.bytes,
+                 o.desc);
+    TANDEM_CHECK(o.buffer.bytes <= target.largest_operand, "{}: operand {} has {} bytes, the target's limit is {}",
+                 what, i, o.buffer.bytes, target.largest_operand);
   }
 }
 
-void verify_buffer(const Program& program, const Target& target, const Instruction& i, const BufferRef& b) {
-  TANDEM_CHECK(b.arena < program.arenas.size() && b.offset + b.bytes <= program.arenas[b.arena].bytes,
-               "{}: bytes {}+{} lie outside arena {}", describe(i), b.offset, b.bytes, b.arena);
-  TANDEM_CHECK(b.offset % target.alignment == 0, "{}: offset {} is not a multiple of {}", describe(i), b.offset,
-               target.alignment);
+void verify(const Program& program, const Target& target, const Instruction& instruction, std::set<uint32_t>& signals) {
+  const std::string what = name_of(instruction);
+  const std::vector<BufferAccess> accesses = accesses_of(instruction);
+  for (const BufferAccess& access : accesses) check_buffer(program, target, access.buffer, what);
+  check_overlaps(accesses, what);
+  const auto computes = [&] {
+    TANDEM_CHECK(instruction.queue == Queue::compute, "{} is on queue {}, expected compute", what,
+                 name_of(instruction.queue));
+  };
+  std::visit(
+      overloaded{[&](const Dispatch& d) {
+                   computes();
+                   check_operands(d, target, what);
+                 },
+                 [&](const Fill&) { computes(); },
+                 [&](const Copy& c) {
+                   TANDEM_CHECK(c.from.bytes == c.to.bytes, "{}: {} bytes to {}", what, c.from.bytes, c.to.bytes);
+                 },
+                 [](const Barrier&) {}, [&](const Signal& s) { signals.insert(s.id); },
+                 [&](const Wait& w) { TANDEM_CHECK(signals.contains(w.id), "wait {} comes before its signal", w.id); }},
+      instruction.command);
 }
 
 }  // namespace
 
 void verify(const Program& program, const Target& target) {
+  TANDEM_CHECK(target.queues.contains(Queue::compute), "target {} has no queue that computes", target.name);
   for (const Arena& arena : program.arenas)
     TANDEM_CHECK(arena.bytes <= target.largest_arena, "arena {} of {} bytes is over the target's {}", arena.name,
                  arena.bytes, target.largest_arena);
+  for (const Binding& b : program.bindings) check_buffer(program, target, b.buffer, "binding " + b.name);
   for (const auto& range : program.ranges) {
     std::set<uint32_t> signals;
-    for (const Instruction& i : range) {
-      for (const BufferAccess& access : accesses_of(i)) verify_buffer(program, target, i, access.buffer);
-      TANDEM_CHECK(i.queue < target.queues, "queue {} of {}", i.queue, target.queues);
-      if (const auto* s = std::get_if<Signal>(&i.command)) signals.insert(s->id);
-      if (const auto* w = std::get_if<Wait>(&i.command))
-        TANDEM_CHECK(signals.contains(w->id), "wait {} comes before its signal", w->id);
-    }
+    for (const Instruction& instruction : range) verify(program, target, instruction, signals);
   }
 }
 
 void check_hazards(const Program& program) {
-  for (size_t r = 0; r < kRangeCount; ++r) check_hazards(Range(r), program.ranges[r]);
-}
-
-std::string dump(const Program& program) {
-  std::string text;
-  for (uint32_t a = 0; a < program.arenas.size(); ++a)
-    text += fmt::format("arena {} {} {} bytes\n", a, program.arenas[a].name, program.arenas[a].bytes);
-  const auto at = [](const BufferRef& b) { return fmt::format("{}:{}+{}", b.arena, b.offset, b.bytes); };
-  for (const Binding& b : program.bindings) text += fmt::format("binding {} {} at {}\n", b.name, b.desc, at(b.buffer));
   for (size_t r = 0; r < kRangeCount; ++r) {
-    text += fmt::format("range {}\n", name_of(Range(r)));
-    for (const Instruction& i : program.ranges[r]) {
-      text += fmt::format("  q{} ", i.queue);
-      if (const auto* d = std::get_if<Dispatch>(&i.command)) {
-        text += fmt::format("{}(", name_of(d->op));
-        for (const Operand& o : d->operands) {
-          constexpr std::string_view kAccess[] = {"", "write ", "update "};
-          text += o.desc.dtype == DType::none
-                      ? std::string(" -")
-                      : fmt::format(" {}{} at {}", kAccess[size_t(o.access)], o.desc, at(o.buffer));
-        }
-        text += " )";
-      } else if (const auto* f = std::get_if<Fill>(&i.command)) {
-        text += "fill " + at(f->buffer);
-      } else if (const auto* c = std::get_if<Copy>(&i.command)) {
-        text += fmt::format("copy {} to {}", at(c->from), at(c->to));
-      } else if (const auto* s = std::get_if<Signal>(&i.command)) {
-        text += fmt::format("signal {}", s->id);
-      } else if (const auto* w = std::get_if<Wait>(&i.command)) {
-        text += fmt::format("wait {}", w->id);
-      } else {
-        text += "barrier";
-      }
-      text += i.label.empty() ? "\n" : "  # " + i.label + "\n";
-    }
+    HazardCheck check{Range(r)};
+    const std::vector<Instruction>& code = program.ranges[r];
+    for (uint32_t i = 0; i < code.size(); ++i) check.visit(i, code[i]);
   }
-  return text;
 }
 
 }  // namespace tandem

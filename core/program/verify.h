@@ -1,4 +1,5 @@
-// Checks of a Program, run after every compile: a broken one is a defect of a pass (Exit::internal).
+// Checks of a Program, run after every compile and on whatever a Session loads: a broken one is a defect of a pass
+// (Exit::internal). Backends rely on them.
 #pragma once
 
 #include "core/program/program.h"
@@ -6,15 +7,14 @@
 
 namespace tandem {
 
-// Operands stand inside their arena, aligned and no larger than the target allows; a Wait's Signal stands earlier in
-// its range.
+// - Arenas are within the target's limit; buffers lie inside their arena, aligned.
+// - An operand's bytes hold its desc, and are within the target's limit; a copy's sides are equal.
+// - In one instruction, what is written overlaps nothing else that it reads or writes.
+// - Dispatches and fills are on the compute queue; a Wait's Signal stands earlier in its range.
 void verify(const Program& program, const Target& target);
 
 // No two instructions of a range touch overlapping bytes, one of them writing, without an order between them: a barrier
 // on their queue, or a chain of signals and waits.
 void check_hazards(const Program& program);
-
-// A text form, made to be read and diffed.
-std::string dump(const Program& program);
 
 }  // namespace tandem

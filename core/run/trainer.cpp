@@ -41,7 +41,7 @@ StepShape shape_of(const RunConfig& config, const ModelConfig& model, const Prec
 // A large device takes large chunks of the LM head: products of few rows leave it idle.
 uint64_t logit_bytes(const Target& target) {
   constexpr uint64_t kMost = uint64_t{1} << 30;
-  return std::max(kLogitBytes, std::min({kMost, target.memory_bytes / 64, target.largest_operand / 2}));
+  return std::max(kLogitBytes, std::min({kMost, target.memory_bytes / 64, target.largest_chunk / 2}));
 }
 
 class Trainer {

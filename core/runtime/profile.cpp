@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/base/overloaded.h"
+
 namespace tandem {
 namespace {
 
@@ -15,9 +17,12 @@ std::vector<DispatchTime> time_dispatches(Session& session, Range range) {
   const std::vector<Instruction>& code = session.program().range(range);
   std::vector<DispatchTime> times;
   for (size_t i = 0; i < code.size() && i < seconds.size(); ++i) {
-    const auto* d = std::get_if<Dispatch>(&code[i].command);
-    if (d == nullptr) continue;
-    times.push_back({d, op_of(d->op).cost(d->parameters, descs_of(*d)), seconds[i]});
+    std::visit(overloaded{[&](const Dispatch& d) {
+                            times.push_back({&d, op_of(d.op).cost(d.parameters, descs_of(d)), seconds[i]});
+                          },
+                          [](const Fill&) {}, [](const Copy&) {}, [](const Barrier&) {}, [](const Signal&) {},
+                          [](const Wait&) {}},
+               code[i].command);
   }
   return times;
 }

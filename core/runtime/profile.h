@@ -22,7 +22,7 @@ void fill_with_zeros(Session& session);
 
 struct CopySpec {
   ArenaKind from, to;
-  uint32_t queue = 0;
+  Queue queue = Queue::compute;
 };
 // Copies of so many bytes, `times` of each side by side: the fastest of some runs, in seconds.
 double time_copies(Backend& backend, std::span<const CopySpec> copies, uint64_t bytes, int times);

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 
+#include "core/base/overloaded.h"
+#include "core/program/verify.h"
+
 namespace tandem {
 
 Session::Session(Backend& backend, Program program) : backend_(backend), program_(std::move(program)) {
+  verify(program_, backend.target());
   for (const Arena& arena : program_.arenas) {
     memories_.push_back(backend_.allocate(arena));
     views_.push_back(memories_.back().get());
@@ -13,9 +17,15 @@ Session::Session(Backend& backend, Program program) : backend_(backend), program
 }
 
 void Session::run_instruction(const Instruction& instruction) {
+  const bool runs = std::visit(overloaded{[](const Dispatch&) { return true; }, [](const Fill&) { return true; },
+                                          [](const Copy&) { return true; }, [](const Barrier&) { return false; },
+                                          [](const Signal&) { return false; }, [](const Wait&) { return false; }},
+                               instruction.command);
+  if (!runs) return;  // an order among others, and it is alone
   Program alone;
   alone.arenas = program_.arenas;
   alone.ranges[size_t(Range::evaluate)] = {instruction};
+  verify(alone, backend_.target());
   const std::unique_ptr<Executable> executable = backend_.load(alone, views_);
   executable->wait(executable->submit(Range::evaluate));
 }

@@ -11,6 +11,7 @@
 #include "core/abi/numeric.h"
 #include "core/abi/prepare_update.h"
 #include "core/abi/step_scalars.h"
+#include "core/base/overloaded.h"
 
 namespace tandem {
 namespace {
@@ -136,7 +137,7 @@ std::string range_of(const TensorDesc& desc, const Bytes& bytes) {
 Target meet(const Target& a, const Target& b) {
   Target both = a;
   both.name = fmt::format("{} and {}", a.name, b.name);
-  both.queues = std::min(a.queues, b.queues);
+  both.queues = a.queues | b.queues;
   both.largest_arena = std::min(a.largest_arena, b.largest_arena);
   both.largest_operand = std::min(a.largest_operand, b.largest_operand);
   both.alignment = std::lcm(a.alignment, b.alignment);
@@ -150,12 +151,17 @@ void Verifier::run(Range range) {
   for (uint32_t i = 0; i < code.size(); ++i) {
     const InstructionId id{range, i};
     const bool compared = !options_.only || options_.only == id;
-    if (const auto* dispatch = std::get_if<Dispatch>(&code[i].command); dispatch != nullptr && compared) {
-      run_dispatch(id, code[i], *dispatch);
-      continue;
-    }
-    reference_.run_instruction(code[i]);
-    if (!options_.only) candidate_.run_instruction(code[i]);
+    const auto run_on_both = [&](const auto&) {
+      reference_.run_instruction(code[i]);
+      if (!options_.only) candidate_.run_instruction(code[i]);
+    };
+    std::visit(overloaded{[&](const Dispatch& dispatch) {
+                            if (compared) run_dispatch(id, code[i], dispatch);
+                            else run_on_both(dispatch);
+                          },
+                          [&](const Fill& fill) { run_on_both(fill); }, [&](const Copy& copy) { run_on_both(copy); },
+                          [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
+               code[i].command);
   }
 }
 

@@ -32,7 +32,7 @@ class OneDispatch {
     for (const Operand& o : dispatch.operands) descs.push_back(o.desc);
     cost_ = op_of(op).cost(parameters, descs);
     program.arenas = {{"operands", ArenaKind::device, bytes}};
-    program.ranges[size_t(Range::evaluate)].push_back({0, dispatch, {}});
+    program.ranges[size_t(Range::evaluate)].push_back({Queue::compute, dispatch, {}});
     session_ = std::make_unique<Session>(backend, program);
     for (const Operand& o : dispatch.operands)
       if (o.access == Access::read && o.desc.dtype != DType::none) fill(o);

@@ -35,7 +35,7 @@ class SilentBackend : public Backend {
  public:
   SilentBackend() {
     target_.name = "silent";
-    target_.largest_arena = target_.largest_operand = target_.memory_bytes = uint64_t(1) << 34;
+    target_.largest_arena = target_.largest_operand = target_.largest_chunk = target_.memory_bytes = uint64_t(1) << 34;
   }
   const Target& target() const override { return target_; }
   std::unique_ptr<Memory> allocate(const Arena&) override { return std::make_unique<SilentMemory>(); }

@@ -15,7 +15,7 @@ namespace {
 Target small_target() {
   Target t;
   t.name = "test";
-  t.largest_arena = t.largest_operand = t.memory_bytes = 1 << 30;
+  t.largest_arena = t.largest_operand = t.largest_chunk = t.memory_bytes = 1 << 30;
   return t;
 }
 
@@ -39,15 +39,6 @@ size_t count_barriers(const Program& p, Range range) {
   size_t n = 0;
   for (const Instruction& i : p.range(range)) n += std::holds_alternative<Barrier>(i.command);
   return n;
-}
-
-// two dispatches on n bytes each, the second reading what the first wrote
-Program dependent_pair(uint32_t second_queue) {
-  Program p;
-  p.arenas.push_back({"a", ArenaKind::device, 1024});
-  p.ranges[0].push_back({0, Fill{{0, 0, 256}}, "first"});
-  p.ranges[0].push_back({second_queue, Copy{{0, 0, 256}, {0, 512, 256}}, "second"});
-  return p;
 }
 
 }  // namespace
@@ -111,36 +102,4 @@ TEST_CASE("synchronize: a barrier between dependent instructions only, and the h
   const Compiled compiled = compile(g, small_target());
   CHECK(count_barriers(compiled.program, Range::update) == 1);
   for (uint32_t seed = 0; seed < 20; ++seed) CHECK_NOTHROW(compile(random_graph(seed), small_target()));
-}
-
-TEST_CASE("check_hazards: unordered accesses are found on one queue and across queues") {
-  CHECK_THROWS_AS(check_hazards(dependent_pair(0)), Error);
-  CHECK_THROWS_AS(check_hazards(dependent_pair(1)), Error);
-
-  Program barrier = dependent_pair(0);
-  barrier.ranges[0].insert(barrier.ranges[0].begin() + 1, {0, Barrier{}, {}});
-  CHECK_NOTHROW(check_hazards(barrier));
-
-  Program signalled = dependent_pair(1);
-  signalled.ranges[0].insert(signalled.ranges[0].begin() + 1, {{0, Signal{7}, {}}, {1, Wait{7}, {}}});
-  CHECK_NOTHROW(check_hazards(signalled));
-
-  Program wrong_queue = dependent_pair(1);  // the wait stands on the queue that already has the order
-  wrong_queue.ranges[0].insert(wrong_queue.ranges[0].begin() + 1, {{0, Signal{7}, {}}, {0, Wait{7}, {}}});
-  CHECK_THROWS_AS(check_hazards(wrong_queue), Error);
-}
-
-TEST_CASE("verify: operands inside their arena and aligned, waits after their signals") {
-  const Target target = small_target();
-  Program p = dependent_pair(0);
-  CHECK_NOTHROW(verify(p, target));
-  Program outside = p;
-  std::get<Fill>(outside.ranges[0][0].command).buffer.bytes = 2048;
-  CHECK_THROWS_AS(verify(outside, target), Error);
-  Program crooked = p;
-  std::get<Fill>(crooked.ranges[0][0].command).buffer.offset = 4;
-  CHECK_THROWS_AS(verify(crooked, target), Error);
-  Program early = p;
-  early.ranges[0].insert(early.ranges[0].begin(), {0, Wait{1}, {}});
-  CHECK_THROWS_AS(verify(early, target), Error);
 }

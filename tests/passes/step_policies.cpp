@@ -28,8 +28,8 @@ ModelConfig small_model() {
 Target target(uint32_t queues = 1) {
   Target t;
   t.name = "test";
-  t.queues = queues;
-  t.largest_arena = t.largest_operand = t.memory_bytes = 1 << 30;
+  t.queues = queues_of(queues);
+  t.largest_arena = t.largest_operand = t.largest_chunk = t.memory_bytes = 1 << 30;
   return t;
 }
 

@@ -43,7 +43,7 @@ Program two_arenas() {
 constexpr uint64_t kBytes = 200 << 20;
 const BufferRef kDevice{0, 0, kBytes}, kHost{1, 0, kBytes}, kElsewhere{0, 512 << 20, kBytes};
 
-void push(Program& p, uint32_t queue, Command command) {
+void push(Program& p, Queue queue, Command command) {
   p.ranges[size_t(Range::micro_step)].push_back({queue, std::move(command), {}});
 }
 
@@ -95,13 +95,13 @@ TEST_CASE("cost of a product: a long inner dimension is split where tiles are fe
 TEST_CASE("cost of a range: queues run side by side, waits hold, exposed copies are told") {
   Program p = two_arenas();
   const double copy = kBytes / 20e9 + 1e-6, add = 3 * 4.0 * 4096 * 4096 / 0.9e12 + 1e-6;
-  push(p, 1, Copy{kHost, kElsewhere});
-  push(p, 1, Signal{0});
-  push(p, 0, add_in(0));
+  push(p, Queue::in, Copy{kHost, kElsewhere});
+  push(p, Queue::in, Signal{0});
+  push(p, Queue::compute, add_in(0));
   ProgramCost cost = cost_of(p, Range::micro_step, rates());
   CHECK(cost.seconds == doctest::Approx(std::max(copy, add)));
-  push(p, 0, Wait{0});
-  push(p, 0, add_in(0));
+  push(p, Queue::compute, Wait{0});
+  push(p, Queue::compute, add_in(0));
   cost = cost_of(p, Range::micro_step, rates());
   CHECK(cost.seconds == doctest::Approx(copy + add));
   CHECK(cost.exposed_copy == doctest::Approx(copy - add));
@@ -110,14 +110,14 @@ TEST_CASE("cost of a range: queues run side by side, waits hold, exposed copies 
   CHECK(cost.floor() == doctest::Approx(2 * (add - 1e-6)));
 
   Program alone = two_arenas();  // one queue: nothing is hidden
-  push(alone, 0, Copy{kDevice, kHost});
-  push(alone, 0, add_in(0));
+  push(alone, Queue::compute, Copy{kDevice, kHost});
+  push(alone, Queue::compute, add_in(0));
   CHECK(cost_of(alone, Range::micro_step, rates()).exposed_copy == doctest::Approx(kBytes / 10e9 + 1e-6));
 }
 
 TEST_CASE("cost of a dispatch: operands on the host come over the link") {
   Program p = two_arenas();
-  push(p, 0, add_in(1));
+  push(p, Queue::compute, add_in(1));
   CHECK(cost_of(p, Range::micro_step, rates()).seconds == doctest::Approx(4.0 * 4096 * 4096 / 20e9));
   Rates r = rates();
   r.zero_copy = 5e9;
@@ -126,8 +126,8 @@ TEST_CASE("cost of a dispatch: operands on the host come over the link") {
 
 TEST_CASE("cost of a range: a copy and a dispatch that reads host memory share the link") {
   Program p = two_arenas();
-  push(p, 0, add_in(1));
-  push(p, 1, Copy{kHost, kElsewhere});
+  push(p, Queue::compute, add_in(1));
+  push(p, Queue::in, Copy{kHost, kElsewhere});
   const ProgramCost cost = cost_of(p, Range::micro_step, rates());
   const double dispatch = 4.0 * 4096 * 4096 / 20e9, copy = kBytes / 20e9 + 1e-6;
   CHECK(cost.seconds == doctest::Approx(dispatch + copy));
@@ -137,7 +137,7 @@ TEST_CASE("cost of a range: a copy and a dispatch that reads host memory share t
 TEST_CASE("cost of a step: begin and update once, micro_step as often as it accumulates") {
   Program p = two_arenas();
   for (Range range : {Range::begin, Range::micro_step, Range::update, Range::evaluate})
-    p.ranges[size_t(range)].push_back({0, add_in(0), {}});
+    p.ranges[size_t(range)].push_back({Queue::compute, add_in(0), {}});
   const double one = cost_of(p, Range::begin, rates()).seconds;
   const ProgramCost step = cost_of_step(p, 5, rates());
   CHECK(step.seconds == doctest::Approx(7 * one));

@@ -68,7 +68,7 @@ TEST_CASE("device table: every key lands in the target, rates as the shares that
   CHECK(t.target.memory_bytes == uint64_t(16) << 30);
   CHECK(t.target.reserve_bytes == uint64_t(512) << 20);
   CHECK(t.target.workspace_bytes == uint64_t(32) << 20);
-  CHECK(t.target.queues == 3);
+  CHECK(t.target.queues == queues_of(3));
   CHECK(t.target.largest_arena == uint64_t(16) << 30);
   CHECK(t.target.rates.e4m3 == doctest::Approx(100e12));
   CHECK(t.target.rates.bf16 == doctest::Approx(75e12));

@@ -31,8 +31,9 @@ PlanRequest small_request(uint32_t layers) {
   r.precision.recipe = Recipe::fp8;
   r.shape = {.micro_batch = 4, .accumulation = 3, .sequence_length = 64, .head_chunks = 4};
   r.target.name = "small";
-  r.target.queues = 3;
-  r.target.largest_arena = r.target.largest_operand = r.target.memory_bytes = uint64_t(1) << 40;
+  r.target.queues = queues_of(3);
+  r.target.largest_arena = r.target.largest_operand = r.target.largest_chunk = r.target.memory_bytes = uint64_t(1)
+                                                                                                       << 40;
   r.target.rates = {.e4m3 = 40e9,
                     .bf16 = 20e9,
                     .f32 = 10e9,
@@ -167,7 +168,7 @@ TEST_CASE("planner: the fastest of all policies that fit, offload by layer on th
   r.target.rates.host_to_device = 8e9;  // a link beside which the device is slow
   r.target.rates.device_to_host = 4e9;
   check_against_all(r, 478);
-  r.target.queues = 1;
+  r.target.queues = queues_of(1);
   r.model.tied = false;
   check_against_all(r, 478);
 }

@@ -5,6 +5,8 @@
 #include <random>
 #include <set>
 
+#include "core/base/overloaded.h"
+
 namespace tandem::test {
 namespace {
 
@@ -20,7 +22,7 @@ struct HostMemory : Memory {
 
 class HostExecutable : public Executable {
  public:
-  HostExecutable(const Program& program, std::span<Memory* const> memories, uint32_t queues, uint32_t seed)
+  HostExecutable(const Program& program, std::span<Memory* const> memories, QueueSet queues, uint32_t seed)
       : program_(program), queues_(queues), random_(seed) {
     TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                  program.arenas.size());
@@ -28,8 +30,9 @@ class HostExecutable : public Executable {
   }
 
   Timepoint submit(Range range) override {
-    std::vector<std::vector<const Instruction*>> left(queues_);  // by queue, last one first
-    for (const Instruction& instruction : program_.range(range)) left.at(instruction.queue).push_back(&instruction);
+    std::array<std::vector<const Instruction*>, kQueueCount> left;  // by queue, last one first
+    for (const Instruction& instruction : program_.range(range))
+      left[size_t(queue_for(instruction.queue, queues_))].push_back(&instruction);
     for (auto& queue : left) std::ranges::reverse(queue);
     signalled_.clear();
     for (size_t count = program_.range(range).size(); count > 0; --count) {
@@ -67,12 +70,15 @@ class HostExecutable : public Executable {
   void run(const Signal& s) { signalled_.insert(s.id); }
   void run(const Wait&) {}
   bool may_run(const Instruction& instruction) const {
-    const auto* wait = std::get_if<Wait>(&instruction.command);
-    return wait == nullptr || signalled_.contains(wait->id);
+    return std::visit(
+        overloaded{[](const Dispatch&) { return true; }, [](const Fill&) { return true; },
+                   [](const Copy&) { return true; }, [](const Barrier&) { return true; },
+                   [](const Signal&) { return true; }, [&](const Wait& wait) { return signalled_.contains(wait.id); }},
+        instruction.command);
   }
 
   Program program_;
-  uint32_t queues_;
+  QueueSet queues_;
   std::mt19937 random_;
   std::set<uint32_t> signalled_;  // in the range that runs
   std::vector<HostMemory*> memories_;
@@ -81,10 +87,10 @@ class HostExecutable : public Executable {
 
 class HostBackend : public Backend {
  public:
-  HostBackend(uint32_t queues, uint32_t seed) : seed_(seed) {
+  HostBackend(QueueSet queues, uint32_t seed) : seed_(seed) {
     target_.name = "host";
     target_.queues = queues;
-    target_.largest_arena = target_.largest_operand = target_.memory_bytes = uint64_t{1} << 34;
+    target_.largest_arena = target_.largest_operand = target_.largest_chunk = target_.memory_bytes = uint64_t{1} << 34;
   }
   const Target& target() const override { return target_; }
   std::unique_ptr<Memory> allocate(const Arena& arena) override { return std::make_unique<HostMemory>(arena.bytes); }
@@ -115,7 +121,7 @@ DeviceList devices() {
 }
 
 std::unique_ptr<Backend> open(uint32_t) {
-  return std::make_unique<HostBackend>(1, 0);
+  return std::make_unique<HostBackend>(queues_of(1), 0);
 }
 
 }  // namespace
@@ -132,7 +138,7 @@ Reference reference_of(OpId op) {
 }
 
 std::unique_ptr<Backend> open_host(uint32_t queues, uint32_t seed) {
-  return std::make_unique<HostBackend>(queues, seed);
+  return std::make_unique<HostBackend>(queues_of(queues), seed);
 }
 
 BackendFactory host_backend() {

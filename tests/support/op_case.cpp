@@ -66,7 +66,7 @@ Prepared prepare(OpId op, const Case& c, uint64_t alignment) {
   }
   p.operands = dispatch.operands;
   p.program.arenas = {{"operands", ArenaKind::device, std::max<uint64_t>(bytes, alignment)}};
-  p.program.ranges[size_t(Range::evaluate)].push_back({0, dispatch, c.name});
+  p.program.ranges[size_t(Range::evaluate)].push_back({Queue::compute, dispatch, c.name});
   p.before.assign(p.program.arenas[0].bytes, kPoison);
   Random random(c.name);
   std::vector<Tensor> inputs;

@@ -44,7 +44,7 @@ Instruction add(uint64_t a, uint64_t b, uint64_t y, uint32_t count = kCount) {
   const auto operand = [&](uint64_t index, Access access) {
     return Operand{desc, {0, index * kStride, desc.bytes()}, access};
   };
-  return {0,
+  return {Queue::compute,
           Dispatch{OpId::add,
                    Parameters(abi::Add{count}),
                    {operand(a, Access::read), operand(b, Access::read), operand(y, Access::write)}},
@@ -102,15 +102,15 @@ void check_round_trip(ArenaKind kind) {
 Program sample() {
   Program program;
   program.arenas = {arena(), arena(kArenaBytes, ArenaKind::host)};
-  program.ranges[size_t(Range::begin)] = {{0, Fill{slot(1, 1)}, "clear"}};
+  program.ranges[size_t(Range::begin)] = {{Queue::compute, Fill{slot(1, 1)}, "clear"}};
   program.ranges[size_t(Range::micro_step)] = {
       add(0, 1, 2),
-      {0, Barrier{}, ""},
+      {Queue::compute, Barrier{}, ""},
       add(2, 0, 3),
-      {0, Signal{0}, ""},
-      {0, Wait{0}, ""},
-      {0, Copy{slot(3), slot(0, 1)}, "report"},
-      {0, Fill{slot(2)}, "clear"},
+      {Queue::compute, Signal{0}, ""},
+      {Queue::compute, Wait{0}, ""},
+      {Queue::compute, Copy{slot(3), slot(0, 1)}, "report"},
+      {Queue::compute, Fill{slot(2)}, "clear"},
   };
   return program;
 }
@@ -156,8 +156,9 @@ TEST_CASE("submissions run in order without waits between them on vulkan") {
   const auto backend = vulkan_backend().open(0);
   Program program;
   program.arenas = {arena()};
-  program.ranges[size_t(Range::begin)] = {{0, Fill{slot(2)}, ""}};
-  program.ranges[size_t(Range::micro_step)] = {add(2, 1, 3), {0, Barrier{}, ""}, {0, Copy{slot(3), slot(2)}, ""}};
+  program.ranges[size_t(Range::begin)] = {{Queue::compute, Fill{slot(2)}, ""}};
+  program.ranges[size_t(Range::micro_step)] = {
+      add(2, 1, 3), {Queue::compute, Barrier{}, ""}, {Queue::compute, Copy{slot(3), slot(2)}, ""}};
   const auto memory = backend->allocate(program.arenas[0]);
   Memory* const memories[] = {memory.get()};
   const auto executable = backend->load(program, memories);
@@ -208,7 +209,7 @@ TEST_CASE("an operand larger than a binding is refused at load on vulkan") {
   const Operand losses{desc, {0, 0, desc.bytes()}, Access::read};  // bound as a storage buffer
   const Operand loss{{DType::f32, {1}}, {0, limit + 2048, 4}, Access::read_write};
   program.ranges[size_t(Range::update)] = {
-      {0, Dispatch{OpId::loss_sum, Parameters(abi::LossSum{count}), {losses, loss}}, "layer 3 sum"}};
+      {Queue::compute, Dispatch{OpId::loss_sum, Parameters(abi::LossSum{count}), {losses, loss}}, "layer 3 sum"}};
   const auto memory = backend->allocate(program.arenas[0]);
   Memory* const memories[] = {memory.get()};
   const std::string error = error_of([&] { backend->load(program, memories); });
@@ -249,7 +250,7 @@ TEST_CASE("a message of the validation layer is a sticky failure on vulkan") {
   const auto backend = vulkan_backend().open(0);
   Program program;
   program.arenas = {arena()};
-  program.ranges[0] = {{0, Copy{slot(0), slot(0)}, ""}};
+  program.ranges[0] = {{Queue::compute, Copy{slot(0), slot(0)}, ""}};
   const auto memory = backend->allocate(program.arenas[0]);
   Memory* const memories[] = {memory.get()};
   CHECK(contains(error_of([&] { backend->load(program, memories); }), "6: [vulkan] the validation layer says"));

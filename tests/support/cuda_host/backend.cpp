@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 
+#include "core/base/overloaded.h"
 #include "kernels/kernel.h"
 
 #if defined(TANDEM_CUDA_HOST_ASAN)
@@ -95,9 +96,9 @@ class HostExecutable : public Executable {
     memories_.push_back(&workspace_);
     for (const std::vector<Instruction>& range : program_.ranges)
       for (const Instruction& i : range)
-        if (const auto* d = std::get_if<Dispatch>(&i.command); d && !has_cuda_kernel(d->op))
-          fail(Exit::internal, "cuda_host", "{} has no kernel: write kernels/{}.cu and configure anew", name_of(d->op),
-               name_of(d->op));
+        std::visit(overloaded{[](const Dispatch& d) { require_kernel(d.op); }, [](const Fill&) {}, [](const Copy&) {},
+                              [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
+                   i.command);
   }
 
   Timepoint submit(Range range) override {
@@ -109,6 +110,11 @@ class HostExecutable : public Executable {
   uint64_t workspace_bytes() const override { return workspace_.bytes; }
 
  private:
+  static void require_kernel(OpId op) {
+    if (!has_cuda_kernel(op))
+      fail(Exit::internal, "cuda_host", "{} has no kernel: write kernels/{}.cu and configure anew", name_of(op),
+           name_of(op));
+  }
   std::byte* at(const BufferRef& b) const { return memories_.at(b.arena)->at(b.offset, b.bytes); }
 
   void run(const Dispatch& d) {
@@ -148,7 +154,7 @@ class CudaHostBackend : public Backend {
     target_.name = "cuda_host";
     target_.alignment = kAlignment;
     target_.workspace_bytes = kLeastWorkspace;
-    target_.largest_arena = target_.largest_operand = target_.memory_bytes = uint64_t{1} << 34;
+    target_.largest_arena = target_.largest_operand = target_.largest_chunk = target_.memory_bytes = uint64_t{1} << 34;
   }
   const Target& target() const override { return target_; }
   std::unique_ptr<Memory> allocate(const Arena& arena) override { return std::make_unique<HostMemory>(arena.bytes); }
