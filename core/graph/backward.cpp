@@ -48,7 +48,7 @@ void ReverseMode::stands_for(ValueId copy, ValueId parameter) {
 void ReverseMode::run(uint32_t first, uint32_t last) {
   for (uint32_t i = last; i-- > first;) {
     const Node node = graph_.nodes()[i];  // a copy: vjps append to the list
-    if (node.range != range_ || node.op >= OpId::zeros || op_of(node.op).vjp == nullptr) continue;
+    if (node.range != range_ || !node.has_kernel() || op_of(node.op).vjp == nullptr) continue;
     bool needed = false;
     for (ValueId output : node.outputs) needed = needed || (output.present() && cotangent(output).present());
     graph_.set_tag({Kind::cotangent, node.tag.layer, Phase::backward});

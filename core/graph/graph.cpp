@@ -13,6 +13,11 @@ std::string_view name_of(Kind kind) {
   return kNames[size_t(kind)];
 }
 
+std::string_view name_of(const Node& node) {
+  constexpr std::string_view kNames[] = {"dispatch", "fill", "copy", "slice", "concat"};
+  return node.has_kernel() ? name_of(node.op) : kNames[size_t(node.form)];
+}
+
 ValueId Graph::make(Value value) {
   value.kind = tag_.kind;
   value.layer = tag_.layer;
@@ -37,6 +42,7 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
       signature.in_place <= inputs.size() && signature.first_output + signature.in_place <= signature.outputs.size(),
       "{} overwrites {} of {} inputs", name_of(op), signature.in_place, inputs.size());
   Node node{{op, parameters, std::move(inputs), {}, {}, std::move(label)},
+            Form::dispatch,
             range,
             signature.in_place,
             signature.first_output,
@@ -55,23 +61,23 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
   return nodes_.back().outputs;
 }
 
-// zeros, slice and concat: one output, no parameters
-ValueId Graph::add_structural(Range range, OpId op, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
+// All forms but dispatch have one output and no parameters.
+ValueId Graph::add_without_op(Range range, Form form, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
                               std::string label) {
   const ValueId out = make({std::move(desc), Lifetime::transient, {}, uint32_t(nodes_.size()), 0});
-  nodes_.push_back({{op, {}, std::move(inputs), {out}, {}, std::move(label)}, range, 0, 0, first_row, tag_});
+  nodes_.push_back({{kNoOp, {}, std::move(inputs), {out}, {}, std::move(label)}, form, range, 0, 0, first_row, tag_});
   return out;
 }
 
 ValueId Graph::zeros(Range range, TensorDesc desc, std::string label) {
-  return add_structural(range, OpId::zeros, std::move(desc), {}, 0, std::move(label));
+  return add_without_op(range, Form::fill, std::move(desc), {}, 0, std::move(label));
 }
 
 ValueId Graph::slice(Range range, ValueId x, uint64_t first_row, uint64_t rows) {
   const TensorDesc d = desc(x);
   TANDEM_CHECK(d.shape.rank() > 0 && first_row + rows <= d.shape[0], "slice {}..{} of {}", first_row, first_row + rows,
                d);
-  const ValueId out = add_structural(range, OpId::slice, {d.dtype, d.shape.with_first(rows)}, {x}, first_row, {});
+  const ValueId out = add_without_op(range, Form::slice, {d.dtype, d.shape.with_first(rows)}, {x}, first_row, {});
   set_kind(out, values_[x.index].kind);
   return out;
 }
@@ -81,13 +87,13 @@ ValueId Graph::concat(Range range, std::vector<ValueId> parts) {
   const TensorDesc first = desc(parts[0]);
   uint64_t rows = 0;
   for (const ValueId part : parts) rows += desc(part).shape[0];
-  return add_structural(range, OpId::concat, {first.dtype, first.shape.with_first(rows)}, std::move(parts), 0, {});
+  return add_without_op(range, Form::concat, {first.dtype, first.shape.with_first(rows)}, std::move(parts), 0, {});
 }
 
 ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) {
   std::vector<ValueId> inputs{from};
   if (onto.present()) inputs.push_back(onto);
-  const ValueId out = add_structural(range, OpId::copy, desc(from), std::move(inputs), 0, std::move(label));
+  const ValueId out = add_without_op(range, Form::copy, desc(from), std::move(inputs), 0, std::move(label));
   if (!onto.present()) return out;
   TANDEM_CHECK(desc(onto) == desc(from), "a copy of {} onto {}", desc(from), desc(onto));
   nodes_.back().in_place = 1;
@@ -109,10 +115,9 @@ void Graph::verify() const {
       if (!v.present()) continue;
       const Value& value = values_.at(v.index);
       const bool made = value.node == UINT32_MAX || value.node < n;
-      TANDEM_CHECK(made, "node {} ({}) reads %{} before it is made", n, name_of(node.op), v.index);
+      TANDEM_CHECK(made, "node {} ({}) reads %{} before it is made", n, name_of(node), v.index);
       TANDEM_CHECK(overwritten[v.index] == kNever, "node {} ({} {}) reads %{}, which node {} ({}) has overwritten", n,
-                   name_of(node.op), node.label, v.index, overwritten[v.index],
-                   name_of(nodes_[overwritten[v.index]].op));
+                   name_of(node), node.label, v.index, overwritten[v.index], name_of(nodes_[overwritten[v.index]]));
       // a variable is updated in place and read again under its own name in the next step
       const bool in_place = i + node.in_place >= node.inputs.size();
       if (in_place && value.lifetime == Lifetime::transient) overwritten[v.index] = n;
@@ -131,7 +136,7 @@ std::string Graph::dump() const {
     std::string outputs, inputs;
     for (ValueId v : node.outputs) outputs += (outputs.empty() ? "" : ", ") + id(v);
     for (ValueId v : node.inputs) inputs += (inputs.empty() ? "" : ", ") + id(v);
-    text += fmt::format("{:<10} {} = {}({})", name_of(node.range), outputs, name_of(node.op), inputs);
+    text += fmt::format("{:<10} {} = {}({})", name_of(node.range), outputs, name_of(node), inputs);
     for (ValueId v : node.outputs)
       if (v.present()) text += fmt::format(" {}", desc(v));
     if (!node.label.empty()) text += fmt::format("  # {}", node.label);

@@ -57,12 +57,21 @@ struct Value {
   uint32_t layer = kNoLayer;
 };
 
+// What a node becomes: a dispatch of its op, a fill with zeros, a copy. Slice and concat, over axis 0, become nothing:
+// they only say where bytes stand.
+enum class Form : uint8_t { dispatch, fill, copy, slice, concat };
+
 struct Node : OpNode {
+  Form form = Form::dispatch;  // of all others, op is kNoOp
   Range range = Range::begin;
   uint32_t in_place = 0, first_output = 0;  // see Signature
   uint64_t first_row = 0;                   // of a slice
   Tag tag;
+
+  bool has_kernel() const { return form == Form::dispatch; }
+  bool is_instruction() const { return form != Form::slice && form != Form::concat; }
 };
+std::string_view name_of(const Node& node);  // its op's, or else its form's
 
 class Graph {
  public:
@@ -93,7 +102,7 @@ class Graph {
 
  private:
   ValueId make(Value value);
-  ValueId add_structural(Range range, OpId op, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
+  ValueId add_without_op(Range range, Form form, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
                          std::string label);
   std::vector<Value> values_;
   std::vector<Node> nodes_;

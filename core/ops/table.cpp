@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "core/ops/op.h"
@@ -10,27 +11,17 @@ const Op& op_of(OpId id) {
 #include "core/ops/table.inc"
 #undef OP
   };
-  TANDEM_CHECK(size_t(id) < kOpCount, "op {} has no kernel", name_of(id));
+  TANDEM_CHECK(size_t(id) < kOpCount, "op {} of {}", size_t(id), kOpCount);
   return *kOps[size_t(id)];
 }
 
 std::string_view name_of(OpId id) {
-  switch (id) {
-#define OP(name)   \
-  case OpId::name: \
-    return #name;
+  static constexpr std::string_view kNames[] = {
+#define OP(name) #name,
 #include "core/ops/table.inc"
 #undef OP
-    case OpId::zeros:
-      return "zeros";
-    case OpId::slice:
-      return "slice";
-    case OpId::concat:
-      return "concat";
-    case OpId::copy:
-      return "copy";
-  }
-  return "?";
+      "no op"};
+  return kNames[std::min(size_t(id), kOpCount)];
 }
 
 uint64_t bytes_of(std::span<const TensorDesc> descs) {

@@ -11,7 +11,7 @@ namespace tandem {
 
 // An op applied to values. Absent inputs and outputs are not present().
 struct OpNode {
-  OpId op = {};
+  OpId op = kNoOp;
   Parameters parameters;
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;

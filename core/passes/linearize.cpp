@@ -17,7 +17,7 @@ class Linearizer {
       if (const Value& value = graph_.values()[v]; !value.name.empty())
         program.bindings.push_back({value.name, value.desc, buffer({v})});
     for (const Node& node : graph_.nodes()) {
-      if (node.op == OpId::slice || node.op == OpId::concat) continue;
+      if (!node.is_instruction()) continue;
       program.ranges[size_t(node.range)].push_back({queue_of(node), command(node), node.label});
     }
     return program;
@@ -31,14 +31,14 @@ class Linearizer {
   }
 
   Queue queue_of(const Node& node) const {
-    if (node.op != OpId::copy) return Queue::compute;
+    if (node.form != Form::copy) return Queue::compute;
     const bool to_host = storage_.roots[storage_.root_of[storage_.places[node.outputs[0].index].root]].host;
     return queue_for(to_host ? Queue::out : Queue::in, queues_);
   }
 
   Command command(const Node& node) const {
-    if (node.op == OpId::zeros) return Fill{buffer(node.outputs[0])};
-    if (node.op == OpId::copy) return Copy{buffer(node.inputs[0]), buffer(node.outputs[0])};
+    if (node.form == Form::fill) return Fill{buffer(node.outputs[0])};
+    if (node.form == Form::copy) return Copy{buffer(node.inputs[0]), buffer(node.outputs[0])};
     return dispatch(node);
   }
 

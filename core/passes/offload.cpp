@@ -10,10 +10,6 @@
 namespace tandem {
 namespace {
 
-bool structural(const Node& node) {
-  return node.op == OpId::slice || node.op == OpId::concat;
-}
-
 // By node: its stage, counted in its range.
 std::vector<uint32_t> stages_of(const Graph& graph) {
   struct Position {
@@ -26,7 +22,7 @@ std::vector<uint32_t> stages_of(const Graph& graph) {
   std::vector<uint32_t> stages;
   for (const Node& node : graph.nodes()) {
     Position& at = positions[size_t(node.range)];
-    if (!structural(node)) {
+    if (node.is_instruction()) {
       const bool by_layer = node.range == Range::micro_step || node.range == Range::evaluate;
       const uint32_t layer = node.tag.layer;
       const bool forward = layer == kNoLayer || node.tag.phase == Phase::forward;
@@ -63,7 +59,7 @@ class Offloader {
       : graph_(graph), policy_(policy), storage_(resolve_storage(graph)), stages_(stages_of(graph)), rewriter_(graph) {
     choose_roots();
     for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
-      if (!structural(graph.nodes()[n])) collect_uses(n);
+      if (graph.nodes()[n].is_instruction()) collect_uses(n);
       ends_[size_t(graph.nodes()[n].range)] = {n, stages_[n]};
     }
     drop_single_runs();
@@ -246,8 +242,8 @@ class Offloader {
   // ---- nodes, on what is on the device ----
 
   void copy(const Node& node) {
-    if (structural(node) && on_host(node.inputs[0])) {
-      TANDEM_CHECK(node.op == OpId::slice, "offload: {} is a part of a concat", node.label);
+    if (!node.is_instruction() && on_host(node.inputs[0])) {
+      TANDEM_CHECK(node.form == Form::slice, "offload: {} is a part of a concat", node.label);
       return;  // its readers take the part itself
     }
     std::vector<ValueId> inputs;

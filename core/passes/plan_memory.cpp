@@ -67,7 +67,7 @@ class Planner {
     uint64_t most = target_.workspace_bytes;
     Descs descs;
     for (const Node& node : graph_.nodes()) {
-      if (most == 0 || node.op >= OpId::zeros) continue;
+      if (most == 0 || !node.has_kernel()) continue;
       descs.clear();
       const auto add = [&](ValueId v) { descs.push_back(v.present() ? graph_.desc(v) : TensorDesc{}); };
       for (size_t i = 0; i + node.in_place < node.inputs.size(); ++i) add(node.inputs[i]);
@@ -156,7 +156,7 @@ class Planner {
     const Value& value = graph_.values()[storage_.roots[r].value];
     if (!value.name.empty()) return value.name;
     const Node& maker = graph_.nodes()[value.node];
-    return fmt::format("{}{}{}", name_of(maker.op), maker.label.empty() ? "" : " of ", maker.label);
+    return fmt::format("{}{}{}", name_of(maker), maker.label.empty() ? "" : " of ", maker.label);
   }
 
   // of a kind of memory, those alive at its peak, largest first

@@ -148,8 +148,8 @@ class Recomputer {
       const bool in_place = i >= node.first_output && i < node.first_output + node.in_place;
       // bytes that a kept value shares, such as amax words, cannot be let go of
       const ValueId shares = in_place ? node.inputs[node.inputs.size() - node.in_place + i - node.first_output]
-                             : node.op == OpId::slice ? node.inputs[0]
-                                                      : ValueId{};
+                             : node.form == Form::slice ? node.inputs[0]
+                                                        : ValueId{};
       if (shares.present() && !dropped(shares)) continue;
       dropped_[v.index] = drops(set, node.tag, graph_.values()[v.index].kind);
     }

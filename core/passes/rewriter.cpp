@@ -42,20 +42,20 @@ std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& paramete
                                     Phase phase) {
   graph_.set_tag({node.tag.kind, node.tag.layer, phase});
   std::vector<ValueId> outputs;
-  switch (node.op) {
-    case OpId::zeros:
+  switch (node.form) {
+    case Form::fill:
       outputs = {graph_.zeros(node.range, from_.desc(node.outputs[0]), node.label)};
       break;
-    case OpId::slice:
+    case Form::slice:
       outputs = {graph_.slice(node.range, inputs[0], node.first_row, from_.desc(node.outputs[0]).shape[0])};
       break;
-    case OpId::concat:
+    case Form::concat:
       outputs = {graph_.concat(node.range, std::move(inputs))};
       break;
-    case OpId::copy:
+    case Form::copy:
       outputs = {graph_.copy(node.range, inputs[0], inputs.size() > 1 ? inputs[1] : ValueId{}, node.label)};
       break;
-    default:
+    case Form::dispatch:
       outputs = graph_.add(node.range, node.op, parameters, std::move(inputs), node.label);
   }
   for (size_t i = 0; i < outputs.size(); ++i)

@@ -16,9 +16,9 @@ std::vector<Place> parents(const Graph& graph) {
       const ValueId in = node.inputs[node.inputs.size() - node.in_place + i], out = node.outputs[node.first_output + i];
       if (in.present()) parent[out.index] = {in.index, 0};
     }
-    if (node.op == OpId::slice)
+    if (node.form == Form::slice)
       parent[node.outputs[0].index] = {node.inputs[0].index, node.first_row * row_bytes(graph.desc(node.inputs[0]))};
-    if (node.op == OpId::concat) {
+    if (node.form == Form::concat) {
       uint64_t offset = 0;
       for (ValueId part : node.inputs) {
         uint32_t root = part.index;  // what the part overwrites in place is placed with it
@@ -41,7 +41,7 @@ class Liveness {
     std::array<uint32_t, kRangeCount> position{};
     for (const Node& node : graph_.nodes()) {
       const LiveRange at{node.range, position[size_t(node.range)], position[size_t(node.range)]++};
-      if (node.op == OpId::slice || node.op == OpId::concat) continue;  // they touch no byte
+      if (!node.is_instruction()) continue;
       for (ValueId v : node.inputs) touch(v, at);
       for (ValueId v : node.outputs) touch(v, at);
     }
@@ -84,7 +84,7 @@ Storage resolve_storage(const Graph& graph) {
                              values[v].desc.bytes(),
                              values[v].lifetime != Lifetime::transient,
                              values[v].lifetime == Lifetime::external || values[v].on_host,
-                             values[v].node != UINT32_MAX && graph.nodes()[values[v].node].op == OpId::copy,
+                             values[v].node != UINT32_MAX && graph.nodes()[values[v].node].form == Form::copy,
                              {}});
   }
   for (uint32_t v = 0; v < values.size(); ++v)

@@ -33,7 +33,7 @@ struct OpDifference {
 
 struct InstructionDifference {
   InstructionId id;
-  OpId op = OpId::zeros;
+  OpId op = kNoOp;
   std::string label;
   double nmse = 0, max_ulp = 0;
   std::string wrong;     // empty: within its budget

@@ -76,7 +76,7 @@ void check_nothing_live_twice(const Compiled& c) {
   std::map<std::tuple<OpId, std::string, uint32_t>, ValueId> forward;
   for (uint32_t n = 0; n < c.graph.nodes().size(); ++n) {
     const Node& node = c.graph.nodes()[n];
-    if (node.range != Range::micro_step || node.op >= OpId::zeros) continue;
+    if (node.range != Range::micro_step || !node.has_kernel()) continue;
     for (uint32_t i = 0; i < node.outputs.size(); ++i) {
       const std::tuple key{node.op, node.label, i};
       if (!node.outputs[i].present()) continue;
