@@ -274,16 +274,13 @@ class Report {
 Exit run(const Options& o, const std::vector<std::string>& overrides, const Registry& registry) {
   const RunConfig config = load_config(o.config, overrides);
   const ModelSource model = open_model(config.model.path);
-  const Precision precision = precision_of(config);
-  const StepShape batch{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
-  const StepShape shape = with_head_chunks(batch, model.config, precision, config.memory.lm_head_chunks);
-  warn_of_length("data.sequence_length", shape.sequence_length, model.config);
-  check_fp8(model.config, precision, shape.rows());
+  const StepSpec spec = step_spec(config, model.config);
+  warn_of_length("data.sequence_length", spec.shape.sequence_length, model.config);
   const Device device = find_device(o.device.empty() ? config.run.backend : o.device, registry);
-  check_recipe(device.info, name_of(precision.recipe));
+  check_recipe(device.info, name_of(spec.precision.recipe));
 
   const Target target = with_budgets(device, config.memory, o);
-  const PlanRequest request = plan_request(config, model.config, precision, shape, target);
+  const PlanRequest request = plan_request(config, spec, target);
   const StepPlan plan = plan_step(request);
   const BatchAdvice advice = advise_batch(request, plan);
   const std::string_view host = says_host_memory(config.memory, o) ? ""

@@ -1,4 +1,4 @@
-#include "core/run/trainer.h"
+#include "core/run/train.h"
 
 #include "cli/commands.h"
 

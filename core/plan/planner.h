@@ -12,6 +12,7 @@
 
 #include "core/plan/cost_model.h"
 #include "core/step/compile_step.h"
+#include "core/step/step_spec.h"
 
 namespace tandem {
 
@@ -22,11 +23,7 @@ struct PolicyLimits {
   std::optional<uint32_t> lm_head_chunks, attention_chunks;
 };
 
-struct PlanRequest {
-  ModelConfig model;
-  Precision precision;
-  OptimizerOptions optimizer;
-  StepShape shape;  // head_chunks: the most that the planner tries
+struct PlanRequest : StepSpec {  // shape.head_chunks: the most that the planner tries
   PolicyLimits limits;
   bool coarse = false;  // with few recompute sets, for estimates that only compare batches
   Target target;        // with rates; memory_bytes and host_memory_bytes (0: no limit) are the budgets

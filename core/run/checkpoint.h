@@ -28,13 +28,17 @@ struct CheckpointFile {
   std::map<std::string, std::string> hashes;  // xxh3 by tensor
 };
 
-// manifest.json
-struct Manifest {
-  uint64_t step = 0;                           // finished steps
-  uint64_t sequence = 1;                       // saves of this run so far, this one included
-  uint64_t tokens = 0;                         // input tokens so far
-  uint32_t t = 0;                              // updates done: AdamW's t
-  uint32_t skipped = 0;                        // steps in a row whose loss or norm was not finite, up to this one
+// Where a run stands between two steps.
+struct Position {
+  uint64_t step = 0;      // finished steps
+  uint64_t sequence = 0;  // saves of this run so far
+  uint64_t tokens = 0;    // input tokens so far
+  uint32_t t = 0;         // updates done: AdamW's t
+  uint32_t skipped = 0;   // steps in a row whose loss or norm was not finite, those without targets left out
+};
+
+// manifest.json; its save is counted in sequence
+struct Manifest : Position {
   std::string config;                          // the merged configuration, TOML
   std::string backend, device;                 // where it ran
   uint32_t head_chunks = 1;                    // LM-head chunks: part of the result, kept on resume

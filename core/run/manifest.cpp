@@ -83,18 +83,19 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
   if (sealed(json) != text) fail(Exit::input, path, "does not match its own hash: it is damaged");
   const Reader plan = root.object("plan");
   constexpr uint64_t kMax32 = std::numeric_limits<uint32_t>::max();
-  Manifest m{.step = root.number("step"),
-             .sequence = root.number("sequence"),
-             .tokens = root.number("tokens"),
-             .t = uint32_t(root.number("t", kMax32)),
-             .skipped = uint32_t(root.number("skipped_in_a_row", kMax32)),
-             .config = root.text("config"),
-             .backend = plan.text("backend"),
-             .device = plan.text("device"),
-             .head_chunks = uint32_t(plan.number("lm_head_chunks", kMax32)),
-             .kernels = {},
-             .inputs = {},
-             .files = {}};
+  const Position position{.step = root.number("step"),
+                          .sequence = root.number("sequence"),
+                          .tokens = root.number("tokens"),
+                          .t = uint32_t(root.number("t", kMax32)),
+                          .skipped = uint32_t(root.number("skipped_in_a_row", kMax32))};
+  Manifest m{position,
+             root.text("config"),
+             plan.text("backend"),
+             plan.text("device"),
+             uint32_t(plan.number("lm_head_chunks", kMax32)),
+             {},
+             {},
+             {}};
   const Reader kernels = plan.object("kernels");
   for (const auto& item : kernels.value().items()) m.kernels.emplace(item.key(), kernels.text(item.key()));
   for (const Json& item : root.part("inputs")) {

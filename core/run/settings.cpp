@@ -48,6 +48,14 @@ Precision precision_of(const RunConfig& config) {
   return p;
 }
 
+StepSpec step_spec(const RunConfig& config, const ModelConfig& model) {
+  const Precision precision = precision_of(config);
+  const StepShape batch{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
+  const StepShape shape = with_head_chunks(batch, model, precision, config.memory.lm_head_chunks);
+  check_fp8(model, precision, shape.rows());
+  return {model, precision, config.optimizer, shape};
+}
+
 MemoryPolicy policy_of(const RunConfig::Memory& memory) {
   const auto bits_of = [](const std::vector<std::string>& words, const auto& names) {
     uint32_t bits = 0;
@@ -86,9 +94,8 @@ bool has_rates(const Target& target) {
   return rates_of(target).known();
 }
 
-PlanRequest plan_request(const RunConfig& config, const ModelConfig& model, const Precision& precision,
-                         const StepShape& shape, const Target& target) {
-  PlanRequest request{model, precision, config.optimizer, shape, limits_of(config.memory), false, target};
+PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target) {
+  PlanRequest request{spec, limits_of(config.memory), false, target};
   request.target.rates = rates_of(target);
   if (!request.target.rates.known()) request.target.rates = kSomeCard;
   return request;

@@ -8,6 +8,10 @@ namespace tandem {
 
 Precision precision_of(const RunConfig& config);
 
+// The step that a configuration asks of a model, with the most LM-head chunks to try. Exit::configuration and
+// Exit::does_not_fit, naming the key, for sizes that the recipe or an operand cannot have.
+StepSpec step_spec(const RunConfig& config, const ModelConfig& model);
+
 // What [memory] asks for; "auto" asks for nothing.
 MemoryPolicy policy_of(const RunConfig::Memory& memory);
 // target with no more memory than [memory] allows
@@ -16,10 +20,9 @@ Target within_budget(Target target, const RunConfig::Memory& memory);
 // memory.recompute, offload, lm_head_chunks and attention_chunks as limits where they are not "auto"
 PolicyLimits limits_of(const RunConfig::Memory& memory);
 
-// shape: with the most LM-head chunks to try; target: within its budgets. Where the target's rates are not known, those
+// spec: with the most LM-head chunks to try; target: within its budgets. Where the target's rates are not known, those
 // of a table with its name; see has_rates.
-PlanRequest plan_request(const RunConfig& config, const ModelConfig& model, const Precision& precision,
-                         const StepShape& shape, const Target& target);
+PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target);
 
 // A backend's target, with the rates of a measured table (devices --calibrate) where one has its name.
 Target with_measured_rates(Target target);

@@ -26,16 +26,13 @@ struct Side {
 
 Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candidate, uint64_t steps,
                     const VerifyOptions& options) {
-  const Precision precision = precision_of(config);
   const ModelSource model = open_model(config.model.path);
-  const StepShape shape =
-      with_head_chunks({config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1},
-                       model.config, precision, config.memory.lm_head_chunks);
-  check_fp8(model.config, precision, shape.rows());
+  const StepSpec spec = step_spec(config, model.config);
+  const auto& [model_config, precision, optimizer, shape] = spec;
   const RunData data = open_data(config, model, shape);
   const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
   const Program program =
-      compile_step(model.config, precision, config.optimizer, shape, policy_of(config.memory), target).program;
+      compile_step(model_config, precision, optimizer, shape, policy_of(config.memory), target).program;
   Side a(reference, program, model, precision, config, shape), b(candidate, program, model, precision, config, shape);
   Verifier verifier(a.session, b.session, options);
   const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {

@@ -69,7 +69,7 @@ void run(const Options& o) {
   Target target = backend->target();
   const std::unique_ptr<Memory> ballast = cap_memory(*backend, target, o);
   RunConfig keys;
-  keys.batch.micro_batch = o.micro_batch;
+  const StepSpec spec{config, precision, {}, shape};
   if (o.head_chunks > 0) keys.memory.lm_head_chunks = o.head_chunks;
   const auto planning = std::chrono::steady_clock::now();
   StepPlan plan;
@@ -77,7 +77,7 @@ void run(const Options& o) {
   if (o.memory.empty()) {
     compiled = compile_step(config, precision, {}, shape, {}, target);
   } else {
-    plan = plan_step(plan_request(keys, config, precision, shape, target));
+    plan = plan_step(plan_request(keys, spec, target));
     if (!plan.fits())
       fail(Exit::does_not_fit, "plan", "takes {} bytes on the device of {}, {} on the host of {}",
            plan.chosen.device_bytes, target.memory_bytes, plan.chosen.host_bytes, target.host_memory_bytes);
@@ -109,7 +109,7 @@ void run(const Options& o) {
     if (s >= o.warm_up) times.push_back(seconds_since(start));
   }
   const double seconds = bench::median(times), tokens = double(shape.rows()) * o.accumulation;
-  const Rates rates = has_rates(target) ? plan_request(keys, config, precision, shape, target).target.rates : Rates{};
+  const Rates rates = has_rates(target) ? plan_request(keys, spec, target).target.rates : Rates{};
   const bench::By by = o.by_shape ? bench::By::shape : bench::By::op;
   std::map<std::string, bench::Share> by_op;
   bench::add_shares(session, Range::begin, 1, rates, by, by_op);

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "core/base/message.h"
-#include "core/run/trainer.h"
+#include "core/run/train.h"
 #include "core/runtime/watchdog.h"
 
 namespace tandem {

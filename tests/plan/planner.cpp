@@ -139,11 +139,7 @@ PlanRequest shipped(const std::string& name, const std::string& device,
   const std::string source = std::string(root ? root : ".") + "/";
   const RunConfig config = load_config(source + "configs/" + name + ".toml", overrides);
   const ModelSource model = open_model(source + config.model.path);
-  const Precision precision = precision_of(config);
-  const StepShape shape =
-      with_head_chunks({config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1},
-                       model.config, precision);
-  return plan_request(config, model.config, precision, shape, load_device_table(device).target);
+  return plan_request(config, step_spec(config, model.config), load_device_table(device).target);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include "core/base/json.h"
 #include "core/model/model_source.h"
 #include "core/run/settings.h"
-#include "core/run/trainer.h"
+#include "core/run/train.h"
 #include "core/step/compile_step.h"
 #include "tests/data/scratch.h"
 #include "tests/support/cuda_host/backend.h"

@@ -6,14 +6,15 @@
 
 namespace tandem {
 
-// Checks everything (config, model, data, device, plan) before it creates the run directory, then trains. With resume
-// it goes on from the newest checkpoint that verifies, to the bit; Exit::input when there is none.
-// Returns Exit::interrupted when SIGTERM, SIGINT or SIGHUP stopped it after a save. Exit::diverged after
-// run.max_skipped steps in a row whose loss or gradient norm is not finite; the checkpoints before that stay.
 struct TrainOptions {
   bool resume = false;
   std::string profile;  // a file for the trace of one step, see step_profile.h; empty: none
 };
+
+// Checks everything (config, model, data, device, plan) before it creates the run directory, then trains. With resume
+// it goes on from the newest checkpoint that verifies, to the bit; Exit::input when there is none.
+// Returns Exit::interrupted when SIGTERM, SIGINT or SIGHUP stopped it after a save. Exit::diverged after
+// run.max_skipped steps in a row whose loss or gradient norm is not finite; the checkpoints before that stay.
 Exit train(const RunConfig& config, const Registry& registry, const TrainOptions& options);
 
 }  // namespace tandem

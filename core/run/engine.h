@@ -1,0 +1,38 @@
+// A training step on a device, ready to run: what each rank of a run holds.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "core/plan/prediction.h"
+#include "core/run/inputs.h"
+#include "core/runtime/registry.h"
+#include "core/step/step_runner.h"
+
+namespace tandem {
+
+struct Engine {
+  DeviceInfo device;
+  std::unique_ptr<Backend> backend;
+  StepSpec spec;
+  MemoryPolicy policy;
+  MemoryPlan plan;
+  std::unique_ptr<Session> session;
+  std::unique_ptr<StepRunner> runner;
+  Rates rates;                           // unknown ones are 0
+  std::optional<Prediction> prediction;  // none where the rates are not known
+};
+
+// Opens run.backend's device, plans a step for it and loads its Program; parameters are not yet written. A resumed run
+// goes on with the LM-head chunks and kernels of its checkpoint. Exit::device, Exit::does_not_fit.
+Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs);
+
+// Writes the parameters: those of the model's files, or drawn.
+void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs);
+// Writes the state that a checkpoint holds, to the bit.
+void restore(Engine& engine, const Checkpoint& checkpoint);
+
+// Bytes on the device, as allocated.
+uint64_t device_memory(const Engine& engine);
+
+}  // namespace tandem

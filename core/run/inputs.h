@@ -1,0 +1,29 @@
+// What a run reads, opened and checked before a device is.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "core/model/model_source.h"
+#include "core/run/checkpoint.h"
+#include "core/run/run_data.h"
+#include "core/run/run_directory.h"
+#include "core/step/step_spec.h"
+
+namespace tandem {
+
+struct RunInputs {
+  ModelSource model;
+  StepSpec spec;                 // LM-head chunks: the checkpoint's, or as configured
+  std::vector<InputFile> files;  // that decide the result
+  RunData data;
+  std::optional<ModelFiles> weights;        // to start from; none: they are drawn, or the checkpoint has them
+  std::optional<Checkpoint> checkpoint;     // to go on from
+  std::unique_ptr<RunDirectory> directory;  // the checkpoint's, locked
+};
+
+// resume: from the newest checkpoint that verifies; Exit::input where there is none. Exit::configuration and
+// Exit::input, naming the key or file, for what a run cannot be made of.
+RunInputs open_inputs(const RunConfig& config, bool resume);
+
+}  // namespace tandem

@@ -1,0 +1,222 @@
+#include "core/run/run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+#include "core/base/file.h"
+#include "core/run/plan_record.h"
+#include "core/run/saved_state.h"
+#include "core/run/schedule.h"
+#include "core/run/settings.h"
+#include "core/run/step_profile.h"
+#include "core/step/evaluate.h"
+
+namespace tandem {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+uint64_t tokens_per_step(const StepShape& shape) {
+  return uint64_t(shape.rows()) * shape.accumulation;
+}
+
+// The third step of this process, or the last one if there are fewer: the first ones warm up.
+ProfiledStep profiled_step(const std::string& file, uint64_t first, uint64_t steps) {
+  constexpr uint64_t kWarmUp = 2;
+  return {file, std::min(first + kWarmUp, steps - 1)};
+}
+
+template <typename Metrics>
+void write_line(Run& run, const Metrics& m) {
+  run.directory().require_in_place();
+  run.metrics.write(m);
+}
+
+// A step that was submitted.
+struct StepInFlight {
+  uint64_t targets = 0;  // valid ones
+  double rate = 0;
+  Clock::time_point start;
+  StepRunner::Pending pending;
+};
+
+StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& batches) {
+  const auto start = Clock::now();
+  const StepBatch batch = batches.next();
+  const double rate = learning_rate(run.config, step);
+  return {batch.valid_targets, rate, start, engine.runner->train(batch, step, rate, run.config.model.seed)};
+}
+
+[[noreturn]] void fail_diverged(const Run& run) {
+  const std::string checkpoints = run.directory().checkpoints();
+  const auto good = last_good_checkpoint(checkpoints, run.position.step, run.position.t);
+  fail(Exit::diverged, "train",
+       "{} steps in a row had a loss or gradient norm that is not finite; lower optimizer.learning_rate or check the "
+       "data{}",
+       run.position.skipped,
+       good ? fmt::format("; the last checkpoint from which a step was done is {}/{}", checkpoints,
+                          checkpoint_name(*good))
+            : "");
+}
+
+// Moves on by a step that is done: its line of metrics, and whether the run may go on.
+void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi::StepReport& report) {
+  const double seconds = seconds_since(step.start);
+  const uint64_t tokens = tokens_per_step(engine.spec.shape);
+  Position& at = run.position;
+  ++at.step;
+  at.tokens += tokens;
+  const bool taught = step.targets > 0;  // Without any the device reports zeros.
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const StepMetrics m{.step = at.step,
+                      .loss = taught ? report.loss : kNone,
+                      .grad_norm = taught ? report.grad_norm : kNone,
+                      .learning_rate = step.rate,
+                      .tokens = at.tokens,
+                      .targets = step.targets,
+                      .seconds = seconds,
+                      .tokens_per_second = double(tokens) / seconds,
+                      .mfu = engine.prediction ? std::optional(engine.prediction->products / seconds) : std::nullopt,
+                      .memory = device_memory(engine),
+                      .skipped = report.skipped != 0};
+  write_line(run, m);
+  run.progress.step(m);
+  if (taught) at.skipped = m.skipped ? at.skipped + 1 : 0;
+  at.t = report.t;
+  if (at.skipped >= run.config.run.max_skipped) fail_diverged(run);
+  if (!m.skipped && std::exchange(run.unproven, false))
+    rotate_checkpoints(run.directory().checkpoints(), *run.saved, run.config.checkpoint.keep);
+}
+
+void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
+  const auto start = Clock::now();
+  const StepBatch batch = batches.next();
+  const double rate = learning_rate(run.config, run.position.step);
+  const StepRunner::Profile profile = engine.runner->profile(batch, run.position.step, rate, run.config.model.seed);
+  replace_file(run.profile.file, trace_of(engine.session->program(), profile.ranges, engine.rates));
+  finish(run, engine, {batch.valid_targets, rate, start, {}}, profile.report);
+}
+
+void train_step(Run& run, Engine& engine, Prefetcher& batches) {
+  if (!run.profile.file.empty() && run.position.step == run.profile.step) return profile_step(run, engine, batches);
+  const StepInFlight step = submit(run, engine, run.position.step, batches);
+  finish(run, engine, step, engine.runner->finish(step.pending));
+}
+
+bool due_for_evaluation(const Run& run) {
+  const uint64_t every = run.config.run.eval_every, step = run.position.step;
+  return run.inputs.data.eval != nullptr && step > 0 &&
+         (step == run.config.schedule.steps || (every > 0 && step % every == 0));
+}
+
+// A signal to stop breaks it off; the resumed run does it again.
+void evaluate_now(Run& run, Engine& engine) {
+  const auto e =
+      evaluate(*engine.runner, *run.inputs.data.eval, run.config.run.eval_windows, [&] { return run.signals.stop(); });
+  if (!e) return;
+  write_line(run, EvalMetrics{run.position.step, e->loss, e->tokens});
+  run.progress.message(
+      fmt::format("step {}: evaluation loss {:.4f} over {} tokens", run.position.step, e->loss, e->tokens));
+}
+
+void save(Run& run, const Engine& engine) {
+  const auto start = Clock::now();
+  const Position& at = run.position;
+  const std::string checkpoints = run.directory().checkpoints();
+  run.directory().require_in_place();
+  run.metrics.sync();
+  ++run.position.sequence;
+  save_state(*engine.session, parameter_specs(engine.spec.model), checkpoints,
+             {at,
+              config_text(run.config),
+              engine.device.backend,
+              engine.device.name,
+              engine.spec.shape.head_chunks,
+              engine.backend->kernel_choices(),
+              run.inputs.files,
+              {}});
+  run.directory().require_in_place();
+  // Until a step from it is done, the one before may be the last good one.
+  run.unproven = at.step < run.config.schedule.steps;
+  rotate_checkpoints(checkpoints, at.step, run.config.checkpoint.keep,
+                     run.unproven ? last_good_checkpoint(checkpoints, at.step, at.t) : std::nullopt);
+  run.saved = at.step;
+  run.progress.message(fmt::format("saved step {} in {:.2f} s", at.step, seconds_since(start)));
+}
+
+void announce(Run& run, const Engine& engine) {
+  const auto say = [&](const std::string& text) { run.progress.message(text); };
+  say(fmt::format("{}, {:.2f} GiB on the device", describe(name_of(engine.spec.precision.recipe), engine.device),
+                  double(device_memory(engine)) / (1 << 30)));
+  if (const auto& p = engine.prediction)
+    say(fmt::format("predicted: {:.3g} s a step, {:.3g} s of them waiting for copies; floor {:.3g} s", p->step,
+                    p->exposed_copy, p->floor));
+  if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
+}
+
+Exit stop(Run& run, const Engine& engine) {
+  if (run.saved != run.position.step) save(run, engine);
+  run.progress.message(fmt::format("stopped by a signal after step {}; go on with --resume", run.position.step));
+  return Exit::interrupted;
+}
+
+}  // namespace
+
+Run start_run(const RunConfig& config, Signals& signals, const std::string& profile, const Engine& engine,
+              RunInputs inputs) {
+  if (!inputs.directory) {
+    require_empty(config.run.directory);
+    inputs.directory = std::make_unique<RunDirectory>(config.run.directory);
+    require_empty(config.run.directory);  // now that no other run can start in it
+  }
+  const RunDirectory& directory = *inputs.directory;
+  directory.require_in_place();
+  write_config(directory.config(), config);
+  write_plan(directory.plan(), engine.device, engine.spec.shape, engine.policy, engine.plan,
+             device_bytes(engine.plan, engine.backend->target()), engine.backend->kernel_choices());
+  Position at;
+  std::optional<uint64_t> saved;
+  if (inputs.checkpoint) {
+    at = inputs.checkpoint->manifest();
+    saved = at.step;
+  }
+  inputs.checkpoint.reset();  // They are large, and read.
+  inputs.weights.reset();
+  const bool evaluated = cut_metrics(directory.metrics(), at.step);
+  return {.config = config,
+          .signals = signals,
+          .inputs = std::move(inputs),
+          .metrics = MetricsWriter(directory.metrics()),
+          .progress = Progress(config.schedule.steps, tokens_per_step(engine.spec.shape)),
+          .profile = profiled_step(profile, at.step, config.schedule.steps),
+          .position = at,
+          .saved = saved,
+          .evaluated = evaluated};
+}
+
+Exit train_steps(Run& run, Engine& engine) {
+  const uint64_t steps = run.config.schedule.steps;
+  Prefetcher batches(*run.inputs.data.train, run.position.step, steps);
+  announce(run, engine);
+  if (run.saved && !run.evaluated && due_for_evaluation(run)) evaluate_now(run, engine);
+  while (!run.signals.stop() && run.position.step < steps) {
+    train_step(run, engine, batches);
+    if (due_for_evaluation(run)) evaluate_now(run, engine);
+    const bool asked = run.signals.take_save();
+    const uint64_t step = run.position.step;
+    if (asked || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
+  }
+  if (run.signals.stop()) return stop(run, engine);
+  run.directory().require_in_place();
+  save_model(*engine.session, run.inputs.model, engine.spec.precision, run.directory().model());
+  run.progress.message(fmt::format("the model is in {}", run.directory().model()));
+  return Exit::ok;
+}
+
+}  // namespace tandem

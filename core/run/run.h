@@ -1,0 +1,43 @@
+// A run on disk: its directory, metrics and checkpoints, and where it stands. Of several ranks the root alone holds it.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "core/run/engine.h"
+#include "core/run/metrics.h"
+#include "core/run/progress.h"
+#include "core/run/signals.h"
+
+namespace tandem {
+
+// The step whose instructions are timed, counted from 0, and the file for its trace; empty: none is.
+struct ProfiledStep {
+  std::string file;
+  uint64_t step = 0;
+};
+
+struct Run {
+  const RunConfig& config;
+  Signals& signals;
+  RunInputs inputs;
+  MetricsWriter metrics;
+  Progress progress;
+  ProfiledStep profile;
+  Position position;
+  std::optional<uint64_t> saved;  // the step of the newest checkpoint
+  bool evaluated = false;         // at the step resumed from
+  bool unproven = false;          // no step was done since the newest checkpoint, which this process wrote
+
+  const RunDirectory& directory() const { return *inputs.directory; }
+};
+
+// Makes the run directory, or goes on in the checkpoint's, now that all was checked: config.toml, plan.json and
+// metrics.jsonl. profile: a file for the trace of a step; empty: none.
+Run start_run(const RunConfig& config, Signals& signals, const std::string& profile, const Engine& engine,
+              RunInputs inputs);
+
+// Trains to the last step and writes the model; what it returns and throws: see train.
+Exit train_steps(Run& run, Engine& engine);
+
+}  // namespace tandem
