@@ -1,7 +1,6 @@
 // main of every test binary. Where TANDEM_TEST_EXECUTOR names an executor that has no device here, the binary is
 // skipped (exit 77, Meson's word for it); "small_disk" is one, for tests that mount a file system. With the environment
 // variable CI set, a missing Vulkan device is a failure: software Vulkan runs anywhere.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
