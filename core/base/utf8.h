@@ -30,6 +30,13 @@ constexpr char32_t code_point(const char* at) {
   }
 }
 
+// Where the character begins that ends before place, which is above 0, in valid UTF-8.
+constexpr size_t character_before(std::string_view text, size_t place) {
+  do --place;
+  while ((text[place] & 0xc0) == 0x80);
+  return place;
+}
+
 void append_utf8(std::string& text, char32_t code);
 
 // The length of the longest start of text that is valid.

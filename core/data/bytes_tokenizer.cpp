@@ -1,28 +1,22 @@
 #include "core/data/bytes_tokenizer.h"
 
 #include <algorithm>
-#include <array>
 
 #include "core/base/utf8.h"
+#include "core/data/byte_level.h"
 
 namespace tandem {
 namespace {
 
 constexpr std::string_view kEndText = "<|end|>";
 
-// Byte-level BPE writes a byte as a printable character: itself where it is one in Latin-1, else the next from U+0100.
-std::array<std::string, 256> byte_characters() {
-  std::array<std::string, 256> characters;
-  uint32_t next = 0x100;
-  for (uint32_t b = 0; b < 256; ++b) {
-    const bool printable = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b != 0xad);
-    append_utf8(characters[b], printable ? b : next++);
-  }
-  return characters;
-}
-
 Json byte_level() {
   return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}};
+}
+
+// How byte-level BPE writes a byte.
+std::string byte_text(int32_t byte) {
+  return to_byte_level(std::string(1, char(byte)));
 }
 
 }  // namespace
@@ -56,8 +50,7 @@ std::string BytesTokenizer::decode(std::span<const int32_t> tokens) const {
 
 std::string bytes_tokenizer_json() {
   Json vocabulary = Json::object();
-  int32_t id = 0;
-  for (const std::string& character : byte_characters()) vocabulary[character] = id++;
+  for (int32_t b = 0; b < BytesTokenizer::kEnd; ++b) vocabulary[byte_text(b)] = b;
   const Json end = {
       {"id", BytesTokenizer::kEnd}, {"content", kEndText}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
       {"normalized", false},        {"special", true}};
@@ -87,7 +80,6 @@ std::string bytes_tokenizer_config_json() {
 }
 
 bool is_bytes_tokenizer(const Json& tokenizer) {
-  static const std::array<std::string, 256> characters = byte_characters();
   const Json &model = child(tokenizer, "model"), &vocabulary = child(model, "vocab"),
              &added = child(tokenizer, "added_tokens");
   if (child(model, "type") != "BPE" || child(model, "merges") != Json::array() || !vocabulary.is_object()) return false;
@@ -95,9 +87,9 @@ bool is_bytes_tokenizer(const Json& tokenizer) {
     return false;
   if (child(child(tokenizer, "pre_tokenizer"), "add_prefix_space") != false) return false;
   if (!added.is_array() || added.size() != 1 || child(added[0], "id") != BytesTokenizer::kEnd) return false;
-  if (vocabulary.size() != characters.size()) return false;
-  for (size_t b = 0; b < characters.size(); ++b)
-    if (child(vocabulary, characters[b].c_str()) != b) return false;
+  if (vocabulary.size() != BytesTokenizer::kEnd) return false;
+  for (int32_t b = 0; b < BytesTokenizer::kEnd; ++b)
+    if (child(vocabulary, byte_text(b).c_str()) != b) return false;
   return true;
 }
 

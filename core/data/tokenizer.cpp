@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "core/data/bytes_tokenizer.h"
 #include "core/data/tokenizer_files.h"
+#include "core/data/tokenizer_json.h"
 
 namespace tandem {
 
@@ -41,17 +42,20 @@ bool means_bytes(const std::string& where, uint64_t vocabulary) {
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& where, uint64_t vocabulary) {
-  if (means_bytes(where, vocabulary)) return std::make_unique<BytesTokenizer>();
+  if (where == "bytes") return std::make_unique<BytesTokenizer>();
   const TokenizerFiles files = tokenizer_files(where);
-  if (!files.has_tokenizer)
+  if (!files.has_tokenizer && vocabulary < BytesTokenizer::kVocabulary)
     fail(Exit::configuration, where, "has no tokenizer, and a vocabulary of {} is too small for bytes, which take {}",
          vocabulary, BytesTokenizer::kVocabulary);
+  if (!files.has_tokenizer) return std::make_unique<BytesTokenizer>();
   if (std::ranges::count(files.names, "tokenizer.json") == 0)
     fail(Exit::configuration, where,
          "has {} but no tokenizer.json, which alone is read; save_pretrained of transformers' AutoTokenizer writes one",
          fmt::join(files.names, ", "));
-  fail(Exit::configuration, where, "has a tokenizer that this command does not read; run tools/tokenize --tokenizer {}",
-       where);
+  const std::string path = where + "/tokenizer.json";
+  const Json json = parse_json(read_text(path), path, Exit::input, JsonRules::patient);
+  if (is_bytes_tokenizer(json)) return std::make_unique<BytesTokenizer>();
+  return std::make_unique<BpeTokenizer>(read_tokenizer_json(json, path));
 }
 
 std::unique_ptr<Tokenizer> find_tokenizer(const std::string& where, uint64_t vocabulary) {
