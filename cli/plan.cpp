@@ -89,10 +89,10 @@ std::string describe(const std::vector<Set>& by_layer, uint32_t layers) {
 }
 
 // "m, v everywhere; gradients in 12 of 28 layers"
-std::string describe_offload(const MemoryPolicy& policy, uint32_t layers) {
+std::string describe_offload(const MemoryPolicy& policy, uint32_t layers, std::span<const std::string> words) {
   // by layers, and whether outside of them too; most first
   std::map<std::pair<uint32_t, bool>, EnumSet<Offload>, std::greater<>> kinds;
-  for (size_t k = 0; k < std::size(kOffloadNames); ++k) {
+  for (size_t k = 0; k < kOffloadCount; ++k) {
     uint32_t n = 0;
     for (uint32_t layer = 0; layer < layers; ++layer) n += policy.offload_of(layer).contains(Offload(k));
     const bool outside = policy.offload_outside.contains(Offload(k));
@@ -103,7 +103,7 @@ std::string describe_offload(const MemoryPolicy& policy, uint32_t layers) {
     const auto& [n, outside] = where;
     const std::string some = n == layers ? "in all layers" : fmt::format("in {} of {} layers", n, layers);
     const std::string text = !outside ? some : n == layers ? "everywhere" : some + " and outside of them";
-    texts.push_back(to_string(set) + " " + text);
+    texts.push_back(to_string(set, words) + " " + text);
   }
   return texts.empty() ? "none" : fmt::format("{}", fmt::join(texts, "; "));
 }
@@ -112,10 +112,11 @@ struct PolicyLine {
   std::string name, text;
 };
 
-std::vector<PolicyLine> describe(const MemoryPolicy& policy, uint32_t layers, bool fp8) {
+std::vector<PolicyLine> describe(const MemoryPolicy& policy, uint32_t layers, bool fp8,
+                                 std::span<const std::string> words) {
   std::vector<PolicyLine> lines{{"recompute", describe(policy.recompute, layers)},
-                                {"offload", describe_offload(policy, layers)}};
-  if (!policy.zero_copy.empty()) lines.push_back({"read in place", to_string(policy.zero_copy)});
+                                {"offload", describe_offload(policy, layers, words)}};
+  if (!policy.zero_copy.empty()) lines.push_back({"read in place", to_string(policy.zero_copy, words)});
   if (!policy.offload.empty() || !policy.offload_outside.empty())
     lines.push_back({"prefetch", fmt::format("layers ahead {}, parameters ahead in the update {}",
                                              policy.prefetch_distance, policy.update_distance)});
@@ -128,14 +129,20 @@ class Report {
  public:
   Report(const PlanRequest& request, const StepPlan& plan, const BatchAdvice& advice, const Device& device,
          std::string_view host_source, bool timed)
-      : request_(request), plan_(plan), advice_(advice), device_(device), host_source_(host_source), timed_(timed) {}
+      : request_(request),
+        words_(offload_words(request)),
+        plan_(plan),
+        advice_(advice),
+        device_(device),
+        host_source_(host_source),
+        timed_(timed) {}
 
   std::string json() const {
     Json arenas = Json::array();
     for (const Arena& arena : plan_.compiled->memory.arenas)
       arenas.push_back(
           {{"name", arena.name}, {"kind", arena.kind == ArenaKind::host ? "host" : "device"}, {"bytes", arena.bytes}});
-    const Json policy = policy_json(plan_.chosen.policy);
+    const Json policy = policy_json(plan_.chosen.policy, words_);
     const auto seconds = [&](double value) { return timed_ ? Json(value) : Json(); };
     const Json j{{"fits", plan_.fits()},
                  {"device_bytes", plan_.chosen.device_bytes},
@@ -192,7 +199,7 @@ class Report {
     const auto line = [&](const ByteRow& row) {
       put("  {:<32}{:>12.3f}{:>12.3f}\n", row.name, gib(double(row.device)), gib(double(row.host)));
     };
-    for (const ByteRow& row : byte_table(*plan_.compiled, request_.target)) {
+    for (const ByteRow& row : byte_table(*plan_.compiled, request_.target, words_)) {
       line(row);
       total.device += row.device;
       total.host += row.host;
@@ -201,7 +208,7 @@ class Report {
   }
 
   std::vector<PolicyLine> lines_of(const PlannedPolicy& p) const {
-    return describe(p.policy, request_.model.layers, request_.precision.fp8());
+    return describe(p.policy, request_.model.layers, request_.precision.fp8(), words_);
   }
 
   std::string totals(const PlannedPolicy& p) const {
@@ -263,6 +270,7 @@ class Report {
   }
 
   const PlanRequest& request_;
+  std::vector<std::string> words_;  // of memory.offload
   const StepPlan& plan_;
   const BatchAdvice& advice_;
   const Device& device_;

@@ -4,7 +4,7 @@
 // Divides once an element: by what all elements share it multiplies with the reciprocal.
 #include "core/abi/adamw.h"
 
-#include "core/abi/prepare_update.h"
+#include "core/abi/adamw_corrections.h"
 #include "kernels/device.cuh"
 
 namespace tandem::kernels {

@@ -5,10 +5,9 @@
 namespace tandem {
 
 std::string_view name_of(Kind kind) {
-  constexpr std::string_view kNames[] = {
-      "other",     "io",       "parameter",  "gradient",       "m",        "v",   "master",
-      "quantized", "residual", "branch",     "attention_norm", "ffn_norm", "qkv", "attention",
-      "ffn",       "swiglu",   "final_norm", "logits",         "cotangent"};
+  constexpr std::string_view kNames[] = {"other",    "io",     "parameter",      "gradient", "state",    "quantized",
+                                         "residual", "branch", "attention_norm", "ffn_norm", "qkv",      "attention",
+                                         "ffn",      "swiglu", "final_norm",     "logits",   "cotangent"};
   static_assert(std::size(kNames) == kKindCount);
   return kNames[size_t(kind)];
 }
@@ -21,16 +20,17 @@ std::string_view name_of(const Node& node) {
 ValueId Graph::make(Value value) {
   value.kind = tag_.kind;
   value.layer = tag_.layer;
+  value.state = tag_.state;
   values_.push_back(std::move(value));
   return {uint32_t(values_.size() - 1)};
 }
 
-ValueId Graph::variable(std::string name, TensorDesc desc) {
-  return make({std::move(desc), Lifetime::variable, std::move(name)});
+ValueId Graph::variable(std::string name, TensorDesc desc, Initial initial) {
+  return make({.desc = std::move(desc), .lifetime = Lifetime::variable, .name = std::move(name), .initial = initial});
 }
 
-ValueId Graph::external(std::string name, TensorDesc desc) {
-  return make({std::move(desc), Lifetime::external, std::move(name)});
+ValueId Graph::external(std::string name, TensorDesc desc, Initial initial) {
+  return make({.desc = std::move(desc), .lifetime = Lifetime::external, .name = std::move(name), .initial = initial});
 }
 
 std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,

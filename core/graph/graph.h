@@ -1,6 +1,7 @@
 // The graph of a step: values in SSA form and nodes in order, for the forward pass, its gradient and the optimizer.
 #pragma once
 
+#include "core/graph/initial.h"
 #include "core/graph/range.h"
 #include "core/ops/vjp.h"
 
@@ -16,11 +17,9 @@ enum class Lifetime : uint8_t {
 enum class Kind : uint8_t {
   other,      // counters, scalars, constant tables, amax words
   io,         // a step's inputs and its report
-  parameter,  // with gradient, m, v and master: by parameter
+  parameter,  // with gradient and state: by parameter
   gradient,
-  m,
-  v,
-  master,
+  state,           // what an optimizer keeps per parameter; Tag::state says which
   quantized,       // fp8 copies of parameters
   residual,        // the residual stream, summed
   branch,          // what attention and ffn add to it: o, down
@@ -44,6 +43,7 @@ struct Tag {
   Kind kind = Kind::other;
   uint32_t layer = kNoLayer;
   Phase phase = Phase::forward;
+  uint32_t state = 0;  // of Kind::state: its position in Optimizer::states
 };
 
 struct Value {
@@ -55,6 +55,8 @@ struct Value {
   bool on_host = false;  // its bytes lie in host memory, as every external's do
   Kind kind = Kind::other;
   uint32_t layer = kNoLayer;
+  uint32_t state = 0;
+  Initial initial = Initial::undefined;
 };
 
 // What a node becomes: a dispatch of its op, a fill with zeros, a copy. Slice and concat, over axis 0, become nothing:
@@ -75,8 +77,8 @@ std::string_view name_of(const Node& node);  // its op's, or else its form's
 
 class Graph {
  public:
-  ValueId variable(std::string name, TensorDesc desc);
-  ValueId external(std::string name, TensorDesc desc);
+  ValueId variable(std::string name, TensorDesc desc, Initial initial = Initial::undefined);
+  ValueId external(std::string name, TensorDesc desc, Initial initial = Initial::undefined);
   // infers outputs; returns them in order, absent ones not present()
   std::vector<ValueId> add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,
                            std::string label = {});

@@ -9,8 +9,8 @@ namespace tandem {
 Quantizer::Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, bool remembers)
     : graph_(&graph), range_(range), slots_(slots), remembers_(remembers) {
   const TensorDesc words{DType::u32, {uint64_t(abi::kAmaxWords) * slots}};
-  words_ = remembers ? graph.add(range, OpId::shift_amax, Parameters(abi::ShiftAmax{}), {graph.variable(name, words)},
-                                 name)[0]
+  words_ = remembers ? graph.add(range, OpId::shift_amax, Parameters(abi::ShiftAmax{}),
+                                 {graph.variable(name, words, Initial::zero)}, name)[0]
                      : graph.zeros(range, words, name);
 }
 

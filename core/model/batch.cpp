@@ -16,7 +16,7 @@ StepInputs declare_inputs(Graph& graph, uint32_t accumulation, uint32_t rows) {
   inputs.positions = graph.external("inputs.positions", words);
   inputs.scalars = graph.external("inputs.scalars", {DType::u32, {kSlots, abi::kStepScalarWords}});
   graph.set_tag({});
-  inputs.counter = graph.variable("counter", {DType::i32, {abi::kStepScalarWords}});
+  inputs.counter = graph.variable("counter", {DType::i32, {abi::kStepScalarWords}}, Initial::zero);
   return inputs;
 }
 

@@ -15,7 +15,7 @@ class Linearizer {
     program.arenas = plan_.arenas;
     for (uint32_t v = 0; v < graph_.values().size(); ++v)
       if (const Value& value = graph_.values()[v]; !value.name.empty())
-        program.bindings.push_back({value.name, value.desc, buffer({v})});
+        program.bindings.push_back({value.name, value.desc, buffer({v}), value.initial});
     for (const Node& node : graph_.nodes()) {
       if (!node.is_instruction()) continue;
       program.ranges[size_t(node.range)].push_back({queue_of(node), command(node), node.label});

@@ -101,12 +101,8 @@ class Offloader {
 
   std::optional<Offload> offload_kind(const Value& value) const {
     switch (value.kind) {
-      case Kind::m:
-        return Offload::m;
-      case Kind::v:
-        return Offload::v;
-      case Kind::master:
-        return Offload::master;
+      case Kind::state:
+        return offload_of_state(value.state);
       case Kind::parameter:
       case Kind::quantized:
         return Offload::parameters;

@@ -11,10 +11,10 @@ T entry_of(const std::vector<T>& by_layer, uint32_t layer) {
   return by_layer[std::min<size_t>(layer, by_layer.size() - 1)];
 }
 
-template <typename E, size_t n>
-std::string joined(EnumSet<E> set, const std::string_view (&names)[n]) {
+template <typename E, typename Names>
+std::string joined(EnumSet<E> set, const Names& names) {
   std::vector<std::string_view> members;
-  for (size_t i = 0; i < n; ++i)
+  for (size_t i = 0; i < std::size(names); ++i)
     if (set.contains(E(i))) members.push_back(names[i]);
   return members.empty() ? "none" : fmt::format("{}", fmt::join(members, ", "));
 }
@@ -33,6 +33,16 @@ Copies MemoryPolicy::copies_of(uint32_t layer) const {
   return entry_of(copies, layer);
 }
 
+std::vector<std::string> offload_words(std::span<const std::string> states) {
+  TANDEM_CHECK(states.size() <= kMostStates, "{} optimizer states, expected at most {}", states.size(), kMostStates);
+  std::vector<std::string> words(states.begin(), states.end());
+  words.resize(kOffloadCount);
+  words[size_t(Offload::parameters)] = "parameters";
+  words[size_t(Offload::gradients)] = "gradients";
+  words[size_t(Offload::residuals)] = "residuals";
+  return words;
+}
+
 MemoryPolicy uniform_policy(EnumSet<Recompute> recompute, EnumSet<Offload> offload) {
   MemoryPolicy policy;
   policy.recompute = {recompute};
@@ -45,8 +55,8 @@ std::string to_string(EnumSet<Recompute> set) {
   return joined(set, kRecomputeNames);
 }
 
-std::string to_string(EnumSet<Offload> set) {
-  return joined(set, kOffloadNames);
+std::string to_string(EnumSet<Offload> set, std::span<const std::string> words) {
+  return joined(set, words);
 }
 
 }  // namespace tandem

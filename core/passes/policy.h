@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,9 +19,19 @@ namespace tandem {
 enum class Recompute : uint8_t { norm, swiglu, ffn, qkv, attention, block };
 constexpr std::string_view kRecomputeNames[] = {"norm", "swiglu", "ffn", "qkv", "attention", "block"};
 
-// What can live on the host between its uses. parameters: with their fp8 copies, unless Copies says otherwise.
-enum class Offload : uint8_t { m, v, master, parameters, gradients, residuals };
-constexpr std::string_view kOffloadNames[] = {"m", "v", "master", "parameters", "gradients", "residuals"};
+// What can live on the host between its uses: optimizer states by their number, from 0; parameters with their fp8
+// copies, unless Copies says otherwise; gradients; the residual stream.
+constexpr uint32_t kMostStates = 8;
+enum class Offload : uint8_t { parameters = kMostStates, gradients, residuals };
+constexpr size_t kOffloadCount = size_t(Offload::residuals) + 1;
+constexpr Offload offload_of_state(uint32_t state) {
+  return Offload(state);
+}
+constexpr bool is_state(Offload kind) {
+  return uint32_t(kind) < kMostStates;
+}
+// The words of memory.offload, by Offload; states: those of the optimizer's states, by number. Empty: no such state.
+std::vector<std::string> offload_words(std::span<const std::string> states);
 
 // The fp8 copies of a layer's parameters. remade: from the parameter, wherever a layer's pass reads them, with the
 // step's one amax.
@@ -54,8 +65,8 @@ struct MemoryPolicy {
 // The same sets for every layer, and for what is outside of them.
 MemoryPolicy uniform_policy(EnumSet<Recompute> recompute, EnumSet<Offload> offload);
 
-// Members by name, "norm, swiglu"; "none" for the empty set.
+// Members by name, "norm, swiglu"; "none" for the empty set. words: offload_words
 std::string to_string(EnumSet<Recompute> set);
-std::string to_string(EnumSet<Offload> set);
+std::string to_string(EnumSet<Offload> set, std::span<const std::string> words);
 
 }  // namespace tandem

@@ -6,9 +6,9 @@ Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.values().size()) 
   for (uint32_t v = 0; v < map_.size(); ++v) {
     const Value& value = from.values()[v];
     if (value.node != UINT32_MAX) continue;
-    graph_.set_tag({value.kind, value.layer});
-    map_[v] = value.lifetime == Lifetime::external ? graph_.external(value.name, value.desc)
-                                                   : graph_.variable(value.name, value.desc);
+    graph_.set_tag({.kind = value.kind, .layer = value.layer, .state = value.state});
+    map_[v] = value.lifetime == Lifetime::external ? graph_.external(value.name, value.desc, value.initial)
+                                                   : graph_.variable(value.name, value.desc, value.initial);
     if (value.on_host) graph_.place_on_host(map_[v]);
   }
 }

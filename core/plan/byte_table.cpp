@@ -14,9 +14,7 @@ struct RowName {
 constexpr RowName kRows[] = {
     {Kind::parameter, "parameters"},
     {Kind::gradient, "gradients"},
-    {Kind::m, "m"},
-    {Kind::v, "v"},
-    {Kind::master, "master"},
+    {Kind::state, ""},  // a row per state, by its word
     {Kind::quantized, "quantized copies"},
     {Kind::residual, "activations: residual stream"},
     {Kind::branch, "activations: residual stream"},
@@ -34,8 +32,9 @@ constexpr RowName kRows[] = {
 };
 static_assert(std::size(kRows) == kKindCount);
 
-std::string_view row_of(Kind kind) {
-  return std::ranges::find(kRows, kind, &RowName::kind)->name;
+std::string_view row_of(const Value& value, std::span<const std::string> words) {
+  if (value.kind == Kind::state) return words[value.state];
+  return std::ranges::find(kRows, value.kind, &RowName::kind)->name;
 }
 
 class Table {
@@ -97,15 +96,17 @@ const Node* node_at(const Graph& graph, const Position& at) {
 
 }  // namespace
 
-std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target) {
+std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target, std::span<const std::string> words) {
   Table table;
   const Position peak = most_alive(compiled.storage);
   uint64_t device = 0, host = 0, staging = 0;  // what roots account for
   const auto add_kind = [&](Kind kind) {
     for (const Root& root : compiled.storage.roots) {
-      if (compiled.graph.values()[root.value].kind != kind) continue;
-      if (root.host) table.add(row_of(kind), 0, root.bytes), host += root.bytes;
-      else if (root.persistent || alive_at(root, peak)) table.add(row_of(kind), root.bytes, 0), device += root.bytes;
+      const Value& value = compiled.graph.values()[root.value];
+      if (value.kind != kind) continue;
+      if (root.host) table.add(row_of(value, words), 0, root.bytes), host += root.bytes;
+      else if (root.persistent || alive_at(root, peak))
+        table.add(row_of(value, words), root.bytes, 0), device += root.bytes;
     }
   };
   for (const RowName& row : kRows) add_kind(row.kind);

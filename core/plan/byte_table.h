@@ -12,8 +12,8 @@ struct ByteRow {
 };
 
 // Rows that are not empty; their device bytes sum to device_bytes() of the plan, their host bytes to the plan's
-// host_bytes. Activations are those alive at the peak.
-std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target);
+// host_bytes. Activations are those alive at the peak. words: of memory.offload, which name the optimizer's states.
+std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target, std::span<const std::string> words);
 
 struct LiveValue {
   std::string name;  // the binding's, or the label of the node that makes it

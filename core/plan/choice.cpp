@@ -19,10 +19,6 @@ void shorten(std::vector<T>& by_layer) {
 
 }  // namespace
 
-bool is_state(Offload kind) {
-  return kind == Offload::m || kind == Offload::v || kind == Offload::master;
-}
-
 bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers) {
   return uint64_t(layer + 1) * n / layers > uint64_t(layer) * n / layers;
 }
@@ -89,11 +85,11 @@ std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool 
   return sets;
 }
 
-std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& precision) {
+std::vector<Offload> offload_kinds(const PlanRequest& request) {
+  const std::vector<std::string> words = offload_words(request);
   std::vector<Offload> kinds;
   for (size_t kind = 0; kind < kOffloadCount; ++kind)
-    if ((!limits.offload || limits.offload->contains(Offload(kind))) &&
-        (Offload(kind) != Offload::master || precision.master))
+    if (!words[kind].empty() && (!request.limits.offload || request.limits.offload->contains(Offload(kind))))
       kinds.push_back(Offload(kind));
   return kinds;
 }
@@ -103,7 +99,7 @@ std::vector<Offload> zero_copy_kinds(const PlanRequest& request) {
   const Rates& rates = request.target.rates;
   if (rates.zero_copy >
       std::min(rates.host_to_device, rates.device_to_host) / 4)  // far slower than copies: never better
-    for (const Offload kind : offload_kinds(request.limits, request.precision))
+    for (const Offload kind : offload_kinds(request))
       if (is_state(kind)) kinds.push_back(kind);
   return kinds;
 }

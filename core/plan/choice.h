@@ -7,7 +7,6 @@
 
 namespace tandem {
 
-constexpr size_t kOffloadCount = std::size(kOffloadNames);
 constexpr uint32_t kMostDistance = 2;  // of those that a search ranks
 
 // A policy as the search writes it: what the first layers do, what the rest do, how many layers offload what.
@@ -30,13 +29,13 @@ MemoryPolicy policy_of(const Choice& choice, uint32_t layers);
 // The same in a model of few layers, for what a choice does in all of them or in none; some layers become all.
 Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few);
 
-bool is_state(Offload kind);  // m, v, master
 // Which of n layers out of all a choice means, spread evenly so that copies are.
 bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers);
 
 // The sets that the limits leave, without two that do the same.
 std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse = false);
-std::vector<Offload> offload_kinds(const PolicyLimits& limits, const Precision& precision);
+// The kinds that the limits leave and the model has.
+std::vector<Offload> offload_kinds(const PlanRequest& request);
 // Optimizer states, each byte of which is read and written once, where the Target says how fast.
 std::vector<Offload> zero_copy_kinds(const PlanRequest& request);
 std::vector<uint32_t> head_chunk_counts(const PlanRequest& request);

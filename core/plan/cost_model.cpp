@@ -65,7 +65,7 @@ CostKind kind_of(OpId op, DType dtype) {
       return CostKind::attention;
     case OpId::adamw:
     case OpId::square_sum:
-    case OpId::prepare_update:
+    case OpId::step_verdict:
       return CostKind::optimizer;
     default:
       return CostKind::memory;

@@ -98,7 +98,7 @@ Ranking::Ranking(const PlanRequest& request, Estimate estimate, double slack)
       coarse_(request.coarse),
       budget_(budget_of(request.target)),
       estimate_(std::move(estimate)),
-      kinds_(offload_kinds(request.limits, request.precision)),
+      kinds_(offload_kinds(request)),
       zero_copy_kinds_(zero_copy_kinds(request)),
       all_sets_(recompute_sets(request.limits, request.coarse)),
       all_chunks_(chunk_choices(request)),

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/graph/initial.h"
 #include "core/graph/range.h"
 #include "core/ops/op.h"
 #include "core/program/queue.h"
@@ -68,6 +69,7 @@ struct Binding {
   std::string name;
   TensorDesc desc;
   BufferRef buffer;
+  Initial initial = Initial::undefined;
 };
 
 struct Program {

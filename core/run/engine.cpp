@@ -25,7 +25,7 @@ struct Decision {
 
 // The step as configured where that fits, or else what the planner makes of the keys that are "auto".
 Decision decide(const RunConfig& config, const StepSpec& spec, const Target& target, bool resumed) {
-  const MemoryPolicy policy = policy_of(config.memory);
+  const MemoryPolicy policy = policy_of(config.memory, offload_words(spec));
   StepShape large = spec.shape;
   if (!resumed && !config.memory.lm_head_chunks)
     large.head_chunks = choose_head_chunks(spec.model, spec.precision, spec.shape, logit_bytes(target));
@@ -77,7 +77,8 @@ void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs
 }
 
 void restore(Engine& engine, const Checkpoint& checkpoint) {
-  restore_state(*engine.session, parameter_specs(engine.spec.model), checkpoint);
+  const auto optimizer = make_optimizer(engine.spec.optimizer, engine.spec.precision);
+  restore_state(*engine.session, *optimizer, parameter_specs(engine.spec.model), checkpoint);
 }
 
 uint64_t device_memory(const Engine& engine) {

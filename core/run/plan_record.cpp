@@ -8,17 +8,17 @@ namespace tandem {
 
 namespace {
 
-template <typename E, size_t n>
-Json members(EnumSet<E> set, const std::string_view (&names)[n]) {
+template <typename E, typename Names>
+Json members(EnumSet<E> set, const Names& names) {
   Json list = Json::array();
-  for (size_t i = 0; i < n; ++i)
+  for (size_t i = 0; i < std::size(names); ++i)
     if (set.contains(E(i))) list.push_back(names[i]);
   return list;
 }
 
 // the set that all layers share, or one a layer
-template <typename E, size_t n>
-Json by_layer(const std::vector<EnumSet<E>>& sets, const std::string_view (&names)[n]) {
+template <typename E, typename Names>
+Json by_layer(const std::vector<EnumSet<E>>& sets, const Names& names) {
   if (std::ranges::all_of(sets, [&](const auto& set) { return set == sets[0]; }))
     return members(sets.empty() ? EnumSet<E>{} : sets[0], names);
   Json list = Json::array();
@@ -34,12 +34,12 @@ Json by_layer(const std::vector<Copies>& copies) {
 
 }  // namespace
 
-Json policy_json(const MemoryPolicy& policy) {
+Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words) {
   return {{"recompute", by_layer(policy.recompute, kRecomputeNames)},
-          {"offload", by_layer(policy.offload, kOffloadNames)},
-          {"offload_outside", members(policy.offload_outside, kOffloadNames)},
+          {"offload", by_layer(policy.offload, words)},
+          {"offload_outside", members(policy.offload_outside, words)},
           {"fp8_copies", by_layer(policy.copies)},
-          {"zero_copy", members(policy.zero_copy, kOffloadNames)},
+          {"zero_copy", members(policy.zero_copy, words)},
           {"prefetch_distance", policy.prefetch_distance},
           {"update_distance", policy.update_distance},
           {"attention_chunks", policy.attention_chunks},
@@ -47,7 +47,8 @@ Json policy_json(const MemoryPolicy& policy) {
 }
 
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
-                const MemoryPlan& plan, uint64_t device_bytes, const KernelChoices& kernels) {
+                std::span<const std::string> words, const MemoryPlan& plan, uint64_t device_bytes,
+                const KernelChoices& kernels) {
   Json arenas = Json::array();
   for (const Arena& arena : plan.arenas)
     arenas.push_back(
@@ -60,7 +61,7 @@ void write_plan(const std::string& path, const DeviceInfo& device, const StepSha
               {"lm_head_chunks", shape.head_chunks},
               {"micro_batch", shape.micro_batch},
               {"kernels", kernels}};
-  record.update(policy_json(policy));
+  record.update(policy_json(policy, words));
   replace_file(path, write_json(record));
 }
 

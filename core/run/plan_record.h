@@ -11,11 +11,13 @@
 
 namespace tandem {
 
-// recompute and offload are lists of names, or one such list a layer; what belongs to no layer has offload_outside
-Json policy_json(const MemoryPolicy& policy);
+// words: of memory.offload. recompute and offload are lists of names, or one such list a layer; what belongs to no
+// layer has offload_outside
+Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words);
 
 // device_bytes: what metrics call memory
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
-                const MemoryPlan& plan, uint64_t device_bytes, const KernelChoices& kernels);
+                std::span<const std::string> words, const MemoryPlan& plan, uint64_t device_bytes,
+                const KernelChoices& kernels);
 
 }  // namespace tandem

@@ -88,7 +88,7 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
   write_line(run, m);
   run.progress.step(m);
   if (taught) at.skipped = m.skipped ? at.skipped + 1 : 0;
-  at.t = report.t;
+  at.t = report.updates;
   if (at.skipped >= run.config.run.max_skipped) fail_diverged(run);
   if (!m.skipped && std::exchange(run.unproven, false))
     rotate_checkpoints(run.directory().checkpoints(), *run.saved, run.config.checkpoint.keep);
@@ -132,7 +132,8 @@ void save(Run& run, const Engine& engine) {
   run.directory().require_in_place();
   run.metrics.sync();
   ++run.position.sequence;
-  save_state(*engine.session, parameter_specs(engine.spec.model), checkpoints,
+  const auto optimizer = make_optimizer(engine.spec.optimizer, engine.spec.precision);
+  save_state(*engine.session, *optimizer, parameter_specs(engine.spec.model), checkpoints,
              {at,
               config_text(run.config),
               engine.device.backend,
@@ -178,7 +179,7 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
   const RunDirectory& directory = *inputs.directory;
   directory.require_in_place();
   write_config(directory.config(), config);
-  write_plan(directory.plan(), engine.device, engine.spec.shape, engine.policy, engine.plan,
+  write_plan(directory.plan(), engine.device, engine.spec.shape, engine.policy, offload_words(engine.spec), engine.plan,
              device_bytes(engine.plan, engine.backend->target()), engine.backend->kernel_choices());
   Position at;
   std::optional<uint64_t> saved;

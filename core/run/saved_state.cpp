@@ -1,11 +1,20 @@
 #include "core/run/saved_state.h"
 
+#include <algorithm>
+
 #include "core/model/model_directory.h"
 
 namespace tandem {
 namespace {
 
-constexpr std::string_view kStates[] = {".m", ".v", ".master"};
+// The states' suffixes, in the order of their numbers.
+std::vector<std::string> suffixes_of(const Optimizer& optimizer, std::span<const ParameterSpec> specs) {
+  std::vector<std::string> suffixes;
+  for (const ParameterSpec& spec : specs)
+    for (const State& state : optimizer.states(spec))
+      if (std::ranges::find(suffixes, state.suffix) == suffixes.end()) suffixes.push_back(state.suffix);
+  return suffixes;
+}
 
 // visit(binding, part, its name in the files) for every stored tensor with the suffix that the session keeps
 template <typename Visit>
@@ -29,22 +38,24 @@ void append_tensors(const Session& session, std::span<const ParameterSpec> specs
 
 }  // namespace
 
-void save_state(const Session& session, std::span<const ParameterSpec> specs, const std::string& directory,
-                Manifest manifest) {
-  session.read("t", std::as_writable_bytes(std::span(&manifest.t, 1)));
+void save_state(const Session& session, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
+                const std::string& directory, Manifest manifest) {
+  session.read("updates", std::as_writable_bytes(std::span(&manifest.t, 1)));
   std::vector<std::byte> buffer;
-  std::vector<OutputTensor> model, optimizer;
+  std::vector<OutputTensor> model, states;
   append_tensors(session, specs, "", buffer, model);
-  for (const std::string_view suffix : kStates) append_tensors(session, specs, suffix, buffer, optimizer);
-  write_checkpoint(directory, std::move(manifest), model, optimizer);
+  for (const std::string& suffix : suffixes_of(optimizer, specs))
+    append_tensors(session, specs, suffix, buffer, states);
+  write_checkpoint(directory, std::move(manifest), model, states);
 }
 
-void restore_state(Session& session, std::span<const ParameterSpec> specs, const Checkpoint& checkpoint) {
-  std::vector<std::string_view> suffixes(std::begin(kStates), std::end(kStates));
+void restore_state(Session& session, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
+                   const Checkpoint& checkpoint) {
+  std::vector<std::string> suffixes = suffixes_of(optimizer, specs);
   suffixes.insert(suffixes.begin(), "");
   const auto each = [&](const auto& use) {
     size_t count = 0;
-    for (const std::string_view suffix : suffixes)
+    for (const std::string& suffix : suffixes)
       each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
         use(binding, part, checkpoint.bytes(name, {session.desc(binding).dtype, part.shape}));
         ++count;
@@ -59,7 +70,7 @@ void restore_state(Session& session, std::span<const ParameterSpec> specs, const
   each([&](const std::string& binding, const StoredTensor& part, std::span<const std::byte> bytes) {
     write_stored(session, binding, part, bytes, buffer);
   });
-  session.write("t", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
+  session.write("updates", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
 }
 
 void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out) {

@@ -1,8 +1,10 @@
-// What a step reads from the step before: parameters, m, v, master and t, between a session and a checkpoint.
+// What a step reads from the step before: parameters, the optimizer's states and the count of updates, between a
+// session and a checkpoint.
 #pragma once
 
 #include "core/model/model_directory.h"
 #include "core/model/model_source.h"
+#include "core/optimizer/optimizer.h"
 #include "core/run/checkpoint.h"
 #include "core/step/state.h"
 
@@ -10,12 +12,13 @@ namespace tandem {
 
 // Writes the session's state as a checkpoint of manifest.step; t is filled in. One parameter at a time is in host
 // memory.
-void save_state(const Session& session, std::span<const ParameterSpec> specs, const std::string& directory,
-                Manifest manifest);
+void save_state(const Session& session, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
+                const std::string& directory, Manifest manifest);
 
 // The reverse, to the bit. Exit::input when the checkpoint is of another model or other precisions; nothing is written
 // to the session then.
-void restore_state(Session& session, std::span<const ParameterSpec> specs, const Checkpoint& checkpoint);
+void restore_state(Session& session, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
+                   const Checkpoint& checkpoint);
 
 // The session's parameters as a model directory, replacing one that is there.
 void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out);

@@ -19,11 +19,11 @@ constexpr Rates kSomeCard{.e4m3 = 80e12,
                           .launch_seconds = 2e-6};
 
 // none for "auto"
-template <typename E, size_t n>
-std::optional<EnumSet<E>> set_of(const std::vector<std::string>& words, const std::string_view (&names)[n]) {
+template <typename E, typename Names>
+std::optional<EnumSet<E>> set_of(const std::vector<std::string>& words, const Names& names) {
   if (words.size() == 1 && words[0] == "auto") return {};
   EnumSet<E> set;
-  for (size_t i = 0; i < n; ++i)
+  for (size_t i = 0; i < std::size(names); ++i)
     if (std::ranges::find(words, names[i]) != words.end()) set.insert(E(i));
   return set;
 }
@@ -56,16 +56,11 @@ StepSpec step_spec(const RunConfig& config, const ModelConfig& model) {
   return {model, precision, config.optimizer, shape};
 }
 
-MemoryPolicy policy_of(const RunConfig::Memory& memory) {
-  const auto bits_of = [](const std::vector<std::string>& words, const auto& names) {
-    uint32_t bits = 0;
-    for (size_t i = 0; i < std::size(names); ++i)
-      if (std::ranges::find(words, names[i]) != words.end()) bits |= 1u << i;
-    return bits;
-  };
-  MemoryPolicy policy = uniform_policy(EnumSet<Recompute>::of(bits_of(memory.recompute, kRecomputeNames)),
-                                       EnumSet<Offload>::of(bits_of(memory.offload, kOffloadNames)));
-  policy.attention_chunks = memory.attention_chunks.value_or(1);
+MemoryPolicy policy_of(const RunConfig::Memory& memory, std::span<const std::string> words) {
+  const PolicyLimits limits = limits_of(memory, words);
+  MemoryPolicy policy =
+      uniform_policy(limits.recompute.value_or(EnumSet<Recompute>{}), limits.offload.value_or(EnumSet<Offload>{}));
+  policy.attention_chunks = limits.attention_chunks.value_or(1);
   return policy;
 }
 
@@ -77,9 +72,9 @@ Target within_budget(Target target, const RunConfig::Memory& memory) {
   return target;
 }
 
-PolicyLimits limits_of(const RunConfig::Memory& memory) {
+PolicyLimits limits_of(const RunConfig::Memory& memory, std::span<const std::string> words) {
   return {.recompute = set_of<Recompute>(memory.recompute, kRecomputeNames),
-          .offload = set_of<Offload>(memory.offload, kOffloadNames),
+          .offload = set_of<Offload>(memory.offload, words),
           .lm_head_chunks = memory.lm_head_chunks,
           .attention_chunks = memory.attention_chunks};
 }
@@ -95,7 +90,8 @@ bool has_rates(const Target& target) {
 }
 
 PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target) {
-  PlanRequest request{spec, limits_of(config.memory), false, target};
+  PlanRequest request{spec, {}, false, target};
+  request.limits = limits_of(config.memory, offload_words(request));
   request.target.rates = rates_of(target);
   if (!request.target.rates.known()) request.target.rates = kSomeCard;
   return request;

@@ -31,8 +31,8 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
   const auto& [model_config, precision, optimizer, shape] = spec;
   const RunData data = open_data(config, model, shape);
   const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
-  const Program program =
-      compile_step(model_config, precision, optimizer, shape, policy_of(config.memory), target).program;
+  const MemoryPolicy policy = policy_of(config.memory, offload_words(spec));
+  const Program program = compile_step(model_config, precision, optimizer, shape, policy, target).program;
   Side a(reference, program, model, precision, config, shape), b(candidate, program, model, precision, config, shape);
   Verifier verifier(a.session, b.session, options);
   const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {

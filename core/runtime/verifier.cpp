@@ -5,12 +5,13 @@
 #include <limits>
 #include <numeric>
 
+#include "core/abi/adamw_corrections.h"
 #include "core/abi/attention_backward.h"
 #include "core/abi/cross_entropy.h"
 #include "core/abi/gemm.h"
 #include "core/abi/numeric.h"
-#include "core/abi/prepare_update.h"
 #include "core/abi/step_scalars.h"
+#include "core/abi/step_verdict.h"
 #include "core/base/overloaded.h"
 
 namespace tandem {
@@ -54,7 +55,8 @@ Budget budget_of(const Dispatch& d, const Operand& operand) {
     case OpId::cached_attention:
       return Budget::attention;
     case OpId::begin_step:
-    case OpId::prepare_update:
+    case OpId::step_verdict:
+    case OpId::adamw_corrections:
       return Budget::words;
     case OpId::gemm:
       if (d.parameters.as<abi::Gemm>().fast_accumulation) return Budget::fast_gemm;
@@ -79,7 +81,8 @@ Defined defined_part(const Dispatch& d, const Operand& operand) {
     if (p.write_gradient == 0) return {p.vocabulary, p.columns};
   }
   const auto words = [&](size_t bytes) { return Defined{bytes / sizeof(uint32_t), operand.desc.shape.count()}; };
-  if (d.op == OpId::prepare_update && operand.access == Access::write) return words(sizeof(abi::UpdateScalars));
+  if (d.op == OpId::step_verdict && operand.access == Access::write) return words(sizeof(abi::Verdict));
+  if (d.op == OpId::adamw_corrections && operand.access == Access::write) return words(sizeof(abi::UpdateScalars));
   if (d.op == OpId::begin_step && operand.access == Access::write) return words(sizeof(abi::StepScalars));
   return {};
 }

@@ -1,16 +1,22 @@
 #include "core/step/parameters.h"
 
+#include <map>
+
 namespace tandem {
 namespace {
 
-// Writes what `source(dtype, sink)` yields to the parameters, and once more, as f32, to the masters where the program
-// keeps them.
+// Writes what `source(dtype, sink)` yields to the parameters, and once more to the states that begin as their
+// parameter.
 template <typename Source>
 void fill_parameters(Session& session, const Precision& precision, const Source& source) {
   source(precision.compute(), [&](const ParameterSpec& spec, auto data) { session.write(spec.name, data); });
-  if (precision.master)
-    source(DType::f32, [&](const ParameterSpec& spec, auto data) {
-      if (session.has(spec.name + ".master")) session.write(spec.name + ".master", data);
+  std::map<DType, std::multimap<std::string, std::string>> copies;  // by dtype: bindings by parameter
+  for (const Binding& b : session.program().bindings)
+    if (b.initial == Initial::parameter) copies[b.desc.dtype].emplace(b.name.substr(0, b.name.rfind('.')), b.name);
+  for (const auto& [dtype, bindings] : copies)
+    source(dtype, [&, &names = bindings](const ParameterSpec& spec, auto data) {
+      const auto [first, last] = names.equal_range(spec.name);
+      for (auto i = first; i != last; ++i) session.write(i->second, data);
     });
 }
 

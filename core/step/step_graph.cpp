@@ -1,13 +1,8 @@
 #include "core/step/step_graph.h"
 
-#include <cmath>
-
-#include "core/abi/adamw.h"
-#include "core/abi/prepare_update.h"
-#include "core/abi/square_sum.h"
-#include "core/abi/step_scalars.h"
 #include "core/model/batch.h"
 #include "core/model/head.h"
+#include "core/optimizer/update.h"
 
 namespace tandem {
 namespace {
@@ -57,21 +52,11 @@ class StepGraph {
   }
 
   void update() {
-    const ValueId t = graph_.variable("t", {DType::u32, {1}});
-    graph_.set_tag({Kind::io});
-    const ValueId report = graph_.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}});
-    graph_.set_tag({});
-    std::vector<ValueId> partials;
-    for (size_t i = 0; i < gradients_.size(); ++i)
-      partials.push_back(graph_.add(Range::update, OpId::square_sum, Parameters(abi::SquareSum{}), {gradients_[i]},
-                                    model_.specs()[i].name)[0]);
-    const abi::PrepareUpdate p{.grad_clip = float(optimizer_.grad_clip),
-                               .log_beta1 = float(std::log(optimizer_.beta1)),
-                               .log_beta2 = float(std::log(optimizer_.beta2))};
-    const ValueId all = graph_.concat(Range::update, partials);
-    const ValueId scalars = graph_.add(Range::update, OpId::prepare_update, Parameters(p),
-                                       {all, loss_, scalars_, inputs_.counter, t, report}, "update")[0];
-    for (size_t i = 0; i < gradients_.size(); ++i) adamw(model_.specs()[i], gradients_[i], scalars);
+    std::vector<ValueId> parameters;
+    for (const ParameterSpec& spec : model_.specs()) parameters.push_back(model_.parameter(spec.name));
+    const std::unique_ptr<Optimizer> optimizer = make_optimizer(optimizer_, model_.precision());
+    emit_update(graph_, *optimizer, {model_.specs(), parameters, gradients_, loss_, scalars_, inputs_.counter},
+                optimizer_.grad_clip);
   }
 
   void evaluate() {
@@ -95,31 +80,6 @@ class StepGraph {
                                       float(optimizer_.z_loss), backward);
     loss_ = result.loss;
     return result.cotangent;
-  }
-
-  void adamw(const ParameterSpec& spec, ValueId gradient, ValueId scalars) {
-    const Precision& precision = model_.precision();
-    abi::AdamW p{.beta1 = float(optimizer_.beta1),
-                 .beta2 = float(optimizer_.beta2),
-                 .one_minus_beta1 = float(1 - optimizer_.beta1),
-                 .one_minus_beta2 = float(1 - optimizer_.beta2),
-                 .epsilon = float(optimizer_.epsilon),
-                 .decay = spec.shape.rank() >= 2 ? float(optimizer_.weight_decay) : 0.0f,
-                 .has_master = precision.master ? 1u : 0u,
-                 .segments = uint32_t(spec.parts.size())};
-    for (size_t i = 0; i < spec.parts.size(); ++i) {  // random bits count in the places: see docs/numerics.md
-      p.segment_begin[i] = uint32_t(spec.parts[i].first);
-      p.segment_tensor[i] = spec.parts[i].number;
-    }
-    const auto state = [&](Kind kind, DType dtype) {
-      graph_.set_tag({kind, spec.layer});
-      return graph_.variable(fmt::format("{}.{}", spec.name, name_of(kind)), {dtype, spec.shape});
-    };
-    std::vector<ValueId> inputs{gradient, scalars, model_.parameter(spec.name), state(Kind::m, precision.m),
-                                state(Kind::v, precision.v)};
-    if (precision.master) inputs.push_back(state(Kind::master, DType::f32));
-    graph_.set_tag({Kind::other, spec.layer});
-    graph_.add(Range::update, OpId::adamw, Parameters(p), inputs, spec.name);
   }
 
   Graph graph_;

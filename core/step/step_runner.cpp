@@ -13,10 +13,8 @@ std::span<const std::byte> bytes_of_one(const T& value) {
 StepRunner::StepRunner(Session& session, const StepShape& shape, const std::vector<float>& rope)
     : session_(session), shape_(shape) {
   session_.write("rope", bytes_of(rope));
-  for (const Binding& b : session_.program().bindings) {
-    const bool alone = b.name == "counter" || b.name == "t" || b.name == "report" || b.name == "amax";
-    if (alone || b.name.ends_with(".m") || b.name.ends_with(".v")) session_.zero(b.name);
-  }
+  for (const Binding& b : session_.program().bindings)
+    if (b.initial == Initial::zero) session_.zero(b.name);
 }
 
 uint32_t StepRunner::fill(const StepBatch& batch, const abi::StepScalars& scalars) {

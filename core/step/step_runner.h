@@ -1,8 +1,8 @@
 // Drives a loaded step Program: fills the input slot of a step, submits its ranges, reads its report.
 #pragma once
 
-#include "core/abi/prepare_update.h"
 #include "core/abi/step_scalars.h"
+#include "core/abi/step_verdict.h"
 #include "core/data/loader.h"
 #include "core/runtime/session.h"
 #include "core/step/step_shape.h"

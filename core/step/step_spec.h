@@ -1,6 +1,9 @@
 // What a training step computes; how it is done is its MemoryPolicy's.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "core/optimizer/options.h"
 #include "core/step/step_shape.h"
 
@@ -12,5 +15,8 @@ struct StepSpec {
   OptimizerOptions optimizer;
   StepShape shape;
 };
+
+// The words of memory.offload for such a step, by Offload (core/passes/policy.h).
+std::vector<std::string> offload_words(const StepSpec& spec);
 
 }  // namespace tandem

@@ -2,7 +2,7 @@
 // in software, but for operands over a storage buffer's range.
 #include "core/abi/adamw.h"
 #include "core/abi/numeric.h"
-#include "core/abi/prepare_update.h"
+#include "core/abi/adamw_corrections.h"
 #include "shaders/common/aliased.glsl"
 #include "shaders/common/quad.glsl"
 

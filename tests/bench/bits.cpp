@@ -71,7 +71,7 @@ std::vector<std::string> shipped_configs() {
 }
 
 std::vector<Case> program_cases() {
-  const auto all = EnumSet<Offload>::of((1u << std::size(kOffloadNames)) - 1);
+  const auto all = EnumSet<Offload>::of((1u << kOffloadCount) - 1);
   MemoryPolicy chunks;
   chunks.attention_chunks = 4;
   const std::pair<const char*, MemoryPolicy> policies[] = {{"none", {}},

@@ -7,6 +7,7 @@
 #include "core/plan/calibrate.h"
 #include "core/plan/cost_model.h"
 #include "core/step/compile_step.h"
+#include "core/step/step_spec.h"
 #include "core/step/synthetic.h"
 #include "tests/bench/bench.h"
 
@@ -36,15 +37,17 @@ struct Named {
   MemoryPolicy policy;
 };
 
-std::vector<Named> policies(const Precision& precision) {
+std::vector<Named> policies(const StepSpec& spec) {
+  const std::vector<std::string> words = offload_words(spec);
   std::vector<Named> list{{"none", {}}};
   for (size_t part = 0; part < std::size(kRecomputeNames); ++part)
     list.push_back({fmt::format("recompute {}", kRecomputeNames[part]), uniform_policy({Recompute(part)}, {})});
-  for (size_t kind = 0; kind < std::size(kOffloadNames); ++kind)
-    if (Offload(kind) != Offload::master || precision.master)
-      list.push_back({fmt::format("offload {}", kOffloadNames[kind]), uniform_policy({}, {Offload(kind)})});
   EnumSet<Offload> all;
-  for (size_t kind = 0; kind < std::size(kOffloadNames); ++kind) all.insert(Offload(kind));
+  for (size_t kind = 0; kind < kOffloadCount; ++kind) {
+    if (words[kind].empty()) continue;
+    list.push_back({fmt::format("offload {}", words[kind]), uniform_policy({}, {Offload(kind)})});
+    all.insert(Offload(kind));
+  }
   list.push_back({"recompute block, offload all", uniform_policy({Recompute::block}, all)});
   list.push_back({"4 chunks of the LM head", {}});
   list.back().policy.lm_head_chunks = 4;
@@ -52,7 +55,7 @@ std::vector<Named> policies(const Precision& precision) {
   list.back().policy.attention_chunks = 4;
   list.push_back({"chunks of 65536 in AdamW", {}});
   list.back().policy.optimizer_chunk = 65536;
-  if (precision.fp8()) {
+  if (spec.precision.fp8()) {
     list.push_back({"fp8 copies remade", {}});
     list.back().policy.copies = {Copies::remade};
   }
@@ -95,7 +98,7 @@ void run(const std::string& backend_name, const std::string& recipe, int rounds)
   const DeviceTable table = calibrate(*backend, device);
   const StepBatch batch = synthetic_batch(kShape, small_config().vocabulary);
   std::vector<std::unique_ptr<Loaded>> loaded;
-  for (const Named& named : policies(precision))
+  for (const Named& named : policies({small_config(), precision, {}, {}}))
     loaded.push_back(std::make_unique<Loaded>(*backend, precision, named, table.target.rates));
   for (auto& one : loaded) one->step(batch);
   // in turn, so that what else runs on the machine meets all alike

@@ -20,7 +20,7 @@ void check_training(Backend& backend, const char* name) {
     CHECK(learning_rate(config, s) ==
           doctest::Approx(golden.values.at("learning_rate")[s].get<double>()).epsilon(1e-12));
     CHECK(report.skipped == 0);
-    CHECK(report.t == s + 1);
+    CHECK(report.updates == s + 1);
     CHECK(report.step == s);
     if (s == 0) CHECK(worst_nmse(run, ".gradient", golden.directory + "/gradients.safetensors") < 1e-8);
   }

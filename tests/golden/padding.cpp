@@ -122,15 +122,16 @@ void check_saved(Backend& backend, const char* recipe) {
   Run run(backend, model, config_of(model, recipe)), restored(backend, model, config_of(model, recipe));
   run.losses(2);
   Manifest manifest;
+  const auto optimizer = make_optimizer({}, precision_of(config_of(model, recipe)));
   manifest.step = 2, manifest.backend = "none", manifest.inputs = {{"a", 1, "00"}};
-  save_state(run.session(), run.specs(), place / "checkpoints", manifest);
+  save_state(run.session(), *optimizer, run.specs(), place / "checkpoints", manifest);
   const Checkpoint checkpoint(place / "checkpoints/step_00000002");
   const TensorDesc up{run.session().desc("layers.1.gate_up.weight.m").dtype, {kFfn, 32}};
   CHECK(checkpoint.bytes("model.layers.1.mlp.up_proj.weight.m", up).size() == up.bytes());
 
   for (const auto& [name, bytes] : restored.state())
     restored.session().write(name, std::vector<std::byte>(bytes.size(), std::byte{0x77}));
-  restore_state(restored.session(), restored.specs(), checkpoint);
+  restore_state(restored.session(), *optimizer, restored.specs(), checkpoint);
   CHECK(restored.state() == run.state());
   CHECK(restored.step(2).loss == run.step(2).loss);
   CHECK(restored.state() == run.state());

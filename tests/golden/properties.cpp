@@ -107,7 +107,7 @@ void check_skipped(Backend& backend, const char* recipe) {
   const State before = run.state();
   const abi::StepReport skipped = run.step(0);
   CHECK(skipped.skipped == 1);
-  CHECK(skipped.t == 0);
+  CHECK(skipped.updates == 0);
   CHECK_FALSE(std::isfinite(skipped.loss));
   CHECK(run.state() == before);
 
@@ -115,7 +115,7 @@ void check_skipped(Backend& backend, const char* recipe) {
   const StepBatch batch = run.batch(0);
   const abi::StepReport a = run.step(batch, 1), b = other.step(batch, 1);
   CHECK(a.skipped == 0);
-  CHECK(a.t == 1);
+  CHECK(a.updates == 1);
   CHECK(a.loss == b.loss);
   CHECK(run.state() == other.state());
 }
@@ -132,7 +132,7 @@ void check_no_targets(Backend& backend) {
   const State before = run.state();
   const abi::StepReport report = run.step(batch, 0);
   CHECK(report.skipped == 1);
-  CHECK(report.t == 0);
+  CHECK(report.updates == 0);
   CHECK(run.state() == before);
 }
 ON_EXECUTORS("a step without a valid target changes nothing", check_no_targets)

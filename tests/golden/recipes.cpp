@@ -83,7 +83,7 @@ void check_random_bits(Backend& backend, const char* name) {
   std::vector<std::vector<float>> before;
   for (const ParameterSpec& spec : run.specs()) before.push_back(run.values(spec.name));
   const uint32_t step = 5;
-  REQUIRE(run.step(run.batch(0), step).t == 1);
+  REQUIRE(run.step(run.batch(0), step).updates == 1);
   for (size_t i = 0; i < before.size(); ++i) {
     const ParameterSpec& spec = run.specs()[i];
     CAPTURE(spec.name);

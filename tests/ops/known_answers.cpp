@@ -1,12 +1,13 @@
 // The references against values worked out by hand: what anchors the cases, in which executors only meet the reference.
 #include "core/abi/adamw.h"
+#include "core/abi/adamw_corrections.h"
 #include "core/abi/attention.h"
 #include "core/abi/cross_entropy.h"
 #include "core/abi/gemm.h"
-#include "core/abi/prepare_update.h"
 #include "core/abi/quantize.h"
 #include "core/abi/rms_norm.h"
 #include "core/abi/rope.h"
+#include "core/abi/step_verdict.h"
 #include "core/abi/swiglu.h"
 #include "tests/support/evaluate.h"
 #include "tests/support/op_case.h"
@@ -112,21 +113,27 @@ TEST_CASE("known answer: cross-entropy of equal logits is ln V on host") {
   for (uint64_t i = 10; i < 32; ++i) CHECK(out[0].view().get(i) == 0);  // padding, and a masked row
 }
 
-TEST_CASE("known answer: prepare_update on host") {
+TEST_CASE("known answer: step_verdict on host") {
   Buffer partials = buffer_of(kF32, {2}, {9, 16}), loss = buffer_of(kF32, {1}, {8});
   Buffer scalars = word_buffer({0, abi::float_bits(0.25f), 4, 0, 0, 4}),
          counter = buffer_of(DType::i32, {16}, std::vector<double>(16, 2));
-  Buffer t = make_buffer({DType::u32, {1}}), report = make_buffer({DType::u32, {2, 16}});
-  t.view().set_bits(0, 1);
-  const abi::PrepareUpdate p{0, 1, float(std::log(0.9)), float(std::log(0.999))};
-  auto out = evaluate(OpId::prepare_update, Parameters(p),
-                      {partials.view(), loss.view(), scalars.view(), counter.view(), t.view(), report.view()});
+  Buffer updates = make_buffer({DType::u32, {1}}), report = make_buffer({DType::u32, {2, 16}});
+  updates.view().set_bits(0, 1);
+  auto out = evaluate(OpId::step_verdict, Parameters(abi::StepVerdict{0, 1}),
+                      {partials.view(), loss.view(), scalars.view(), counter.view(), updates.view(), report.view()});
   CHECK(double(out[0].view().word_as_float(1)) == near(1 / 5.000001));
-  CHECK(double(out[0].view().word_as_float(2)) == near(1 - 0.81));
-  CHECK(double(out[0].view().word_as_float(3)) == doctest::Approx(std::sqrt(1 - 0.998001)).epsilon(1e-4));
+  CHECK(out[0].view().u32(6) == 2);
   CHECK(out[1].view().u32(0) == 2);
   CHECK(double(out[2].view().word_as_float(16)) == near(2));  // counter 2: the second slot
   CHECK(double(out[2].view().word_as_float(17)) == near(5));
+}
+
+TEST_CASE("known answer: adamw_corrections on host") {
+  Buffer verdict = word_buffer({0, 0, 0, 0, 0, 0, 2});
+  const abi::AdamwCorrections p{float(std::log(0.9)), float(std::log(0.999))};
+  auto out = evaluate(OpId::adamw_corrections, Parameters(p), {verdict.view()});
+  CHECK(double(out[0].view().word_as_float(2)) == near(1 - 0.81));
+  CHECK(double(out[0].view().word_as_float(3)) == doctest::Approx(std::sqrt(1 - 0.998001)).epsilon(1e-4));
 }
 
 // the first step of torch.optim.AdamW: p * (1 - lr * decay) - lr * g / (|g| + eps)

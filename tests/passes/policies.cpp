@@ -5,9 +5,9 @@
 #include <random>
 
 #include "core/abi/adamw.h"
+#include "core/abi/adamw_corrections.h"
 #include "core/abi/add.h"
 #include "core/abi/gemm.h"
-#include "core/abi/prepare_update.h"
 #include "core/abi/rms_norm.h"
 #include "core/abi/step_scalars.h"
 #include "core/abi/swiglu.h"
@@ -15,6 +15,7 @@
 #include "core/runtime/session.h"
 #include "core/step/compile_step.h"
 #include "tests/support/host_backend.h"
+#include "tests/support/offload.h"
 
 using namespace tandem;
 
@@ -44,8 +45,8 @@ class RandomStep {
     uint32_t layer;
   };
 
-  Graph& tagged(Kind kind, uint32_t layer) {
-    graph.set_tag({kind, layer});
+  Graph& tagged(Kind kind, uint32_t layer, uint32_t state = 0) {
+    graph.set_tag({.kind = kind, .layer = layer, .state = state});
     return graph;
   }
 
@@ -126,8 +127,8 @@ class RandomStep {
     const ValueId scalars = tagged(Kind::io, kNoLayer).external("scalars", {DType::u32, {abi::kStepScalarWords}});
     for (const Parameter& p : parameters_) {
       const TensorDesc desc = graph.desc(p.value);
-      const ValueId m = tagged(Kind::m, p.layer).variable(p.name + ".m", desc);
-      const ValueId v = tagged(Kind::v, p.layer).variable(p.name + ".v", {DType::bf16, desc.shape});
+      const ValueId m = tagged(Kind::state, p.layer, 0).variable(p.name + ".m", desc);
+      const ValueId v = tagged(Kind::state, p.layer, 1).variable(p.name + ".v", {DType::bf16, desc.shape});
       inputs.insert(inputs.end(), {p.name + ".m", p.name + ".v"});
       results.insert(results.end(), {p.name + ".m", p.name + ".v"});
       abi::AdamW a{.beta1 = 0.9f,
@@ -148,18 +149,13 @@ class RandomStep {
   std::vector<Parameter> parameters_;
 };
 
-template <typename E>
-EnumSet<E> random_set(std::mt19937& random) {
-  return EnumSet<E>::of(uint32_t(random() % 64));
-}
-
 MemoryPolicy random_policy(std::mt19937& random) {
   MemoryPolicy p;
   for (uint32_t layer = 0; layer < 6; ++layer) {
-    p.recompute.push_back(random_set<Recompute>(random));
-    p.offload.push_back(random_set<Offload>(random));
+    p.recompute.push_back(EnumSet<Recompute>::of(uint32_t(random() % 64)));
+    p.offload.push_back(test::offload_set(uint32_t(random() % 64)));
   }
-  p.zero_copy = random_set<Offload>(random);
+  p.zero_copy = test::offload_set(uint32_t(random() % 64));
   p.prefetch_distance = uint32_t(random() % 4);
   p.update_distance = uint32_t(random() % 4);
   p.optimizer_chunk = random() % 3 * 100;
@@ -241,7 +237,7 @@ TEST_CASE("passes: recompute adds dispatches, offload copies in pairs, several q
   const Compiled block = compiled(uniform_policy({Recompute::block}, {}), 1);
   CHECK(count(block.program, OpId::gemm) > count(none.program, OpId::gemm));
 
-  const MemoryPolicy states = uniform_policy({}, {Offload::m, Offload::v});
+  const MemoryPolicy states = uniform_policy({}, {offload_of_state(0), offload_of_state(1)});
   const Compiled one = compiled(states, 1), three = compiled(states, 3);
   const size_t matrices = count(none.program, OpId::adamw) * 2 / 3;  // the third parameter of a layer is a vector
   CHECK(count<Copy>(one.program) == 2 * 2 * matrices);
@@ -251,6 +247,6 @@ TEST_CASE("passes: recompute adds dispatches, offload copies in pairs, several q
   CHECK(one.memory.arena_bytes() < none.memory.arena_bytes());
   CHECK(one.memory.host_bytes > none.memory.host_bytes);
   MemoryPolicy in_place = states;
-  in_place.zero_copy = {Offload::m, Offload::v};
+  in_place.zero_copy = {offload_of_state(0), offload_of_state(1)};
   CHECK(count<Copy>(compiled(in_place, 1).program) == 0);
 }

@@ -162,16 +162,16 @@ TEST_CASE("chunks: attention's backward pass over sequences, AdamW over elements
 
 TEST_CASE("offload: kinds and layers of a policy lie on the host, and every other one on the device") {
   MemoryPolicy policy;
-  policy.offload = {{Offload::m, Offload::parameters}, {Offload::gradients}, {}};
-  policy.offload_outside = {Offload::v};
+  policy.offload = {{offload_of_state(0), Offload::parameters}, {Offload::gradients}, {}};
+  policy.offload_outside = {offload_of_state(1)};
   const Compiled c = compiled(policy);
   for (const Root& root : c.storage.roots) {
     const Value& value = c.graph.values()[root.value];
     if (value.lifetime != Lifetime::variable || value.desc.shape.rank() < 2 || value.kind == Kind::other) continue;
-    const bool host = (value.layer == 0 &&
-                       (value.kind == Kind::m || value.kind == Kind::parameter || value.kind == Kind::quantized)) ||
+    const bool host = (value.layer == 0 && ((value.kind == Kind::state && value.state == 0) ||
+                                            value.kind == Kind::parameter || value.kind == Kind::quantized)) ||
                       (value.layer == 1 && value.kind == Kind::gradient) ||
-                      (value.layer == kNoLayer && value.kind == Kind::v);
+                      (value.layer == kNoLayer && value.kind == Kind::state && value.state == 1);
     INFO(value.name, " ", name_of(value.kind), " of layer ", value.layer);
     CHECK(root.host == host);
   }
@@ -184,7 +184,7 @@ TEST_CASE("offload: copies further ahead take more staging, in layers and in the
     policy.update_distance = update;
     return compiled(policy).memory.staging_bytes;
   };
-  const EnumSet<Offload> states{Offload::m}, residuals{Offload::residuals};
+  const EnumSet<Offload> states{offload_of_state(0)}, residuals{Offload::residuals};
   CHECK(staging(states, 1, 0) < staging(states, 1, 1));
   CHECK(staging(states, 1, 1) < staging(states, 1, 2));
   CHECK(staging(residuals, 0, 1) < staging(residuals, 1, 1));

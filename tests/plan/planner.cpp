@@ -87,7 +87,7 @@ void add_accesses(const PlanRequest& r, Choice c, std::vector<Choice>& all) {
 std::vector<Choice> every_choice(const PlanRequest& r) {
   std::vector<Choice> all;
   const uint32_t layers = r.model.layers;
-  const std::vector<Offload> kinds = offload_kinds(r.limits, r.precision);
+  const std::vector<Offload> kinds = offload_kinds(r);
   const std::function<void(Choice, size_t)> offloads = [&](Choice c, size_t kind) {
     if (kind == kinds.size()) return add_accesses(r, c, all);
     for (uint32_t n = 0; n <= layers + (kinds[kind] == Offload::residuals ? 0 : 1); ++n) {
@@ -126,7 +126,7 @@ void check_against_all(PlanRequest r, size_t count) {
     CAPTURE(share);
     CAPTURE(plan.compiles);
     CAPTURE(to_string(plan.chosen.policy.recompute_of(0)));
-    CAPTURE(to_string(plan.chosen.policy.offload_of(0)));
+    CAPTURE(to_string(plan.chosen.policy.offload_of(0), offload_words(r)));
     CHECK(plan.fits() == (share >= 0));
     if (plan.fits()) CHECK(plan.chosen.seconds() == doctest::Approx(best).epsilon(1e-12));
     CHECK(double(plan.chosen.device_bytes) <= std::max(least, double(r.target.memory_bytes)));
@@ -157,7 +157,7 @@ TEST_CASE("planner: the fastest of all policies that fit, offload by layer on th
   PlanRequest r = small_request(2);
   r.precision.recipe = Recipe::bf16;
   r.limits.recompute = EnumSet<Recompute>{};
-  r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v, Offload::gradients};
+  r.limits.offload = EnumSet<Offload>{offload_of_state(0), offload_of_state(1), Offload::gradients};
   r.limits.attention_chunks = 1;
   r.limits.lm_head_chunks = 4;
   check_against_all(r, 478);
@@ -193,9 +193,9 @@ TEST_CASE("planner: the fastest of all policies that fit, states copied or read 
   r.limits.lm_head_chunks = 4;
   for (const double rate : {0.3e9, 0.9e9, 3e9}) {
     r.target.rates.zero_copy = rate;
-    r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v};
+    r.limits.offload = EnumSet<Offload>{offload_of_state(0), offload_of_state(1)};
     check_against_all(r, 115);
-    r.limits.offload = EnumSet<Offload>{Offload::m, Offload::gradients};
+    r.limits.offload = EnumSet<Offload>{offload_of_state(0), Offload::gradients};
     check_against_all(r, 202);
   }
 }
@@ -240,7 +240,7 @@ TEST_CASE("planner: states stay where they are when the Target says that reading
   CHECK(plan_step(r).chosen.policy == copies.chosen.policy);
   r.target.rates.zero_copy = 2 * r.target.rates.host_to_device;
   const StepPlan faster = plan_step(r);
-  CHECK(faster.chosen.policy.zero_copy == EnumSet<Offload>{Offload::m, Offload::v});
+  CHECK(faster.chosen.policy.zero_copy == EnumSet<Offload>{offload_of_state(0), offload_of_state(1)});
   CHECK(faster.chosen.seconds() < copies.chosen.seconds());
 }
 
@@ -284,7 +284,7 @@ TEST_CASE("planner: estimates from few layers are near what the whole model take
   const PlanRequest r = small_request(12);
   const Estimator estimator(r);
   for (const EnumSet<Recompute> set : recompute_sets(r.limits))
-    for (const Offload kind : {Offload::m, Offload::gradients, Offload::parameters, Offload::residuals}) {
+    for (const Offload kind : {offload_of_state(0), Offload::gradients, Offload::parameters, Offload::residuals}) {
       Choice c = plain(r);
       c.first = c.rest = set;
       c.offloaded[size_t(kind)] = 12;
@@ -300,7 +300,7 @@ TEST_CASE("planner: estimates from few layers are near what the whole model take
 
 TEST_CASE("planner: the host's budget holds too") {
   PlanRequest r = small_request(6);
-  r.limits.offload = EnumSet<Offload>{Offload::m, Offload::v};
+  r.limits.offload = EnumSet<Offload>{offload_of_state(0), offload_of_state(1)};
   r.limits.recompute = EnumSet<Recompute>{};
   const StepPlan free = plan_step(r);
   CHECK(free.chosen.policy.offload_of(0).empty());
@@ -339,7 +339,7 @@ TEST_CASE("planner: rows of the byte table sum to the plan, under any policy") {
   const PlanRequest r = small_request(3);
   for (const EnumSet<Recompute> set : {EnumSet<Recompute>{}, EnumSet<Recompute>{Recompute::block}})
     for (const EnumSet<Offload> kinds :
-         {EnumSet<Offload>{}, EnumSet<Offload>{Offload::m, Offload::gradients, Offload::parameters}}) {
+         {EnumSet<Offload>{}, EnumSet<Offload>{offload_of_state(0), Offload::gradients, Offload::parameters}}) {
       Target target = r.target;
       target.reserve_bytes = 1000;
       target.workspace_bytes = 500;
@@ -347,7 +347,7 @@ TEST_CASE("planner: rows of the byte table sum to the plan, under any policy") {
       const Compiled compiled =
           compile_step(r.model, r.precision, r.optimizer, r.shape, uniform_policy(set, kinds), target);
       uint64_t device = 0, host = 0;
-      for (const ByteRow& row : byte_table(compiled, target)) device += row.device, host += row.host;
+      for (const ByteRow& row : byte_table(compiled, target, offload_words(r))) device += row.device, host += row.host;
       uint64_t arenas = 0;
       for (const Arena& arena : compiled.memory.arenas)
         if (arena.kind == ArenaKind::device) arenas += arena.bytes;

@@ -1,6 +1,6 @@
-// partials (count) f32, loss (1) f32, scalars (16) u32, counter (16) i32, t (1) u32, report (2, 16) u32
-// -> update (16) u32; t and report in place. The caller sets grad_clip, log_beta1 and log_beta2.
-#include "core/abi/prepare_update.h"
+// partials (count) f32, loss (1) f32, scalars (16) u32, counter (16) i32, updates (1) u32, report (2, 16) u32
+// -> verdict (16) u32; updates and report in place. The caller sets grad_clip.
+#include "core/abi/step_verdict.h"
 
 #include "core/abi/step_scalars.h"
 #include "core/ops/inputs.h"
@@ -9,14 +9,14 @@ namespace tandem::ops {
 namespace {
 
 Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
-  auto p = parameters.as<abi::PrepareUpdate>();
-  const Inputs in("prepare_update", inputs, 6, 6);
+  auto p = parameters.as<abi::StepVerdict>();
+  const Inputs in("step_verdict", inputs, 6, 6);
   const uint64_t count = in[0].shape.count();
   in.expect(0, "partials", f32_desc({count}));
   in.expect(1, "loss", f32_desc({1}));
   in.expect(2, "scalars", u32_desc({abi::kStepScalarWords}));
   in.expect(3, "counter", i32_desc({16}));
-  in.expect(4, "t", u32_desc({1}));
+  in.expect(4, "updates", u32_desc({1}));
   in.expect(5, "report", u32_desc({2, abi::kStepScalarWords}));
   p.count = u32(count);
   parameters = Parameters(p);
@@ -29,6 +29,6 @@ Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
 
 }  // namespace
 
-const Op prepare_update{infer, nullptr, cost};
+const Op step_verdict{.infer = infer, .cost = cost};
 
 }  // namespace tandem::ops

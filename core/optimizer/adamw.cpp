@@ -1,0 +1,64 @@
+#include "core/optimizer/adamw.h"
+
+#include <cmath>
+
+#include "core/abi/adamw.h"
+#include "core/abi/adamw_corrections.h"
+
+namespace tandem {
+namespace {
+
+class Adamw : public Optimizer {
+ public:
+  Adamw(const OptimizerOptions& options, const Precision& precision) : options_(options), precision_(precision) {}
+
+  Group group(const ParameterSpec& spec) const override {
+    const bool decays = spec.shape.rank() >= 2;
+    return {decays ? "matrices" : "vectors", true, decays ? options_.weight_decay : 0.0};
+  }
+
+  std::vector<State> states(const ParameterSpec& spec) const override {
+    std::vector<State> states{{"m", {precision_.m, spec.shape}, Initial::zero, ".m", "m"},
+                              {"v", {precision_.v, spec.shape}, Initial::zero, ".v", "v"}};
+    if (precision_.master)
+      states.push_back({"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"});
+    return states;
+  }
+
+  ValueId prepare(Graph& graph, ValueId verdict) const override {
+    const abi::AdamwCorrections p{.log_beta1 = float(std::log(options_.beta1)),
+                                  .log_beta2 = float(std::log(options_.beta2))};
+    return graph.add(Range::update, OpId::adamw_corrections, Parameters(p), {verdict}, "update")[0];
+  }
+
+  void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
+            std::span<const ValueId> parameter_and_states) const override {
+    abi::AdamW p{.beta1 = float(options_.beta1),
+                 .beta2 = float(options_.beta2),
+                 .one_minus_beta1 = float(1 - options_.beta1),
+                 .one_minus_beta2 = float(1 - options_.beta2),
+                 .epsilon = float(options_.epsilon),
+                 .decay = float(group(spec).weight_decay),
+                 .has_master = precision_.master ? 1u : 0u,
+                 .segments = uint32_t(spec.parts.size())};
+    for (size_t i = 0; i < spec.parts.size(); ++i) {  // random bits count in the places: see docs/numerics.md
+      p.segment_begin[i] = uint32_t(spec.parts[i].first);
+      p.segment_tensor[i] = spec.parts[i].number;
+    }
+    std::vector<ValueId> inputs{gradient, words};
+    inputs.insert(inputs.end(), parameter_and_states.begin(), parameter_and_states.end());
+    graph.add(Range::update, OpId::adamw, Parameters(p), inputs, spec.name);
+  }
+
+ private:
+  OptimizerOptions options_;
+  Precision precision_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_adamw(const OptimizerOptions& options, const Precision& precision) {
+  return std::make_unique<Adamw>(options, precision);
+}
+
+}  // namespace tandem

@@ -1,0 +1,47 @@
+// An optimizer: its states, its parameter groups, and the nodes that update a parameter. The norm of all gradients,
+// clipping, the verdict and the report stand before it, the same for each (core/optimizer/update.h).
+#pragma once
+
+#include <memory>
+
+#include "core/graph/graph.h"
+#include "core/model/precision.h"
+#include "core/model/weights.h"
+#include "core/optimizer/options.h"
+
+namespace tandem {
+
+// A tensor that an optimizer keeps per parameter.
+struct State {
+  std::string name;    // "m"
+  TensorDesc desc;     // any shape and dtype
+  Initial initial;     // zero, or the parameter itself
+  std::string suffix;  // of its binding behind the parameter's name, and of its tensors in checkpoints: ".m"
+  std::string word;    // in memory.offload
+};
+
+struct Group {
+  std::string name;
+  bool trainable = true;
+  double weight_decay = 0;
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  virtual Group group(const ParameterSpec& spec) const = 0;
+  // Per parameter; the position of a state is its number, in Tag and in memory policies.
+  virtual std::vector<State> states(const ParameterSpec& spec) const = 0;
+  // Once per update: the words that emit reads, made of the verdict ((16) u32, abi Verdict).
+  virtual ValueId prepare(Graph& graph, ValueId verdict) const = 0;
+  // Updates a parameter and its states in place; gradient as the gradients' dtype has it.
+  virtual void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
+                    std::span<const ValueId> parameter_and_states) const = 0;
+};
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const Precision& precision);
+
+// The words of the states in memory.offload, by number.
+std::vector<std::string> state_words(const Optimizer& optimizer, std::span<const ParameterSpec> specs);
+
+}  // namespace tandem

@@ -1,0 +1,45 @@
+#include "core/optimizer/update.h"
+
+#include "core/abi/square_sum.h"
+#include "core/abi/step_scalars.h"
+#include "core/abi/step_verdict.h"
+
+namespace tandem {
+namespace {
+
+// (16) u32, abi Verdict
+ValueId emit_verdict(Graph& graph, const Gradients& g, double grad_clip) {
+  const ValueId updates = graph.variable("updates", {DType::u32, {1}}, Initial::zero);
+  graph.set_tag({Kind::io});
+  const ValueId report = graph.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}}, Initial::zero);
+  graph.set_tag({});
+  std::vector<ValueId> partials;
+  for (size_t i = 0; i < g.gradients.size(); ++i)
+    partials.push_back(
+        graph.add(Range::update, OpId::square_sum, Parameters(abi::SquareSum{}), {g.gradients[i]}, g.specs[i].name)[0]);
+  const abi::StepVerdict p{.grad_clip = float(grad_clip)};
+  const ValueId all = graph.concat(Range::update, partials);
+  return graph.add(Range::update, OpId::step_verdict, Parameters(p),
+                   {all, g.loss, g.scalars, g.counter, updates, report}, "update")[0];
+}
+
+}  // namespace
+
+void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& g, double grad_clip) {
+  const ValueId words = optimizer.prepare(graph, emit_verdict(graph, g, grad_clip));
+  for (size_t i = 0; i < g.specs.size(); ++i) {
+    const ParameterSpec& spec = g.specs[i];
+    if (!optimizer.group(spec).trainable) continue;
+    std::vector<ValueId> parameter_and_states{g.parameters[i]};
+    const std::vector<State> states = optimizer.states(spec);
+    for (uint32_t s = 0; s < states.size(); ++s) {
+      graph.set_tag({.kind = Kind::state, .layer = spec.layer, .state = s});
+      parameter_and_states.push_back(graph.variable(spec.name + states[s].suffix, states[s].desc, states[s].initial));
+    }
+    graph.set_tag({Kind::other, spec.layer});
+    optimizer.emit(graph, spec, words, g.gradients[i], parameter_and_states);
+  }
+  graph.set_tag({});
+}
+
+}  // namespace tandem

@@ -1,0 +1,21 @@
+// From gradients to updated parameters: norm, verdict and report, then the optimizer's own nodes.
+#pragma once
+
+#include "core/model/batch.h"
+#include "core/optimizer/optimizer.h"
+
+namespace tandem {
+
+struct Gradients {
+  std::span<const ParameterSpec> specs;
+  std::span<const ValueId> parameters, gradients;  // by spec
+  ValueId loss;                                    // (1) f32, the sum since begin
+  ValueId scalars;                                 // (16) u32, abi StepScalars
+  ValueId counter;                                 // (16) i32
+};
+
+// Emits the range update. Declares updates (1) u32, the external report (2, 16) u32, abi StepReport, and a variable per
+// state, named as its parameter with the state's suffix.
+void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& gradients, double grad_clip);
+
+}  // namespace tandem

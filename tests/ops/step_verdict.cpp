@@ -1,0 +1,79 @@
+// Reference: f64. Source: torch.nn.utils.clip_grad_norm_.
+#include "core/abi/step_verdict.h"
+
+#include "tests/support/op_case.h"
+
+namespace tandem::test {
+namespace {
+
+constexpr uint32_t kVerdictWords = sizeof(abi::Verdict) / sizeof(uint32_t);
+
+void reference(const abi::StepVerdict& p, Operands o) {
+  const Tensor &scalars = o[2], &counter = o[3];
+  Tensor &verdict = o[4], &updates = o[5], &report = o[6];
+  double sum = 0;
+  for (uint64_t i = 0; i < p.count; ++i) sum += o[0].get(i);
+  const float norm = float(std::sqrt(sum)), loss = float(o[1].get(0) * double(scalars.word_as_float(1)));
+  const bool skipped = !std::isfinite(loss) || !std::isfinite(norm) || scalars.u32(5) == 0;
+  if (!skipped) updates.set_bits(0, updates.u32(0) + 1);
+  const double clip = double(p.grad_clip);
+  verdict.set_bits(0, scalars.u32(0));
+  verdict.set_word(1, clip == 0 ? 1 : float(std::min(1.0, clip / (double(norm) + 1e-6))));
+  verdict.set_bits(2, skipped);
+  for (uint64_t i = 0; i < 3; ++i) verdict.set_bits(3 + i, scalars.u32(2 + i));  // step, seed
+  verdict.set_bits(6, updates.u32(0));
+  const uint64_t slot = (counter.u32(0) - 1) & 1, first = 16 * slot;
+  report.set_word(first, loss);
+  report.set_word(first + 1, norm);
+  report.set_bits(first + 2, skipped);
+  report.set_bits(first + 3, updates.u32(0));
+  report.set_bits(first + 4, scalars.u32(2));
+}
+
+uint32_t bits(double x) {
+  return abi::float_bits(float(x));
+}
+
+struct Step {
+  const char* name;
+  double grad_clip = 1, loss = 40, inverse_targets = 0.0625;
+  Filler partials = normal(0.01, 0.1);
+  uint32_t targets = 16, updates = 6, begins = 1;
+  bool skipped = false;
+  uint64_t count = 300;
+};
+
+void cases(Cases& cases) {
+  const std::vector<Step> steps = {
+      {.name = "clipped"},
+      {.name = "not clipped", .grad_clip = 1000, .begins = 2},
+      {.name = "no clipping", .grad_clip = 0},
+      {.name = "first update", .updates = 0},
+      {.name = "late", .updates = 100000},
+      {.name = "one partial", .count = 1},
+      {.name = "many partials", .count = 5000},
+      {.name = "zero gradient", .partials = zeros()},
+      {.name = "NaN gradient", .partials = put(zeros(), {{5, NAN}}), .skipped = true},
+      {.name = "inf gradient", .partials = put(zeros(), {{299, INFINITY}}), .skipped = true},
+      {.name = "NaN loss", .loss = NAN, .skipped = true},
+      {.name = "inf loss", .loss = INFINITY, .begins = 2, .skipped = true},
+      {.name = "no targets", .loss = 0, .inverse_targets = 0, .targets = 0, .skipped = true},
+  };
+  for (const Step& s : steps) {
+    Case& c = cases.add(
+        s.name, abi::StepVerdict{0, float(s.grad_clip)},
+        {in(DType::f32, {s.count}, s.partials), in(DType::f32, {1}, constant(s.loss)),
+         in(DType::u32, {16}, words({bits(3e-4), bits(s.inverse_targets), 17, 0x12345678u, 0x9abcdef0u, s.targets})),
+         in(DType::i32, {16}, words({s.begins, 2})), in(DType::u32, {1}, words({s.updates})),
+         in(DType::u32, {2, 16}, integers(1, 1000))});
+    c.with(Budget::words).partial();  // the rest of the verdict's 16 words is undefined
+    for (uint32_t word = kVerdictWords; word < 16; ++word) c.ignored.insert({4, word});
+    if (s.skipped) c.ignored.insert({4, 1});  // the coefficient
+  }
+}
+
+}  // namespace
+
+OP_CASES(step_verdict, abi::StepVerdict)
+
+}  // namespace tandem::test
