@@ -166,6 +166,11 @@ class Reader {
     return uint32_t(object_.integer(key, 1, most).value_or(fallback));
   }
 
+  // for a value that may be a default
+  [[noreturn]] void refuse_size(std::string_view key, uint64_t value, std::string_view expected) const {
+    fail(Exit::configuration, file_, "key {} is {}, {} was expected", key, value, expected);
+  }
+
   void read_sizes() {
     const bool llama = config_.family == Family::llama;
     config_.vocabulary = read_size("vocab_size", llama ? 32000 : 151936, kMaxVocabulary);
@@ -177,15 +182,13 @@ class Reader {
     config_.kv_heads = read_size("num_key_value_heads", own_default ? config_.q_heads : 32, 1 << 16);
     config_.max_positions = object_.integer("max_position_embeddings", 1).value_or(llama ? 2048 : 32768);
     if (config_.family != Family::qwen3 && !object_.find("head_dim") && config_.hidden % config_.q_heads != 0)
-      object_.wrong("hidden_size", fmt::format("a multiple of num_attention_heads {}, or head_dim", config_.q_heads));
+      refuse_size("hidden_size", config_.hidden,
+                  fmt::format("a multiple of num_attention_heads {}, or head_dim", config_.q_heads));
     config_.head_dim = read_size("head_dim", config_.family == Family::qwen3 ? 128 : config_.hidden / config_.q_heads);
   }
 
   void check_sizes() const {
     const ModelConfig& c = config_;
-    const auto refuse_size = [&](std::string_view key, uint64_t value, std::string_view expected) {
-      fail(Exit::configuration, file_, "key {} is {}, {} was expected", key, value, expected);
-    };
     if (c.head_dim % 8 != 0 || c.head_dim == 0 || c.head_dim > 256)
       refuse_size(object_.find("head_dim") ? "head_dim" : "head_dim (absent: hidden_size / num_attention_heads)",
                   c.head_dim, "a head size that is a multiple of 8 up to 256");

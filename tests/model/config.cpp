@@ -216,6 +216,8 @@ TEST_CASE("config: any ffn width, padded to a multiple of 8") {
 
 TEST_CASE("config: sizes that do not fit") {
   refuse({{"hidden_size", 72}}, {"head_dim", "hidden_size / num_attention_heads) is 12", "multiple of 8"});
+  check_fails(Exit::configuration, {"key hidden_size is 4096", "num_attention_heads 7"},
+              [] { parse_text(R"({"model_type": "qwen2", "num_attention_heads": 7})"); });
   refuse({{"head_dim", 20}}, {"key head_dim is 20", "multiple of 8"});
   refuse({{"hidden_size", 100}}, {"hidden_size", "num_attention_heads"});
   refuse({{"hidden_size", 100}, {"head_dim", 16}}, {"hidden_size", "multiple of 8"});

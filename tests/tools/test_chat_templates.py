@@ -142,7 +142,7 @@ class Chats(support.Place):
         self.assertEqual((self.place / "rows").read_text("utf-8").splitlines()[-1], "given up")
         code, said = self.tokenize(*[self.CHAT] * 150, self.NO_ANSWER, *[self.CHAT] * 49)
         self.assertEqual((code, len(self.rows())), (0, 199))
-        self.assertIn("1 of 200 chats have no target and are left out, first c.jsonl:151 (no assistant message)", said)
+        self.assertIn("are left out: 1 of 200, first c.jsonl:151 (no assistant message)", said)
         code, said = self.tokenize({"messages": [self.QUESTION, {**self.ANSWER, "weight": 0}]})
         self.assertEqual(code, 3)
         self.assertIn("1 of 1 chats", said)

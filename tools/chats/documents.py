@@ -9,6 +9,10 @@ from chats.template import TemplateError
 TRAIN_ON = ("assistant", "last", "each", "all")
 
 
+def counted(count, noun):
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class Noted:
     """How often something was seen, and where first."""
 
@@ -38,23 +42,23 @@ class Counts:
             )
 
     def lines(self, train_on):
-        trained = "" if train_on == "all" else f", {self.answers} answers"
-        yield f"{self.chats} chats{trained}"
+        trained = "" if train_on == "all" else f", {counted(self.answers, 'answer')}"
+        yield f"{counted(self.chats, 'chat')}{trained}"
         if self.dropped.count:
             yield (
-                f"{self.dropped.count} answers are not in the text as given, for the template drops or changes a part, "
-                f"such as a thought; first {self.dropped.first}"
+                f"answers that are not in the text as given, for the template drops or changes a part, such as a "
+                f"thought: {self.dropped.count}, first {self.dropped.first}"
             )
         if self.rewritten.count:
             yield (
-                f"{self.rewritten.count} earlier answers read otherwise than when they were last, first "
+                f"earlier answers that read otherwise than when they were last: {self.rewritten.count}, first "
                 f"{self.rewritten.first}; --train-on each trains them as they were spoken"
             )
         if self.unread:
             yield "keys not read: " + ", ".join(f"{key} ({count})" for key, count in self.unread.items())
         if self.without_target.count:
             yield (
-                f"{self.without_target.count} of {self.chats} chats have no target and are left out, first "
+                f"chats without a target, which are left out: {self.without_target.count} of {self.chats}, first "
                 f"{self.without_target.first}"
             )
 
@@ -99,9 +103,14 @@ class Renderer:
         except TemplateError as error:
             raise Fault(3, chat.place, f"the chat template: {error}") from None
         if not rows:
-            reason = "no answer with a weight" if chat.trained() == [] and chat.answers() else "an empty answer"
-            self.counts.without_target.add(f"{chat.place} ({reason if chat.answers() else 'no assistant message'})")
+            self.counts.without_target.add(f"{chat.place} ({self.reason(chat)})")
         return rows
+
+    def reason(self, chat):
+        """Why a chat has no target."""
+        if not chat.answers():
+            return "no assistant message"
+        return "an empty answer" if chat.trained() else "no answer in training"
 
     def arguments(self, chat):
         """What the template gets beside the messages; counts the keys that it does not read."""
