@@ -6,6 +6,8 @@ Templates are replayed from chats/recorded.json, which is what they rendered to;
 
 import json
 import os
+import shutil
+import subprocess
 import unittest
 
 import chats_support as support
@@ -181,6 +183,18 @@ class Command(support.Place):
         code, said = self.run_tokenize("--tokenizer", "bytes", "a.jsonl.gz", "--out", "o")
         self.assertEqual(code, 3)
         self.assertIn("[a.jsonl.gz] is cut off", said)
+
+    @unittest.skipUnless(shutil.which("zstd"), "needs the program zstd")
+    def test_zstd(self):
+        row = b'{"prompt": "q", "completion": "a"}\n'
+        packed = subprocess.run(["zstd", "-c"], input=row * 3, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        self.write("a.jsonl.zst", packed * 2)
+        self.assertEqual(self.run_tokenize("--tokenizer", "bytes", "a.jsonl.zst", "--out", "o")[0], 0)
+        self.assertEqual(len(self.rows()), 6)
+        self.write("a.jsonl.zst", packed[:-5])
+        code, said = self.run_tokenize("--tokenizer", "bytes", "a.jsonl.zst", "--out", "o")
+        self.assertEqual(code, 3)
+        self.assertIn("[a.jsonl.zst] is cut off", said)
 
     def test_arguments_and_files_that_are_wrong(self):
         self.write("a.jsonl", '{"prompt": "q", "completion": "a"}\n')

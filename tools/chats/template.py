@@ -51,22 +51,40 @@ def read_template(choice, tokenizer, directory):
     return choice
 
 
+def read_json(path):
+    """The object in a file; an empty one where there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def end_token(tokenizer, directory, given):
     """The text of the token that ends documents, found as `tandem data tokenize` does."""
-    for text in (given, tokenizer.eos_token):
-        if text is not None and text in tokenizer.get_vocab():
-            return text
-        if text is not None and text == given:
-            raise Fault(2, "--end", f"{text} is not a token of {directory}")
-    try:
-        with open(f"{directory}/config.json", encoding="utf-8") as file:
-            ids = json.load(file).get("eos_token_id")
-        text = tokenizer.convert_ids_to_tokens(ids[0] if isinstance(ids, list) else ids)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        text = None
-    if not isinstance(text, str):
+    from tokenizers import Tokenizer
+
+    own = Tokenizer.from_file(f"{directory}/tokenizer.json")  # transformers adds what is missing in it
+    if given is not None:
+        if own.token_to_id(given) is None:
+            raise Fault(2, "--end", f"{given} is not a token of {directory}")
+        return given
+    listed = read_json(f"{directory}/tokenizer_config.json").get("added_tokens_decoder") or {}
+    text = tokenizer.eos_token
+    if text is not None and (own.token_to_id(text) is not None or text in map(token_text, listed.values())):
+        return text
+    ids = read_json(f"{directory}/config.json").get("eos_token_id")
+    first = ids[0] if isinstance(ids, list) and ids else ids
+    text = own.id_to_token(first) if isinstance(first, int) and 0 <= first < 1 << 32 else None
+    if text is None:
         raise Fault(2, directory, "names no token that ends a document; give --end TOKEN")
     return text
+
+
+def token_text(entry):
+    """A token is its text, or an object that holds it."""
+    return entry.get("content") if isinstance(entry, dict) else entry
 
 
 class Compiled:
