@@ -36,17 +36,8 @@ std::vector<int32_t> parse_tokens(const std::string& text, uint32_t vocabulary) 
 }
 
 std::vector<int32_t> prompt_of(const Options& o, const ModelSource& model, const Tokenizer* tokenizer) {
-  std::vector<int32_t> prompt;
-  if (!o.prompt_tokens.empty()) {
-    prompt = parse_tokens(o.prompt_tokens, model.config.vocabulary);
-  } else if (tokenizer == nullptr) {
-    fail(Exit::configuration, "--prompt",
-         "{} has a tokenizer that this command does not read; give --prompt-tokens what "
-         "tools/tokenize --tokenizer {} --prompt TEXT prints",
-         o.model, o.model);
-  } else {
-    prompt = tokenizer->encode(o.prompt);
-  }
+  const std::vector<int32_t> prompt =
+      o.prompt_tokens.empty() ? tokenizer->encode(o.prompt) : parse_tokens(o.prompt_tokens, model.config.vocabulary);
   if (prompt.empty()) fail(Exit::configuration, "--prompt", "is empty; give at least one token");
   return prompt;
 }
@@ -58,7 +49,9 @@ Exit run(const Options& o, const Registry& registry) {
   const ModelSource model = open_model(o.model);
   const ModelFiles weights = open_weights(model);
   const Precision precision = precision_of(o.recipe, weights);
-  const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(o.model, model.config.vocabulary);
+  // ids need none
+  const std::unique_ptr<Tokenizer> tokenizer =
+      (o.prompt.empty() ? find_tokenizer : open_tokenizer)(o.model, model.config.vocabulary);
   const std::vector<int32_t> prompt = prompt_of(o, model, tokenizer.get());
   const uint32_t capacity = generation_capacity(model.config, prompt.size(), o.sampling.max_tokens);
 
@@ -86,8 +79,9 @@ void add_generate(CLI::App& app, const Registry& registry, Action& action) {
       app.add_subcommand("generate", "Continue a prompt; stops at an end-of-sequence token of the model");
   auto o = std::make_shared<Options>();
   command->add_option("--model", o->model, "a Hugging Face directory")->required();
-  command->add_option("--prompt", o->prompt, "text, for models with the bytes tokenizer");
-  command->add_option("--prompt-tokens", o->prompt_tokens, "token ids: 1,2,3; tools/tokenize --prompt prints them");
+  command->add_option("--prompt", o->prompt, "text");
+  command->add_option("--prompt-tokens", o->prompt_tokens,
+                      "token ids: 1,2,3; tandem data tokenize --prompt prints them");
   command->add_option("--max-tokens", o->sampling.max_tokens, "at most so many new tokens (64)")
       ->transform(whole_number(1, 1 << 20));
   command

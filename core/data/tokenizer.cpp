@@ -10,6 +10,33 @@
 
 namespace tandem {
 
+namespace {
+
+std::optional<int32_t> as_id(const Json& value) {
+  if (!value.is_number_unsigned() || value > std::numeric_limits<int32_t>::max()) return {};
+  return value.get<int32_t>();
+}
+
+// Of any kind, whether it is read or not.
+std::optional<int32_t> id_in_tokenizer(const std::string& path, const std::string& text) {
+  if (!file_exists(path)) return {};
+  const Json json = parse_json(read_text(path), path, Exit::input, JsonRules::patient);
+  for (const Json& token : child(json, "added_tokens"))
+    if (child(token, "content") == text) return as_id(child(token, "id"));
+  return as_id(child(child(child(json, "model"), "vocab"), text.c_str()));
+}
+
+// In added_tokens_decoder of tokenizer_config.json: ids as keys.
+std::optional<int32_t> id_in_decoder(const JsonObject& config, const std::string& text) {
+  const auto decoder = config.object("added_tokens_decoder");
+  for (const std::string& key : decoder ? decoder->keys() : std::vector<std::string>{})
+    if (const auto token = decoder->object(key); token && token->string("content") == text)
+      return as_id(parse_json(key, config.key_path("added_tokens_decoder"), Exit::input));
+  return {};
+}
+
+}  // namespace
+
 std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
   Encoding encoding;
   encode(text, {}, encoding);
@@ -18,18 +45,16 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
 
 std::optional<int32_t> end_token(const std::string& where, uint64_t vocabulary) {
   if (means_bytes(where, vocabulary)) return BytesTokenizer::kEnd;
-  const std::string settings = where + "/tokenizer_config.json", path = where + "/tokenizer.json";
-  if (!file_exists(settings) || !file_exists(path)) return {};
-  const Json config = parse_json(read_text(settings), settings, Exit::input, JsonRules::patient),
-             tokenizer = parse_json(read_text(path), path, Exit::input, JsonRules::patient);
-  const Json& named = child(config, "eos_token");  // its text, or an object that holds it
-  const Json& text = named.is_object() ? child(named, "content") : named;
-  if (!text.is_string()) return {};
-  const Json* id = &child(child(child(tokenizer, "model"), "vocab"), text.get_ref<const std::string&>().c_str());
-  for (const Json& token : child(tokenizer, "added_tokens"))
-    if (child(token, "content") == text) id = &child(token, "id");
-  if (!id->is_number_unsigned() || *id > std::numeric_limits<int32_t>::max()) return {};
-  return id->get<int32_t>();
+  const std::string path = where + "/tokenizer_config.json";
+  if (!file_exists(path)) return {};
+  const Json json = parse_json(read_text(path), path, Exit::input, JsonRules::patient);
+  const JsonObject config(json, path, Exit::input);
+  const Json* named = config.find("eos_token");  // its text, or an object that holds it
+  const auto text =
+      named && named->is_object() ? config.object("eos_token")->string("content") : config.string("eos_token");
+  if (!text) return {};
+  const auto id = id_in_tokenizer(where + "/tokenizer.json", *text);
+  return id ? id : id_in_decoder(config, *text);
 }
 
 bool means_bytes(const std::string& where, uint64_t vocabulary) {

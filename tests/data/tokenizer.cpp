@@ -84,8 +84,13 @@ TEST_CASE("end_token: what tokenizer_config.json names, by the tokenizer's ids")
   CHECK(end(R"({"eos_token": "<end>"})") == 9);
   CHECK(end(R"({"eos_token": {"content": "<pad>", "special": true}})") == 7);
   CHECK(end(R"({"eos_token": "</s>"})") == 2);
-  for (const char* none : {"{}", R"({"eos_token": null})", R"({"eos_token": "<other>"})", R"({"eos_token": 3})"})
-    CHECK(!end(none));
+  for (const char* none : {"{}", R"({"eos_token": null})", R"({"eos_token": "<other>"})"}) CHECK(!end(none));
+  for (const char* wrong :
+       {R"({"eos_token": 3})", R"({"eos_token": {"content": 3}})", R"({"eos_token": 1, "eos_token": 2})"})
+    CHECK(thrown(Exit::input, [&] { end(wrong); }).find("eos_token") != std::string::npos);
+  const char* listed =
+      R"({"eos_token": "<last>", "added_tokens_decoder": {"8": {"content": "<a>"}, "11": {"content": "<last>"}}})";
+  CHECK(end(listed) == 11);
   CHECK(thrown(Exit::input, [&] { end("{"); }).find("tokenizer_config.json") != std::string::npos);
   scratch.write("tokenizer.json", R"({"model": {"vocab": [["</s>", 0.5]]}})");
   CHECK(!end(R"({"eos_token": "</s>"})"));
