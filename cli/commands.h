@@ -24,6 +24,9 @@ void add_verify(CLI::App& app, const Registry& registry, Action& action);
 // What the parser left over must be --section.key=value: Exit::configuration for anything else.
 std::vector<std::string> overrides_of(const CLI::App& command);
 
+// `tandem --version`: version, commit, compiler, build options, backends
+std::string version_text(const Registry& registry);
+
 // every backend of this build; the ones left out say why
 Registry linked_backends();
 

@@ -34,6 +34,8 @@ int run(int argc, char** argv) {
   CLI::App app(kAbout, "tandem");
   app.require_subcommand(1);
   const Registry registry = cli::linked_backends();
+  app.set_version_flag(
+      "--version", [&] { return cli::version_text(registry); }, "Version, commit, build options, backends");
   cli::Action action;
   cli::add_train(app, registry, action);
   cli::add_plan(app, registry, action);

@@ -3,6 +3,7 @@
 #include "backends/cuda/cuda.h"
 #include "backends/cuda/executable.h"
 #include "core/base/system_memory.h"
+#include "core/build_id.h"
 
 namespace tandem {
 namespace cuda {
@@ -102,6 +103,10 @@ std::unique_ptr<Backend> open_device(uint32_t index) {
 
 }  // namespace
 }  // namespace cuda
+
+extern "C" __attribute__((visibility("default"))) const char* tandem_cuda_build() {
+  return kBuildId;
+}
 
 extern "C" __attribute__((visibility("default"))) const BackendFactory& tandem_cuda_module() {
   static const BackendFactory factory{"cuda", cuda::list_devices, cuda::open_device};

@@ -7,6 +7,8 @@
 // TANDEM_CUDA_SYNCHRONOUS=1 waits after each instruction, so that a device failure names the one that failed.
 #pragma once
 
+#include <string>
+
 #include "core/runtime/backend.h"
 
 namespace tandem {
@@ -14,8 +16,19 @@ namespace tandem {
 // Its devices() says why there is none: no module, no driver, no library, no device that is new enough.
 BackendFactory cuda_backend();
 
-// What the module exports: its factory.
+// What the module exports: the id of its build, and its factory.
+using CudaModuleBuild = const char* (*)();
+constexpr const char* kCudaModuleBuild = "tandem_cuda_build";
 using CudaModuleEntry = const BackendFactory& (*)();
 constexpr const char* kCudaModuleEntry = "tandem_cuda_module";
+
+struct CudaModule {
+  const BackendFactory* factory = nullptr;
+  std::string missing;  // Why there is no factory.
+};
+
+// Opens the module at path, which stays open. Calls nothing of a module of another build: objects laid out otherwise
+// would be read as this program's.
+CudaModule open_cuda_module(const std::string& path);
 
 }  // namespace tandem

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "core/base/data_path.h"
 #include "core/base/file.h"
 #include "core/base/size.h"
 #include "core/base/toml.h"
@@ -221,27 +222,9 @@ DeviceTable parse_device_table(std::string_view text, const std::string& path) {
   return table;
 }
 
-std::vector<std::string> device_directories() {
-  namespace fs = std::filesystem;
-  std::vector<std::string> found;
-  const auto add = [&](const fs::path& directory) {
-    std::error_code error;
-    if (fs::is_directory(directory, error)) found.push_back(directory.string());
-  };
-  add("configs/devices");
-  std::error_code error;
-  const fs::path executable = fs::read_symlink("/proc/self/exe", error);
-  if (error) return found;
-  for (fs::path up = executable.parent_path();; up = up.parent_path()) {
-    add(up / "configs/devices");       // a build folder inside the checkout
-    add(up / "share/tandem/devices");  // installed
-    if (up == up.parent_path()) return found;
-  }
-}
-
 std::vector<std::string> device_table_names() {
   std::vector<std::string> names;
-  for (const std::string& directory : device_directories())
+  for (const std::string& directory : data_directories("devices"))
     for (const std::string& file : files_of(directory)) names.push_back(std::filesystem::path(file).stem().string());
   std::ranges::sort(names);
   names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -250,18 +233,21 @@ std::vector<std::string> device_table_names() {
 
 DeviceTable load_device_table(const std::string& name) {
   if (name.ends_with(".toml")) return parse_device_table(read_text(name, Exit::configuration), name);
-  for (const std::string& directory : device_directories()) {
+  for (const std::string& directory : data_directories("devices")) {
     const std::string path = fmt::format("{}/{}.toml", directory, name);
     if (name.find('/') == std::string::npos && file_exists(path))
       return parse_device_table(read_text(path, Exit::configuration), path);
   }
-  fail(Exit::configuration, "--device", "'{}' is unknown; expected BACKEND[:N], a .toml file or one of {}", name,
-       fmt::join(device_table_names(), ", "));
+  const std::vector<std::string> names = device_table_names();
+  fail(Exit::configuration, "--device", "'{}' is unknown; expected BACKEND[:N], a .toml file or {}", name,
+       names.empty()
+           ? fmt::format("a table, of which there is none in {}", fmt::join(data_directories("devices"), ", "))
+           : fmt::format("one of {}", fmt::join(names, ", ")));
 }
 
 std::optional<DeviceTable> device_table_of(std::string_view device_name) {
   std::optional<DeviceTable> found;
-  for (const std::string& directory : device_directories())
+  for (const std::string& directory : data_directories("devices"))
     for (const std::string& file : files_of(directory)) {
       DeviceTable table = parse_device_table(read_text(file, Exit::configuration), file);
       if (table.target.name == device_name && (!found || (table.measured && !found->measured)))

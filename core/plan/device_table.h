@@ -34,13 +34,10 @@ std::string device_table_text(const DeviceTable& table);
 // Exit::configuration naming path and line: not TOML, unknown or missing keys, wrong types or ranges.
 DeviceTable parse_device_table(std::string_view text, const std::string& path);
 
-// name: that of a file of a directory in device_directories(), without .toml, or the path of a file that ends in .toml.
-// Exit::configuration, listing the known names, when there is none.
+// name: that of a file of a directory in data_directories("devices"), without .toml, or the path of a file that ends in
+// .toml. Exit::configuration, listing the known names, when there is none.
 DeviceTable load_device_table(const std::string& name);
 
-// configs/devices of the current directory; it and share/tandem/devices beside or above the executable; those that
-// exist
-std::vector<std::string> device_directories();
 std::vector<std::string> device_table_names();  // sorted
 
 // The table whose name is the device's, a measured one first; none when there is none.

@@ -36,6 +36,12 @@ Wanted parse(const std::string& name) {
 
 }  // namespace
 
+std::vector<std::string> Registry::backends() const {
+  std::vector<std::string> names;
+  for (const BackendFactory& factory : factories_) names.push_back(factory.name);
+  return names;
+}
+
 DeviceReport Registry::devices() const {
   DeviceReport report;
   report.missing = missing_;

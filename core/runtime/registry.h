@@ -21,6 +21,7 @@ class Registry {
     missing_.push_back({std::move(backend), std::move(reason)});
   }
 
+  std::vector<std::string> backends() const;  // Names of those in this build.
   DeviceReport devices() const;
   // "auto" (CUDA, else a Vulkan GPU, else software Vulkan), "vulkan", "cuda", or BACKEND:N. Exit::device when there is
   // none, Exit::configuration for another word.

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <regex>
+
 #include "tests/cli/command.h"
 
 namespace tandem::test {
@@ -31,6 +34,27 @@ struct ModelPlace : Workplace {
     return tandem(more);
   }
 };
+
+TEST_CASE("--version says version, commit, compiler, build options and backends, a line each") {
+  const Workplace place;
+  const Outcome o = place.tandem({"--version"});
+  CHECK(o.exit == 0);
+  const std::string build = read_text(std::string(std::getenv("TANDEM_SOURCE_ROOT")) + "/meson.build");
+  std::smatch version;
+  REQUIRE(std::regex_search(build, version, std::regex("version: '([^']+)'")));
+  std::string backends, cuda = "cuda=false", vulkan = "vulkan=false";
+#ifdef TANDEM_VULKAN
+  vulkan = "vulkan=true", backends += "vulkan";
+#endif
+#ifdef TANDEM_CUDA
+  cuda = "cuda=true gpu_architectures=[0-9,]+", backends += backends.empty() ? "cuda" : ", cuda";
+#endif
+  const std::string expected = fmt::format(
+      "tandem {}\ncommit ([0-9a-f]{{7,40}}(-dirty)?|unknown)\ncompiler [a-z]+ [0-9.]+\noptions buildtype=\\S+ "
+      "optimization=\\S+ debug=(true|false) b_sanitize=\\S+ {} {}\nbackends {}\n",
+      std::regex_replace(version[1].str(), std::regex("\\."), "\\."), vulkan, cuda, backends);
+  CHECK_MESSAGE(std::regex_match(o.out, std::regex(expected)), o.out);
+}
 
 TEST_CASE("numbers are decimal, whole and in their range") {
   const ModelPlace place;

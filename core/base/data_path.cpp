@@ -1,0 +1,41 @@
+#include "core/base/data_path.h"
+
+#include <filesystem>
+
+#include "core/base/places.h"
+
+namespace tandem {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_inside(const fs::path& file, const fs::path& folder) {
+  std::error_code error;
+  const fs::path relative = fs::weakly_canonical(file, error).lexically_relative(fs::weakly_canonical(folder, error));
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+}  // namespace
+
+DataPlaces data_places() {
+  std::error_code error;
+  return {.current = ".",
+          .executable = fs::read_symlink("/proc/self/exe", error).string(),
+          .data = TANDEM_DATA_DIRECTORY,
+          .build_root = TANDEM_BUILD_ROOT,
+          .source_root = TANDEM_SOURCE_ROOT};
+}
+
+std::vector<std::string> data_directories(const std::string& kind, const DataPlaces& places) {
+  const fs::path current(places.current), executable(places.executable), data(places.data);
+  std::vector<fs::path> found{current == "." ? fs::path("configs") / kind : current / "configs" / kind};
+  if (!executable.empty()) found.push_back(executable.parent_path().parent_path() / "share/tandem" / kind);
+  found.push_back(data / kind);
+  if (!executable.empty() && is_inside(executable, places.build_root))
+    found.push_back(fs::path(places.source_root) / "configs" / kind);
+  std::vector<std::string> directories;
+  for (const fs::path& path : found) directories.push_back(path.string());
+  return directories;
+}
+
+}  // namespace tandem
