@@ -3,6 +3,7 @@
 #include <limits>
 #include <map>
 
+#include "core/model/head.h"
 #include "core/plan/search.h"
 
 namespace tandem {
@@ -145,8 +146,9 @@ class Advisor {
     const double element = double(size_of(request_.precision.compute()));
     double most = std::min(double(UINT32_MAX), double(request_.target.largest_arena) / element) /
                   (length * double(widest_row(request_.model)));
-    if (const auto chunks = request_.limits.lm_head_chunks)
-      most = std::max(1.0, std::min(most, *chunks * (UINT32_MAX / 2) / (length * (request_.model.vocabulary + 15.0))));
+    const double rows = double(most_chunk_rows(request_.model));
+    if (rows < kHeadChunkRows) most = std::min(most, rows / length);
+    else if (const auto chunks = request_.limits.lm_head_chunks) most = std::min(most, *chunks * rows / length);
     const uint32_t b = uint32_t(std::clamp(micro_batch, 1.0, std::max(1.0, most)));
     return b / unit_ * unit_;
   }

@@ -27,11 +27,28 @@ void check_sizes(const ModelConfig& config, const StepShape& shape) {
          shape.accumulation, most_steps);
 }
 
+// A chunk's logits are one operand.
+void check_logits(const ModelConfig& config, const StepShape& shape, std::optional<uint32_t> chunks) {
+  const uint64_t rows = shape.rows(), most = most_chunk_rows(config), least = divide_up(rows, most);
+  if (most < kHeadChunkRows && least > 1)
+    fail(Exit::does_not_fit, "vocab_size",
+         "{} makes 2^32 logits or more of {} tokens; the most batch.micro_batch * data.sequence_length that fits is {}",
+         config.vocabulary, rows, most);
+  if (chunks && *chunks < least)
+    fail(Exit::does_not_fit, "memory.lm_head_chunks",
+         "{} makes a chunk of 2^32 logits or more; use at least {}, or \"auto\"", *chunks, least);
+}
+
 }  // namespace
 
 uint64_t widest_row(const ModelConfig& config) {
   const uint64_t qkv = uint64_t(config.head_dim) * (config.q_heads + 2 * uint64_t(config.kv_heads));
   return std::max({uint64_t(config.hidden), qkv, 2 * uint64_t(config.padded_ffn())});
+}
+
+uint64_t most_chunk_rows(const ModelConfig& config) {
+  const uint64_t rows = std::numeric_limits<uint32_t>::max() / config.padded_vocabulary();
+  return rows < kHeadChunkRows ? rows : rows / kHeadChunkRows * kHeadChunkRows;
 }
 
 uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape,
@@ -44,6 +61,7 @@ uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precisio
 StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
                            std::optional<uint32_t> chunks) {
   check_sizes(config, shape);
+  check_logits(config, shape, chunks);
   shape.head_chunks = chunks.value_or(choose_head_chunks(config, precision, shape));
   return shape;
 }

@@ -22,6 +22,9 @@ struct StepShape {
 // Elements per token of the widest activation; core/abi counts an operand's elements in 32 bits.
 uint64_t widest_row(const ModelConfig& config);
 
+// The most rows whose logits are fewer than 2^32 elements: a multiple of kHeadChunkRows, or fewer than these.
+uint64_t most_chunk_rows(const ModelConfig& config);
+
 // LM-head chunks that keep a chunk's logits within logit_bytes.
 constexpr uint64_t kLogitBytes = 64 << 20;  // within the largest operand of every device
 uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precision, const StepShape& shape,

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "tests/cli/command.h"
 
@@ -43,6 +44,35 @@ TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no we
   CHECK(j.at("tokens_per_second").get<double>() == doctest::Approx(32 / j.at("step_seconds").get<double>()));
   CHECK(j.at("largest_micro_batch").get<uint32_t>() >= 2);
   CHECK_FALSE(file_exists(place.path("run")));
+}
+
+TEST_CASE("plan: too few LM-head chunks exit with 4, naming the key and the least count, which is right") {
+  const Workplace place;
+  place.write("c.toml", small_config({{"model.path", '"' + source("configs/models/qwen2.5-0.5b") + '"'},
+                                      {"batch.micro_batch", "32"},
+                                      {"data.sequence_length", "1024"}}));
+  const auto plan = [&](const char* chunks) {
+    return place.tandem({"plan", "c.toml", "--device", "h200", std::string("--memory.lm_head_chunks=") + chunks});
+  };
+  check_refused(plan("1"), 4, {"memory.lm_head_chunks", "1 makes", "at least 2"});  // 32 x 1024 x 151936 logits
+  CHECK(plan("2").exit == 0);
+
+  const PlanPlace huge;
+  huge.write_model("model", {{"vocab_size", 1 << 27}, {"hidden_size", 8}, {"head_dim", 8}});
+  check_refused(huge.plan({"--device", "h200", "--data.sequence_length=64"}), 4,
+                {"vocab_size", "134217728", "fits is 31"});
+  CHECK(huge.plan({"--device", "h200", "--batch.micro_batch=1"}).exit == 0);
+}
+
+TEST_CASE("plan: an installed program finds the device tables of its prefix, and says where it looked for others") {
+  const PlanPlace place;
+  make_directories(place.path("bin"));
+  make_directories(place.path("share/tandem/devices"));
+  std::filesystem::copy_file(std::getenv("TANDEM_EXECUTABLE"), place.path("bin/tandem"));
+  const auto plan = [&] { return place.run(place.path("bin/tandem"), {"plan", "c.toml", "--device", "my-card"}); };
+  check_refused(plan(), 2, {"my-card", place.path("share/tandem/devices")});
+  std::filesystem::copy_file(source("configs/devices/rtx-4090.toml"), place.path("share/tandem/devices/my-card.toml"));
+  CHECK(plan().exit == 0);
 }
 
 TEST_CASE("plan: what does not fit is printed, and exits with 4") {
