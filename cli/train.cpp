@@ -31,6 +31,10 @@ void add_train(CLI::App& app, const Registry& registry, Action& action) {
   command->add_flag("--resume", options->resume, "go on from the newest sound checkpoint of the run directory");
   command->add_option("--profile", options->profile,
                       "time the instructions of the third step into this JSON file, for chrome://tracing or Perfetto");
+  command->add_option(
+      "--choices", options->choices,
+      "GEMM algorithms as a plan.json, manifest.json or map has them, or 'default': the library's first "
+      "proposals; nothing is timed");
   command->allow_extras();
   command->callback([&registry, &action, command, path, options] {
     action = [&registry, command, path, options] {

@@ -36,8 +36,8 @@ class CudaBackend : public Backend {
       : device_(std::make_shared<Device>(index)),
         target_(target_of(device_->properties())),
         transfer_(device_),
-        table_(fmt::format("cublaslt-{}-sm{}{}-{}.json", device_->properties().name, device_->properties().major,
-                           device_->properties().minor, cublasLtGetVersion())) {}
+        choices_(fmt::format("cublaslt-{}-sm{}{}-{}.json", device_->properties().name, device_->properties().major,
+                             device_->properties().minor, cublasLtGetVersion())) {}
 
   const Target& target() const override { return target_; }
   std::unique_ptr<Memory> allocate(const Arena& arena) override {
@@ -50,18 +50,17 @@ class CudaBackend : public Backend {
     transfer_.read(dynamic_cast<const ArenaMemory&>(memory), offset, bytes);
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    auto executable = std::make_unique<CudaExecutable>(device_, table_, program, memories);
-    table_.save();
+    auto executable = std::make_unique<CudaExecutable>(device_, choices_, program, memories);
+    choices_.save();
     return executable;
   }
-  KernelChoices kernel_choices() const override { return table_.taken(); }
-  void use(const KernelChoices& choices) override { table_.use(choices); }
+  KernelTable* kernels() override { return &choices_; }
 
  private:
   std::shared_ptr<Device> device_;
   Target target_;
   Transfer transfer_;
-  AlgorithmTable table_;
+  KernelTable choices_;  // A GEMM's is its cuBLASLt algorithm.
 };
 
 DeviceInfo info_of(uint32_t index, const cudaDeviceProp& device) {

@@ -21,7 +21,7 @@ std::string describe(const Instruction& i, Range range) {
 
 }  // namespace
 
-CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, AlgorithmTable& table, const Program& program,
+CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, KernelTable& choices, const Program& program,
                                std::span<Memory* const> memories)
     : device_(std::move(device)), program_(program) {
   TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
@@ -30,7 +30,7 @@ CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, AlgorithmTable& t
   synchronous_ = environment_says("TANDEM_CUDA_SYNCHRONOUS", '1');
   use_graphs_ = !synchronous_ && !environment_says("TANDEM_CUDA_GRAPHS", '0');
   device_->make_current();
-  prepare(table);
+  prepare(choices);
 }
 
 CudaExecutable::~CudaExecutable() {
@@ -38,7 +38,7 @@ CudaExecutable::~CudaExecutable() {
   device_->allocated -= workspace_bytes_;
 }
 
-void CudaExecutable::prepare(AlgorithmTable& table) {
+void CudaExecutable::prepare(KernelTable& choices) {
   workspace_bytes_ = std::max(kGemmWorkspace, tandem::workspace_bytes(program_));
   void* workspace = nullptr;
   if (workspace_bytes_ > 0) device_->check_device(cudaMalloc(&workspace, workspace_bytes_), "workspace");
@@ -49,7 +49,7 @@ void CudaExecutable::prepare(AlgorithmTable& table) {
       queues_.insert(queue_for(instruction.queue, kQueues));
       Step& step = steps_[r].emplace_back();
       std::visit(
-          overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, table, step); }, [](const Fill&) {},
+          overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, choices, step); }, [](const Fill&) {},
                      [](const Copy&) {}, [](const Barrier&) {},
                      [&](const Signal& signal) { signals_.try_emplace(signal.id, make_event()); }, [](const Wait&) {}},
           instruction.command);
@@ -57,11 +57,11 @@ void CudaExecutable::prepare(AlgorithmTable& table) {
   for (OwnedEvent& join : joins_) join = make_event();
 }
 
-void CudaExecutable::prepare(const Dispatch& dispatch, AlgorithmTable& table, Step& step) {
+void CudaExecutable::prepare(const Dispatch& dispatch, KernelTable& choices, Step& step) {
   for (const Operand& o : dispatch.operands)
     step.operands.push_back({o.desc.dtype == DType::none ? nullptr : at(o.buffer), o.desc.dtype});
   step.launcher = kernels::launcher_of(dispatch.op);
-  if (dispatch.op == OpId::gemm) step.gemm = GemmPlan::make(*device_, table, call_of(dispatch, step));
+  if (dispatch.op == OpId::gemm) step.gemm = GemmPlan::make(*device_, choices, call_of(dispatch, step));
 }
 
 kernels::Call CudaExecutable::call_of(const Dispatch& dispatch, const Step& step) const {

@@ -8,7 +8,7 @@ namespace tandem::cuda {
 
 class CudaExecutable : public Executable {
  public:
-  CudaExecutable(std::shared_ptr<Device> device, AlgorithmTable& table, const Program& program,
+  CudaExecutable(std::shared_ptr<Device> device, KernelTable& choices, const Program& program,
                  std::span<Memory* const> memories);
   ~CudaExecutable() override;
 
@@ -25,8 +25,8 @@ class CudaExecutable : public Executable {
     std::unique_ptr<GemmPlan> gemm;  // in the launcher's place
   };
 
-  void prepare(AlgorithmTable& table);
-  void prepare(const Dispatch& dispatch, AlgorithmTable& table, Step& step);
+  void prepare(KernelTable& choices);
+  void prepare(const Dispatch& dispatch, KernelTable& choices, Step& step);
   kernels::Call call_of(const Dispatch& dispatch, const Step& step) const;
   std::byte* at(const BufferRef& buffer) const { return arenas_.at(buffer.arena)->at(buffer.offset); }
   void run(Range range);

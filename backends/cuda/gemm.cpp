@@ -1,6 +1,6 @@
 #include "backends/cuda/gemm.h"
 
-#include <algorithm>
+#include <charconv>
 
 namespace tandem::cuda {
 namespace {
@@ -41,7 +41,61 @@ std::string name_of_gemm(const abi::Gemm& p, const kernels::Call& call) {
                      p.accumulate ? " accumulate" : "", p.fast_accumulation ? " fast" : "");
 }
 
+constexpr size_t kWords = sizeof(cublasLtMatmulAlgo_t) / sizeof(uint64_t), kDigits = 16;
+
+// An algorithm's words in hexadecimal.
+std::string text_of(const cublasLtMatmulAlgo_t& algorithm) {
+  std::string text;
+  for (uint64_t word : algorithm.data) text += fmt::format("{:016x}", word);
+  return text;
+}
+
+std::optional<cublasLtMatmulAlgo_t> algorithm_of(const std::string& text) {
+  if (text.size() != kWords * kDigits) return {};
+  cublasLtMatmulAlgo_t algorithm{};
+  for (size_t i = 0; i < kWords; ++i) {
+    const char *first = text.data() + i * kDigits, *last = first + kDigits;
+    const auto [end, error] = std::from_chars(first, last, algorithm.data[i], 16);
+    if (error != std::errc() || end != last) return {};
+  }
+  return algorithm;
+}
+
 }  // namespace
+
+// The library's algorithms for one plan, with the operands that it will have.
+class GemmProposals : public KernelProposals {
+ public:
+  GemmProposals(Device& device, const GemmPlan& plan, const kernels::Call& call)
+      : device_(device), plan_(plan), call_(call) {}
+
+  std::vector<std::string> all() override {
+    std::vector<std::string> texts;
+    for (const cublasLtMatmulAlgo_t& algorithm : plan_.candidates(device_)) texts.push_back(text_of(algorithm));
+    return texts;
+  }
+  bool accepts(const std::string& kernel) override {
+    const auto algorithm = algorithm_of(kernel);
+    return algorithm && plan_.supports(device_, *algorithm);
+  }
+  std::optional<double> seconds(const std::string& kernel) override {
+    const cublasLtMatmulAlgo_t algorithm = algorithm_of(kernel).value();
+    const cudaStream_t stream = device_.stream();
+    device_.check_device(cudaEventRecord(start_.get(), stream), "cudaEventRecord");
+    if (plan_.try_run(device_, call_, algorithm, stream) != CUBLAS_STATUS_SUCCESS) return {};
+    device_.check_device(cudaEventRecord(end_.get(), stream), "cudaEventRecord");
+    device_.wait(end_.get());
+    float milliseconds = 0;
+    device_.check_device(cudaEventElapsedTime(&milliseconds, start_.get(), end_.get()), "cudaEventElapsedTime");
+    return double(milliseconds) * 1e-3;
+  }
+
+ private:
+  Device& device_;
+  const GemmPlan& plan_;
+  const kernels::Call& call_;
+  OwnedEvent start_ = make_event(true), end_ = make_event(true);
+};
 
 // Row-major C = A B is column-major C^T = B^T A^T: the library's first matrix is the op's b. Its sums are f32 (no
 // TF32); alpha is 1, an e4m3 operand's scale stays on the device. Where the library can see that it adds to C in place
@@ -71,21 +125,14 @@ GemmPlan::GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call
   c_ = layout(call.dtype(kC), p.n, p.m, p.ldc);
 }
 
-std::unique_ptr<GemmPlan> GemmPlan::make(Device& device, AlgorithmTable& table, const kernels::Call& call) {
+std::unique_ptr<GemmPlan> GemmPlan::make(Device& device, KernelTable& choices, const kernels::Call& call) {
   const auto& p = call.as<abi::Gemm>();
   if (p.accumulate && call.dtype(kC) == DType::bf16 && (p.lda | p.ldb | p.ldc | p.n) % 8 != 0) return nullptr;
-  const std::string name = name_of_gemm(p, call);
   std::unique_ptr<GemmPlan> plan(new GemmPlan(device, p, call));
-  if (const auto known = table.find(name); known && plan->supports(device, *known)) {
-    plan->algorithm_ = *known;
-    table.take(name);
-    return plan;
-  }
-  const std::vector<cublasLtMatmulAlgo_t> algorithms = plan->candidates(device);
-  if (algorithms.empty()) return nullptr;
-  plan->algorithm_ = plan->fastest(device, call, algorithms);
-  table.add(name, plan->algorithm_);
-  table.take(name);
+  GemmProposals proposals(device, *plan, call);
+  const std::optional<std::string> chosen = choices.choose(name_of_gemm(p, call), proposals);
+  if (!chosen) return nullptr;
+  plan->algorithm_ = algorithm_of(*chosen).value();
   return plan;
 }
 
@@ -118,26 +165,6 @@ std::vector<cublasLtMatmulAlgo_t> GemmPlan::candidates(Device& device) const {
   for (int i = 0; i < count; ++i)
     if (found[i].state == CUBLAS_STATUS_SUCCESS) algorithms.push_back(found[i].algo);
   return algorithms;
-}
-
-// by the best of a few runs each, interleaved, so that a clock that changes meets all
-cublasLtMatmulAlgo_t GemmPlan::fastest(Device& device, const kernels::Call& call,
-                                       const std::vector<cublasLtMatmulAlgo_t>& algorithms) const {
-  const cudaStream_t stream = device.stream();
-  const OwnedEvent start = make_event(true), end = make_event(true);
-  constexpr int kRounds = 4;  // the first warms up
-  std::vector<float> best(algorithms.size(), std::numeric_limits<float>::infinity());
-  for (int round = 0; round < kRounds; ++round)
-    for (size_t i = 0; i < algorithms.size(); ++i) {
-      device.check_device(cudaEventRecord(start.get(), stream), "cudaEventRecord");
-      if (try_run(device, call, algorithms[i], stream) != CUBLAS_STATUS_SUCCESS) continue;
-      device.check_device(cudaEventRecord(end.get(), stream), "cudaEventRecord");
-      device.wait(end.get());
-      float milliseconds = 0;
-      device.check_device(cudaEventElapsedTime(&milliseconds, start.get(), end.get()), "cudaEventElapsedTime");
-      if (round > 0) best[i] = std::min(best[i], milliseconds);
-    }
-  return algorithms[size_t(std::min_element(best.begin(), best.end()) - best.begin())];
 }
 
 cublasStatus_t GemmPlan::try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "backends/cuda/device.h"
-#include "backends/cuda/kernel_choices.h"
 #include "core/abi/gemm.h"
+#include "core/runtime/kernel_choices.h"
 #include "kernels/kernel.h"
 
 namespace tandem::cuda {
@@ -13,19 +13,19 @@ constexpr uint64_t kGemmWorkspace = 32 << 20;  // bytes; what cuBLASLt wants on 
 
 class GemmPlan {
  public:
-  // Null when the library has no algorithm for it. May run the GEMM, to time algorithms: c is then garbage.
-  static std::unique_ptr<GemmPlan> make(Device& device, AlgorithmTable& table, const kernels::Call& call);
+  // Null when the library has no algorithm that runs. May run the GEMM, to time algorithms: c is then garbage.
+  static std::unique_ptr<GemmPlan> make(Device& device, KernelTable& choices, const kernels::Call& call);
 
   void run(Device& device, const kernels::Call& call, cudaStream_t stream) const;
 
  private:
+  friend class GemmProposals;
+
   GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call& call);
   cublasStatus_t try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,
                          cudaStream_t stream) const;
   bool supports(Device& device, const cublasLtMatmulAlgo_t& algorithm) const;
   std::vector<cublasLtMatmulAlgo_t> candidates(Device& device) const;
-  cublasLtMatmulAlgo_t fastest(Device& device, const kernels::Call& call,
-                               const std::vector<cublasLtMatmulAlgo_t>& algorithms) const;
 
   OwnedMatmul matmul_;
   OwnedLayout a_, b_, c_;           // the library's names: its a is the op's b, transposed views of row-major matrices

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/message.h"
 #include "core/plan/fit.h"
+#include "core/run/resume.h"
 #include "core/run/saved_state.h"
 #include "core/run/settings.h"
 #include "core/step/parameters.h"
@@ -53,7 +55,10 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   engine.device = registry.choose(config.run.backend);
   check_recipe(engine.device, name_of(engine.spec.precision.recipe));
   engine.backend = registry.open(engine.device);
-  if (inputs.checkpoint) engine.backend->use(inputs.checkpoint->manifest().kernels);
+  if (inputs.checkpoint) warn_of_device(inputs.checkpoint->manifest(), engine.device);
+  if (KernelTable* kernels = engine.backend->kernels()) kernels->use(inputs.kernels);
+  else if (!inputs.kernels.timed)
+    warn(fmt::format("--choices changes nothing: {} has no kernels to choose", engine.device.backend));
   const Target target = with_measured_rates(within_budget(engine.backend->target(), config.memory));
   Decision decision = decide(config, engine.spec, target, inputs.checkpoint.has_value());
   shape.head_chunks = decision.head_chunks;
@@ -65,6 +70,7 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   engine.policy = std::move(decision.policy);
   engine.plan = std::move(decision.compiled.memory);
   engine.session = std::make_unique<Session>(*engine.backend, std::move(decision.compiled.program));
+  engine.kernels = record_kernels(*engine.backend, inputs.checkpoint ? "checkpoint" : "file");
   engine.runner =
       std::make_unique<StepRunner>(*engine.session, shape, rope_table(engine.spec.model, shape.sequence_length));
   return engine;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/plan/prediction.h"
+#include "core/run/choices.h"
 #include "core/run/inputs.h"
 #include "core/runtime/registry.h"
 #include "core/step/step_runner.h"
@@ -19,6 +20,7 @@ struct Engine {
   MemoryPlan plan;
   std::unique_ptr<Session> session;
   std::unique_ptr<StepRunner> runner;
+  KernelRecord kernels;
   Rates rates;                           // unknown ones are 0
   std::optional<Prediction> prediction;  // none where the rates are not known
 };

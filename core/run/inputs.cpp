@@ -18,8 +18,9 @@ std::unique_ptr<RunDirectory> lock_directory(const std::string& directory) {
 
 }  // namespace
 
-RunInputs open_inputs(const RunConfig& config, bool resume) {
+RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& choices) {
   RunInputs in;
+  if (!choices.empty()) in.kernels = read_choices(choices);
   in.model = open_model(config.model.path);
   in.spec = step_spec(config, in.model.config);
   in.files = run_inputs(config);
@@ -29,6 +30,7 @@ RunInputs open_inputs(const RunConfig& config, bool resume) {
     check_resume(in.checkpoint->manifest(), config, in.files);
     remove_unfinished(in.directory->checkpoints());
     in.spec.shape.head_chunks = in.checkpoint->manifest().head_chunks;
+    in.kernels.given = in.checkpoint->manifest().kernels;
   }
   check_copied_files(in.model.path);
   in.data = open_data(config, in.model, in.spec.shape);

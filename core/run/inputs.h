@@ -6,6 +6,7 @@
 
 #include "core/model/model_source.h"
 #include "core/run/checkpoint.h"
+#include "core/run/choices.h"
 #include "core/run/run_data.h"
 #include "core/run/run_directory.h"
 #include "core/step/step_spec.h"
@@ -20,10 +21,11 @@ struct RunInputs {
   std::optional<ModelFiles> weights;        // to start from; none: they are drawn, or the checkpoint has them
   std::optional<Checkpoint> checkpoint;     // to go on from
   std::unique_ptr<RunDirectory> directory;  // the checkpoint's, locked
+  ChoiceRules kernels;                      // the checkpoint's go first, or those that were asked for
 };
 
-// resume: from the newest checkpoint that verifies; Exit::input where there is none. Exit::configuration and
-// Exit::input, naming the key or file, for what a run cannot be made of.
-RunInputs open_inputs(const RunConfig& config, bool resume);
+// resume: from the newest checkpoint that verifies; Exit::input where there is none. choices: see read_choices; empty:
+// none are asked for. Exit::configuration and Exit::input, naming the key or file, for what a run cannot be made of.
+RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& choices);
 
 }  // namespace tandem

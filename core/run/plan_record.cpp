@@ -48,11 +48,13 @@ Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words)
 
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
                 std::span<const std::string> words, const MemoryPlan& plan, uint64_t device_bytes,
-                const KernelChoices& kernels) {
+                const KernelRecord& kernels) {
   Json arenas = Json::array();
   for (const Arena& arena : plan.arenas)
     arenas.push_back(
         {{"name", arena.name}, {"kind", arena.kind == ArenaKind::host ? "host" : "device"}, {"bytes", arena.bytes}});
+  Json from = Json::object();
+  for (const auto& [source, count] : kernels.from) from[source] = count;
   Json record{{"device", {{"backend", device.backend}, {"name", device.name}}},
               {"device_bytes", device_bytes},
               {"host_bytes", plan.host_bytes},
@@ -60,7 +62,8 @@ void write_plan(const std::string& path, const DeviceInfo& device, const StepSha
               {"arenas", arenas},
               {"lm_head_chunks", shape.head_chunks},
               {"micro_batch", shape.micro_batch},
-              {"kernels", kernels}};
+              {"kernels", kernels.kernels},
+              {"kernels_from", from}};
   record.update(policy_json(policy, words));
   replace_file(path, write_json(record));
 }

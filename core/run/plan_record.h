@@ -6,7 +6,7 @@
 #include "core/base/json.h"
 #include "core/passes/plan_memory.h"
 #include "core/passes/policy.h"
-#include "core/runtime/backend.h"
+#include "core/run/choices.h"
 #include "core/step/step_shape.h"
 
 namespace tandem {
@@ -18,6 +18,6 @@ Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words)
 // device_bytes: what metrics call memory
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
                 std::span<const std::string> words, const MemoryPlan& plan, uint64_t device_bytes,
-                const KernelChoices& kernels);
+                const KernelRecord& kernels);
 
 }  // namespace tandem

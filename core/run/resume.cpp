@@ -62,4 +62,12 @@ void check_resume(const Manifest& manifest, const RunConfig& config, const std::
   check_inputs(manifest, inputs);
 }
 
+void warn_of_device(const Manifest& manifest, const DeviceInfo& device) {
+  if (manifest.backend != device.backend || manifest.device != device.name)
+    warn(fmt::format(
+        "the checkpoint was made on {} ({}), and the run goes on on {} ({}): bits may differ from those of a "
+        "run that stays on one device",
+        manifest.backend, manifest.device, device.backend, device.name));
+}
+
 }  // namespace tandem

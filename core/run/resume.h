@@ -5,6 +5,7 @@
 
 #include "core/run/checkpoint.h"
 #include "core/run/config.h"
+#include "core/runtime/backend.h"
 
 namespace tandem {
 
@@ -15,5 +16,8 @@ Checkpoint newest_checkpoint(const std::string& directory);
 // What changed since the checkpoint may change: memory (but lm_head_chunks), distributed, checkpoint, run, and
 // schedule.steps with a warning. Exit::configuration naming another key; Exit::input naming an input that changed.
 void check_resume(const Manifest& manifest, const RunConfig& config, const std::vector<InputFile>& inputs);
+
+// Warns where the checkpoint is of another backend or device: the run goes on, but not to the bit.
+void warn_of_device(const Manifest& manifest, const DeviceInfo& device);
 
 }  // namespace tandem

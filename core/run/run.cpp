@@ -139,7 +139,7 @@ void save(Run& run, const Engine& engine) {
               engine.device.backend,
               engine.device.name,
               engine.spec.shape.head_chunks,
-              engine.backend->kernel_choices(),
+              engine.kernels.kernels,
               run.inputs.files,
               {}});
   run.directory().require_in_place();
@@ -158,6 +158,7 @@ void announce(Run& run, const Engine& engine) {
   if (const auto& p = engine.prediction)
     say(fmt::format("predicted: {:.3g} s a step, {:.3g} s of them waiting for copies; floor {:.3g} s", p->step,
                     p->exposed_copy, p->floor));
+  if (!engine.kernels.kernels.empty()) say(fmt::format("GEMM algorithms: {}", engine.kernels.text()));
   if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
 }
 
@@ -180,7 +181,7 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
   directory.require_in_place();
   write_config(directory.config(), config);
   write_plan(directory.plan(), engine.device, engine.spec.shape, engine.policy, offload_words(engine.spec), engine.plan,
-             device_bytes(engine.plan, engine.backend->target()), engine.backend->kernel_choices());
+             device_bytes(engine.plan, engine.backend->target()), engine.kernels);
   Position at;
   std::optional<uint64_t> saved;
   if (inputs.checkpoint) {

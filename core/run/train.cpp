@@ -23,6 +23,8 @@ void check_profile(const std::string& profile, const std::string& run_directory)
 void check_config(const RunConfig& config, const TrainOptions& options) {
   check_profile(options.profile, config.run.directory);
   if (!options.resume) require_empty(config.run.directory);
+  else if (!options.choices.empty())
+    fail(Exit::configuration, "--choices", "goes with a new run; one that is resumed keeps its checkpoint's kernels");
 }
 
 }  // namespace
@@ -30,7 +32,7 @@ void check_config(const RunConfig& config, const TrainOptions& options) {
 Exit train(const RunConfig& config, const Registry& registry, const TrainOptions& options) {
   Signals signals;  // Declared first: a signal during start-up counts.
   check_config(config, options);
-  RunInputs inputs = open_inputs(config, options.resume);
+  RunInputs inputs = open_inputs(config, options.resume, options.choices);
   Engine engine = open_engine(config, registry, inputs);
   if (inputs.checkpoint) restore(engine, *inputs.checkpoint);
   else fill(engine, config.model, inputs);

@@ -1,12 +1,12 @@
 // The op-free interface of a backend: memory, loading a Program, submitting its ranges.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <span>
 
 #include "core/program/program.h"
 #include "core/program/target.h"
+#include "core/runtime/kernel_choices.h"
 
 namespace tandem {
 
@@ -31,10 +31,6 @@ class Executable {
   virtual uint64_t workspace_bytes() const { return 0; }
 };
 
-// Which kernel a backend took where it had a choice, by op and shape: part of a run's numerics, so a checkpoint keeps
-// it.
-using KernelChoices = std::map<std::string, std::string>;
-
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -46,9 +42,8 @@ class Backend {
   virtual void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) = 0;
   // memories: one an arena of the program, in order; they outlive the executable
   virtual std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) = 0;
-  // the choices made by load so far; and those that later loads shall make again, where they are possible
-  virtual KernelChoices kernel_choices() const { return {}; }
-  virtual void use(const KernelChoices&) {}
+  // The table that load takes its choices from; null for a backend that has none to make.
+  virtual KernelTable* kernels() { return nullptr; }
 };
 
 struct DeviceInfo {

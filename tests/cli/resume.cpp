@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "core/run/checkpoint.h"
+#include "core/run/manifest.h"
 #include "tests/cli/run_place.h"
 
 namespace tandem::test {
@@ -95,6 +96,30 @@ TEST_CASE("a resumed run may take another memory policy, and ends in the same bi
   CHECK(plan.at("device_bytes") < parse_json(place.read("whole/plan.json"), "plan.json").at("device_bytes"));
   CHECK(place.train({"--resume", "--memory.offload=[\"parameters\"]"}).exit == 0);
   CHECK((place.result("run") == place.result("whole")));
+}
+
+TEST_CASE("a checkpoint of another device or backend is resumed with a warning that names both, on vulkan") {
+  const RunPlace place;
+  REQUIRE(place.train({}, fmt::format("write:4:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
+  const Outcome same = place.train({"--resume"}, fmt::format("write:2:s{}:metrics.jsonl", SIGTERM));
+  REQUIRE(same.exit == kStopped);
+  CHECK_FALSE(same.says("the checkpoint was made on"));
+  const uint64_t step = checkpoint_steps(place.path("run/checkpoints")).front();
+  const std::string name = fmt::format("run/checkpoints/{}/manifest.json", checkpoint_name(step));
+  const Json manifest = parse_json(place.read(name), name);
+  for (const char* key : {"device", "backend"}) {
+    Json other = manifest;
+    other["plan"][key] = "another one";
+    place.write(name, sealed(other));
+    fs::remove_all(place.path("copy"));
+    fs::copy(place.path("run"), place.path("copy"), fs::copy_options::recursive);
+    const Outcome o = place.resume("--run.directory=copy");
+    INFO(o.err);
+    CHECK(o.exit == 0);
+    CHECK(o.says("warning: the checkpoint was made on "));
+    CHECK(o.says("another one"));
+    CHECK(o.says(manifest.at("plan").at(std::string(key) == "device" ? "backend" : "device").get<std::string>()));
+  }
 }
 
 TEST_CASE("resume names what is wrong and takes the next older checkpoint, on vulkan") {
