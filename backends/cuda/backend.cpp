@@ -1,7 +1,7 @@
-#include <algorithm>
-
 #include "backends/cuda/cuda.h"
 #include "backends/cuda/executable.h"
+#include "backends/cuda/kernel_list.h"
+#include "backends/cuda/nvml.h"
 #include "core/base/system_memory.h"
 #include "core/build_id.h"
 
@@ -10,20 +10,39 @@ namespace cuda {
 namespace {
 
 constexpr uint64_t kAlignment = 256;
-// what a context, the kernels' code and the libraries take beside what is planned
-constexpr uint64_t kReserveBytes = uint64_t{768} << 20;
+// Taken after the budget is read, beside what is planned: kernels of cuBLASLt that no product has met, captured graphs,
+// and allocations rounded up. Less, and a run that was planned to the last byte fails; more is memory that no plan
+// uses.
+constexpr uint64_t kToCome = uint64_t{192} << 20;
+constexpr uint64_t kMargin = kToCome / 3;
+constexpr uint64_t kContext = uint64_t{512} << 20;  // Where NVML does not tell what one takes.
 
-Target target_of(const cudaDeviceProp& device) {
-  size_t left = 0, total = 0;
-  check(cudaMemGetInfo(&left, &total), "cudaMemGetInfo");
+// A device on which all is made that can be before anything is planned, and what is left of its memory then.
+struct OpenDevice {
+  std::shared_ptr<Device> device;
+  DeviceBudget budget;
+};
+
+OpenDevice open_with_budget(uint32_t index) {
+  const std::optional<uint64_t> before = free_by_nvml(int(index));
+  const auto device = std::make_shared<Device>(index);
+  MemoryMeter meter(before.value_or(device->free_bytes() + kContext), [&] { return device->free_bytes(); });
+  meter.took("context");
+  const uint64_t local_memory = load_kernels(*device);
+  meter.took("kernels");
+  run_each_product(*device);
+  meter.took("products");
+  return {device, meter.budget(kToCome + local_memory, kMargin)};
+}
+
+Target target_of(const cudaDeviceProp& device, const DeviceBudget& budget) {
   Target target;
   target.name = device.name;
   target.queues = kQueues;
-  target.largest_arena = target.largest_operand = total / kAlignment * kAlignment;
+  target.largest_arena = target.largest_operand = device.totalGlobalMem / kAlignment * kAlignment;
   target.alignment = kAlignment;
-  target.reserve_bytes = kReserveBytes;
-  // the context is there already, so its bytes are counted neither as free nor twice
-  target.memory_bytes = std::min<uint64_t>(total, left + kReserveBytes);
+  target.memory_bytes = budget.memory_bytes();
+  target.reserve_bytes = budget.reserve_bytes();
   target.workspace_bytes = kGemmWorkspace;
   target.rates.multiprocessors = uint32_t(device.multiProcessorCount);
   target.host_memory_bytes = plannable_system_memory();
@@ -32,9 +51,10 @@ Target target_of(const cudaDeviceProp& device) {
 
 class CudaBackend : public Backend {
  public:
-  explicit CudaBackend(uint32_t index)
-      : device_(std::make_shared<Device>(index)),
-        target_(target_of(device_->properties())),
+  explicit CudaBackend(OpenDevice opened)
+      : device_(std::move(opened.device)),
+        budget_(std::move(opened.budget)),
+        target_(target_of(device_->properties(), budget_)),
         transfer_(device_),
         choices_(fmt::format("cublaslt-{}-sm{}{}-{}.json", device_->properties().name, device_->properties().major,
                              device_->properties().minor, cublasLtGetVersion())) {}
@@ -54,10 +74,13 @@ class CudaBackend : public Backend {
     choices_.save();
     return executable;
   }
+  DeviceBudget budget() const override { return budget_; }
+  std::optional<uint64_t> free_bytes() override { return device_->free_bytes(); }
   KernelTable* kernels() override { return &choices_; }
 
  private:
   std::shared_ptr<Device> device_;
+  DeviceBudget budget_;
   Target target_;
   Transfer transfer_;
   KernelTable choices_;  // A GEMM's is its cuBLASLt algorithm.
@@ -97,7 +120,7 @@ DeviceList list_devices() {
 }
 
 std::unique_ptr<Backend> open_device(uint32_t index) {
-  return std::make_unique<CudaBackend>(index);
+  return std::make_unique<CudaBackend>(open_with_budget(index));
 }
 
 }  // namespace

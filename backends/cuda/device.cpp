@@ -27,6 +27,13 @@ Device::Device(uint32_t index) : index_(index) {
   wait_all();
 }
 
+uint64_t Device::free_bytes() {
+  make_current();
+  size_t free = 0, total = 0;
+  check_device(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return free;
+}
+
 Device::~Device() {
   wait_idle();
 }

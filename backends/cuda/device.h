@@ -15,7 +15,7 @@ constexpr QueueSet kQueues{Queue::compute, Queue::in, Queue::out};
 
 class Device {
  public:
-  explicit Device(uint32_t index);  // among CUDA's; Exit::device
+  explicit Device(uint32_t index);  // among CUDA's; Exit::device; with its context, which takes memory
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -38,6 +38,8 @@ class Device {
   Timepoint marked() const { return {counter_}; }  // the last one
   // A failure of the device is thrown again by every later call.
   void check_device(cudaError_t result, std::string_view call);
+
+  uint64_t free_bytes();  // on the device now
 
   uint64_t allocated = 0;  // bytes of device memory in arenas, workspaces and staging
 

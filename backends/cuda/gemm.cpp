@@ -179,4 +179,36 @@ void GemmPlan::run(Device& device, const kernels::Call& call, cudaStream_t strea
   check(try_run(device, call, algorithm_, stream), "cublasLtMatmul");
 }
 
+void run_each_product(Device& device) {
+  constexpr uint32_t kSize = 1024;  // As layers have: smaller ones are given kernels that no layer takes.
+  constexpr uint64_t kBytes = uint64_t{kSize} * kSize * sizeof(float);
+  device.make_current();
+  void* made = nullptr;
+  check(cudaMalloc(&made, 3 * kBytes + kGemmWorkspace), "cudaMalloc");
+  const OwnedDeviceMemory memory(made);
+  std::byte* const first = static_cast<std::byte*>(made);
+  for (const DType dtype : {DType::f32, DType::bf16, DType::e4m3})
+    for (const uint32_t form : {abi::kGemmNt, abi::kGemmNn, abi::kGemmTn}) {
+      const bool fp8 = dtype == DType::e4m3;
+      if (fp8 && (!device.has_fp8() || form != abi::kGemmNt)) continue;
+      const abi::Gemm p{.m = kSize,
+                        .n = kSize,
+                        .k = kSize,
+                        .lda = kSize,
+                        .ldb = kSize,
+                        .ldc = kSize,
+                        .form = form,
+                        .has_scales = fp8 ? 1u : 0u};
+      const kernels::Operand scale =
+          fp8 ? kernels::Operand{const_cast<float*>(device.ones()), DType::f32} : kernels::Operand{};
+      const kernels::Operand operands[] = {
+          {first, dtype}, {first + kBytes, dtype}, {}, scale, scale, {first + 2 * kBytes, fp8 ? DType::bf16 : dtype}};
+      const kernels::Call call{&p, operands, first + 3 * kBytes};
+      const GemmPlan plan(device, p, call);
+      for (const cublasLtMatmulAlgo_t& algorithm : plan.candidates(device))
+        if (plan.try_run(device, call, algorithm, device.stream()) == CUBLAS_STATUS_SUCCESS) break;
+    }
+  device.wait_all("the first products");
+}
+
 }  // namespace tandem::cuda

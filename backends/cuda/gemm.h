@@ -20,6 +20,7 @@ class GemmPlan {
 
  private:
   friend class GemmProposals;
+  friend void run_each_product(Device& device);
 
   GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call& call);
   cublasStatus_t try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,
@@ -32,5 +33,8 @@ class GemmPlan {
   const float* factors_ = nullptr;  // alpha, beta; on the host without accumulation, else on the device
   cublasLtMatmulAlgo_t algorithm_{};
 };
+
+// Runs a product of each dtype and form once, so that the library has loaded what all products need.
+void run_each_product(Device& device);
 
 }  // namespace tandem::cuda

@@ -42,12 +42,10 @@ ArenaMemory::ArenaMemory(std::shared_ptr<Device> device, const Arena& arena)
   const cudaError_t result = cudaMalloc(&address, bytes);
   if (result == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();
-    size_t left = 0, total = 0;
-    device_->check_device(cudaMemGetInfo(&left, &total), "cudaMemGetInfo");
     fail(Exit::does_not_fit, "cuda",
          "arena {} takes {} bytes, but the device has {} left; lower memory.device or batch.micro_batch, or end other "
          "programs that use it",
-         arena.name, arena.bytes, left);
+         arena.name, arena.bytes, device_->free_bytes());
   }
   device_->check_device(result, "cudaMalloc");
   device_memory_ = OwnedDeviceMemory(address);

@@ -9,7 +9,7 @@ namespace tandem {
 namespace vulkan {
 namespace {
 
-constexpr uint64_t kReserveBytes = 64 << 20;  // staging buffer or scratch, pipelines, descriptors
+constexpr uint64_t kToCome = 64 << 20;  // staging buffer or scratch, pipelines, descriptors
 
 // What Mesa's software device reached on two cores, by core: products 107, 114 and 111 GFLOP/s, attention 71, passes
 // over memory 23 GB/s; a dispatch takes 26 to 98 us. Nothing is known of a GPU here.
@@ -29,7 +29,7 @@ Rates rates_of(const PhysicalDevice& device) {
 
 // An operand is bound as a buffer or by texels of 4 to 16 bytes, as its shader has it: largest_operand can be bound by
 // some, largest_chunk by all.
-Target target_of(const PhysicalDevice& device) {
+Target target_of(const PhysicalDevice& device, const DeviceBudget& budget) {
   const VkPhysicalDeviceLimits& limits = device.properties.limits;
   Target target;
   target.name = device.properties.deviceName;
@@ -39,8 +39,8 @@ Target target_of(const PhysicalDevice& device) {
   target.largest_chunk = std::min(range, texels * 4) / 256 * 256;
   target.alignment =
       std::max<uint64_t>({256, limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment});
-  target.memory_bytes = device.free_bytes;
-  target.reserve_bytes = kReserveBytes;
+  target.memory_bytes = budget.memory_bytes();
+  target.reserve_bytes = budget.reserve_bytes();
   target.host_memory_bytes = plannable_system_memory();
   target.rates = rates_of(device);
   return target;
@@ -50,12 +50,14 @@ class VulkanBackend : public Backend {
  public:
   explicit VulkanBackend(uint32_t index)
       : device_(std::make_shared<Device>(index)),
-        target_(target_of(device_->physical())),
+        budget_{.free_now = device_->physical().free_bytes, .taken = {}, .to_come = kToCome, .margin = 0},
+        target_(target_of(device_->physical(), budget_)),
         transfer_(device_),
         scratch_(device_),
         pipelines_(device_) {}
 
   const Target& target() const override { return target_; }
+  DeviceBudget budget() const override { return budget_; }
   std::unique_ptr<Memory> allocate(const Arena& arena) override {
     return std::make_unique<ArenaMemory>(device_, arena);
   }
@@ -73,6 +75,7 @@ class VulkanBackend : public Backend {
 
  private:
   std::shared_ptr<Device> device_;
+  DeviceBudget budget_;
   Target target_;
   Transfer transfer_;
   Scratch scratch_;

@@ -103,6 +103,7 @@ class Calibration {
     table_.info = device_;
     table_.target = backend_.target();
     table_.target.memory_bytes = device_.memory_bytes;
+    table_.target.reserve_bytes += backend_.budget().margin;
     launches();
     copies();
     zero_copy();

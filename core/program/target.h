@@ -39,8 +39,8 @@ struct Target {
   uint64_t largest_operand = 0;    // bytes of one operand
   uint64_t largest_chunk = 0;      // bytes of an operand that is made in chunks: every kernel takes so many
   uint64_t alignment = 256;        // of an operand's offset, bytes
-  uint64_t memory_bytes = 0;       // free on the device
-  uint64_t reserve_bytes = 0;      // context, libraries
+  uint64_t memory_bytes = 0;       // that the process may take on the device, the reserve included
+  uint64_t reserve_bytes = 0;      // that it takes beside what is planned: context, libraries, graphs
   uint64_t workspace_bytes = 0;    // scratch of library calls, at least; 0: kernels want none either
   uint64_t staging_bytes = 0;      // on the device, for copies to and from the host
   uint64_t host_memory_bytes = 0;  // that the process may take on the host; 0: not known

@@ -162,6 +162,20 @@ void announce(Run& run, const Engine& engine) {
   if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
 }
 
+// Says what the process took beyond the plan by its first step, in which all that a run takes is taken once.
+void tell_overrun(Run& run, const Engine& engine) {
+  const std::optional<uint64_t> free = engine.backend->free_bytes();
+  if (!free) return;
+  const DeviceBudget budget = engine.backend->budget();
+  const uint64_t planned = engine.session->device_bytes() + engine.backend->target().staging_bytes;
+  if (const uint64_t more = overrun(budget, planned, *free); more > 0)
+    run.progress.message(
+        fmt::format("the first step took {} bytes more on the device than planned, or another program did; {} are left "
+                    "for that, and "
+                    "{} are free",
+                    more, budget.margin, *free));
+}
+
 Exit stop(Run& run, const Engine& engine) {
   if (run.saved != run.position.step) save(run, engine);
   run.progress.message(fmt::format("stopped by a signal after step {}; go on with --resume", run.position.step));
@@ -203,12 +217,13 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
 }
 
 Exit train_steps(Run& run, Engine& engine) {
-  const uint64_t steps = run.config.schedule.steps;
+  const uint64_t first = run.position.step, steps = run.config.schedule.steps;
   Prefetcher batches(*run.inputs.data.train, run.position.step, steps);
   announce(run, engine);
   if (run.saved && !run.evaluated && due_for_evaluation(run)) evaluate_now(run, engine);
   while (!run.signals.stop() && run.position.step < steps) {
     train_step(run, engine, batches);
+    if (run.position.step == first + 1) tell_overrun(run, engine);
     if (due_for_evaluation(run)) evaluate_now(run, engine);
     const bool asked = run.signals.take_save();
     const uint64_t step = run.position.step;

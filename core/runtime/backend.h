@@ -6,6 +6,7 @@
 
 #include "core/program/program.h"
 #include "core/program/target.h"
+#include "core/runtime/budget.h"
 #include "core/runtime/kernel_choices.h"
 
 namespace tandem {
@@ -42,6 +43,9 @@ class Backend {
   virtual void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) = 0;
   // memories: one an arena of the program, in order; they outlive the executable
   virtual std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) = 0;
+  // The device's memory when it was opened, as Target has it, and what is free now; nullopt: it cannot tell.
+  virtual DeviceBudget budget() const { return {}; }
+  virtual std::optional<uint64_t> free_bytes() { return {}; }
   // The table that load takes its choices from; null for a backend that has none to make.
   virtual KernelTable* kernels() { return nullptr; }
 };

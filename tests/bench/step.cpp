@@ -48,6 +48,12 @@ std::unique_ptr<Memory> cap_memory(Backend& backend, Target& target, const Optio
   return ballast;
 }
 
+// What was taken on the device since it was opened, beside `planned` bytes.
+void print_rest(const char* after, Backend& backend, uint64_t planned) {
+  if (const std::optional<uint64_t> free = backend.free_bytes())
+    fmt::print("memory_rest_after_{}_bytes {}\n", after, int64_t(backend.budget().free_now - *free) - int64_t(planned));
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -67,7 +73,9 @@ void run(const Options& o) {
   const DeviceInfo device = registry.choose(o.backend);
   const auto backend = registry.open(device);
   Target target = backend->target();
+  for (const MemoryPart& part : backend->budget().taken) fmt::print("memory_{}_bytes {}\n", part.name, part.bytes);
   const std::unique_ptr<Memory> ballast = cap_memory(*backend, target, o);
+  const uint64_t ballast_bytes = ballast ? backend->target().memory_bytes - target.memory_bytes : 0;
   RunConfig keys;
   const StepSpec spec{config, precision, {}, shape};
   if (o.head_chunks > 0) keys.memory.lm_head_chunks = o.head_chunks;
@@ -96,7 +104,9 @@ void run(const Options& o) {
   const auto load = std::chrono::steady_clock::now();
   Session session(*backend, std::move(compiled.program));
   StepRunner runner(session, shape, rope_table(config, shape.sequence_length));
+  const uint64_t planned_bytes = session.device_bytes() + target.staging_bytes + ballast_bytes;
   fmt::print("allocated_device_bytes {}\n", session.device_bytes() + target.staging_bytes + target.reserve_bytes);
+  print_rest("load", *backend, planned_bytes);
   fill_synthetic(session, config, precision);
   fmt::print("load_seconds {:.2f}\n", seconds_since(load));
   const StepBatch batch = synthetic_batch(shape, config.vocabulary);
@@ -107,6 +117,7 @@ void run(const Options& o) {
     const auto start = std::chrono::steady_clock::now();
     report = runner.finish(runner.train(batch, s, 1e-4, 1));
     if (s >= o.warm_up) times.push_back(seconds_since(start));
+    if (s == 0) print_rest("first_step", *backend, planned_bytes);
   }
   const double seconds = bench::median(times), tokens = double(shape.rows()) * o.accumulation;
   const Rates rates = has_rates(target) ? plan_request(keys, spec, target).target.rates : Rates{};
