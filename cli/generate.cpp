@@ -58,7 +58,7 @@ Exit run(const Options& o, const Registry& registry) {
   const DeviceInfo device = registry.choose(o.backend);
   check_recipe(device, name_of(precision.recipe));
   write_message(fmt::format("tandem: {}\n", describe(name_of(precision.recipe), device)));
-  const std::unique_ptr<Backend> backend = registry.open(device);
+  const DevicePointer<Backend> backend = registry.open(device);
   Generator generator(*backend, model, weights, precision, capacity);
   const std::vector<int32_t> tokens = generator.run(prompt, o.sampling);
   if (o.json) {

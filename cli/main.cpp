@@ -1,4 +1,6 @@
 // tandem: trains language models in 8 bits on the GPUs that people own.
+#include <unistd.h>
+
 #include <new>
 #include <sstream>
 
@@ -6,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "core/base/message.h"
+#include "core/runtime/watchdog.h"
 
 namespace {
 
@@ -66,6 +69,9 @@ int main(int argc, char** argv) {
   cli::guard_mapped_files();
   try {
     return run(argc, argv);
+  } catch (const tandem::DeviceHangs& e) {
+    write_message(fmt::format("tandem: {}\n", e.what()));
+    ::_exit(int(e.exit()));
   } catch (const tandem::Error& e) {
     write_message(fmt::format("tandem: {}\n", e.what()));
     return int(e.exit());

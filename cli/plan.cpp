@@ -9,6 +9,7 @@
 #include "core/base/json.h"
 #include "core/model/model_source.h"
 #include "core/plan/byte_table.h"
+#include "core/plan/decide.h"
 #include "core/plan/device_table.h"
 #include "core/run/plan_record.h"
 #include "core/run/settings.h"
@@ -38,13 +39,14 @@ double gib(double bytes) {
   return bytes / (1 << 30);
 }
 
-bool is_backend(const std::string& name) {
+bool is_backend(const std::string& name, const Registry& registry) {
   const std::string word = name.substr(0, name.find(':'));
-  return word == "auto" || word == "vulkan" || word == "cuda";
+  const std::vector<std::string> names = registry.names();
+  return word == "auto" || std::ranges::find(names, word) != names.end();
 }
 
 Device find_device(const std::string& name, const Registry& registry) {
-  if (!is_backend(name)) {
+  if (!is_backend(name, registry)) {
     DeviceTable table = load_device_table(name);
     return {table.info, table.target, false};
   }
@@ -289,7 +291,7 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
 
   const Target target = with_budgets(device, config.memory, o);
   const PlanRequest request = plan_request(config, spec, target);
-  const StepPlan plan = plan_step(request);
+  const StepPlan plan = decide(request);
   const BatchAdvice advice = advise_batch(request, plan);
   const std::string_view host = says_host_memory(config.memory, o) ? ""
                                 : target.host_memory_bytes == 0    ? ""

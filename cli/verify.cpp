@@ -78,7 +78,7 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
     check_recipe(device, name_of(precision_of(config).recipe));
     return registry.open(device);
   };
-  const std::unique_ptr<Backend> reference = open(o.reference), candidate = open(o.candidate);
+  const DevicePointer<Backend> reference = open(o.reference), candidate = open(o.candidate);
   const Verifier v = verify_run(config, *reference, *candidate, o.steps, options);
   if (!v.worst()) fail(Exit::configuration, "--only", "{} is no dispatch of this program", o.only);
   if (options.perturb && !options.only && !v.ops().contains(*options.perturb))

@@ -50,7 +50,7 @@ CudaModule open_cuda_module(const std::string& path) {
 }
 
 BackendFactory cuda_backend() {
-  return {"cuda", devices, open};
+  return {.name = "cuda", .devices = devices, .open = open, .rank = 0};
 }
 
 }  // namespace tandem

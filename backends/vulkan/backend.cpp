@@ -108,7 +108,7 @@ std::unique_ptr<Backend> open_device(uint32_t index) {
 }  // namespace vulkan
 
 BackendFactory vulkan_backend() {
-  return {"vulkan", vulkan::list_devices, vulkan::open_device};
+  return {.name = "vulkan", .devices = vulkan::list_devices, .open = vulkan::open_device, .rank = 1};
 }
 
 }  // namespace tandem

@@ -13,7 +13,7 @@ Evaluation evaluate_model(const EvalOptions& options, const Registry& registry) 
   const Precision precision = precision_of(options.recipe, weights);
   const StepShape shape =
       with_head_chunks({options.micro_batch, 1, options.sequence_length, 1}, model.config, precision);
-  check_fp8(model.config, precision, shape.rows());
+  check_multiples(model.config, precision, shape.rows());
   warn_of_length("--sequence-length", options.sequence_length, model.config);
   const EvalWindows windows(open_token_files({options.data}, model.config.vocabulary),
                             {.sequence_length = options.sequence_length, .micro_batch = options.micro_batch});
@@ -21,7 +21,7 @@ Evaluation evaluate_model(const EvalOptions& options, const Registry& registry) 
   const DeviceInfo device = registry.choose(options.backend);
   check_recipe(device, name_of(precision.recipe));
   write_message(fmt::format("tandem: {}\n", describe(name_of(precision.recipe), device)));
-  const std::unique_ptr<Backend> backend = registry.open(device);
+  const DevicePointer<Backend> backend = registry.open(device);
   Session session(*backend, compile(build_evaluation_graph(model.config, precision, shape), backend->target()).program);
   load_parameters(session, model, weights, precision);
   StepRunner runner(session, shape, rope_table(model.config, shape.sequence_length));

@@ -11,6 +11,11 @@ constexpr std::string_view name_of(Recipe recipe) {
   return recipe == Recipe::fp32 ? "fp32" : recipe == Recipe::bf16 ? "bf16" : "fp8";
 }
 
+// The least that the sizes of a recipe's products are multiples of: rows, widths.
+constexpr uint32_t size_multiple(Recipe recipe) {
+  return recipe == Recipe::fp8 ? 16 : 1;
+}
+
 struct Precision {
   Recipe recipe = Recipe::fp8;
   DType gradient = DType::bf16, m = DType::bf16, v = DType::bf16;

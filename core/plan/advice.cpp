@@ -13,7 +13,10 @@ constexpr int kTries = 3;  // batches whose plans are compiled, for the largest 
 
 class Advisor {
  public:
-  Advisor(const PlanRequest& request, const StepPlan& plan) : request_(request), plan_(plan) {
+  Advisor(const PlanRequest& request, const StepPlan& plan)
+      : request_(request),
+        plan_(plan),
+        estimates_(plan.estimates ? plan.estimates : std::make_shared<const Estimator>(request)) {
     while (!is_legal(unit_)) ++unit_;
     if (plan.fits()) planned_[request.shape.micro_batch] = plan.chosen.seconds();
   }
@@ -35,7 +38,7 @@ class Advisor {
   uint32_t product() const { return request_.shape.micro_batch * request_.shape.accumulation; }
 
   bool is_legal(uint64_t micro_batch) const {
-    return !request_.precision.fp8() || micro_batch * request_.shape.sequence_length % 16 == 0;
+    return micro_batch * request_.shape.sequence_length % size_multiple(request_.precision.recipe) == 0;
   }
 
   // ---- one micro_batch ----
@@ -66,7 +69,7 @@ class Advisor {
 
   Batch& batch(uint32_t micro_batch) {
     std::unique_ptr<Batch>& slot = batches_[micro_batch];
-    if (!slot) slot = std::make_unique<Batch>(request_of(micro_batch), *plan_.estimates);
+    if (!slot) slot = std::make_unique<Batch>(request_of(micro_batch), *estimates_);
     return *slot;
   }
 
@@ -164,8 +167,7 @@ class Advisor {
       for (; high > low && may_fit(high); high = legal(2.0 * high)) low = high;
     else
       for (low = halved(high); low > 0 && !may_fit(low); low = halved(low)) high = low;
-    if (low == 0) return 0;
-    for (int tries = 0; tries < kTries; ++tries) {
+    for (int tries = 0; tries < kTries && low > 0; ++tries) {
       if (const uint32_t found = largest_between(low, high); found > 0) return found;
       if (low == configured) break;
       high = low;
@@ -223,6 +225,7 @@ class Advisor {
 
   const PlanRequest& request_;
   const StepPlan& plan_;
+  std::shared_ptr<const Estimator> estimates_;
   uint32_t unit_ = 1;  // a micro_batch is a multiple of it
   std::map<uint32_t, std::unique_ptr<Batch>> batches_;
   std::map<uint32_t, double> estimated_, planned_;  // seconds by micro_batch; infinity: does not fit

@@ -27,7 +27,7 @@ struct Step {
   // by halves, in units of what the recipe can take
   uint32_t largest(const Precision& precision) const {
     uint32_t unit = 1;
-    while (precision.fp8() && uint64_t(unit) * shape.sequence_length % 16 != 0) ++unit;
+    while (uint64_t(unit) * shape.sequence_length % size_multiple(precision.recipe) != 0) ++unit;
     uint32_t fitting = 0, most = shape.micro_batch / unit;
     while (fitting < most) {
       const uint32_t half = most - (most - fitting) / 2;

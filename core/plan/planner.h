@@ -42,12 +42,12 @@ struct PlannedPolicy {
 class Estimator;
 
 struct StepPlan {
-  PlannedPolicy chosen;                   // the fastest that fits; where none does, one that takes little
-  std::vector<PlannedPolicy> runners_up;  // that fit too, by time
-  std::optional<Compiled> compiled;       // of chosen
-  ProgramCost floor;                      // of a step with no policy, for its floors: nothing is computed twice
-  uint32_t compiles = 0;                  // of the whole model
-  std::shared_ptr<const Estimator> estimates;
+  PlannedPolicy chosen;                        // the fastest that fits; where none does, one that takes little
+  std::vector<PlannedPolicy> runners_up;       // that fit too, by time
+  std::optional<Compiled> compiled;            // of chosen
+  ProgramCost floor;                           // of a step with no policy, for its floors: nothing is computed twice
+  uint32_t compiles = 0;                       // of the whole model
+  std::shared_ptr<const Estimator> estimates;  // null: nothing was searched for
 
   bool fits() const { return chosen.fits; }
 };

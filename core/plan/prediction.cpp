@@ -15,10 +15,9 @@ double product_seconds(const ProgramCost& step, const Rates& rates) {
 
 }  // namespace
 
-Prediction predict_step(const PlanRequest& request, const Program& program) {
-  const Rates& rates = request.target.rates;
-  const ProgramCost step = cost_of_step(program, request.shape.accumulation, rates), floor = floor_of(request);
-  return {step.seconds, step.exposed_copy, floor.floor(), product_seconds(floor, rates)};
+Prediction predict_step(const StepPlan& plan, const Rates& rates) {
+  const ProgramCost& step = plan.chosen.cost;
+  return {step.seconds, step.exposed_copy, plan.floor.floor(), product_seconds(plan.floor, rates)};
 }
 
 }  // namespace tandem

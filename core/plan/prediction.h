@@ -1,4 +1,4 @@
-// What a compiled step should take on a device, in seconds.
+// What a planned step should take on a device, in seconds.
 #pragma once
 
 #include "core/plan/planner.h"
@@ -11,7 +11,7 @@ struct Prediction {
   double products = 0;                // matrix products and attention alone; over the measured step it is the MFU
 };
 
-// program: the request's step, under any policy. The request's rates are those of the device.
-Prediction predict_step(const PlanRequest& request, const Program& program);
+// rates: the device's, by which the plan was made
+Prediction predict_step(const StepPlan& plan, const Rates& rates);
 
 }  // namespace tandem

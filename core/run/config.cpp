@@ -169,14 +169,6 @@ void settle_fp32(RunConfig& config, const Places& places) {
   config.optimizer.master_dtype = DType::none;
 }
 
-void check_fp8_rows(const RunConfig& config, const Places& places) {
-  const uint64_t rows = uint64_t(config.batch.micro_batch) * config.data.sequence_length;
-  if (config.precision.recipe != "fp8" || rows % 16 == 0) return;
-  fail(Exit::configuration, place_of(places, "batch.micro_batch"),
-       "batch.micro_batch {} times data.sequence_length {} is {}, expected a multiple of 16 under the recipe fp8",
-       config.batch.micro_batch, config.data.sequence_length, rows);
-}
-
 void check_fast_accumulation(const RunConfig& config, const Places& places) {
   if (!config.precision.fast_accumulation || config.precision.recipe == "fp8") return;
   fail(Exit::configuration, place_of(places, "precision.fast_accumulation"),
@@ -198,7 +190,6 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   for (const std::string& flag : overrides) read_override(config, flag, places);
   require_all(places, path);
   settle_fp32(config, places);
-  check_fp8_rows(config, places);
   check_fast_accumulation(config, places);
   check_built(config, places);
   return config;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/optimizer/options.h"
+#include "core/passes/policy.h"
 
 namespace tandem {
 
@@ -52,12 +53,12 @@ struct RunConfig {
   } schedule;
 
   struct Memory {
-    std::optional<uint64_t> device;                 // bytes; none: "auto"
-    std::optional<uint64_t> host;                   // bytes; none: "auto"
-    std::vector<std::string> recompute = {"auto"};  // one of auto, none, block; or parts of a block
-    std::vector<std::string> offload = {"auto"};    // one of auto, none; or kinds of tensors
-    std::optional<uint32_t> lm_head_chunks;         // none: "auto"
-    std::optional<uint32_t> attention_chunks;       // none: "auto"
+    std::optional<uint64_t> device;               // bytes; none: "auto"
+    std::optional<uint64_t> host;                 // bytes; none: "auto"
+    std::optional<EnumSet<Recompute>> recompute;  // none: "auto"
+    std::vector<std::string> offload = {"auto"};  // one of auto, none; or kinds of tensors, which settings.h reads
+    std::optional<uint32_t> lm_head_chunks;       // none: "auto"
+    std::optional<uint32_t> attention_chunks;     // none: "auto"
   } memory;
 
   struct Distributed {

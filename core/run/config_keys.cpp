@@ -155,22 +155,54 @@ struct Paths {
   std::string write(const Strings& value) const { return toml_text(Value(value)); }
 };
 
-// one of some words, or a list of some parts; an empty list is "none"
-struct Policy {
-  Strings words, parts;
+// auto, none, block, or a list of parts of a block; an empty list is "none"
+struct RecomputeSet {
+  using Set = std::optional<EnumSet<Recompute>>;
 
-  std::string read(Strings& out, const Value& value) const {
-    const auto* text = std::get_if<std::string>(&value);
+  static std::vector<std::pair<std::string, Set>> words() {
+    return {{"auto", {}}, {"none", EnumSet<Recompute>{}}, {"block", EnumSet<Recompute>{Recompute::block}}};
+  }
+  static Strings parts() {
+    Strings names(std::begin(kRecomputeNames), std::end(kRecomputeNames));
+    std::erase(names, kRecomputeNames[size_t(Recompute::block)]);
+    return names;
+  }
+
+  std::string read(Set& out, const Value& value) const {
+    for (const auto& [word, set] : words())
+      if (is_word(value, word)) return out = set, "";
     const auto* list = std::get_if<Strings>(&value);
-    if (text != nullptr && contains(words, *text)) return out = {*text}, "";
-    const bool known =
-        list != nullptr && std::all_of(list->begin(), list->end(), [&](auto& part) { return contains(parts, part); });
-    if (!known) return fmt::format("{}, or a list of {}", fmt::join(words, ", "), fmt::join(parts, ", "));
+    const Strings known = parts();
+    if (list == nullptr || !std::ranges::all_of(*list, [&](auto& part) { return contains(known, part); }))
+      return fmt::format("auto, none, block, or a list of {}", fmt::join(known, ", "));
+    EnumSet<Recompute> set;
+    for (const std::string& part : *list)
+      set.insert(Recompute(std::ranges::find(kRecomputeNames, part) - std::begin(kRecomputeNames)));
+    out = set;
+    return "";
+  }
+  std::string write(const Set& value) const {
+    for (const auto& [word, set] : words())
+      if (value == set) return toml_quoted(word);
+    Strings list;
+    for (size_t i = 0; i < std::size(kRecomputeNames); ++i)
+      if (value->contains(Recompute(i))) list.emplace_back(kRecomputeNames[i]);
+    return toml_text(Value(list));
+  }
+};
+
+// auto, none, or a list of words that another part knows; an empty list is "none"
+struct Words {
+  std::string read(Strings& out, const Value& value) const {
+    for (const char* word : {"auto", "none"})
+      if (is_word(value, word)) return out = {word}, "";
+    const auto* list = std::get_if<Strings>(&value);
+    if (list == nullptr) return "auto, none, or a list of words";
     out = list->empty() ? Strings{"none"} : *list;
     return "";
   }
   std::string write(const Strings& value) const {
-    return value.size() == 1 && contains(words, value[0]) ? toml_quoted(value[0]) : toml_text(Value(value));
+    return value == Strings{"auto"} || value == Strings{"none"} ? toml_quoted(value[0]) : toml_text(Value(value));
   }
 };
 
@@ -187,8 +219,6 @@ ConfigKey key(const char* name, Section RunConfig::*section, T Section::*member,
 }
 
 const TypeChoice kGradient{{DType::bf16, DType::f32}};
-const Policy kRecompute{{"auto", "none", "block"}, {"norm", "swiglu", "ffn", "qkv", "attention"}};
-const Policy kOffload{{"auto", "none"}, {"m", "v", "master", "parameters", "gradients", "residuals"}};
 
 std::vector<ConfigKey> make_keys() {
   using C = RunConfig;
@@ -227,8 +257,8 @@ std::vector<ConfigKey> make_keys() {
       key("schedule.final_fraction", &C::schedule, &C::Schedule::final_fraction, Number{0, 1}),
       key("memory.device", &C::memory, &C::Memory::device, AutoOrSize{}),
       key("memory.host", &C::memory, &C::Memory::host, AutoOrSize{}),
-      key("memory.recompute", &C::memory, &C::Memory::recompute, kRecompute),
-      key("memory.offload", &C::memory, &C::Memory::offload, kOffload),
+      key("memory.recompute", &C::memory, &C::Memory::recompute, RecomputeSet{}),
+      key("memory.offload", &C::memory, &C::Memory::offload, Words{}),
       key("memory.lm_head_chunks", &C::memory, &C::Memory::lm_head_chunks, AutoOrCount{{1, kMax32}}),
       key("memory.attention_chunks", &C::memory, &C::Memory::attention_chunks, AutoOrCount{{1, kMax32}}),
       key("distributed.devices", &C::distributed, &C::Distributed::devices, Count{1, 65536}),

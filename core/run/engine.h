@@ -14,7 +14,7 @@ namespace tandem {
 
 struct Engine {
   DeviceInfo device;
-  std::unique_ptr<Backend> backend;
+  DevicePointer<Backend> backend;
   StepSpec spec;
   MemoryPolicy policy;
   MemoryPlan plan;

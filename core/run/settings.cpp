@@ -1,5 +1,7 @@
 #include "core/run/settings.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "core/plan/device_table.h"
@@ -18,13 +20,20 @@ constexpr Rates kSomeCard{.e4m3 = 80e12,
                           .device_to_host = 20e9,
                           .launch_seconds = 2e-6};
 
-// none for "auto"
-template <typename E, typename Names>
-std::optional<EnumSet<E>> set_of(const std::vector<std::string>& words, const Names& names) {
-  if (words.size() == 1 && words[0] == "auto") return {};
-  EnumSet<E> set;
-  for (size_t i = 0; i < std::size(names); ++i)
-    if (std::ranges::find(words, names[i]) != words.end()) set.insert(E(i));
+// nullopt for "auto"; words: offload_words
+std::optional<EnumSet<Offload>> offload_of(const std::vector<std::string>& asked, std::vector<std::string> words) {
+  if (asked == std::vector<std::string>{"auto"}) return {};
+  EnumSet<Offload> set;
+  if (asked == std::vector<std::string>{"none"}) return set;
+  for (const std::string& word : asked) {
+    const auto found = std::ranges::find(words, word);
+    if (found == words.end() || word.empty()) {
+      std::erase(words, "");
+      fail(Exit::configuration, "memory.offload", "'{}' is unknown, expected auto, none, or a list of {}", word,
+           fmt::join(words, ", "));
+    }
+    set.insert(Offload(found - words.begin()));
+  }
   return set;
 }
 
@@ -52,16 +61,10 @@ StepSpec step_spec(const RunConfig& config, const ModelConfig& model) {
   const Precision precision = precision_of(config);
   const StepShape batch{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
   const StepShape shape = with_head_chunks(batch, model, precision, config.memory.lm_head_chunks);
-  check_fp8(model, precision, shape.rows());
-  return {model, precision, config.optimizer, shape};
-}
-
-MemoryPolicy policy_of(const RunConfig::Memory& memory, std::span<const std::string> words) {
-  const PolicyLimits limits = limits_of(memory, words);
-  MemoryPolicy policy =
-      uniform_policy(limits.recompute.value_or(EnumSet<Recompute>{}), limits.offload.value_or(EnumSet<Offload>{}));
-  policy.attention_chunks = limits.attention_chunks.value_or(1);
-  return policy;
+  check_multiples(model, precision, shape.rows());
+  const StepSpec spec{model, precision, config.optimizer, shape};
+  limits_of(config.memory, spec);  // Its words are checked before anything large is read.
+  return spec;
 }
 
 Target within_budget(Target target, const RunConfig::Memory& memory) {
@@ -72,9 +75,11 @@ Target within_budget(Target target, const RunConfig::Memory& memory) {
   return target;
 }
 
-PolicyLimits limits_of(const RunConfig::Memory& memory, std::span<const std::string> words) {
-  return {.recompute = set_of<Recompute>(memory.recompute, kRecomputeNames),
-          .offload = set_of<Offload>(memory.offload, words),
+PolicyLimits limits_of(const RunConfig::Memory& memory, const StepSpec& spec) {
+  StepSpec most = spec;
+  most.precision.master = true;  // A run without masters may name them: nothing is moved.
+  return {.recompute = memory.recompute,
+          .offload = offload_of(memory.offload, offload_words(most)),
           .lm_head_chunks = memory.lm_head_chunks,
           .attention_chunks = memory.attention_chunks};
 }
@@ -91,7 +96,7 @@ bool has_rates(const Target& target) {
 
 PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target) {
   PlanRequest request{spec, {}, false, target};
-  request.limits = limits_of(config.memory, offload_words(request));
+  request.limits = limits_of(config.memory, request);
   request.target.rates = rates_of(target);
   if (!request.target.rates.known()) request.target.rates = kSomeCard;
   return request;

@@ -9,16 +9,15 @@ namespace tandem {
 Precision precision_of(const RunConfig& config);
 
 // The step that a configuration asks of a model, with the most LM-head chunks to try. Exit::configuration and
-// Exit::does_not_fit, naming the key, for sizes that the recipe or an operand cannot have.
+// Exit::does_not_fit, naming the key, for sizes that the recipe or an operand cannot have, or words that name nothing.
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model);
 
-// What [memory] asks for; "auto" asks for nothing. words: offload_words of the step
-MemoryPolicy policy_of(const RunConfig::Memory& memory, std::span<const std::string> words);
 // target with no more memory than [memory] allows
 Target within_budget(Target target, const RunConfig::Memory& memory);
 
-// memory.recompute, offload, lm_head_chunks and attention_chunks as limits where they are not "auto"
-PolicyLimits limits_of(const RunConfig::Memory& memory, std::span<const std::string> words);
+// memory.recompute, offload, lm_head_chunks and attention_chunks as limits where they are not "auto".
+// Exit::configuration for a word of memory.offload that names nothing.
+PolicyLimits limits_of(const RunConfig::Memory& memory, const StepSpec& spec);
 
 // spec: with the most LM-head chunks to try; target: within its budgets. Where the target's rates are not known, those
 // of a table with its name; see has_rates.

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "core/plan/decide.h"
 #include "core/run/run_data.h"
 #include "core/run/schedule.h"
 #include "core/step/parameters.h"
@@ -31,7 +32,7 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
   const auto& [model_config, precision, optimizer, shape] = spec;
   const RunData data = open_data(config, model, shape);
   const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
-  const MemoryPolicy policy = policy_of(config.memory, offload_words(spec));
+  const MemoryPolicy policy = policy_asked(limits_of(config.memory, spec));
   const Program program = compile_step(model_config, precision, optimizer, shape, policy, target).program;
   Side a(reference, program, model, precision, config, shape), b(candidate, program, model, precision, config, shape);
   Verifier verifier(a.session, b.session, options);

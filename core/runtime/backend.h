@@ -69,6 +69,7 @@ struct BackendFactory {
   std::string name;
   DeviceList (*devices)();
   std::unique_ptr<Backend> (*open)(uint32_t index);
+  int rank = 0;  // "auto" takes a device of the backend with the least
 };
 
 }  // namespace tandem

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/runtime/backend.h"
+#include "core/runtime/watchdog.h"
 
 namespace tandem {
 
@@ -23,12 +24,15 @@ class Registry {
 
   std::vector<std::string> backends() const;  // Names of those in this build.
   DeviceReport devices() const;
-  // "auto" (CUDA, else a Vulkan GPU, else software Vulkan), "vulkan", "cuda", or BACKEND:N. Exit::device when there is
-  // none, Exit::configuration for another word.
+  std::vector<std::string> names() const;  // of backends, those left out too
+  // "auto" (the backend of least rank that has a device, a GPU before software), a backend's name, or BACKEND:N.
+  // Exit::device when there is none, Exit::configuration for another word.
   DeviceInfo choose(const std::string& name) const;
-  std::unique_ptr<Backend> open(const DeviceInfo& device) const;
+  DevicePointer<Backend> open(const DeviceInfo& device) const;
 
  private:
+  int rank(const DeviceInfo& device) const;
+
   std::vector<BackendFactory> factories_;
   std::vector<DeviceReport::Missing> missing_;
 };

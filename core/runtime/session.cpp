@@ -26,7 +26,7 @@ void Session::run_instruction(const Instruction& instruction) {
   alone.arenas = program_.arenas;
   alone.ranges[size_t(Range::evaluate)] = {instruction};
   verify(alone, backend_.target());
-  const std::unique_ptr<Executable> executable = backend_.load(alone, views_);
+  const DevicePointer<Executable> executable = backend_.load(alone, views_);
   executable->wait(executable->submit(Range::evaluate));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/runtime/backend.h"
+#include "core/runtime/watchdog.h"
 
 namespace tandem {
 
@@ -33,9 +34,9 @@ class Session {
 
   Backend& backend_;
   Program program_;
-  std::vector<std::unique_ptr<Memory>> memories_;
-  std::vector<Memory*> views_;              // of memories_
-  std::unique_ptr<Executable> executable_;  // destroyed before the memories it uses
+  std::vector<DevicePointer<Memory>> memories_;
+  std::vector<Memory*> views_;            // of memories_
+  DevicePointer<Executable> executable_;  // destroyed before the memories it uses
 };
 
 template <typename T>

@@ -1,16 +1,12 @@
 #include "core/runtime/watchdog.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-
-#include "core/base/error.h"
-#include "core/base/message.h"
 
 namespace tandem {
 namespace {
@@ -18,12 +14,14 @@ namespace {
 constexpr const char* kVariable = "TANDEM_DEVICE_TIMEOUT";
 constexpr Seconds kDefault{1800}, kLongestSlice{1};
 
+std::atomic<bool> hangs = false;
+
 [[noreturn]] void give_up(std::string_view device, Seconds timeout) {
-  write_message(fmt::format(
-      "tandem: [{}] the device has finished nothing for {} s and may hang: look into the system log, then go on with "
-      "--resume; if it was still at work, raise {} (seconds; 0: no limit)\n",
+  hangs = true;
+  throw DeviceHangs(fmt::format(
+      "[{}] the device has finished nothing for {} s and may hang: look into the system log, then go on with "
+      "--resume; if it was still at work, raise {} (seconds; 0: no limit)",
       device, timeout.count(), kVariable));
-  ::_exit(int(Exit::device));
 }
 
 }  // namespace
@@ -37,6 +35,10 @@ Seconds device_timeout() {
   if (error != std::errc() || at != end || !std::isfinite(seconds) || seconds < 0)
     fail(Exit::configuration, kVariable, "'{}' is not a time in seconds; 0 means no limit", text);
   return seconds == 0 ? Seconds(std::numeric_limits<double>::infinity()) : Seconds(seconds);
+}
+
+bool device_hangs() {
+  return hangs;
 }
 
 void wait_for_device(std::string_view device, uint64_t target, Seconds timeout, const FinishedWithin& finished) {

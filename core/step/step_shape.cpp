@@ -66,12 +66,13 @@ StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Pre
   return shape;
 }
 
-void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows) {
-  if (!precision.fp8()) return;
-  const auto divisible = [](const char* key, uint64_t size) {
-    if (size % 16 != 0)
+void check_multiples(const ModelConfig& config, const Precision& precision, uint64_t rows) {
+  const uint32_t multiple = size_multiple(precision.recipe);
+  const auto divisible = [&](const char* key, uint64_t size) {
+    if (size % multiple != 0)
       fail(Exit::configuration, key,
-           "{} is not divisible by 16, as the fp8 recipe wants; use precision.recipe = \"bf16\"", size);
+           "is {}, expected a multiple of {} under the recipe {}; use precision.recipe = \"bf16\"", size, multiple,
+           name_of(precision.recipe));
   };
   divisible("hidden_size", config.hidden);
   divisible("num_attention_heads * head_dim", uint64_t(config.q_heads) * config.head_dim);

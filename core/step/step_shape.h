@@ -35,9 +35,9 @@ uint32_t choose_head_chunks(const ModelConfig& config, const Precision& precisio
 StepShape with_head_chunks(StepShape shape, const ModelConfig& config, const Precision& precision,
                            std::optional<uint32_t> chunks = {});
 
-// fp8 wants hidden, q and k/v widths, ffn and rows (micro_batch * T) divisible by 16: Exit::configuration naming the
-// key.
-void check_fp8(const ModelConfig& config, const Precision& precision, uint64_t rows);
+// Exit::configuration, naming the key, where hidden, q and k/v widths, ffn or rows (micro_batch * T) are not multiples
+// of the recipe's size_multiple.
+void check_multiples(const ModelConfig& config, const Precision& precision, uint64_t rows);
 
 // Warns of windows longer than the model's max_position_embeddings; key: the key or flag that says so.
 void warn_of_length(std::string_view key, uint64_t sequence_length, const ModelConfig& config);

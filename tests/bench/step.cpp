@@ -95,7 +95,7 @@ void run(const Options& o) {
         "{:.2f}\npredicted_exposed_copy_seconds {:.4f}\n",
         seconds_since(planning), plan.chosen.seconds(), plan.chosen.device_bytes,
         double(plan.chosen.host_bytes) / (1 << 30), plan.chosen.cost.exposed_copy);
-    fmt::print("policy {}\n", policy_json(plan.chosen.policy).dump());
+    fmt::print("policy {}\n", policy_json(plan.chosen.policy, offload_words(spec)).dump());
   }
   fmt::print("device {}:{} {}\nrecipe {}\nmicro_batch {}\ngradient_accumulation {}\nsequence_length {}\n",
              device.backend, device.index, device.name, o.recipe, o.micro_batch, o.accumulation, o.sequence_length);

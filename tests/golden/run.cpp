@@ -57,7 +57,7 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, co
     : config_(config), specs_(parameter_specs(model.config)) {
   const Precision precision = precision_of(config);
   const StepShape shape = shape_of(config, model.config, precision);
-  check_fp8(model.config, precision, shape.rows());
+  check_multiples(model.config, precision, shape.rows());
   const LoaderOptions options{
       .sequence_length = shape.sequence_length, .micro_batch = shape.micro_batch, .accumulation = shape.accumulation};
   loader_ = std::make_unique<Loader>(open_token_files(config.data.train, model.config.vocabulary), options);

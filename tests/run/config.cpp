@@ -4,6 +4,8 @@
 
 #include "core/base/error.h"
 #include "core/base/size.h"
+#include "core/run/settings.h"
+#include "tests/data/scratch.h"
 
 namespace tandem {
 namespace {
@@ -231,11 +233,42 @@ TEST_CASE("config: fp32 makes gradients and moments f32 and refuses an explicit 
   }
 }
 
+ModelConfig small_model() {
+  ModelConfig model;
+  model.hidden = model.ffn = 64, model.layers = 1, model.vocabulary = 100;
+  model.q_heads = 2, model.kv_heads = 1, model.head_dim = 32;
+  return model;
+}
+
 TEST_CASE("config: fp8 wants micro_batch * sequence_length divisible by 16") {
+  const ModelConfig model = small_model();
   const Flags odd = {"--batch.micro_batch=3", "--data.sequence_length=24"};
-  check_says(flag_refusal(odd), "batch.micro_batch 3 times data.sequence_length 24 is 72");
-  CHECK(flag_refusal({odd[0], odd[1], "--precision.recipe=bf16"}).empty());
-  CHECK(flag_refusal({"--batch.micro_batch=2", odd[1]}).empty());
+  check_says(thrown(Exit::configuration, [&] { step_spec(with(odd), model); }),
+             "[batch.micro_batch * data.sequence_length] is 72, expected a multiple of 16");
+  CHECK(step_spec(with({odd[0], odd[1], "--precision.recipe=bf16"}), model).shape.rows() == 72);
+  CHECK(step_spec(with({"--batch.micro_batch=2", odd[1]}), model).shape.rows() == 48);
+}
+
+TEST_CASE("config: memory's words become limits; a word that names nothing is refused") {
+  const auto limits = [](const Flags& flags) {
+    const RunConfig c = with(flags);
+    return limits_of(c.memory, step_spec(c, small_model()));
+  };
+  CHECK(!limits({}).recompute);
+  CHECK(!limits({}).offload);
+  CHECK(limits({"--memory.recompute=none"}).recompute == EnumSet<Recompute>{});
+  CHECK(limits({"--memory.recompute=[]"}).recompute == EnumSet<Recompute>{});
+  CHECK(limits({"--memory.recompute=block"}).recompute == EnumSet<Recompute>{Recompute::block});
+  CHECK(limits({"--memory.recompute=[\"swiglu\", \"norm\"]"}).recompute ==
+        EnumSet<Recompute>{Recompute::norm, Recompute::swiglu});
+  CHECK(limits({"--memory.offload=none"}).offload == EnumSet<Offload>{});
+  CHECK(limits({"--memory.offload=[\"v\", \"residuals\"]"}).offload ==
+        EnumSet<Offload>{offload_of_state(1), Offload::residuals});
+  for (const char* words : {"n", "[\"m\", \"auto\"]", "[\"none\", \"m\"]"}) {
+    INFO("memory.offload ", std::string(words));
+    check_says(thrown(Exit::configuration, [&] { limits({fmt::format("--memory.offload={}", words)}); }),
+               "[memory.offload] '");
+  }
 }
 
 TEST_CASE("config: fast accumulation is of the recipe fp8") {

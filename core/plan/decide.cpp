@@ -1,0 +1,56 @@
+#include "core/plan/decide.h"
+
+#include <algorithm>
+
+namespace tandem {
+namespace {
+
+// A large device takes large chunks of the LM head: products of few rows leave it idle.
+uint64_t logit_bytes(const Target& target) {
+  constexpr uint64_t kMost = uint64_t{1} << 30;
+  return std::max(kLogitBytes, std::min({kMost, target.memory_bytes / 64, target.largest_chunk / 2}));
+}
+
+// nullopt: it does not fit
+std::optional<StepPlan> plan_asked(const PlanRequest& request, uint32_t head_chunks) {
+  MemoryPolicy policy = policy_asked(request.limits);
+  policy.lm_head_chunks = head_chunks;
+  const Target& target = request.target;
+  try {
+    StepPlan plan;
+    plan.compiled = compile_step(request.model, request.precision, request.optimizer, request.shape, policy, target);
+    const MemoryPlan& memory = plan.compiled->memory;
+    plan.chosen = {policy, device_bytes(memory, target), memory.host_bytes,
+                   cost_of_step(plan.compiled->program, request.shape.accumulation, target.rates), true};
+    plan.floor = floor_of(request);
+    plan.compiles = 1;
+    return plan;
+  } catch (const Error& e) {
+    if (e.exit() != Exit::does_not_fit) throw;
+    return {};
+  }
+}
+
+}  // namespace
+
+MemoryPolicy policy_asked(const PolicyLimits& limits) {
+  MemoryPolicy policy =
+      uniform_policy(limits.recompute.value_or(EnumSet<Recompute>{}), limits.offload.value_or(EnumSet<Offload>{}));
+  policy.attention_chunks = limits.attention_chunks.value_or(1);
+  policy.lm_head_chunks = limits.lm_head_chunks.value_or(0);
+  return policy;
+}
+
+StepPlan decide(const PlanRequest& request) {
+  const StepShape& shape = request.shape;
+  const uint32_t most = request.limits.lm_head_chunks.value_or(shape.head_chunks);
+  const uint32_t few = request.limits.lm_head_chunks.value_or(
+      choose_head_chunks(request.model, request.precision, shape, logit_bytes(request.target)));
+  if (std::optional<StepPlan> asked = plan_asked(request, few)) return std::move(*asked);
+  StepPlan plan = plan_step(request);
+  if (!plan.fits() && most != few)
+    if (std::optional<StepPlan> asked = plan_asked(request, most)) return std::move(*asked);
+  return plan;
+}
+
+}  // namespace tandem
