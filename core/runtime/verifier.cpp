@@ -138,14 +138,23 @@ std::string range_of(const TensorDesc& desc, const Bytes& bytes) {
 }  // namespace
 
 Target meet(const Target& a, const Target& b) {
+  // by their names, so that a new member does not compile until it is met
+  const auto& [name, queues, largest_arena, largest_operand, largest_chunk, alignment, memory_bytes, reserve_bytes,
+               workspace_bytes, staging_bytes, host_memory_bytes, rates] = b;
+  const auto least_known = [](uint64_t x, uint64_t y) { return x == 0 || y == 0 ? std::max(x, y) : std::min(x, y); };
   Target both = a;
-  both.name = fmt::format("{} and {}", a.name, b.name);
-  both.queues = a.queues | b.queues;
-  both.largest_arena = std::min(a.largest_arena, b.largest_arena);
-  both.largest_operand = std::min(a.largest_operand, b.largest_operand);
-  both.alignment = std::lcm(a.alignment, b.alignment);
-  both.memory_bytes = std::min(a.memory_bytes, b.memory_bytes);
-  both.reserve_bytes = std::max(a.reserve_bytes, b.reserve_bytes);
+  both.name = fmt::format("{} and {}", a.name, name);
+  both.queues = a.queues | queues;  // each backend folds what it lacks onto another
+  both.largest_arena = std::min(a.largest_arena, largest_arena);
+  both.largest_operand = std::min(a.largest_operand, largest_operand);
+  both.largest_chunk = std::min(a.largest_chunk, largest_chunk);
+  both.alignment = std::lcm(a.alignment, alignment);
+  both.memory_bytes = std::min(a.memory_bytes, memory_bytes);
+  both.reserve_bytes = std::max(a.reserve_bytes, reserve_bytes);
+  both.workspace_bytes = std::max(a.workspace_bytes, workspace_bytes);
+  both.staging_bytes = std::max(a.staging_bytes, staging_bytes);
+  both.host_memory_bytes = least_known(a.host_memory_bytes, host_memory_bytes);
+  if (!both.rates.known()) both.rates = rates;
   return both;
 }
 
