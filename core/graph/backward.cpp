@@ -5,6 +5,10 @@
 
 namespace tandem {
 
+ValueId sum(Graph& graph, Range range, ValueId a, ValueId b) {
+  return graph.add(range, OpId::add, Parameters(abi::Add{}), {a, b})[0];
+}
+
 ValueId ReverseMode::cotangent(ValueId value) const {
   const auto found = cotangents_.find(value.index);
   return found == cotangents_.end() ? ValueId{} : found->second;
@@ -13,7 +17,7 @@ ValueId ReverseMode::cotangent(ValueId value) const {
 void ReverseMode::add(ValueId value, ValueId cotangent) {
   if (!value.present() || !cotangent.present()) return;
   auto [entry, fresh] = cotangents_.try_emplace(value.index, cotangent);
-  if (!fresh) entry->second = graph_.add(range_, OpId::add, Parameters(abi::Add{}), {entry->second, cotangent})[0];
+  if (!fresh) entry->second = sum(graph_, range_, entry->second, cotangent);
 }
 
 bool ReverseMode::wants_cotangent(ValueId value) const {

@@ -7,6 +7,9 @@
 
 namespace tandem {
 
+// a + b, of one shape
+ValueId sum(Graph& graph, Range range, ValueId a, ValueId b);
+
 class ReverseMode : public Backward {
  public:
   // quantizer: the same range's, for cotangents that e4m3 products read; may be null

@@ -101,28 +101,16 @@ ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) 
   return out;
 }
 
-void Graph::keep(ValueId value, std::string name) {
-  values_.at(value.index).name = std::move(name);
+Descs Graph::operands_of(const Node& node) const {
+  Descs descs;
+  const auto append = [&](ValueId v) { descs.push_back(v.present() ? desc(v) : TensorDesc{}); };
+  for (size_t i = 0; i + node.in_place < node.inputs.size(); ++i) append(node.inputs[i]);
+  for (ValueId v : node.outputs) append(v);
+  return descs;
 }
 
-void Graph::verify() const {
-  constexpr uint32_t kNever = UINT32_MAX;
-  std::vector<uint32_t> overwritten(values_.size(), kNever);
-  for (uint32_t n = 0; n < nodes_.size(); ++n) {
-    const Node& node = nodes_[n];
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      const ValueId v = node.inputs[i];
-      if (!v.present()) continue;
-      const Value& value = values_.at(v.index);
-      const bool made = value.node == UINT32_MAX || value.node < n;
-      TANDEM_CHECK(made, "node {} ({}) reads %{} before it is made", n, name_of(node), v.index);
-      TANDEM_CHECK(overwritten[v.index] == kNever, "node {} ({} {}) reads %{}, which node {} ({}) has overwritten", n,
-                   name_of(node), node.label, v.index, overwritten[v.index], name_of(nodes_[overwritten[v.index]]));
-      // a variable is updated in place and read again under its own name in the next step
-      const bool in_place = i + node.in_place >= node.inputs.size();
-      if (in_place && value.lifetime == Lifetime::transient) overwritten[v.index] = n;
-    }
-  }
+void Graph::keep(ValueId value, std::string name) {
+  values_.at(value.index).name = std::move(name);
 }
 
 std::string Graph::dump() const {

@@ -95,11 +95,11 @@ class Graph {
   void keep(ValueId value, std::string name);  // a transient that the host reads: never overlapped, a binding
 
   const TensorDesc& desc(ValueId v) const { return values_.at(v.index).desc; }
+  Descs operands_of(const Node& node) const;  // in the order of a Dispatch; the node has a kernel
   const std::vector<Value>& values() const { return values_; }
   const std::vector<Node>& nodes() const { return nodes_; }
   Node& node(uint32_t index) { return nodes_.at(index); }
-  // checks SSA order, in-place rules (no reader after an overwrite), ranges; Exit::internal
-  void verify() const;
+  void verify() const;  // see core/graph/verify.cpp; Exit::internal
   std::string dump() const;
 
  private:

@@ -28,10 +28,10 @@ ValueId begin_step(Graph& graph, const StepInputs& inputs) {
 
 Batch load_batch(Graph& graph, Range range, const StepInputs& inputs) {
   graph.set_tag({Kind::io});
-  graph.add(range, OpId::advance_micro_step, Parameters(abi::AdvanceMicroStep{}), {inputs.counter}, "batch");
+  const ValueId counter =
+      graph.add(range, OpId::advance_micro_step, Parameters(abi::AdvanceMicroStep{}), {inputs.counter}, "batch")[0];
   const auto one = [&](ValueId from) {
-    return graph.add(range, OpId::load_micro_step, Parameters(abi::LoadMicroStep{}), {from, inputs.counter},
-                     "batch")[0];
+    return graph.add(range, OpId::load_micro_step, Parameters(abi::LoadMicroStep{}), {from, counter}, "batch")[0];
   };
   const Batch batch{one(inputs.tokens), one(inputs.targets), one(inputs.positions)};
   graph.set_tag({});

@@ -191,6 +191,7 @@ ValueId Transformer::hidden_states(Range range, ValueId tokens, ValueId position
 
 ValueId Transformer::hidden_state_cached(Range range, ValueId token, ValueId position, ValueId rope,
                                          std::span<const ValueId> caches) {
+  TANDEM_CHECK(!precision_.fp8(), "one token over a cache is never quantized: open the model in bf16");
   positions_ = position, rope_ = rope, caches_ = caches;
   return decoder(range, token, false, &Transformer::attend_cached);
 }

@@ -216,17 +216,19 @@ class Offloader {
     if (const auto due = evicts_.find({range, stage}); due != evicts_.end())
       for (uint32_t part : due->second) {
         const ValueId onto = home_of(part, range);
-        rewriter_.graph().copy(range, current_[part], onto, "evict " + name_of_part(part));
+        evicted_[{part, range}] = rewriter_.graph().copy(range, current_[part], onto, "evict " + name_of_part(part));
       }
     if (const auto due = prefetches_.find({range, stage}); due != prefetches_.end())
       for (uint32_t part : due->second)
         current_[part] = rewriter_.graph().copy(range, home_of(part, range), {}, "prefetch " + name_of_part(part));
   }
 
+  // In the range of an evict, what that left there.
   ValueId home_of(uint32_t part, Range range) {
     const Part& p = parts_[part];
     const Value& value = graph_.values()[p.root];
     rewriter_.graph().set_tag({value.kind, value.layer});
+    if (const auto found = evicted_.find({part, range}); found != evicted_.end()) return found->second;
     return p.whole ? homes_[p.root] : rewriter_.graph().slice(range, homes_[p.root], p.first_row, p.desc.shape[0]);
   }
 
@@ -273,8 +275,9 @@ class Offloader {
   std::array<End, kRangeCount> ends_{};                         // the last ones, by range
   std::map<Stage, std::vector<uint32_t>> prefetches_, evicts_;  // parts, before the stage's first node
   // of the new graph
-  std::vector<ValueId> homes_;    // by root: where it lives on the host
-  std::vector<ValueId> current_;  // by part: where it is on the device
+  std::vector<ValueId> homes_;                             // by root: where it lives on the host
+  std::vector<ValueId> current_;                           // by part: where it is on the device
+  std::map<std::pair<uint32_t, Range>, ValueId> evicted_;  // by part and range
   std::array<uint32_t, kRangeCount> next_{};
 };
 

@@ -3,36 +3,6 @@
 namespace tandem {
 namespace {
 
-uint64_t row_bytes(const TensorDesc& desc) {
-  return desc.shape[0] == 0 ? 0 : desc.bytes() / desc.shape[0];
-}
-
-// where each value stands relative to another one, if it does
-std::vector<Place> parents(const Graph& graph) {
-  std::vector<Place> parent(graph.values().size());
-  for (uint32_t v = 0; v < parent.size(); ++v) parent[v] = {v, 0};
-  for (const Node& node : graph.nodes()) {
-    for (uint32_t i = 0; i < node.in_place; ++i) {
-      const ValueId in = node.inputs[node.inputs.size() - node.in_place + i], out = node.outputs[node.first_output + i];
-      if (in.present()) parent[out.index] = {in.index, 0};
-    }
-    if (node.form == Form::slice)
-      parent[node.outputs[0].index] = {node.inputs[0].index, node.first_row * row_bytes(graph.desc(node.inputs[0]))};
-    if (node.form == Form::concat) {
-      uint64_t offset = 0;
-      for (ValueId part : node.inputs) {
-        uint32_t root = part.index;  // what the part overwrites in place is placed with it
-        while (parent[root].root != root && parent[root].offset == 0) root = parent[root].root;
-        TANDEM_CHECK(parent[root].root == root && graph.desc({root}) == graph.desc(part),
-                     "%{} is placed twice: in a concat and elsewhere", part.index);
-        parent[root] = {node.outputs[0].index, offset};
-        offset += graph.desc(part).bytes();
-      }
-    }
-  }
-  return parent;
-}
-
 class Liveness {
  public:
   Liveness(const Graph& graph, Storage& storage) : graph_(graph), storage_(storage), seen_(storage.roots.size()) {}
@@ -71,11 +41,8 @@ class Liveness {
 
 Storage resolve_storage(const Graph& graph) {
   Storage storage;
-  storage.places = parents(graph);
+  storage.places = places_of(graph);
   const auto& values = graph.values();
-  for (Place& place : storage.places)
-    for (const Place* up = &storage.places[place.root]; up->root != place.root; up = &storage.places[place.root])
-      place = {up->root, place.offset + up->offset};
   storage.root_of.assign(values.size(), UINT32_MAX);
   for (uint32_t v = 0; v < values.size(); ++v) {
     if (storage.places[v].root != v) continue;

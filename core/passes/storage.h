@@ -1,16 +1,9 @@
-// Which bytes a value lives in. In-place outputs share their input's bytes, a slice names part of its input's, the
-// parts of a concat name part of its output's; the value at the end of that chain is the root, and roots are what
-// plan_memory places.
+// Roots of a graph's values, which plan_memory places, and between which instructions they live.
 #pragma once
 
-#include "core/graph/graph.h"
+#include "core/graph/places.h"
 
 namespace tandem {
-
-struct Place {
-  uint32_t root = 0;    // a value's index
-  uint64_t offset = 0;  // bytes from the root's start
-};
 
 // Instructions of a range, by their position in it, between which the root's bytes hold something.
 struct LiveRange {
