@@ -37,7 +37,7 @@ void main() {
   if (!skipped) updates += 1u;
   precise float clipped = p.grad_clip / (norm + 1e-6);
   verdict.learning_rate = scalars.learning_rate;
-  verdict.coefficient = p.grad_clip == 0.0 ? 1.0 : min(1.0, clipped);
+  verdict.coefficient = p.grad_clip != 0.0 && clipped < 1.0 ? clipped : 1.0;  // 1 for a norm that is NaN, as elsewhere
   verdict.skipped = uint(skipped);
   verdict.step = scalars.step;
   verdict.seed_low = scalars.seed_low;

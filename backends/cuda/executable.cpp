@@ -61,7 +61,7 @@ void CudaExecutable::prepare(const Dispatch& dispatch, KernelTable& choices, Ste
   for (const Operand& o : dispatch.operands)
     step.operands.push_back({o.desc.dtype == DType::none ? nullptr : at(o.buffer), o.desc.dtype});
   step.launcher = kernels::launcher_of(dispatch.op);
-  if (dispatch.op == OpId::gemm) step.gemm = GemmPlan::make(*device_, choices, call_of(dispatch, step));
+  if (op_of(dispatch.op).library) step.gemm = GemmPlan::make(*device_, choices, call_of(dispatch, step));
 }
 
 kernels::Call CudaExecutable::call_of(const Dispatch& dispatch, const Step& step) const {

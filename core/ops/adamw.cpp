@@ -8,7 +8,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::AdamW>();
   const Inputs in("adamw", inputs, 5, 6);
   const Shape& shape = in.floats(0, "gradient").shape;
@@ -26,12 +26,36 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 }
 
 // moments, corrections, root, division, decay; and the random bits of bf16 stores
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 20 * operands[0].shape.count(), .bytes = bytes_of(operands) + bytes_of(operands.subspan(2))};
+}
+
+uint32_t rows_of(const Parameters&, Operands operands) {
+  return u32(operands[2].shape[0]);
+}
+
+// the segments that elements of rows first .. first + count - 1 lie in, counted from the first of them
+Parameters with_segments_of(const Parameters& parameters, Operands operands, uint32_t first, uint32_t count) {
+  const auto whole = parameters.as<abi::AdamW>();
+  const uint64_t columns = whole.count / rows_of(parameters, operands);
+  const uint64_t begin = first * columns, end = begin + count * columns;
+  abi::AdamW p = whole;
+  p.segments = 0;
+  for (uint32_t s = 0; s < whole.segments; ++s) {
+    const uint64_t segment_end = s + 1 < whole.segments ? whole.segment_begin[s + 1] : whole.count;
+    if (segment_end <= begin || whole.segment_begin[s] >= end) continue;
+    p.segment_begin[p.segments] = whole.segment_begin[s] - u32(begin);  // modulo 2^32, see the abi
+    p.segment_tensor[p.segments++] = whole.segment_tensor[s];
+  }
+  return Parameters(p);
 }
 
 }  // namespace
 
-const Op adamw{infer, nullptr, cost};
+const Op adamw{.infer = infer,
+               .cost = cost,
+               .cost_class = CostClass::optimizer,
+               .budget = always<Budget::elementwise>,
+               .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of, .part = with_segments_of}};
 
 }  // namespace tandem::ops

@@ -7,18 +7,23 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters&) {
+Signature infer(Operands inputs, Parameters&) {
   const Inputs in("adamw_corrections", inputs, 1, 1);
   in.expect(0, "verdict", u32_desc({abi::kStepScalarWords}));
   return {.outputs = {in[0]}};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 8, .bytes = bytes_of(operands)};
+}
+
+// of the words of update
+Defined fields_of_update(const Parameters&, Operands operands, size_t i) {
+  return {sizeof(abi::UpdateScalars) / sizeof(uint32_t), operands[i].shape.count()};
 }
 
 }  // namespace
 
-const Op adamw_corrections{.infer = infer, .cost = cost};
+const Op adamw_corrections{.infer = infer, .cost = cost, .budget = always<Budget::words>, .defined = fields_of_update};
 
 }  // namespace tandem::ops

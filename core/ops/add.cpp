@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("add", inputs, 2, 2);
   in.expect(1, "b", in.floats(0, "a"));
   require(in[0].shape.count() % 8 == 0, "add: {}, expected a multiple of 8 elements", in[0]);
@@ -22,12 +22,12 @@ void vjp(Backward& b, const OpNode& n) {
   b.add(n.inputs[1], dy);
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op add{infer, vjp, cost};
+const Op add{.infer = infer, .vjp = vjp, .cost = cost, .budget = always<Budget::elementwise>};
 
 }  // namespace tandem::ops

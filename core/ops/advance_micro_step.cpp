@@ -6,19 +6,19 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("advance_micro_step", inputs, 1, 1);
   in.expect(0, "counter", i32_desc({16}));
   parameters = Parameters(abi::AdvanceMicroStep{});
   return {.outputs = {in[0]}, .in_place = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 0, .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op advance_micro_step{infer, nullptr, cost};
+const Op advance_micro_step{.infer = infer, .cost = cost, .budget = always<Budget::exact>};
 
 }  // namespace tandem::ops

@@ -6,7 +6,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("amax", inputs, 2, 2);
   in.floats(0, "x");
   in.expect(1, "amax", amax_desc(true));
@@ -14,12 +14,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[1]}, .in_place = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = operands[0].shape.count(), .bytes = operands[0].bytes()};
 }
 
 }  // namespace
 
-const Op amax{infer, nullptr, cost};
+const Op amax{.infer = infer, .cost = cost, .budget = always<Budget::exact>};
 
 }  // namespace tandem::ops

@@ -11,7 +11,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::Attention>();
   const Inputs in("attention", inputs, 2, 2);
   const TensorDesc& qkv = attention_inputs(in, p);
@@ -33,13 +33,14 @@ void vjp(Backward& b, const OpNode& n) {
 }
 
 // q k and p v
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::Attention>();
   return {.flops = 2 * causal_product_flops(p), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op attention{infer, vjp, cost};
+const Op attention{
+    .infer = infer, .vjp = vjp, .cost = cost, .cost_class = CostClass::attention, .budget = always<Budget::attention>};
 
 }  // namespace tandem::ops

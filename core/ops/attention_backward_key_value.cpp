@@ -4,7 +4,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::AttentionBackward>();
   const Inputs in("attention_backward_key_value", inputs, 6, 6);
   const TensorDesc& qkv = attention_backward_inputs(in, p);
@@ -14,12 +14,16 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 }
 
 // q k, dout v, ds q, p dout
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   return {.flops = 4 * causal_product_flops(parameters.as<abi::AttentionBackward>()), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op attention_backward_key_value{infer, nullptr, cost};
+const Op attention_backward_key_value{.infer = infer,
+                                      .cost = cost,
+                                      .cost_class = CostClass::attention_backward,
+                                      .budget = always<Budget::attention>,
+                                      .split = {.by = SplitBy::sequences, .units = batch_of<abi::AttentionBackward>}};
 
 }  // namespace tandem::ops

@@ -6,7 +6,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::AttentionBackward>();
   const Inputs in("attention_backward_query", inputs, 5, 5);
   const TensorDesc& qkv = attention_backward_inputs(in, p);
@@ -15,12 +15,23 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 }
 
 // q k, dout v, ds k
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   return {.flops = 3 * causal_product_flops(parameters.as<abi::AttentionBackward>()), .bytes = bytes_of(operands)};
+}
+
+// the k and v parts are attention_backward_key_value's
+Defined q_part(const Parameters& parameters, Operands, size_t) {
+  const auto p = parameters.as<abi::AttentionBackward>();
+  return {uint64_t(p.q_heads) * p.head_dim, uint64_t(p.q_heads + 2 * p.kv_heads) * p.head_dim};
 }
 
 }  // namespace
 
-const Op attention_backward_query{infer, nullptr, cost};
+const Op attention_backward_query{.infer = infer,
+                                  .cost = cost,
+                                  .cost_class = CostClass::attention_backward,
+                                  .budget = always<Budget::attention>,
+                                  .defined = q_part,
+                                  .split = {.by = SplitBy::sequences, .units = batch_of<abi::AttentionBackward>}};
 
 }  // namespace tandem::ops

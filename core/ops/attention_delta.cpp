@@ -2,12 +2,12 @@
 // The caller sets sequence_length, q_heads and head_dim.
 #include "core/abi/attention_delta.h"
 
-#include "core/ops/inputs.h"
+#include "core/ops/attention_sizes.h"
 
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::AttentionDelta>();
   const Inputs in("attention_delta", inputs, 2, 2);
   const TensorDesc& dout = in.matrix(0, "dout");
@@ -21,12 +21,13 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {f32_desc({p.batch, p.q_heads, p.sequence_length})}};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 2 * operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op attention_delta{infer, nullptr, cost};
+const Op attention_delta{
+    .infer = infer, .cost = cost, .split = {.by = SplitBy::sequences, .units = batch_of<abi::AttentionDelta>}};
 
 }  // namespace tandem::ops

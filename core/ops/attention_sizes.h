@@ -19,6 +19,11 @@ const TensorDesc& attention_inputs(const Inputs& in, P& p) {
   return qkv;
 }
 
+template <typename P>
+uint32_t batch_of(const Parameters& parameters, Operands) {
+  return parameters.as<P>().batch;
+}
+
 // of one product over the causal half of all (query, key) pairs
 template <typename P>
 uint64_t causal_product_flops(const P& p) {

@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("begin_step", inputs, 2, 2);
   in.expect(0, "inputs", u32_desc({2, abi::kStepScalarWords}));
   in.expect(1, "counter", i32_desc({16}));
@@ -15,12 +15,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[1], u32_desc({abi::kStepScalarWords})}, .in_place = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 0, .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op begin_step{infer, nullptr, cost};
+const Op begin_step{.infer = infer, .cost = cost, .budget = always<Budget::exact>};
 
 }  // namespace tandem::ops

@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("bias_gradient", inputs, 2, 2);
   const Shape& dy = in.matrix(0, "dy", 8).shape;
   in.expect(1, "g", {in.floats(1, "g").dtype, {dy[1]}});
@@ -15,7 +15,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[1]}, .in_place = 1};
 }
 
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::BiasGradient>();
   return {.flops = operands[0].shape.count(),
           .bytes = bytes_of(operands) + operands[1].bytes(),
@@ -24,6 +24,6 @@ Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
 
 }  // namespace
 
-const Op bias_gradient{infer, nullptr, cost};
+const Op bias_gradient{.infer = infer, .cost = cost};
 
 }  // namespace tandem::ops

@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::CacheAppend>();
   const Inputs in("cache_append", inputs, 3, 3);
   const TensorDesc& qkv = in.heads(0, "qkv", p.q_heads, p.kv_heads, p.head_dim);
@@ -20,12 +20,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[2]}, .in_place = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 0, .bytes = 2 * operands[0].bytes()};
 }
 
 }  // namespace
 
-const Op cache_append{infer, nullptr, cost};
+const Op cache_append{.infer = infer, .cost = cost, .budget = always<Budget::exact>};
 
 }  // namespace tandem::ops

@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::CachedAttention>();
   const Inputs in("cached_attention", inputs, 3, 3);
   const TensorDesc& qkv = in.heads(0, "qkv", p.q_heads, p.kv_heads, p.head_dim);
@@ -22,7 +22,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 
 // of a full cache; workspace: of each head and part of the keys the weighted values, the largest score and the weights'
 // sum
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::CachedAttention>();
   const uint64_t parts = (uint64_t(p.capacity) + abi::kCachedAttentionPart - 1) / abi::kCachedAttentionPart;
   return {.flops = 4 * uint64_t(p.q_heads) * p.capacity * p.head_dim,
@@ -32,6 +32,6 @@ Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
 
 }  // namespace
 
-const Op cached_attention{infer, nullptr, cost};
+const Op cached_attention{.infer = infer, .cost = cost};
 
 }  // namespace tandem::ops

@@ -8,7 +8,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::CrossEntropy>();
   const Inputs in("cross_entropy", inputs, 3, 3);
   const TensorDesc& logits = in.matrix(2, "logits");
@@ -23,14 +23,20 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 }
 
 // maximum, exp, add; scaled again for the gradient
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const bool writes = parameters.as<abi::CrossEntropy>().write_gradient != 0;
   return {.flops = (writes ? 7 : 4) * operands[2].shape.count(),
           .bytes = bytes_of(operands) + (writes ? operands[2].bytes() : 0)};
 }
 
+// logits that stay keep the padding of their product
+Defined true_logits(const Parameters& parameters, Operands, size_t i) {
+  const auto p = parameters.as<abi::CrossEntropy>();
+  return i == 2 && p.write_gradient == 0 ? Defined{p.vocabulary, p.columns} : Defined{};
+}
+
 }  // namespace
 
-const Op cross_entropy{infer, nullptr, cost};
+const Op cross_entropy{.infer = infer, .cost = cost, .defined = true_logits};
 
 }  // namespace tandem::ops

@@ -8,7 +8,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("embedding", inputs, 2, 2);
   const TensorDesc& table = in.matrix(1, "table", 8);
   const uint64_t rows = in[0].shape.count();
@@ -27,12 +27,12 @@ void vjp(Backward& b, const OpNode& n) {
 }
 
 // only the rows that tokens name are read
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 0, .bytes = operands[0].bytes() + 2 * operands[2].bytes()};
 }
 
 }  // namespace
 
-const Op embedding{infer, vjp, cost};
+const Op embedding{.infer = infer, .vjp = vjp, .cost = cost, .budget = always<Budget::exact>};
 
 }  // namespace tandem::ops

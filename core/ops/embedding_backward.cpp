@@ -6,7 +6,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("embedding_backward", inputs, 3, 3);
   const Shape& dy = in.matrix(1, "dy", 8).shape;
   const TensorDesc& g = in.matrix(2, "g");
@@ -18,7 +18,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
 }
 
 // only the rows that tokens name are read and written; workspace: an index of three words a token
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   const uint64_t values = operands[1].shape.count();
   return {.flops = values,
           .bytes = operands[0].bytes() + operands[1].bytes() + 2 * values * size_of(operands[2].dtype),
@@ -27,6 +27,6 @@ Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
 
 }  // namespace
 
-const Op embedding_backward{infer, nullptr, cost};
+const Op embedding_backward{.infer = infer, .cost = cost};
 
 }  // namespace tandem::ops

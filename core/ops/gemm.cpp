@@ -30,7 +30,7 @@ void infer_sizes(const Shape& a, const Shape& b, const TensorDesc* c, abi::Gemm&
   require(uint64_t(p.m) * p.ldc <= UINT32_MAX, "gemm: c ({}, {}), expected fewer than 2^32 elements", p.m, p.ldc);
 }
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::Gemm>();
   const Inputs in("gemm", inputs, p.accumulate ? 6 : 5, p.accumulate ? 6 : 5);
   const bool fp8 = in[0].dtype == DType::e4m3;
@@ -105,14 +105,32 @@ void vjp(Backward& b, const OpNode& n) {
   input_gradient(b, n, dy, q);
 }
 
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::Gemm>();
   return {.flops = 2 * uint64_t(p.m) * p.n * p.k,
-          .bytes = bytes_of(operands) + (p.accumulate ? operands.back().bytes() : 0)};
+          .bytes = bytes_of(operands) + (p.accumulate ? operands.back().bytes() : 0),
+          .product = {p.m, p.n, p.k}};
+}
+
+Budget budget(const Parameters& parameters, Operands operands, size_t) {
+  if (parameters.as<abi::Gemm>().fast_accumulation) return Budget::fast_gemm;
+  return operands[0].dtype == DType::e4m3 ? Budget::fp8_gemm : Budget::sums;
+}
+
+// n of ldc columns: the others pad rows of c
+Defined true_columns(const Parameters& parameters, Operands, size_t) {
+  const auto p = parameters.as<abi::Gemm>();
+  return {p.n, p.ldc};
 }
 
 }  // namespace
 
-const Op gemm{infer, vjp, cost};
+const Op gemm{.infer = infer,
+              .vjp = vjp,
+              .cost = cost,
+              .cost_class = CostClass::product,
+              .library = true,
+              .budget = budget,
+              .defined = true_columns};
 
 }  // namespace tandem::ops

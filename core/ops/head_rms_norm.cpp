@@ -10,7 +10,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::HeadRmsNorm>();
   const Inputs in("head_rms_norm", inputs, 3, 3);
   const TensorDesc& x = in.heads(0, "x", p.q_heads, p.kv_heads, p.head_dim);
@@ -37,12 +37,12 @@ void vjp(Backward& b, const OpNode& n) {
   b.add(x, b.emit(n, OpId::head_rms_norm_backward, Parameters(backward), {dy, x, q_weight, k_weight, rstd})[0]);
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 4 * operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op head_rms_norm{infer, vjp, cost};
+const Op head_rms_norm{.infer = infer, .vjp = vjp, .cost = cost};
 
 }  // namespace tandem::ops

@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::HeadRmsNormBackward>();
   const Inputs in("head_rms_norm_backward", inputs, 5, 5);
   const TensorDesc& dy = in.heads(0, "dy", p.q_heads, p.kv_heads, p.head_dim);
@@ -20,12 +20,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {dy}};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 9 * operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op head_rms_norm_backward{infer, nullptr, cost};
+const Op head_rms_norm_backward{.infer = infer, .cost = cost};
 
 }  // namespace tandem::ops

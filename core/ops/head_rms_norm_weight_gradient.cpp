@@ -8,7 +8,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::HeadRmsNormWeightGradient>();
   const Inputs in("head_rms_norm_weight_gradient", inputs, 5, 5);
   const TensorDesc& dy = in.heads(0, "dy", p.q_heads, p.kv_heads, p.head_dim);
@@ -21,7 +21,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[3], in[4]}, .in_place = 2};
 }
 
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::HeadRmsNormWeightGradient>();
   return {.flops = 3 * operands[0].shape.count(),
           .bytes = bytes_of(operands) + operands[3].bytes() + operands[4].bytes(),
@@ -30,6 +30,6 @@ Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
 
 }  // namespace
 
-const Op head_rms_norm_weight_gradient{infer, nullptr, cost};
+const Op head_rms_norm_weight_gradient{.infer = infer, .cost = cost};
 
 }  // namespace tandem::ops

@@ -2,8 +2,7 @@
 
 namespace tandem::ops {
 
-Inputs::Inputs(std::string_view op, std::span<const TensorDesc> descs, size_t least, size_t most)
-    : op_(op), descs_(descs) {
+Inputs::Inputs(std::string_view op, Operands descs, size_t least, size_t most) : op_(op), descs_(descs) {
   require(least <= size() && size() <= most, "{}: {} inputs, expected {} to {}", op_, size(), least, most);
   for (size_t i = 0; i < size(); ++i)
     require(descs_[i].shape.count() <= UINT32_MAX, "{}: input {} is {}, expected fewer than 2^32 elements", op_, i,

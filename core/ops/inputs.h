@@ -10,7 +10,7 @@ namespace tandem::ops {
 class Inputs {
  public:
   // least .. most inputs; each below 2^32 elements, as the kernels' indices are u32
-  Inputs(std::string_view op, std::span<const TensorDesc> descs, size_t least, size_t most);
+  Inputs(std::string_view op, Operands descs, size_t least, size_t most);
 
   const TensorDesc& operator[](size_t i) const { return descs_[i]; }
   size_t size() const { return descs_.size(); }
@@ -29,7 +29,7 @@ class Inputs {
 
  private:
   std::string_view op_;
-  std::span<const TensorDesc> descs_;
+  Operands descs_;
 };
 
 // sizes of checked operands fit

@@ -6,7 +6,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("load_micro_step", inputs, 2, 2);
   require(in[0].shape.rank() == 3, "load_micro_step: inputs are {}, expected three axes", in[0]);
   const uint64_t micro_steps = in[0].shape[1], count = in[0].shape[2];
@@ -16,12 +16,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {i32_desc({count})}};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 0, .bytes = 2 * operands[2].bytes()};
 }
 
 }  // namespace
 
-const Op load_micro_step{infer, nullptr, cost};
+const Op load_micro_step{.infer = infer, .cost = cost, .budget = always<Budget::exact>};
 
 }  // namespace tandem::ops

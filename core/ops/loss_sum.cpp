@@ -6,7 +6,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("loss_sum", inputs, 2, 2);
   in.expect(0, "losses", f32_desc({in[0].shape.count()}));
   in.expect(1, "loss", f32_desc({1}));
@@ -14,12 +14,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[1]}, .in_place = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op loss_sum{infer, nullptr, cost};
+const Op loss_sum{.infer = infer, .cost = cost};
 
 }  // namespace tandem::ops

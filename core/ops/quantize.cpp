@@ -8,7 +8,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::Quantize>();
   const Inputs in("quantize", inputs, 2, 2);
   const Shape& x = in.matrix(0, "x", 16).shape;
@@ -30,12 +30,27 @@ void vjp(Backward& b, const OpNode& n) {
   if (dq.present()) b.add(n.inputs[0], dq);
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands)};
+}
+
+Budget budget(const Parameters&, Operands operands, size_t i) {
+  return operands[i].dtype == DType::f32 ? Budget::scale : Budget::exact;
+}
+
+Parameters only(const Parameters& parameters, Outputs wanted) {
+  auto p = parameters.as<abi::Quantize>();
+  p.has_q = wanted[0];
+  p.has_qt = wanted[1];
+  return Parameters(p);
+}
+
+Clone clone(const OpNode& n, Outputs wanted, Outputs) {
+  return {only(n.parameters, wanted), n.inputs};
 }
 
 }  // namespace
 
-const Op quantize{infer, vjp, cost};
+const Op quantize{.infer = infer, .vjp = vjp, .cost = cost, .budget = budget, .only = only, .clone = clone};
 
 }  // namespace tandem::ops

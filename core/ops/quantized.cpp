@@ -23,9 +23,20 @@ Signature quantized_signature(const Inputs& in, size_t own, const Shape& shape, 
   return s;
 }
 
-uint64_t quantized_bytes(std::span<const TensorDesc> operands, size_t own, uint32_t scale) {
+uint64_t quantized_bytes(Operands operands, size_t own, uint32_t scale) {
   if (scale == abi::kScaleChecked) return operands[own].bytes();
   return bytes_of(operands);
+}
+
+Budget quantized_budget(const Parameters&, Operands operands, size_t i) {
+  switch (operands[i].dtype) {
+    case DType::f32:
+      return Budget::scale;
+    case DType::u32:
+      return Budget::amax;
+    default:
+      return Budget::codes;
+  }
 }
 
 }  // namespace tandem::ops

@@ -15,6 +15,9 @@ constexpr size_t kMostQuantizedInputs = 3;  // behind the op's own
 Signature quantized_signature(const Inputs& in, size_t own, const Shape& shape, uint32_t scale, bool q, bool qt);
 
 // Bytes of one pass that reads the op's own inputs and writes the copies; next to none where a right guess is checked.
-uint64_t quantized_bytes(std::span<const TensorDesc> operands, size_t own, uint32_t scale);
+uint64_t quantized_bytes(Operands operands, size_t own, uint32_t scale);
+
+// of the copies, their scale and the amax that is taken for it
+Budget quantized_budget(const Parameters& parameters, Operands operands, size_t i);
 
 }  // namespace tandem::ops

@@ -10,7 +10,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::RmsNorm>();
   const Inputs in("rms_norm", inputs, 3, 4);
   const TensorDesc& x = in.matrix(0, "x", 8);
@@ -50,12 +50,19 @@ void vjp(Backward& b, const OpNode& n) {
 }
 
 // square, add; scale, weight
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 4 * operands[0].shape.count(), .bytes = bytes_of(operands)};
+}
+
+// A sum that is kept is read in place of x + delta; the first node has taken the amax.
+Clone clone(const OpNode& n, Outputs, Outputs kept) {
+  std::vector<ValueId> inputs(n.inputs.begin(), n.inputs.begin() + 3);
+  if (n.outputs[0].present() && kept[0]) inputs[0] = n.outputs[0], inputs[1] = {};
+  return {n.parameters, std::move(inputs)};
 }
 
 }  // namespace
 
-const Op rms_norm{infer, vjp, cost};
+const Op rms_norm{.infer = infer, .vjp = vjp, .cost = cost, .budget = with_amax<Budget::sums>, .clone = clone};
 
 }  // namespace tandem::ops

@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("rms_norm_backward", inputs, 5, 6);
   const TensorDesc& dy = in.matrix(0, "dy", 8);
   const bool has_dsum = in.has(1), has_amax = in.amax(5);
@@ -20,12 +20,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {dy, amax_desc(has_amax)}, .in_place = has_amax, .first_output = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 9 * operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op rms_norm_backward{infer, nullptr, cost};
+const Op rms_norm_backward{.infer = infer, .cost = cost, .budget = with_amax<Budget::sums>};
 
 }  // namespace tandem::ops

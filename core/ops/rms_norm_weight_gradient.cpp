@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("rms_norm_weight_gradient", inputs, 4, 4);
   const TensorDesc& dy = in.matrix(0, "dy", 8);
   in.expect(1, "s", dy);
@@ -17,7 +17,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[3]}, .in_place = 1};
 }
 
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::RmsNormWeightGradient>();
   return {.flops = 3 * operands[0].shape.count(),
           .bytes = bytes_of(operands) + operands[3].bytes(),
@@ -26,6 +26,6 @@ Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
 
 }  // namespace
 
-const Op rms_norm_weight_gradient{infer, nullptr, cost};
+const Op rms_norm_weight_gradient{.infer = infer, .cost = cost};
 
 }  // namespace tandem::ops

@@ -8,7 +8,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::Rope>();
   const Inputs in("rope", inputs, 3, 3);
   const TensorDesc& x = in.heads(2, "x", p.q_heads, p.kv_heads, p.head_dim);
@@ -30,12 +30,12 @@ void vjp(Backward& b, const OpNode& n) {
   b.add(n.inputs[2], b.emit(n, OpId::rope, Parameters(p), {n.inputs[0], n.inputs[1], dy})[0]);
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 3 * operands[2].shape.count(), .bytes = operands[0].bytes() + 2 * operands[2].bytes()};
 }
 
 }  // namespace
 
-const Op rope{infer, vjp, cost};
+const Op rope{.infer = infer, .vjp = vjp, .cost = cost, .budget = always<Budget::elementwise>};
 
 }  // namespace tandem::ops

@@ -8,7 +8,7 @@ namespace {
 
 constexpr uint64_t kPadding = 64;  // partials of several tensors stand side by side, each at an operand's alignment
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("square_sum", inputs, 1, 1);
   const uint64_t count = in.floats(0, "x").shape.count();
   parameters = Parameters(abi::SquareSum{.count = u32(count)});
@@ -16,12 +16,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {f32_desc({(blocks + kPadding - 1) / kPadding * kPadding})}};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 2 * operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op square_sum{infer, nullptr, cost};
+const Op square_sum{.infer = infer, .cost = cost, .cost_class = CostClass::gradient_norm};
 
 }  // namespace tandem::ops

@@ -8,7 +8,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::StepVerdict>();
   const Inputs in("step_verdict", inputs, 6, 6);
   const uint64_t count = in[0].shape.count();
@@ -23,12 +23,22 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {u32_desc({abi::kStepScalarWords}), in[4], in[5]}, .in_place = 2, .first_output = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands)};
+}
+
+// of the words of verdict
+Defined fields_of_verdict(const Parameters&, Operands operands, size_t i) {
+  if (i != 4) return {};
+  return {sizeof(abi::Verdict) / sizeof(uint32_t), operands[i].shape.count()};
 }
 
 }  // namespace
 
-const Op step_verdict{.infer = infer, .cost = cost};
+const Op step_verdict{.infer = infer,
+                      .cost = cost,
+                      .cost_class = CostClass::gradient_norm,
+                      .budget = always<Budget::words>,
+                      .defined = fields_of_verdict};
 
 }  // namespace tandem::ops

@@ -8,7 +8,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("swiglu", inputs, 1, 2);
   const TensorDesc& x = in.matrix(0, "x", 16);
   const bool has_amax = in.amax(1);
@@ -28,12 +28,17 @@ void vjp(Backward& b, const OpNode& n) {
 }
 
 // exp, add, divide, multiply
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 4 * operands[1].shape.count(), .bytes = bytes_of(operands)};
+}
+
+// The first node has taken the amax.
+Clone clone(const OpNode& n, Outputs, Outputs) {
+  return {n.parameters, {n.inputs[0]}};
 }
 
 }  // namespace
 
-const Op swiglu{infer, vjp, cost};
+const Op swiglu{.infer = infer, .vjp = vjp, .cost = cost, .budget = with_amax<Budget::elementwise>, .clone = clone};
 
 }  // namespace tandem::ops

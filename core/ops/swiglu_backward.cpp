@@ -6,7 +6,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("swiglu_backward", inputs, 2, 3);
   const TensorDesc& dy = in.matrix(0, "dy", 8);
   const bool has_amax = in.amax(2);
@@ -16,12 +16,12 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return {.outputs = {in[1], amax_desc(has_amax)}, .in_place = has_amax, .first_output = 1};
 }
 
-Cost cost(const Parameters&, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters&, Operands operands) {
   return {.flops = 10 * operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
 }  // namespace
 
-const Op swiglu_backward{infer, nullptr, cost};
+const Op swiglu_backward{.infer = infer, .cost = cost, .budget = with_amax<Budget::elementwise>};
 
 }  // namespace tandem::ops

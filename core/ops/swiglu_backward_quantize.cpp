@@ -7,7 +7,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::SwigluBackwardQuantize>();
   const Inputs in("swiglu_backward_quantize", inputs, 4, 2 + kMostQuantizedInputs);
   const Shape& dy = in.matrix(0, "dy", 16).shape;
@@ -20,7 +20,7 @@ Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
   return quantized_signature(in, 2, in[1].shape, p.scale, true, true);
 }
 
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::SwigluBackwardQuantize>();
   return {.flops = p.scale == abi::kScaleChecked ? 0 : 12 * uint64_t(p.rows) * p.columns,
           .bytes = quantized_bytes(operands, 2, p.scale)};
@@ -28,6 +28,6 @@ Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
 
 }  // namespace
 
-const Op swiglu_backward_quantize{infer, nullptr, cost};
+const Op swiglu_backward_quantize{.infer = infer, .cost = cost, .budget = quantized_budget};
 
 }  // namespace tandem::ops

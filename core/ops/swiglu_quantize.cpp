@@ -9,7 +9,7 @@
 namespace tandem::ops {
 namespace {
 
-Signature infer(std::span<const TensorDesc> inputs, Parameters& parameters) {
+Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::SwigluQuantize>();
   const Inputs in("swiglu_quantize", inputs, 2, 1 + kMostQuantizedInputs);
   const Shape& x = in.matrix(0, "x", 32).shape;
@@ -32,14 +32,30 @@ void vjp(Backward& b, const OpNode& n) {
 }
 
 // as swiglu's, and a multiplication to scale
-Cost cost(const Parameters& parameters, std::span<const TensorDesc> operands) {
+Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::SwigluQuantize>();
   return {.flops = p.scale == abi::kScaleChecked ? 0 : 5 * uint64_t(p.rows) * p.columns,
           .bytes = quantized_bytes(operands, 1, p.scale)};
 }
 
+Parameters only(const Parameters& parameters, Outputs wanted) {
+  auto p = parameters.as<abi::SwigluQuantize>();
+  p.has_q = wanted[0];
+  p.has_qt = wanted[1];
+  return Parameters(p);
+}
+
+// A check reads the amax that its guess has taken: from then on it is known.
+Clone clone(const OpNode& n, Outputs wanted, Outputs) {
+  auto p = only(n.parameters, wanted).as<abi::SwigluQuantize>();
+  require(p.scale != abi::kScaleGuessed, "swiglu_quantize: what checks a guess is cloned, not the guess");
+  p.scale = abi::kScaleKnown;
+  return {Parameters(p), {n.inputs[0], n.inputs[1]}};
+}
+
 }  // namespace
 
-const Op swiglu_quantize{infer, vjp, cost};
+const Op swiglu_quantize{
+    .infer = infer, .vjp = vjp, .cost = cost, .budget = quantized_budget, .only = only, .clone = clone};
 
 }  // namespace tandem::ops

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <array>
 
-#include "core/ops/op.h"
+#include "core/ops/vjp.h"
 
 namespace tandem {
 
@@ -24,7 +24,11 @@ std::string_view name_of(OpId id) {
   return kNames[std::min(size_t(id), kOpCount)];
 }
 
-uint64_t bytes_of(std::span<const TensorDesc> descs) {
+Clone again(const OpNode& node, Outputs, Outputs) {
+  return {node.parameters, node.inputs};
+}
+
+uint64_t bytes_of(Operands descs) {
   uint64_t bytes = 0;
   for (const TensorDesc& d : descs) bytes += d.bytes();
   return bytes;

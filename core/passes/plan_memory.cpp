@@ -65,15 +65,9 @@ class Planner {
   // one buffer, for library calls and the kernels' scratch
   uint64_t workspaces() const {
     uint64_t most = target_.workspace_bytes;
-    Descs descs;
-    for (const Node& node : graph_.nodes()) {
-      if (most == 0 || !node.has_kernel()) continue;
-      descs.clear();
-      const auto add = [&](ValueId v) { descs.push_back(v.present() ? graph_.desc(v) : TensorDesc{}); };
-      for (size_t i = 0; i + node.in_place < node.inputs.size(); ++i) add(node.inputs[i]);
-      for (ValueId v : node.outputs) add(v);
-      most = std::max(most, op_of(node.op).cost(node.parameters, descs).workspace);
-    }
+    for (const Node& node : graph_.nodes())
+      if (most > 0 && node.has_kernel())
+        most = std::max(most, op_of(node.op).cost(node.parameters, graph_.operands_of(node)).workspace);
     return most;
   }
 

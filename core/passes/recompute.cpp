@@ -1,10 +1,11 @@
 #include "core/passes/recompute.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
-#include "core/abi/swiglu_quantize.h"
 #include "core/passes/rewriter.h"
 
 namespace tandem {
@@ -39,32 +40,11 @@ bool drops(EnumSet<Recompute> set, const Tag& node, Kind kind) {
   }
 }
 
-bool makes_copies(const Node& node) {
-  return node.op == OpId::quantize || node.op == OpId::swiglu_quantize;
-}
-
-// of the two passes of Quantizer::quantize_result the second one, which makes what others read
-bool checks_guess(const Node& node) {
-  return node.op == OpId::swiglu_quantize && node.parameters.as<abi::SwigluQuantize>().scale == abi::kScaleChecked;
-}
-
-template <typename P>
-Parameters with_copies(const Node& node, bool q, bool qt) {
-  auto p = node.parameters.as<P>();
-  p.has_q = q;
-  p.has_qt = qt;
-  return Parameters(p);
-}
-// the parameters of a node that makes_copies, for those asked for
-Parameters copy_parameters(const Node& node, bool q, bool qt) {
-  return node.op == OpId::quantize ? with_copies<abi::Quantize>(node, q, qt)
-                                   : with_copies<abi::SwigluQuantize>(node, q, qt);
-}
-
-Parameters with_known_scale(const Parameters& parameters) {
-  auto p = parameters.as<abi::SwigluQuantize>();
-  p.scale = abi::kScaleKnown;
-  return Parameters(p);
+// Of inputs, by position: the output that overwrites each in place.
+std::optional<size_t> overwriting(const Node& node, size_t input) {
+  const size_t read_only = node.inputs.size() - node.in_place;
+  if (input < read_only) return {};
+  return input - read_only + node.first_output;
 }
 
 class Recomputer {
@@ -75,29 +55,19 @@ class Recomputer {
         rewriter_(graph),
         dropped_(graph.values().size()),
         wanted_(dropped_),
-        kept_use_(dropped_) {
-    for (const Node& node : graph.nodes()) {
-      mark_dropped(node);
-      if (checks_guess(node)) check_of_[node.inputs[2].index] = &node;
-    }
-    for (const Node& node : graph.nodes())
-      for (ValueId v : node.inputs) {
-        if (!v.present()) continue;
-        if (remade(v)) remake_wanted_.insert({pass_of(node), v.index});
-        else if (backward(node)) want(v);
-        else kept_use_[v.index] = true;
-      }
+        stays_(dropped_) {
+    for (const Node& node : graph.nodes()) mark_dropped(node);
+    for (size_t n = graph.nodes().size(); n-- > 0;) mark_used(graph.nodes()[n]);  // readers before what they read
   }
 
   Graph run() {
     for (const Node& node : graph_.nodes()) {
-      if (node.range == Range::begin && node.op == OpId::quantize && remade(node.outputs[0])) continue;
+      if (makes_remade(node)) continue;
       for (ValueId v : node.inputs) {
         if (remade(v)) rewriter_.set(v, remake(v, pass_of(node)));
         else if (backward(node) && dropped(v)) rewriter_.set(v, clone_of(v));
       }
-      if (makes_copies(node)) copy_copies(node);
-      else rewriter_.copy(node);
+      copy(node);
     }
     return rewriter_.take();
   }
@@ -107,37 +77,22 @@ class Recomputer {
     return node.range == Range::micro_step && node.tag.phase == Phase::backward;
   }
   bool dropped(ValueId v) const { return v.present() && dropped_[v.index]; }
-  bool wanted(ValueId v) const { return v.present() && wanted_[v.index]; }
+  const Node& producer(ValueId v) const { return graph_.nodes()[graph_.values()[v.index].node]; }
 
-  // ---- fp8 copies of parameters ----
-
-  using Pass = std::pair<Range, bool>;  // of a range, forward or backward
-  static Pass pass_of(const Node& node) { return {node.range, backward(node)}; }
-  static constexpr Pass kBackwardPass{Range::micro_step, true};
-
-  bool remade(ValueId v) const {
-    if (!v.present()) return false;
-    const Value& value = graph_.values()[v.index];
-    return value.kind == Kind::quantized && value.node != UINT32_MAX && producer(v).op == OpId::quantize &&
-           policy_.copies_of(value.layer) == Copies::remade;
+  template <typename Predicate>
+  static Outputs outputs_if(const Node& node, const Predicate& predicate) {
+    Outputs some;
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      if (node.outputs[i].present() && predicate(node.outputs[i])) some.insert(i);
+    return some;
   }
 
-  ValueId remake(ValueId v, Pass pass) {
-    const auto found = remade_.find({pass, v.index});
-    if (found != remade_.end()) return found->second;
-    const Node& node = producer(v);
-    const auto asked = [&](ValueId copy) { return copy.present() && remake_wanted_.contains({pass, copy.index}); };
-    Node here = node;
-    here.range = pass.first;
-    const auto out = rewriter_.emit(here, copy_parameters(node, asked(node.outputs[0]), asked(node.outputs[1])),
-                                    {rewriter_.map(node.inputs[0]), rewriter_.map(node.inputs[1])},
-                                    pass.second ? Phase::recompute : Phase::forward);
-    for (size_t i = 0; i < out.size(); ++i)
-      if (out[i].present()) remade_[{pass, node.outputs[i].index}] = out[i];
-    return remade_.at({pass, v.index});
+  Clone clone_of(const Node& node, Outputs wanted) const {
+    const Outputs kept = outputs_if(node, [&](ValueId v) { return !dropped_[v.index]; });
+    return node.has_kernel() ? op_of(node.op).clone(node, wanted, kept) : again(node, wanted, kept);
   }
 
-  // ---- activations ----
+  // ---- what is let go of, and who reads it ----
 
   void mark_dropped(const Node& node) {
     if (node.range != Range::micro_step || node.tag.phase != Phase::forward) return;
@@ -155,38 +110,47 @@ class Recomputer {
     }
   }
 
-  // marks what the backward pass will ask clones for
-  void want(ValueId v) {
-    if (remade(v)) remake_wanted_.insert({kBackwardPass, v.index});
-    if (!dropped(v) || wanted_[v.index]) return;
-    wanted_[v.index] = true;
-    const Node& node = producer(v);
-    for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (!(norms_kept_sum(node) && i < 2) && !(checks_guess(node) && i > 1)) want(node.inputs[i]);
+  void mark_used(const Node& node) {
+    for (ValueId v : node.outputs)
+      if (v.present() && !dropped_[v.index]) stays_[v.index] = true;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId v = node.inputs[i];
+      if (!v.present()) continue;
+      if (remade(v)) remake_wanted_.insert({pass_of(node), v.index});
+      else if (backward(node)) wanted_[v.index] = true;
+      else if (const auto output = overwriting(node, i)) stays_[v.index] = stays_[v.index] || stays(node, *output);
+      else stays_[v.index] = true;
+    }
+    const Outputs wanted = outputs_if(node, [&](ValueId v) { return dropped_[v.index] && wanted_[v.index]; });
+    if (wanted == Outputs{}) return;
+    for (ValueId v : clone_of(node, wanted).inputs) {
+      if (remade(v)) remake_wanted_.insert({kBackwardPass, v.index});
+      else if (v.present()) wanted_[v.index] = true;
+    }
   }
 
-  // the clone of a norm of x + delta whose sum is kept reads the sum in their place
-  bool norms_kept_sum(const Node& node) const {
-    return node.op == OpId::rms_norm && node.outputs[0].present() && !dropped(node.outputs[0]);
+  // An overwritten value stays if the value that overwrites it does.
+  bool stays(const Node& node, size_t output) const {
+    return node.outputs[output].present() && stays_[node.outputs[output].index];
   }
 
-  const Node& producer(ValueId v) const { return graph_.nodes()[graph_.values()[v.index].node]; }
-
-  // its codes, or their transpose, only where something other than the backward pass reads them
-  void copy_copies(const Node& node) {
-    const auto check = check_of_.find(node.outputs[0].present() ? node.outputs[0].index : UINT32_MAX);
-    const Node& last = check == check_of_.end() ? node : *check->second;
-    const auto stays = [&](ValueId v) { return v.present() && (!dropped_[v.index] || kept_use_[v.index]); };
-    const bool q = stays(last.outputs[0]), qt = stays(last.outputs[1]);
-    const bool all = q == last.outputs[0].present() && qt == last.outputs[1].present();
-    if (all || (!q && !qt)) return rewriter_.copy(node);
+  // A node of the forward pass makes optional outputs only where something other than the backward pass reads them.
+  void copy(const Node& node) {
+    const auto only = node.has_kernel() ? op_of(node.op).only : nullptr;
+    const Outputs all = outputs_if(node, [](ValueId) { return true; });
+    const Outputs needed = outputs_if(node, [&](ValueId v) { return stays_[v.index]; });
+    const Outputs read = outputs_if(node, [&](ValueId v) { return dropped_[v.index] && stays_[v.index]; });
+    if (only == nullptr || needed == all || read == Outputs{}) return rewriter_.copy(node);
     std::vector<ValueId> inputs;
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (qt || !checks_guess(node) || i < 3) inputs.push_back(rewriter_.map(node.inputs[i]));
-    const auto out = rewriter_.emit(node, copy_parameters(node, q, qt), std::move(inputs), node.tag.phase);
+      if (const auto output = overwriting(node, i); !output || stays(node, *output))
+        inputs.push_back(rewriter_.map(node.inputs[i]));
+    const auto out = rewriter_.emit(node, only(node.parameters, needed), std::move(inputs), node.tag.phase);
     for (size_t i = 0; i < out.size(); ++i)
       if (out[i].present()) rewriter_.set(node.outputs[i], out[i]);
   }
+
+  // ---- activations ----
 
   ValueId clone_of(ValueId v) {
     if (!clones_.contains(v.index)) clone(producer(v));
@@ -194,30 +158,55 @@ class Recomputer {
   }
 
   void clone(const Node& node) {
-    Parameters parameters = node.parameters;
+    const Outputs wanted = outputs_if(node, [&](ValueId v) { return dropped_[v.index] && wanted_[v.index]; });
+    const Clone made = clone_of(node, wanted);
     std::vector<ValueId> inputs;
-    if (norms_kept_sum(node)) inputs = {rewriter_.map(node.outputs[0]), {}};
-    const size_t count = checks_guess(node) ? 2 : node.inputs.size();  // x and its amax
-    for (size_t i = inputs.size(); i < count; ++i)
-      inputs.push_back(remade(node.inputs[i])    ? remake(node.inputs[i], kBackwardPass)
-                       : dropped(node.inputs[i]) ? clone_of(node.inputs[i])
-                                                 : rewriter_.map(node.inputs[i]));
-    if (makes_copies(node)) parameters = copy_parameters(node, wanted(node.outputs[0]), wanted(node.outputs[1]));
-    if (checks_guess(node)) parameters = with_known_scale(parameters);
-    // no amax, the optional last input: the forward pass took it
-    if (node.in_place > 0 && graph_.desc(node.inputs.back()).dtype == DType::u32) inputs.pop_back();
-    const auto out = rewriter_.emit(node, parameters, std::move(inputs), Phase::recompute);
+    for (ValueId v : made.inputs)
+      inputs.push_back(remade(v) ? remake(v, kBackwardPass) : dropped(v) ? clone_of(v) : rewriter_.map(v));
+    const auto out = rewriter_.emit(node, made.parameters, std::move(inputs), Phase::recompute);
     for (size_t i = 0; i < out.size(); ++i)
       if (out[i].present() && node.outputs[i].present()) clones_[node.outputs[i].index] = out[i];
+  }
+
+  // ---- fp8 copies of parameters ----
+
+  using Pass = std::pair<Range, bool>;  // of a range, forward or backward
+  static Pass pass_of(const Node& node) { return {node.range, backward(node)}; }
+  static constexpr Pass kBackwardPass{Range::micro_step, true};
+
+  bool remade(ValueId v) const {
+    if (!v.present()) return false;
+    const Value& value = graph_.values()[v.index];
+    return value.kind == Kind::quantized && value.node != UINT32_MAX &&
+           policy_.copies_of(value.layer) == Copies::remade;
+  }
+  bool makes_remade(const Node& node) const {
+    return std::ranges::any_of(node.outputs, [&](ValueId v) { return remade(v); });
+  }
+
+  ValueId remake(ValueId v, Pass pass) {
+    const auto found = remade_.find({pass, v.index});
+    if (found != remade_.end()) return found->second;
+    Node here = producer(v);
+    here.range = pass.first;
+    const Clone made = clone_of(here, outputs_if(here, [&](ValueId copy) {
+                                  return remake_wanted_.contains({pass, copy.index});
+                                }));
+    std::vector<ValueId> inputs;
+    for (ValueId input : made.inputs) inputs.push_back(rewriter_.map(input));
+    const auto out =
+        rewriter_.emit(here, made.parameters, std::move(inputs), pass.second ? Phase::recompute : Phase::forward);
+    for (size_t i = 0; i < out.size(); ++i)
+      if (out[i].present()) remade_[{pass, here.outputs[i].index}] = out[i];
+    return remade_.at({pass, v.index});
   }
 
   const Graph& graph_;
   const MemoryPolicy& policy_;
   Rewriter rewriter_;
-  // by value: the policy lets go of it; the backward pass or a clone reads it; anything else does
-  std::vector<bool> dropped_, wanted_, kept_use_;
-  std::unordered_map<uint32_t, const Node*> check_of_;  // by the codes that it checks
-  std::unordered_map<uint32_t, ValueId> clones_;        // by value: of the new graph
+  // by value: the policy lets go of it; the backward pass or a clone reads it; it is kept, or something else reads it
+  std::vector<bool> dropped_, wanted_, stays_;
+  std::unordered_map<uint32_t, ValueId> clones_;  // by value: of the new graph
   // by pass and value, of parameters' copies
   std::set<std::pair<Pass, uint32_t>> remake_wanted_;
   std::map<std::pair<Pass, uint32_t>, ValueId> remade_;

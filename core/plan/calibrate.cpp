@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/abi/gemm.h"
-#include "core/plan/cost_model.h"
+#include "core/graph/backward.h"
 #include "core/runtime/profile.h"
 #include "core/step/compile_step.h"
 #include "core/step/synthetic.h"
@@ -59,8 +58,7 @@ struct Sum {
     flops += double(t.cost.flops);
     bytes += double(t.cost.bytes);
     seconds += t.seconds;
-    if (t.dispatch->op != OpId::gemm) return;
-    const auto p = t.dispatch->parameters.as<abi::Gemm>();
+    const Cost::Product& p = t.cost.product;
     cubes += double(t.cost.flops) * std::cbrt(double(p.m) * double(p.n) * double(p.k));
   }
   double size() const { return cubes / flops; }
@@ -73,23 +71,21 @@ struct Sums {
 
   Sum* of(const Dispatch& d) {
     const DType dtype = d.operands[0].desc.dtype;
-    switch (kind_of(d)) {
-      case CostKind::gemm_e4m3:
-        return &e4m3;
-      case CostKind::gemm_bf16:
-        return &bf16;
-      case CostKind::gemm_f32:
-        return &f32;
-      case CostKind::attention:
-        if (dtype == DType::f32) return nullptr;  // outside the matrix units
-        return d.op == OpId::attention ? &attention : &attention_backward;
-      case CostKind::memory:
+    switch (op_of(d.op).cost_class) {
+      case CostClass::product:
+        return dtype == DType::e4m3 ? &e4m3 : dtype == DType::bf16 ? &bf16 : &f32;
+      case CostClass::attention:  // in f32, outside the matrix units
+        return dtype == DType::f32 ? nullptr : &attention;
+      case CostClass::attention_backward:
+        return dtype == DType::f32 ? nullptr : &attention_backward;
+      case CostClass::memory:
         return dtype == DType::f32 ? nullptr : &passes;
-      case CostKind::optimizer:
-        return d.op == OpId::adamw ? &optimizer : nullptr;
-      default:
-        return nullptr;
+      case CostClass::optimizer:
+        return &optimizer;
+      case CostClass::gradient_norm:
+        break;
     }
+    return nullptr;
   }
 };
 
@@ -123,20 +119,12 @@ class Calibration {
   void launches() {
     progress_("launches");
     const auto seconds = [&](uint32_t count) {
-      const TensorDesc tiny{DType::f32, {8}};
-      const auto at = [&](uint64_t i) { return BufferRef{0, i * 4096, tiny.bytes()}; };
-      Parameters parameters;
-      op_of(OpId::add).infer(Descs{tiny, tiny}, parameters);
-      const Dispatch add{OpId::add,
-                         parameters,
-                         {{tiny, at(0), Access::read}, {tiny, at(1), Access::read}, {tiny, at(2), Access::write}}};
-      Program program;
-      program.arenas = {{"operands", ArenaKind::device, 3 * 4096}};
-      for (uint32_t i = 0; i < count; ++i) {
-        program.ranges[size_t(Range::evaluate)].push_back({Queue::compute, add, {}});
-        program.ranges[size_t(Range::evaluate)].push_back({Queue::compute, Barrier{}, {}});
-      }
-      Session session(backend_, std::move(program));
+      Graph graph;
+      const ValueId one = graph.variable("one", {DType::f32, {8}});
+      ValueId total = one;
+      for (uint32_t i = 0; i < count; ++i) total = sum(graph, Range::evaluate, total, one);
+      Session session(backend_, compile(std::move(graph), backend_.target()).program);
+      fill_with_zeros(session);
       return fastest_run(session, Range::evaluate, kLaunchRuns);
     };
     const double few = seconds(kFewLaunches), many = seconds(kManyLaunches);
@@ -169,18 +157,12 @@ class Calibration {
     const Target& target = table_.target;
     const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_chunk}) / 4096 * 4096;
     const TensorDesc desc{DType::f32, {bytes / 4096, 1024}};
-    Parameters parameters;
-    op_of(OpId::add).infer(Descs{desc, desc}, parameters);
-    Program program;
-    program.arenas = {{"device", ArenaKind::device, bytes}, {"host", ArenaKind::host, 2 * bytes}};
-    program.ranges[size_t(Range::evaluate)].push_back({Queue::compute,
-                                                       Dispatch{OpId::add,
-                                                                parameters,
-                                                                {{desc, {1, 0, bytes}, Access::read},
-                                                                 {desc, {0, 0, bytes}, Access::read},
-                                                                 {desc, {1, bytes, bytes}, Access::write}}},
-                                                       {}});
-    Session session(backend_, std::move(program));
+    Graph graph;
+    const ValueId far = graph.variable("far", desc), near = graph.variable("near", desc);
+    const ValueId total = sum(graph, Range::evaluate, far, near);
+    graph.keep(total, "total");
+    for (const ValueId v : {far, total}) graph.place_on_host(v);
+    Session session(backend_, compile(std::move(graph), backend_.target()).program);
     fill_with_zeros(session);
     table_.target.rates.zero_copy = double(bytes) / fastest_run(session, Range::evaluate, kLaunchRuns);
   }

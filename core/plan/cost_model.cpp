@@ -5,7 +5,6 @@
 #include <map>
 #include <numeric>
 
-#include "core/abi/gemm.h"
 #include "core/base/overloaded.h"
 #include "core/base/size.h"
 
@@ -24,7 +23,7 @@ constexpr uint64_t kLeastSplit = 512;         // inner elements that a split kee
 constexpr double kSplitShare = 0.95;          // what a split leaves of the rate
 
 // The share of the rate that an (m, n, k) product reaches: its tiles fill whole rounds of the multiprocessors or not.
-double shape_share(const abi::Gemm& p, uint32_t multiprocessors) {
+double shape_share(const Cost::Product& p, uint32_t multiprocessors) {
   if (multiprocessors == 0) return 1;
   double best = 0;
   for (const Tile& tile : kTiles)
@@ -40,9 +39,9 @@ double shape_share(const abi::Gemm& p, uint32_t multiprocessors) {
 }
 
 // The share of the rate that a product of such a size reaches, between two that were measured by the logarithm.
-double size_share(const abi::Gemm& p, CostKind c, const Rates& rates) {
-  const auto of = [c](const Rates::SizeShare& s) {
-    return c == CostKind::gemm_e4m3 ? s.e4m3 : c == CostKind::gemm_bf16 ? s.bf16 : s.f32;
+double size_share(const Cost::Product& p, DType dtype, const Rates& rates) {
+  const auto of = [dtype](const Rates::SizeShare& s) {
+    return dtype == DType::e4m3 ? s.e4m3 : dtype == DType::bf16 ? s.bf16 : s.f32;
   };
   const double n = std::cbrt(double(p.m) * double(p.n) * double(p.k));
   const auto above = std::ranges::find_if(rates.products, [n](const Rates::SizeShare& s) { return s.n >= n; });
@@ -53,37 +52,35 @@ double size_share(const abi::Gemm& p, CostKind c, const Rates& rates) {
   return of(below) + t * (of(*above) - of(below));
 }
 
-CostKind kind_of(OpId op, DType dtype) {
-  switch (op) {
-    case OpId::gemm:
-      return dtype == DType::e4m3   ? CostKind::gemm_e4m3
-             : dtype == DType::bf16 ? CostKind::gemm_bf16
+CostKind kind_of(CostClass c, DType first) {
+  switch (c) {
+    case CostClass::product:
+      return first == DType::e4m3   ? CostKind::gemm_e4m3
+             : first == DType::bf16 ? CostKind::gemm_bf16
                                     : CostKind::gemm_f32;
-    case OpId::attention:
-    case OpId::attention_backward_query:
-    case OpId::attention_backward_key_value:
+    case CostClass::attention:
+    case CostClass::attention_backward:
       return CostKind::attention;
-    case OpId::adamw:
-    case OpId::square_sum:
-    case OpId::step_verdict:
+    case CostClass::gradient_norm:
+    case CostClass::optimizer:
       return CostKind::optimizer;
-    default:
-      return CostKind::memory;
+    case CostClass::memory:
+      break;
   }
+  return CostKind::memory;
 }
 
-// FLOP/s of a class; attention in f32 runs outside the matrix units
-double flop_rate(OpId op, CostKind c, std::span<const TensorDesc> operands, const Rates& rates) {
+// FLOP/s of a dispatch; attention in f32 runs outside the matrix units
+double flop_rate(CostClass c, DType first, const Rates& rates) {
+  const auto attention = [&](double rate) { return first == DType::f32 ? std::min(rates.f32, rate) : rate; };
   switch (c) {
-    case CostKind::gemm_e4m3:
-      return rates.e4m3 > 0 ? rates.e4m3 : rates.bf16;
-    case CostKind::gemm_bf16:
-      return rates.bf16;
-    case CostKind::attention: {
-      const double rate =
-          op != OpId::attention && rates.attention_backward > 0 ? rates.attention_backward : rates.attention;
-      return operands[0].dtype == DType::f32 ? std::min(rates.f32, rate) : rate;
-    }
+    case CostClass::product:
+      if (first == DType::e4m3) return rates.e4m3 > 0 ? rates.e4m3 : rates.bf16;
+      return first == DType::bf16 ? rates.bf16 : rates.f32;
+    case CostClass::attention:
+      return attention(rates.attention);
+    case CostClass::attention_backward:
+      return attention(rates.attention_backward > 0 ? rates.attention_backward : rates.attention);
     default:
       return rates.f32;
   }
@@ -177,10 +174,6 @@ std::string_view name_of(CostKind c) {
   return kNames[size_t(c)];
 }
 
-CostKind kind_of(const Dispatch& dispatch) {
-  return kind_of(dispatch.op, dispatch.operands[0].desc.dtype);
-}
-
 double ProgramCost::floor() const {
   return std::accumulate(kinds.begin(), kinds.end(), 0.0, [](double sum, const KindCost& c) { return sum + c.floor; });
 }
@@ -205,19 +198,20 @@ ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
   return *this;
 }
 
-InstructionCost cost_of(OpId op, const Parameters& parameters, std::span<const TensorDesc> operands,
-                        const Rates& rates) {
+InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands, const Rates& rates) {
   TANDEM_CHECK(rates.known(), "a cost needs the device's rates");
-  const Cost cost = op_of(op).cost(parameters, operands);
-  const CostKind c = kind_of(op, operands[0].dtype);
-  const double work = double(cost.flops) / flop_rate(op, c, operands, rates);
-  const double reached = c == CostKind::optimizer ? rates.optimizer : rates.passes;
+  const Op& row = op_of(op);
+  const Cost cost = row.cost(parameters, operands);
+  const DType first = operands[0].dtype;
+  const CostKind kind = kind_of(row.cost_class, first);
+  const double work = double(cost.flops) / flop_rate(row.cost_class, first, rates);
+  const double reached = kind == CostKind::optimizer ? rates.optimizer : rates.passes;
   const double moved = double(cost.bytes) / (reached * rates.bandwidth);
   double share = 1;
-  if (op == OpId::gemm)
-    share = rates.products.empty() ? shape_share(parameters.as<abi::Gemm>(), rates.multiprocessors)
-                                   : size_share(parameters.as<abi::Gemm>(), c, rates);
-  return {c, cost.flops, cost.bytes, std::max(work / share, moved) + rates.launch_seconds, std::max(work, moved)};
+  if (row.cost_class == CostClass::product)
+    share = rates.products.empty() ? shape_share(cost.product, rates.multiprocessors)
+                                   : size_share(cost.product, first, rates);
+  return {kind, cost.flops, cost.bytes, std::max(work / share, moved) + rates.launch_seconds, std::max(work, moved)};
 }
 
 ProgramCost cost_of(const Program& program, Range range, const Rates& rates) {

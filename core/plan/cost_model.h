@@ -11,19 +11,18 @@
 
 namespace tandem {
 
+// The rows of a plan's table of seconds.
 enum class CostKind : uint8_t {
   gemm_e4m3,
   gemm_bf16,
   gemm_f32,
   attention,
   memory,     // passes over activations: norms, SwiGLU, RoPE, quantize, cross entropy, ...
-  optimizer,  // AdamW and the gradient norm
+  optimizer,  // and the gradient norm
   copy,
 };
 constexpr size_t kCostKindCount = size_t(CostKind::copy) + 1;
 std::string_view name_of(CostKind c);
-
-CostKind kind_of(const Dispatch& dispatch);
 
 // A dispatch, fill or copy, alone on the device.
 struct InstructionCost {
@@ -34,8 +33,7 @@ struct InstructionCost {
 };
 
 // Rates must be known. operands: as in Dispatch, all on the device.
-InstructionCost cost_of(OpId op, const Parameters& parameters, std::span<const TensorDesc> operands,
-                        const Rates& rates);
+InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands, const Rates& rates);
 
 struct KindCost {
   uint64_t instructions = 0, flops = 0, bytes = 0;

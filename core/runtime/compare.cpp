@@ -93,7 +93,7 @@ class Comparer {
     measure();
     if (words()) check_words();
     else if (budget_ == Budget::codes && desc_.dtype == DType::e4m3) check_codes();
-    else if (budget_ == Budget::exact || !is_float(desc_.dtype)) check_exact();
+    else if (budget_ == Budget::exact || budget_ == Budget::scale || !is_float(desc_.dtype)) check_exact();
     else check_floats();
     return std::move(result_);
   }

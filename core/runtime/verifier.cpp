@@ -5,13 +5,7 @@
 #include <limits>
 #include <numeric>
 
-#include "core/abi/adamw_corrections.h"
-#include "core/abi/attention_backward.h"
-#include "core/abi/cross_entropy.h"
-#include "core/abi/gemm.h"
 #include "core/abi/numeric.h"
-#include "core/abi/step_scalars.h"
-#include "core/abi/step_verdict.h"
 #include "core/base/overloaded.h"
 
 namespace tandem {
@@ -27,64 +21,6 @@ Bytes read(const Session& session, const BufferRef& buffer) {
 
 bool present(const Operand& operand) {
   return operand.desc.dtype != DType::none;
-}
-
-Budget budget_of(const Dispatch& d, const Operand& operand) {
-  const DType first = d.operands[0].desc.dtype;
-  switch (d.op) {
-    case OpId::embedding:
-    case OpId::advance_micro_step:
-    case OpId::load_micro_step:
-    case OpId::cache_append:
-    case OpId::amax:
-    case OpId::shift_amax:
-    case OpId::quantize:
-      return Budget::exact;
-    case OpId::swiglu_quantize:
-    case OpId::swiglu_backward_quantize:
-      return Budget::codes;
-    case OpId::add:
-    case OpId::swiglu:
-    case OpId::swiglu_backward:
-    case OpId::rope:
-    case OpId::adamw:
-      return operand.desc.dtype == DType::u32 ? Budget::amax : Budget::elementwise;
-    case OpId::attention:
-    case OpId::attention_backward_query:
-    case OpId::attention_backward_key_value:
-    case OpId::cached_attention:
-      return Budget::attention;
-    case OpId::begin_step:
-    case OpId::step_verdict:
-    case OpId::adamw_corrections:
-      return Budget::words;
-    case OpId::gemm:
-      if (d.parameters.as<abi::Gemm>().fast_accumulation) return Budget::fast_gemm;
-      return first == DType::e4m3 ? Budget::fp8_gemm : Budget::sums;
-    default:
-      return operand.desc.dtype == DType::u32 ? Budget::amax : Budget::sums;
-  }
-}
-
-// what core/abi leaves undefined: padding columns, the part of dqkv that the other backward op writes, unused words
-Defined defined_part(const Dispatch& d, const Operand& operand) {
-  if (d.op == OpId::gemm) {
-    const auto p = d.parameters.as<abi::Gemm>();
-    return {p.n, p.ldc};
-  }
-  if (d.op == OpId::attention_backward_query) {
-    const auto p = d.parameters.as<abi::AttentionBackward>();
-    return {uint64_t(p.q_heads) * p.head_dim, uint64_t(p.q_heads + 2 * p.kv_heads) * p.head_dim};
-  }
-  if (d.op == OpId::cross_entropy && operand.access == Access::read_write) {
-    const auto p = d.parameters.as<abi::CrossEntropy>();  // logits that stay keep the padding of their gemm
-    if (p.write_gradient == 0) return {p.vocabulary, p.columns};
-  }
-  const auto words = [&](size_t bytes) { return Defined{bytes / sizeof(uint32_t), operand.desc.shape.count()}; };
-  if (d.op == OpId::step_verdict && operand.access == Access::write) return words(sizeof(abi::Verdict));
-  if (d.op == OpId::adamw_corrections && operand.access == Access::write) return words(sizeof(abi::UpdateScalars));
-  if (d.op == OpId::begin_step && operand.access == Access::write) return words(sizeof(abi::StepScalars));
-  return {};
 }
 
 // every element differs afterwards, and stays a valid index
@@ -114,10 +50,11 @@ void disturb(const TensorDesc& desc, Bytes& bytes) {
   }
 }
 
-// codes, scales and amax words jump by powers of two when rounding moves a largest value over an edge
-bool drifts(const Dispatch& d, const Operand& operand) {
+// Codes, scales and amax words jump by powers of two when rounding moves a largest value over an edge: that is no
+// drift.
+bool drifts(const Operand& operand, Budget budget) {
   const DType dtype = operand.desc.dtype;
-  return d.op != OpId::quantize && (dtype == DType::f32 || dtype == DType::bf16);
+  return budget != Budget::scale && (dtype == DType::f32 || dtype == DType::bf16);
 }
 
 std::string range_of(const TensorDesc& desc, const Bytes& bytes) {
@@ -211,11 +148,15 @@ void Verifier::perturb(const Dispatch& dispatch) {
 InstructionDifference Verifier::compare_outputs(const InstructionId& id, const Instruction& i,
                                                 const Dispatch& dispatch) {
   InstructionDifference difference{id, dispatch.op, i.label, 0, 0, {}, {}};
-  for (const Operand& o : dispatch.operands) {
+  const Op& op = op_of(dispatch.op);
+  const Descs descs = descs_of(dispatch);
+  for (size_t n = 0; n < descs.size(); ++n) {
+    const Operand& o = dispatch.operands[n];
     if (!present(o) || o.access == Access::read) continue;
     const Bytes a = read(candidate_, o.buffer), b = read(reference_, o.buffer);
-    const Comparison c = compare(o.desc, a, b, budget_of(dispatch, o), defined_part(dispatch, o));
-    const bool over = is_locked() ? !c.wrong.empty() : drifts(dispatch, o) && !(c.nmse <= kFreeBudget);
+    const Budget budget = op.budget(dispatch.parameters, descs, n);
+    const Comparison c = compare(o.desc, a, b, budget, op.defined(dispatch.parameters, descs, n));
+    const bool over = is_locked() ? !c.wrong.empty() : drifts(o, budget) && !(c.nmse <= kFreeBudget);
     difference.nmse = std::max(difference.nmse, c.nmse);
     difference.max_ulp = std::max(difference.max_ulp, c.max_ulp);
     if (over && difference.wrong.empty())

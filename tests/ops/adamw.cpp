@@ -73,19 +73,18 @@ void dtype_cases(Cases& cases, DType parameter, DType gradient, DType m, DType v
     return list;
   };
   for (Shape shape : {Shape{8}, Shape{40, 48}, Shape{1003, 8}})
-    cases.add(fmt::format("{} {}", name, shape), parameters(shape.rank() == 2 ? 0.1 : 0), inputs(shape, 0, normal()))
-        .with(Budget::elementwise);
-  cases.add(name + " skipped", parameters(0.1), inputs({40}, 1, put(normal(), {{3, NAN}}))).with(Budget::exact);
-  cases.add(name + " zero gradient", parameters(0.1), inputs({40}, 0, zeros())).with(Budget::elementwise);
+    cases.add(fmt::format("{} {}", name, shape), parameters(shape.rank() == 2 ? 0.1 : 0), inputs(shape, 0, normal()));
+  cases.add(name + " skipped", parameters(0.1), inputs({40}, 1, put(normal(), {{3, NAN}})));
+  cases.add(name + " zero gradient", parameters(0.1), inputs({40}, 0, zeros()));
   abi::AdamW stacked = parameters(0.1);
   stacked.segments = 3;
   const uint32_t begin[] = {0, 120, 128}, tensor[] = {3, 1, 900};
   std::copy(begin, begin + 3, stacked.segment_begin);
   std::copy(tensor, tensor + 3, stacked.segment_tensor);
-  cases.add(name + " three segments", stacked, inputs({25, 8}, 0, normal())).with(Budget::elementwise);
+  cases.add(name + " three segments", stacked, inputs({25, 8}, 0, normal()));
   const uint32_t anywhere[] = {0, 6, 13};  // in the middle of packs and of blocks of four words
   std::copy(anywhere, anywhere + 3, stacked.segment_begin);
-  cases.add(name + " segments from anywhere", stacked, inputs({7, 4}, 0, normal())).with(Budget::elementwise);
+  cases.add(name + " segments from anywhere", stacked, inputs({7, 4}, 0, normal()));
 }
 
 void cases(Cases& cases) {

@@ -6,8 +6,6 @@
 namespace tandem::test {
 namespace {
 
-constexpr uint32_t kUpdateWords = sizeof(abi::UpdateScalars) / sizeof(uint32_t);
-
 double correction(double log_beta, uint32_t t) {
   return log_beta == 0 ? 1 : -std::expm1(t * log_beta);
 }
@@ -30,10 +28,8 @@ void cases(Cases& cases) {
         const abi::AdamwCorrections p{beta1 == 0 ? 0 : float(std::log(beta1)), float(std::log(0.95))};
         const Filler verdict =
             words({abi::float_bits(3e-4f), abi::float_bits(0.5f), skipped, 17, 0x12345678u, 0x9abcdef0u, updates});
-        Case& c = cases.add(fmt::format("{} updates, beta1 {}, skipped {}", updates, beta1, skipped), p,
-                            {in(DType::u32, {16}, verdict)});
-        c.with(Budget::words).partial();  // the rest of its 16 words is undefined
-        for (uint32_t word = kUpdateWords; word < 16; ++word) c.ignored.insert({1, word});
+        cases.add(fmt::format("{} updates, beta1 {}, skipped {}", updates, beta1, skipped), p,
+                  {in(DType::u32, {16}, verdict)});
       }
 }
 

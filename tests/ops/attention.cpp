@@ -47,19 +47,16 @@ void odd_cases(Cases& cases, DType dtype) {
       {"NaN in a value", put(normal(), {{5 * width + value + 3, NAN}})},
   };
   for (const auto& [what, fill] : fills)
-    cases.add(fmt::format("{} {}", name_of(dtype), what), p, {in(dtype, {38, width}, fill), where})
-        .with(Budget::attention);
+    cases.add(fmt::format("{} {}", name_of(dtype), what), p, {in(dtype, {38, width}, fill), where});
 }
 
 void cases(Cases& cases) {
   for (DType dtype : kFloats) {
     for (const Heads& h : kHeads)
       for (const Sequences& s : kSequences)
-        cases
-            .add(fmt::format("{} {} {}", name_of(dtype), s.name, h.text()), attention_of(h, s),
-                 {in(dtype, {s.batch * s.length, h.width()}),
-                  in(DType::i32, {s.batch * s.length}, positions(s.length, s.starts))})
-            .with(Budget::attention);
+        cases.add(fmt::format("{} {} {}", name_of(dtype), s.name, h.text()), attention_of(h, s),
+                  {in(dtype, {s.batch * s.length, h.width()}),
+                   in(DType::i32, {s.batch * s.length}, positions(s.length, s.starts))});
     odd_cases(cases, dtype);
   }
 }

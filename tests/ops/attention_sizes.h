@@ -68,11 +68,11 @@ inline void add_attention_backward(Cases& cases, bool in_place) {
                                      in(DType::i32, {rows}, positions(s.length, s.starts)),
                                      in(dtype, {rows, uint64_t(h.q) * h.dim}), stats, stats};
         if (in_place) inputs.push_back(in(dtype, {rows, h.width()}));
-        Case& c = cases.add(fmt::format("{} {} {}", name_of(dtype), s.name, h.text()),
-                            abi::AttentionBackward{0, p.sequence_length, p.q_heads, p.kv_heads, p.head_dim, p.scale},
-                            std::move(inputs));
-        c.with([p](Operands i) { set_lse_and_delta(p, i); }).with(Budget::attention);
-        if (!in_place) c.partial();
+        cases
+            .add(fmt::format("{} {} {}", name_of(dtype), s.name, h.text()),
+                 abi::AttentionBackward{0, p.sequence_length, p.q_heads, p.kv_heads, p.head_dim, p.scale},
+                 std::move(inputs))
+            .with([p](Operands i) { set_lse_and_delta(p, i); });
       }
 }
 

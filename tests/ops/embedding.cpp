@@ -20,15 +20,10 @@ void cases(Cases& cases) {
   const abi::Embedding p{};
   for (DType dtype : kFloats) {
     for (uint64_t rows : {1, 5, 131})
-      cases
-          .add(fmt::format("{} {} rows", name_of(dtype), rows), p,
-               {in(DType::i32, {rows}, integers(0, 257)), in(dtype, {257, 72})})
-          .with(Budget::exact);
-    cases
-        .add(fmt::format("{} odd tokens and values", name_of(dtype)), p,
-             {in(DType::i32, {6}, words({0, 6, uint32_t(-1), 7, 0x7fffffff, 3})), in(dtype, {7, 8}, odd_rows())})
-        .with(Budget::exact)
-        .partial();  // a row of NaN may equal the poison
+      cases.add(fmt::format("{} {} rows", name_of(dtype), rows), p,
+                {in(DType::i32, {rows}, integers(0, 257)), in(dtype, {257, 72})});
+    cases.add(fmt::format("{} odd tokens and values", name_of(dtype)), p,
+              {in(DType::i32, {6}, words({0, 6, uint32_t(-1), 7, 0x7fffffff, 3})), in(dtype, {7, 8}, odd_rows())});
   }
 }
 

@@ -36,12 +36,9 @@ void cases(Cases& cases) {
         const abi::Rope p{0, h.q, h.kv, h.dim, 0, inverse};
         const Input angles = in(DType::f32, {23, h.dim / 2, 2}, table);
         const std::string name = fmt::format("{} {}{}", name_of(dtype), h.text(), inverse ? " inverse" : "");
-        cases.add(name, p, {in(DType::i32, {23}, positions(23, {9})), angles, in(dtype, {23, h.width()})})
-            .with(Budget::elementwise);
-        cases.add(name + " T = 1", p, {in(DType::i32, {1}, words({22})), angles, in(dtype, {1, h.width()})})
-            .with(Budget::elementwise);
-        cases.add(name + " odd", p, {in(DType::i32, {7}, positions(7)), angles, in(dtype, {7, h.width()}, odd_rows())})
-            .with(Budget::elementwise);
+        cases.add(name, p, {in(DType::i32, {23}, positions(23, {9})), angles, in(dtype, {23, h.width()})});
+        cases.add(name + " T = 1", p, {in(DType::i32, {1}, words({22})), angles, in(dtype, {1, h.width()})});
+        cases.add(name + " odd", p, {in(DType::i32, {7}, positions(7)), angles, in(dtype, {7, h.width()}, odd_rows())});
       }
 }
 

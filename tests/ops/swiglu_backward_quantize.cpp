@@ -25,20 +25,15 @@ void cases(Cases& cases) {
   for (Shape dy : {Shape{16, 16}, Shape{48, 80}, Shape{144, 272}}) {
     const Shape x{dy[0], 2 * dy[1]};
     const std::vector<Input> own = {in(DType::bf16, dy), in(DType::bf16, x, normal(3))};
-    cases.add(fmt::format("guessed {}", dy), guessed, {own[0], own[1], absent(), amax_words(0, 15)})
-        .with(Budget::codes);
+    cases.add(fmt::format("guessed {}", dy), guessed, {own[0], own[1], absent(), amax_words(0, 15)});
     for (const auto& [what, guess] : {std::pair{"right", 17.0f}, {"wrong", 40.0f}})
-      cases
-          .add(fmt::format("checked, {} guess, {}", what, dy), checked,
-               {own[0], own[1], amax_words(20, guess), in(DType::e4m3, x, codes()),
-                in(DType::e4m3, {x[1], x[0]}, codes())})
-          .with(Budget::codes);
+      cases.add(
+          fmt::format("checked, {} guess, {}", what, dy), checked,
+          {own[0], own[1], amax_words(20, guess), in(DType::e4m3, x, codes()), in(DType::e4m3, {x[1], x[0]}, codes())});
   }
   for (const float guess : {0.0f, NAN, 1e20f})
-    cases
-        .add(fmt::format("guessed {}, odd rows", guess), guessed,
-             {in(DType::bf16, {16, 32}), in(DType::bf16, {16, 64}, odd_rows()), absent(), amax_words(0, guess)})
-        .with(Budget::codes);
+    cases.add(fmt::format("guessed {}, odd rows", guess), guessed,
+              {in(DType::bf16, {16, 32}), in(DType::bf16, {16, 64}, odd_rows()), absent(), amax_words(0, guess)});
 }
 
 }  // namespace

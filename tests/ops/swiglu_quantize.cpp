@@ -28,39 +28,28 @@ void cases(Cases& cases) {
     for (const bool qt : {false, true}) {
       const Input values = in(DType::bf16, x, normal(3));
       const std::string name = fmt::format("{}{}", x, qt ? " with qt" : "");
-      cases
-          .add("guessed " + name, abi::SwigluQuantize{0, 0, 1, qt, abi::kScaleGuessed},
-               {values, absent(), amax_words(0, 40)})
-          .with(Budget::codes);
+      cases.add("guessed " + name, abi::SwigluQuantize{0, 0, 1, qt, abi::kScaleGuessed},
+                {values, absent(), amax_words(0, 40)});
       for (const auto& [what, guess] : {std::pair{"right", 17.0f}, {"wrong", 40.0f}}) {
         std::vector<Input> inputs = {values, amax_words(20, guess)};
         for (Input& copy : copies(x, true, qt)) inputs.push_back(std::move(copy));
-        cases
-            .add(fmt::format("checked, {} guess, {}", what, name), abi::SwigluQuantize{0, 0, 1, qt, abi::kScaleChecked},
-                 inputs)
-            .with(Budget::codes);
+        cases.add(fmt::format("checked, {} guess, {}", what, name),
+                  abi::SwigluQuantize{0, 0, 1, qt, abi::kScaleChecked}, inputs);
       }
-      cases.add("known " + name, abi::SwigluQuantize{0, 0, 1, qt, abi::kScaleKnown}, {values, amax_words(20, 1)})
-          .with(Budget::codes);
+      cases.add("known " + name, abi::SwigluQuantize{0, 0, 1, qt, abi::kScaleKnown}, {values, amax_words(20, 1)});
     }
-    cases
-        .add(fmt::format("known, qt alone, {}", x), abi::SwigluQuantize{0, 0, 0, 1, abi::kScaleKnown},
-             {in(DType::bf16, x, normal(3)), amax_words(20, 1)})
-        .with(Budget::codes);
+    cases.add(fmt::format("known, qt alone, {}", x), abi::SwigluQuantize{0, 0, 0, 1, abi::kScaleKnown},
+              {in(DType::bf16, x, normal(3)), amax_words(20, 1)});
   }
   const Shape x{16, 64};
   for (const float guess : {0.0f, INFINITY, NAN, 1e-30f})
-    cases
-        .add(fmt::format("guessed {}", guess), abi::SwigluQuantize{0, 0, 1, 1, abi::kScaleGuessed},
-             {in(DType::bf16, x, odd_rows()), absent(), amax_words(0, guess)})
-        .with(Budget::codes);
+    cases.add(fmt::format("guessed {}", guess), abi::SwigluQuantize{0, 0, 1, 1, abi::kScaleGuessed},
+              {in(DType::bf16, x, odd_rows()), absent(), amax_words(0, guess)});
   for (const auto& [amax, guess] : {std::pair{NAN, 0.0f}, {0.0f, NAN}, {INFINITY, NAN}}) {
     std::vector<Input> inputs = {in(DType::bf16, x), amax_words(amax, guess)};
     for (Input& copy : copies(x, true, true)) inputs.push_back(std::move(copy));
-    cases
-        .add(fmt::format("checked {} under {}", amax, guess), abi::SwigluQuantize{0, 0, 1, 1, abi::kScaleChecked},
-             inputs)
-        .with(Budget::codes);
+    cases.add(fmt::format("checked {} under {}", amax, guess), abi::SwigluQuantize{0, 0, 1, 1, abi::kScaleChecked},
+              inputs);
   }
 }
 

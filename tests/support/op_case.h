@@ -3,8 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include <set>
-
 #include "tests/support/compare.h"
 #include "tests/support/cuda_host/backend.h"
 #include "tests/support/fill.h"
@@ -32,24 +30,16 @@ struct Case {
   std::string name;
   Parameters parameters;
   std::vector<Input> inputs;
-  Budget budget = Budget::sums;
   Prepare prepare;
-  bool writes_all = true;  // false: the op writes a part of its outputs, poison shows that the rest stays
-  int amax_operand = -1;   // a fused amax: exact for the values that the same executor wrote in amax_of
-  int amax_of = -1;
-  std::set<std::pair<uint32_t, uint32_t>> ignored;  // (operand, word): undefined in this case
 
-  Case& with(Budget b) { return budget = b, *this; }
   Case& with(Prepare p) { return prepare = std::move(p), *this; }
-  Case& partial() { return writes_all = false, *this; }
-  Case& amax(int operand, int of) { return amax_operand = operand, amax_of = of, *this; }
 };
 
 class Cases {
  public:
   template <typename P>
   Case& add(std::string name, const P& parameters, std::vector<Input> inputs) {
-    list_.push_back({std::move(name), Parameters(parameters), std::move(inputs), Budget::sums, {}, true, -1, -1, {}});
+    list_.push_back({std::move(name), Parameters(parameters), std::move(inputs), {}});
     return list_.back();
   }
   const std::vector<Case>& list() const { return list_; }
@@ -64,8 +54,8 @@ constexpr DType kFloats[] = {DType::f32, DType::bf16};
 std::vector<BackendFactory> test_backends();
 
 // Builds one-dispatch Programs and runs them on the executor: twice, with poisoned outputs and guards, against the
-// host's reference. On cuda_host, each run has another order of threads. With TANDEM_CASE_HASHES=FILE, appends a line a
-// case to it: executor, op, the hash of all operands' bytes, the case's name.
+// host's reference, by the op's budget. On cuda_host, each run has another order of threads. With
+// TANDEM_CASE_HASHES=FILE, appends a line a case to it: executor, op, the hash of all operands' bytes, the case's name.
 void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor);
 
 }  // namespace tandem::test
