@@ -1,6 +1,7 @@
 // amax: see core/abi/amax.h. reads x (count); raises amax (64).
 //! variant f32 u32 : -DT=f32 -DAMAX
 //! variant bf16 u32 : -DT=bf16 -DAMAX
+//! subgroups 8 64
 //! grid (p.count + 8191) / 8192 < 32768 ? (p.count + 8191) / 8192 : 32768, ((p.count + 8191) / 8192 + 32767) / 32768
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -3,6 +3,7 @@
 // reads qkv, positions, dout, lse, delta; writes the k and v parts of dqkv.
 //! variant f32 i32 f32 f32 f32 f32 : -DT=f32
 //! variant bf16 i32 bf16 f32 f32 bf16 : -DT=bf16
+//! subgroups 8 64
 //! grid (p.sequence_length + 7) / 8, p.kv_heads, p.batch
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -2,6 +2,7 @@
 // reads qkv, positions, dout, lse, delta; writes the q part of dqkv.
 //! variant f32 i32 f32 f32 f32 f32 : -DT=f32
 //! variant bf16 i32 bf16 f32 f32 bf16 : -DT=bf16
+//! subgroups 8 64
 //! grid (p.sequence_length + 7) / 8, p.q_heads, p.batch
 #version 460
 #extension GL_GOOGLE_include_directive : require

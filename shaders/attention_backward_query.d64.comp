@@ -2,7 +2,7 @@
 // its subgroups of 8; head_dim up to 64. reads qkv, positions, dout, lse, delta; writes the q part of dqkv.
 //! variant f32 i32 f32 f32 f32 f32 : -DT=f32
 //! variant bf16 i32 bf16 f32 f32 bf16 : -DT=bf16
-//! device subgroup8
+//! subgroups 8
 //! when p.head_dim <= 64
 //! specialize 0 p.head_dim / 8
 //! grid (p.sequence_length + 7) / 8, p.q_heads, p.batch

@@ -2,6 +2,7 @@
 // reads qkv, position, cache; writes out (1, q_heads, head_dim).
 //! variant f32 i32 f32 f32 : -DT=f32
 //! variant bf16 i32 bf16 bf16 : -DT=bf16
+//! subgroups 8 64
 //! grid (p.q_heads + 7) / 8
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -3,6 +3,7 @@
 // Sum of exp(logit - max): lane l adds packs l, l + 8, ... in order, each as ((0 + 4) + (1 + 5)) + ((2 + 6) + (3 + 7)); then a butterfly.
 //! variant i32 u32 f32 f32 : -DT=f32
 //! variant i32 u32 bf16 f32 : -DT=bf16
+//! subgroups 8 64
 //! grid (p.rows + 7) / 8
 #version 460
 #extension GL_GOOGLE_include_directive : require

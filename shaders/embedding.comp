@@ -2,6 +2,7 @@
 // reads tokens (rows), table (vocabulary, columns); writes y (rows, columns).
 //! variant i32 f32 f32 : -DT=f32
 //! variant i32 bf16 bf16 : -DT=bf16
+//! subgroups 8 64
 //! grid (p.rows + 7) / 8
 #version 460
 #extension GL_GOOGLE_include_directive : require

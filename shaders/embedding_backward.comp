@@ -3,6 +3,7 @@
 //! variant i32 f32 f32 : -DT=f32 -DG=f32
 //! variant i32 bf16 bf16 : -DT=bf16 -DG=bf16
 //! variant i32 bf16 f32 : -DT=bf16 -DG=f32
+//! subgroups 8 64
 //! grid (p.rows + 7) / 8
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -3,7 +3,7 @@
 //! variant f32 f32 - - - f32 : -DA=f32 -DC=f32
 //! variant bf16 bf16 - - - bf16 : -DA=bf16 -DC=bf16
 //! variant bf16 bf16 - - - f32 : -DA=bf16 -DC=f32
-//! device subgroup8
+//! subgroups 8
 //! when p.form == kGemmNn && p.lda % 8 == 0 && p.ldb % 8 == 0 && p.ldc % 8 == 0
 //! specialize 0 p.accumulate
 //! specialize 1 p.k % 8

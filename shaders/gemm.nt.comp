@@ -8,7 +8,7 @@
 //! variant e4m3 e4m3 - f32 f32 bf16 : -DA=e4m3 -DC=bf16 -DSCALES
 //! variant e4m3 e4m3 bf16 f32 f32 bf16 : -DA=e4m3 -DC=bf16 -DSCALES -DBIAS
 //! variant e4m3 e4m3 - f32 f32 f32 : -DA=e4m3 -DC=f32 -DSCALES
-//! device subgroup8
+//! subgroups 8
 //! when p.form == kGemmNt && p.k % 8 == 0 && p.lda % 8 == 0 && p.ldb % 8 == 0 && p.ldc % 8 == 0
 //! specialize 0 p.accumulate
 //! grid (p.m + 15) / 16, (p.n + 63) / 64

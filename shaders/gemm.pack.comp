@@ -3,7 +3,7 @@
 //! variant f32 f32 ? ? ? ? : -DT=f32 -DP=f32
 //! variant bf16 bf16 ? ? ? ? : -DT=bf16 -DP=bf16
 //! variant e4m3 e4m3 ? ? ? ? : -DT=e4m3 -DP=bf16
-//! device subgroup8
+//! subgroups 8
 //! pass pack
 //! specialize 0 p.form
 //! grid (p.k + 7) / 8, (p.m + 63) / 64 + (p.n + 63) / 64

@@ -12,7 +12,7 @@
 //! variant e4m3 e4m3 - f32 f32 bf16 : -DP=bf16 -DC=bf16 -DSCALES
 //! variant e4m3 e4m3 bf16 f32 f32 bf16 : -DP=bf16 -DC=bf16 -DSCALES -DBIAS
 //! variant e4m3 e4m3 - f32 f32 f32 : -DP=bf16 -DC=f32 -DSCALES
-//! device subgroup8
+//! subgroups 8
 //! when p.lda % 8 == 0 && p.ldb % 8 == 0 && p.ldc % 8 == 0
 //! scratch ((p.m + 63ull) / 64 + (p.n + 63ull) / 64) * 64 * ((p.k + 7ull) / 8 * 8) * (p.has_scales ? 2 : 4)
 //! after pack

@@ -3,6 +3,7 @@
 // Sum of squares: lane l adds packs l, l + 8, ... of 8 elements in order, each in the order of sum_of; then a butterfly over the lanes.
 //! variant f32 f32 f32 f32 f32 : -DT=f32
 //! variant bf16 bf16 bf16 bf16 f32 : -DT=bf16
+//! subgroups 8 64
 //! grid (p.q_heads + 2 * p.kv_heads + 7) / 8, std::min(p.rows, 65535u), (p.rows + 65534) / 65535
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -4,6 +4,7 @@
 //! variant f32 f32 f32 f32 f32 : -DT=f32 -DG=f32
 //! variant bf16 bf16 f32 bf16 bf16 : -DT=bf16 -DG=bf16
 //! variant bf16 bf16 f32 f32 f32 : -DT=bf16 -DG=f32
+//! subgroups 8 64
 //! grid (p.head_dim + 63) / 64, 2
 #version 460
 #extension GL_GOOGLE_include_directive : require

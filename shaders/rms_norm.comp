@@ -9,6 +9,7 @@
 //! variant bf16 - bf16 - bf16 f32 u32 : -DT=bf16 -DAMAX
 //! variant bf16 bf16 bf16 bf16 bf16 f32 - : -DT=bf16 -DDELTA
 //! variant bf16 bf16 bf16 bf16 bf16 f32 u32 : -DT=bf16 -DDELTA -DAMAX
+//! subgroups 8 64
 //! grid (p.rows + 7) / 8
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -2,6 +2,7 @@
 // reads positions (rows), table (table_rows, head_dim / 2, 2); updates x (rows, heads, head_dim): its q and k heads.
 //! variant i32 f32 f32 : -DT=f32
 //! variant i32 f32 bf16 : -DT=bf16
+//! subgroups 8 64
 //! grid (p.q_heads + p.kv_heads + 7) / 8, std::min(p.rows, 65535u), (p.rows + 65534) / 65535
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -3,6 +3,7 @@
 // reads dy (rows, columns), x (rows, 2 columns); writes q (rows, 2 columns), qt (2 columns, rows) and scale (1), or raises amax (64).
 //! variant bf16 bf16 - e4m3 e4m3 - u32 : -DGUESS
 //! variant bf16 bf16 u32 e4m3 e4m3 f32 - :
+//! subgroups 8 64
 //! grid (p.columns + 127) / 128, (p.rows / 16) < 32768 ? (p.rows / 16) : 32768, (p.rows / 16 + 32767) / 32768
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Compiles shaders/*.comp to SPIR-V and writes the C++ file that embeds them (backends/vulkan/shader_table.h).
 
-A file is named <op>.comp or <op>.<variant>.comp; lines that begin with //! say when and how it is used:
+A file is named <op>.comp or <op>.<variant>.comp, or *.probe.comp; lines that begin with //! say when and how it is used:
   //! variant f32 f32 ? - : -DF32          a compile: the operands' dtypes (`?` anything, `-` absent) and its -D flags
-  //! device subgroup8                     only for devices with subgroups of 8; preferred there
+  //! subgroups 8                          it has subgroup operations, for subgroups of 8 invocations; preferred on devices with those
+  //! subgroups 8 64                       the same for any size from 8 to 64
   //! when p.k % 8 == 0                    C++ condition over the op's parameters p; preferred to a file without
   //! specialize 0 p.accumulate            specialization constant 0, a C++ expression
   //! grid (p.n + 63) / 64, p.m            C++ expressions: workgroups in x, y, z
@@ -11,6 +12,7 @@ A file is named <op>.comp or <op>.<variant>.comp; lines that begin with //! say 
   //! after pack                           the op's shader with '//! pass pack' runs first, with the same scratch
   //! pass pack                            never chosen for itself
   //! generate tools/x.py ARGS             the GLSL is what this script prints, run with ARGS and the variant's -D flags
+A probe (backends/vulkan/probe.h) has one buffer, at binding 0, and no lines but that of its subgroups. How many invocations a workgroup has is read from the SPIR-V.
 Compiles are cached beside the output under a hash of everything that they read.
 """
 
@@ -27,6 +29,7 @@ import spirv
 
 DTYPES = ("f32", "bf16", "e4m3", "i32", "u32")
 ENVIRONMENT = "vulkan1.2"
+SHARED_BYTES = 16384  # that a workgroup may have on every device
 
 
 class Failure(Exception):
@@ -38,18 +41,18 @@ class ShaderFile:
 
     def __init__(self, path, root):
         self.path, self.root = path, root
-        self.op, _, self.variant_name = path.stem.partition(".")
-        self.header = abi_header(root, self.op)
-        self.struct = re.search(r"TANDEM_ABI_END\((\w+)\)", self.header.read_text())[1]
-        self.variants, self.specialize = [], []
-        self.subgroup8, self.when, self.grid, self.generate = False, None, None, None
+        self.op, self.probe = path.stem.partition(".")[0], path.stem.endswith(".probe")
+        self.header = None if self.probe else abi_header(root, self.op)
+        self.struct = None if self.probe else re.search(r"TANDEM_ABI_END\((\w+)\)", self.header.read_text())[1]
+        self.variants, self.specialize = [([], [])] if self.probe else [], []
+        self.subgroups, self.when, self.grid, self.generate = (0, 0), None, None, None
         self.scratch, self.after, self.pass_ = None, None, None
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if line.startswith("//!"):
                 key, _, value = line[3:].strip().partition(" ")
                 if not self._take(key, value.strip()):
                     raise Failure(f"{path}:{number}: cannot read '{line}'; see tools/shaders.py for what may stand there")
-        if not self.variants or self.grid is None:
+        if not self.probe and (not self.variants or self.grid is None):
             raise Failure(f"{path}: a shader needs at least one '//! variant' line and a '//! grid' line")
 
     def _take(self, key, value):
@@ -61,9 +64,10 @@ class ShaderFile:
             constant, _, expression = value.partition(" ")
             self.specialize.append((constant, expression))
             return constant.isdigit() and expression != ""
-        if key == "device":
-            self.subgroup8 = True
-            return value == "subgroup8"
+        if key == "subgroups":
+            sizes = [int(size) for size in value.split() if size.isdigit()]
+            self.subgroups = (sizes[0], sizes[-1]) if sizes else (0, 0)
+            return len(sizes) in (1, 2) and 0 < sizes[0] <= sizes[-1]
         if key in ("when", "grid", "generate", "scratch", "after", "pass") and value:
             setattr(self, {"pass": "pass_"}.get(key, key), value if key != "generate" else value.split())
             return True
@@ -71,7 +75,8 @@ class ShaderFile:
 
     def order(self):
         """The shaders of an op, most special first."""
-        return (self.op, not self.subgroup8, self.scratch is None, self.when is None, self.path.name)
+        least, most = self.subgroups
+        return (self.op, most == 0 or least < most, self.scratch is None, self.when is None, most == 0, self.path.name)
 
 
 def abi_header(root, op):
@@ -145,15 +150,30 @@ class Compile:
             self.module = spirv.Module(self.code)
         except ValueError as error:
             raise Failure(f"{self.name}: {error}") from error
-        unknown = [c for c in self.module.capabilities if c not in spirv.CAPABILITIES]
-        if unknown:
-            raise Failure(f"{self.name}: SPIR-V capabilities {unknown} are asked of no device; known: {spirv.CAPABILITIES}")
+        self._check_needs()
         if self.module.parameters and self.module.parameters[0] != self.file.struct:
             raise Failure(f"{self.name}: push constants hold {self.module.parameters[0]}, not {self.file.struct}")
+        buffers = len(self.dtypes) + bool(self.file.scratch or self.file.pass_ or self.file.probe)
         for binding in self.module.bindings:
-            scratch = bool(self.file.scratch or self.file.pass_)
-            if binding % spirv.SECOND_VIEW >= len(self.dtypes) + scratch or binding >= 2 * spirv.SECOND_VIEW:
+            if binding % spirv.SECOND_VIEW >= buffers or binding >= 2 * spirv.SECOND_VIEW:
                 raise Failure(f"{self.name}: binding {binding} is none of its {len(self.dtypes)} operands")
+
+
+    def _check_needs(self):
+        """What backends/vulkan asks of a device for this shader: its features, its subgroups, the invocations of a workgroup."""
+        module, (least, most) = self.module, self.file.subgroups
+        known = spirv.CAPABILITIES | (spirv.SUBGROUP_CAPABILITIES if most else {})
+        unknown = [c for c in module.capabilities if c not in known]
+        if bool(most) != any(c in spirv.SUBGROUP_CAPABILITIES for c in module.capabilities):
+            raise Failure(f"{self.name}: a shader with subgroup operations, and no other, has a line '//! subgroups LEAST MOST'")
+        if unknown:
+            raise Failure(f"{self.name}: SPIR-V capabilities {unknown} are asked of no device; known: {known}")
+        x, y, z = module.workgroup
+        if most and (x % most or (y, z) != (1, 1)):
+            raise Failure(f"{self.name}: workgroups of {x} x {y} x {z} are no whole subgroups of up to {most} invocations")
+        if max(x, y, 2 * z) > 128 or module.shared_bytes > SHARED_BYTES:
+            raise Failure(f"{self.name}: workgroups of {x} x {y} x {z} that share {module.shared_bytes} bytes; every device has workgroups "
+                          f"of at least 128 in x or y and 64 in z, and {SHARED_BYTES} bytes")
 
 
 def split_commas(text):
@@ -181,31 +201,43 @@ def write_file_functions(out, index, file):
         out.append(f"bool when_{index}(const Parameters& parameters) {{\n  {load}\n  return {file.when};\n}}")
     if file.scratch:
         out.append(f"uint64_t scratch_{index}(const Parameters& parameters) {{\n  {load}\n  return {file.scratch};\n}}")
-    counts = ", ".join(f"uint32_t({part})" for part in split_commas(file.grid))
-    out.append(f"Grid grid_{index}(const Parameters& parameters) {{\n  {load}\n  return {{{counts}}};\n}}")
+    if file.grid:
+        counts = ", ".join(f"uint32_t({part})" for part in split_commas(file.grid))
+        out.append(f"Grid grid_{index}(const Parameters& parameters) {{\n  {load}\n  return {{{counts}}};\n}}")
     if file.specialize:
         lines = "".join(f"  values[{i}] = uint32_t({e});\n" for i, (_, e) in enumerate(file.specialize))
         out.append(f"void specialize_{index}(const Parameters& parameters, uint32_t* values) {{\n  {load}\n{lines}}}")
         out.append(f"const uint32_t constants_{index}[] = {{{', '.join(c for c, _ in file.specialize)}}};")
 
 
-def row(compiled, index, number, words):
+def shader_code(compiled, index, number, words):
+    """The ShaderCode of a compile."""
     file, module = compiled.file, compiled.module
-    size = module.parameters[1] if module.parameters else 0
-    return (f'    {{OpId::{file.op}, "{compiled.name}", dtypes_{number}, {str(file.subgroup8).lower()}, '
-            f'{f"when_{index}" if file.when else "nullptr"}, grid_{index}, '
-            f'{f"constants_{index}, specialize_{index}" if file.specialize else "{}, nullptr"}, '
-            f'{f"scratch_{index}" if file.scratch else "nullptr"}, "{file.after or ""}", "{file.pass_ or ""}", '
-            f'{f"bindings_{number}" if module.bindings else "{}"}, {size}, words_{words}, {len(compiled.code)}}},')
+    x, y, z = module.workgroup
+    return (f'{{"{compiled.name}", {{{file.subgroups[0]}, {file.subgroups[1]}}}, {x * y * z}, '
+            f'{f"bindings_{number}" if module.bindings else "{}"}, {f"constants_{index}" if file.specialize else "{}"}, '
+            f'{module.parameters[1] if module.parameters else 0}, words_{words}, {len(compiled.code)}}}')
+
+
+def row(compiled, index, number, words):
+    """The Shader of a compile of an op's file."""
+    file = compiled.file
+    return (f'    {{OpId::{file.op}, dtypes_{number}, {f"when_{index}" if file.when else "nullptr"}, grid_{index}, '
+            f'{f"specialize_{index}" if file.specialize else "nullptr"}, {f"scratch_{index}" if file.scratch else "nullptr"}, '
+            f'"{file.after or ""}", "{file.pass_ or ""}", {shader_code(compiled, index, number, words)}}},')
+
+
+def array(type_, name, rows):
+    return f"const {type_} {name}[] = {{\n{chr(10).join(rows)}\n}};" if rows else f"const std::span<const {type_}> {name};"
 
 
 def generate_source(compiles):
-    headers = sorted({str(c.file.header.relative_to(c.file.root)) for c in compiles})
+    headers = sorted({str(c.file.header.relative_to(c.file.root)) for c in compiles if c.file.header})
     out = ["// Written by tools/shaders.py: do not edit.", '#include "backends/vulkan/shader_table.h"',
            *(f'#include "{header}"' for header in headers),
            '#pragma GCC diagnostic ignored "-Woverlength-strings"',
            "namespace tandem::vulkan {\nnamespace {\nusing namespace tandem::abi;"]
-    files, words, rows = {}, {}, []
+    files, words, rows, probes = {}, {}, [], []
     for number, compiled in enumerate(compiles):
         if compiled.file.path not in files:
             files[compiled.file.path] = len(files)
@@ -213,17 +245,21 @@ def generate_source(compiles):
         if compiled.code not in words:
             words[compiled.code] = number
             out.append(f"alignas(4) const char words_{number}[] =\n{literal(compiled.code)};")
-        values = {"?": "kAnyDType", "-": "uint8_t(DType::none)"}
-        dtypes = ", ".join(values.get(d, f"uint8_t(DType::{d})") for d in compiled.dtypes)
-        out.append(f"const uint8_t dtypes_{number}[] = {{{dtypes}}};")
         bindings = ", ".join(f"{{{b}, {f or 'VK_FORMAT_UNDEFINED'}}}" for b, f in compiled.module.bindings.items())
         if bindings:
             out.append(f"const ShaderBinding bindings_{number}[] = {{{bindings}}};")
         if compiled.module.parameters:
             out.append(f"static_assert(sizeof({compiled.file.struct}) == {compiled.module.parameters[1]});")
-        rows.append(row(compiled, files[compiled.file.path], number, words[compiled.code]))
-    table = f"const Shader kTable[] = {{\n{chr(10).join(rows)}\n}};" if rows else "const std::span<const Shader> kTable;"
-    out.append(f"{table}\n}}  // namespace\n\nstd::span<const Shader> shader_table() {{ return kTable; }}")
+        place = (compiled, files[compiled.file.path], number, words[compiled.code])
+        if compiled.file.probe:
+            probes.append(f"    {shader_code(*place)},")
+            continue
+        values = {"?": "kAnyDType", "-": "uint8_t(DType::none)"}
+        dtypes = ", ".join(values.get(d, f"uint8_t(DType::{d})") for d in compiled.dtypes)
+        out.append(f"const uint8_t dtypes_{number}[] = {{{dtypes}}};")
+        rows.append(row(*place))
+    out.append(array("Shader", "kTable", rows) + "\n\n" + array("ShaderCode", "kProbes", probes) + "\n}  // namespace")
+    out.append("std::span<const Shader> shader_table() { return kTable; }\nstd::span<const ShaderCode> shader_probes() { return kProbes; }")
     out.append("}  // namespace tandem::vulkan\n")
     return "\n\n".join(out)
 
@@ -237,7 +273,7 @@ def run(arguments):
 
     table = root / "core/ops/table.inc"
     ops = re.findall(r"^OP\((\w+)\)", table.read_text(), re.M)
-    present = {file.op for file in files}
+    present = {file.op for file in files if not file.probe}
     if present - set(ops):
         raise Failure(f"shaders of no op in {table}: {', '.join(sorted(present - set(ops)))}")
     missing = [op for op in ops if op not in present]
@@ -254,7 +290,7 @@ def run(arguments):
         stale.unlink()
 
     arguments.output.write_text(generate_source(compiles))
-    read = {table, *(f.header for f in files), *(path for c in compiles for path in c.read)}
+    read = {table, *(f.header for f in files if f.header), *(path for c in compiles for path in c.read)}
     read |= {pathlib.Path(__file__).resolve(), pathlib.Path(spirv.__file__).resolve()}
     names = " ".join(str(path).replace(" ", "\\ ") for path in sorted(read))
     arguments.depfile.write_text(f"{arguments.output}: {names}\n")

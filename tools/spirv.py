@@ -1,14 +1,17 @@
-"""Reads from a SPIR-V module what a host must know to bind it: buffers, push constants, capabilities."""
+"""Reads from a SPIR-V module what a host must know to run it: buffers, push constants, capabilities, its workgroup."""
 
 import struct
 
 MAGIC = 0x07230203
-OP_NAME, OP_CAPABILITY = 5, 17
+OP_NAME, OP_EXECUTION_MODE, OP_CAPABILITY = 5, 16, 17
+OP_TYPE_INT, OP_TYPE_FLOAT, OP_TYPE_VECTOR = 21, 22, 23
 OP_TYPE_IMAGE, OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER = 25, 28, 30, 32
+TYPES = (OP_TYPE_INT, OP_TYPE_FLOAT, OP_TYPE_VECTOR, OP_TYPE_IMAGE, OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER)
 OP_CONSTANT, OP_VARIABLE = 43, 59
 OP_DECORATE, OP_MEMBER_DECORATE = 71, 72
 ALIASED, NON_WRITABLE, DECORATION_BINDING, DECORATION_OFFSET = 20, 24, 33, 35
-UNIFORM_CONSTANT, PUSH_CONSTANT, STORAGE_BUFFER = 0, 9, 12
+LOCAL_SIZE = 17
+UNIFORM_CONSTANT, WORKGROUP, PUSH_CONSTANT, STORAGE_BUFFER = 0, 4, 9, 12
 DIMENSION_BUFFER = 5
 SECOND_VIEW = 16  # bindings i and SECOND_VIEW + i are two views of one operand
 
@@ -24,7 +27,7 @@ FORMATS = {
     35: "VK_FORMAT_R32G32_UINT",
 }
 
-# What backends/vulkan asks of a device, in SPIR-V's numbers.
+# What backends/vulkan asks of a device, in SPIR-V's numbers; those of subgroups only where a shader's metadata has a line of them.
 CAPABILITIES = {
     1: "Shader",
     11: "Int64",
@@ -33,21 +36,21 @@ CAPABILITIES = {
     46: "SampledBuffer",
     47: "ImageBuffer",
     49: "StorageImageExtendedFormats",
-    61: "GroupNonUniform",
-    65: "GroupNonUniformShuffle",
     4433: "StorageBuffer16BitAccess",
     4448: "StorageBuffer8BitAccess",
 }
+SUBGROUP_CAPABILITIES = {61: "GroupNonUniform", 65: "GroupNonUniformShuffle"}
 
 
 class Module:
-    """bindings: {binding: VkFormat name, or None for a storage buffer}; parameters: (struct name, bytes) or None."""
+    """bindings: {binding: VkFormat name, or None for a storage buffer}; parameters: (struct name, bytes) or None;
+    workgroup: its invocations in x, y, z; shared_bytes: of a workgroup."""
 
     def __init__(self, code):
         words = struct.unpack(f"<{len(code) // 4}I", code)
         if len(code) % 4 or len(words) < 5 or words[0] != MAGIC:
             raise ValueError("not SPIR-V")
-        self.names, self.capabilities = {}, []
+        self.names, self.capabilities, self.workgroup = {}, [], None
         self.types, self.constants, self.binding_of, self.offsets, self.variables = {}, {}, {}, {}, []
         self.decorated, self.readonly_members = {ALIASED: set(), NON_WRITABLE: set()}, set()
         position = 5
@@ -60,14 +63,17 @@ class Module:
         self.bindings = dict(sorted(self._bindings()))
         self._check_views()
         self.parameters = self._parameters()
+        self.shared_bytes = sum(self._bytes(self._pointee(t)) for t, _, storage in self.variables if storage == WORKGROUP)
 
     def _read(self, opcode, operands):
         if opcode == OP_CAPABILITY:
             self.capabilities.append(operands[0])
+        elif opcode == OP_EXECUTION_MODE and operands[1] == LOCAL_SIZE:
+            self.workgroup = operands[2:]
         elif opcode == OP_NAME:
             text = struct.pack(f"<{len(operands) - 1}I", *operands[1:])
             self.names[operands[0]] = text.split(b"\0")[0].decode()
-        elif opcode in (OP_TYPE_IMAGE, OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER):
+        elif opcode in TYPES:
             self.types[operands[0]] = (opcode, operands[1:])
         elif opcode == OP_DECORATE and operands[1] == DECORATION_BINDING:
             self.binding_of[operands[0]] = operands[2]
@@ -117,10 +123,19 @@ class Module:
         for pointer_type, _, storage in self.variables:
             if storage == PUSH_CONSTANT:
                 members = self.types[self._pointee(pointer_type)][1]
-                if len(members) != 1 or members[0] not in self.types:
+                if len(members) != 1 or self.types[members[0]][0] != OP_TYPE_STRUCT:
                     raise ValueError("the push constants must be one struct of core/abi")
                 return self.names.get(members[0], ""), self._struct_bytes(members[0])
         return None
+
+    def _bytes(self, type_):
+        """Of a number, or a vector or array of such."""
+        opcode, operands = self.types[type_]
+        if opcode in (OP_TYPE_INT, OP_TYPE_FLOAT):
+            return operands[0] // 8
+        if opcode not in (OP_TYPE_VECTOR, OP_TYPE_ARRAY):
+            raise ValueError("shared memory must be of numbers, vectors or arrays of them")
+        return self._bytes(operands[0]) * (operands[1] if opcode == OP_TYPE_VECTOR else self.constants[operands[1]])
 
     def _struct_bytes(self, struct_type):
         """Of members of 4 bytes or arrays of such."""

@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "backends/vulkan/executable.h"
+#include "backends/vulkan/probe.h"
 #include "backends/vulkan/vulkan.h"
 #include "core/base/system_memory.h"
 
@@ -54,7 +55,9 @@ class VulkanBackend : public Backend {
         target_(target_of(device_->physical(), budget_)),
         transfer_(device_),
         scratch_(device_),
-        pipelines_(device_) {}
+        pipelines_(device_) {
+    probe(device_, pipelines_, shader_probes());
+  }
 
   const Target& target() const override { return target_; }
   DeviceBudget budget() const override { return budget_; }

@@ -67,12 +67,12 @@ VkDescriptorSet Descriptors::write(const Dispatch& dispatch, std::string_view la
   VkDescriptorSet set = nullptr;
   device_->check_device(vkAllocateDescriptorSets(device_->handle(), &info, &set), "vkAllocateDescriptorSets");
 
-  const size_t count = shader.bindings.size();
+  const size_t count = shader.code.bindings.size();
   std::vector<VkDescriptorBufferInfo> ranges(count);
   std::vector<VkBufferView> views(count);
   std::vector<VkWriteDescriptorSet> writes(count);
   for (size_t i = 0; i < count; ++i) {
-    const auto [binding, format] = shader.bindings[i];
+    const auto [binding, format] = shader.code.bindings[i];
     const bool texels = format != VK_FORMAT_UNDEFINED;
     const VkPhysicalDeviceLimits& limits = device_->limits();
     const uint64_t limit =

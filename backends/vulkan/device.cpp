@@ -21,7 +21,10 @@ Device::Device(uint32_t index) {
 
 void Device::create_device() {
   Features features;
-  require_features(features);
+  require_features(features, physical_);
+  std::vector<const char*> extensions;
+  if (physical_.subgroups.size != 0 && physical_.properties.apiVersion < VK_API_VERSION_1_3)
+    extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
   const float priority = 1.0f;
   auto queue = structure<VkDeviceQueueCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO);
   queue.queueFamilyIndex = physical_.queue_family;
@@ -30,6 +33,8 @@ void Device::create_device() {
   auto info = structure<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.core);
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
+  info.enabledExtensionCount = uint32_t(extensions.size());
+  info.ppEnabledExtensionNames = extensions.data();
   VkDevice device = nullptr;
   check(vkCreateDevice(physical_.handle, &info, nullptr, &device), "vkCreateDevice");
   handle_.reset(device);

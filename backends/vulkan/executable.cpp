@@ -1,5 +1,6 @@
 #include "backends/vulkan/executable.h"
 
+#include "backends/vulkan/shader_choice.h"
 #include "core/base/overloaded.h"
 #include "core/base/size.h"
 
@@ -35,13 +36,13 @@ void VulkanExecutable::prepare(Pipelines& pipelines, Scratch& scratch) {
   uint32_t sets = 0, buffers = 0, texels = 0;
   const ArenaMemory* shared = nullptr;
   const auto choose = [&](const Dispatch& dispatch, std::string_view label, std::vector<const Shader*>& passes) {
-    const uint32_t subgroup = device_->physical().subgroup_size;
-    const Shader& shader = choose_shader(dispatch, label, subgroup);
+    const PhysicalDevice& physical = device_->physical();
+    const Shader& shader = choose_shader(dispatch, label, physical);
     if (shader.scratch != nullptr) shared = &scratch.memory();
-    if (shader.after[0] != 0) passes.push_back(&choose_shader(dispatch, label, subgroup, shader.after));
+    if (shader.after[0] != 0) passes.push_back(&choose_shader(dispatch, label, physical, shader.after));
     passes.push_back(&shader);
     for (const Shader* pass : passes)
-      for (const ShaderBinding& b : pass->bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);
+      for (const ShaderBinding& b : pass->code.bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);
     sets += uint32_t(passes.size());
   };
   for (size_t r = 0; r < kRangeCount; ++r)
@@ -70,7 +71,7 @@ VulkanExecutable::Pass VulkanExecutable::make_pass(Pipelines& pipelines, const S
   Pass pass;
   pass.pipeline = pipelines.get(shader, dispatch.parameters);
   pass.set = descriptors_->write(dispatch, label, shader, pass.pipeline.set_layout);
-  pass.parameter_bytes = shader.parameter_bytes;
+  pass.parameter_bytes = shader.code.parameter_bytes;
   TANDEM_CHECK(pass.parameter_bytes == 0 || pass.parameter_bytes == dispatch.parameters.size(),
                "{}: {} bytes of parameters, {} expected", label, dispatch.parameters.size(), pass.parameter_bytes);
   pass.grid = grid_of(shader, dispatch, label);
@@ -84,7 +85,7 @@ Grid VulkanExecutable::grid_of(const Shader& shader, const Dispatch& dispatch, s
     fail(Exit::does_not_fit, "vulkan",
          "{}: {} wants {} x {} x {} workgroups, but {} takes at most {} x {} x {}; lower "
          "batch.micro_batch or data.sequence_length",
-         label, shader.name, grid.x, grid.y, grid.z, device_->physical().properties.deviceName, limit[0], limit[1],
+         label, shader.code.name, grid.x, grid.y, grid.z, device_->physical().properties.deviceName, limit[0], limit[1],
          limit[2]);
   return grid;
 }

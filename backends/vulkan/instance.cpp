@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "backends/vulkan/shader_choice.h"
+
 namespace tandem::vulkan {
 namespace {
 
@@ -87,7 +89,8 @@ std::vector<PhysicalDevice> Instance::devices(std::string& why_not) const {
   std::vector<PhysicalDevice> usable;
   for (VkPhysicalDevice handle : handles) {
     PhysicalDevice device;
-    const std::string lacks = examine(handle, device);
+    std::string lacks = examine(handle, device);
+    if (lacks.empty()) lacks = missing_shaders(shader_table(), device);
     if (lacks.empty()) usable.push_back(device);
     else why_not += fmt::format("{}{} lacks {}", why_not.empty() ? "" : "; ", device.properties.deviceName, lacks);
   }

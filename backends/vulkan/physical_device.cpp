@@ -32,11 +32,7 @@ constexpr Need kNeeds[] = {
 };
 #undef NEED
 
-constexpr VkSubgroupFeatureFlags kSubgroupNeeds = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
-
-std::string missing_features(VkPhysicalDevice handle) {
-  Features features;
-  vkGetPhysicalDeviceFeatures2(handle, &features.core);
+std::string missing_features(Features& features) {
   std::string missing;
   for (const Need& need : kNeeds)
     if (!need.flag(features)) missing += fmt::format("{}{}", missing.empty() ? "" : ", ", need.name);
@@ -79,14 +75,34 @@ uint32_t arena_heap(const VkPhysicalDeviceMemoryProperties& memory) {
   return largest;
 }
 
-bool has_extension(VkPhysicalDevice handle, std::string_view name) {
-  uint32_t count = 0;
-  check(vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, nullptr), "vkEnumerateDeviceExtensionProperties");
-  std::vector<VkExtensionProperties> extensions(count);
-  check(vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, extensions.data()),
-        "vkEnumerateDeviceExtensionProperties");
-  return std::any_of(extensions.begin(), extensions.end(),
-                     [&](const VkExtensionProperties& extension) { return extension.extensionName == name; });
+// Limits that are younger than Vulkan 1.0: the largest allocation, and subgroups.
+void examine_limits(PhysicalDevice& device, const VkPhysicalDeviceSubgroupSizeControlFeatures& control) {
+  const bool newer = device.properties.apiVersion >= VK_API_VERSION_1_3;
+  const bool controls = newer || has_extension(device.handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+  auto buffers =
+      structure<VkPhysicalDeviceMaintenance4Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES);
+  auto sizes = structure<VkPhysicalDeviceSubgroupSizeControlProperties>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES, newer ? &buffers : nullptr);
+  auto core11 = structure<VkPhysicalDeviceVulkan11Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
+                                                              controls ? &sizes : nullptr);
+  auto all = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &core11);
+  vkGetPhysicalDeviceProperties2(device.handle, &all);
+
+  device.largest_allocation = core11.maxMemoryAllocationSize;
+  if (buffers.maxBufferSize != 0)
+    device.largest_allocation = std::min(device.largest_allocation, buffers.maxBufferSize);
+
+  constexpr VkSubgroupFeatureFlags kOperations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+  SubgroupSupport support;
+  support.shuffles = (core11.subgroupSupportedOperations & kOperations) == kOperations &&
+                     (core11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+  support.full = control.computeFullSubgroups;
+  support.sized = control.subgroupSizeControl && (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+  support.usual = core11.subgroupSize;
+  support.smallest = sizes.minSubgroupSize;
+  support.largest = sizes.maxSubgroupSize;
+  device.subgroups = reliable_subgroups(support);
+  device.subgroups_per_workgroup = sizes.maxComputeWorkgroupSubgroups;
 }
 
 void examine_memory(PhysicalDevice& device) {
@@ -108,13 +124,38 @@ void examine_memory(PhysicalDevice& device) {
 }  // namespace
 
 Features::Features()
-    : vulkan12(structure<VkPhysicalDeviceVulkan12Features>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES)),
+    : subgroups(structure<VkPhysicalDeviceSubgroupSizeControlFeatures>(
+          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES)),
+      vulkan12(structure<VkPhysicalDeviceVulkan12Features>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                                           &subgroups)),
       vulkan11(structure<VkPhysicalDeviceVulkan11Features>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
                                                            &vulkan12)),
       core(structure<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &vulkan11)) {}
 
-void require_features(Features& features) {
+Subgroups reliable_subgroups(const SubgroupSupport& support) {
+  if (!support.shuffles || !support.full) return {};
+  if (support.smallest == support.largest) return {support.smallest, false};
+  if (!support.sized) return {};
+  // the usual size, or the one nearest to it that a shader is made for
+  const uint32_t least = std::max(support.smallest, 8u), most = std::min(support.largest, 64u);
+  return least <= most ? Subgroups{std::clamp(support.usual, least, most), true} : Subgroups{};
+}
+
+bool has_extension(VkPhysicalDevice handle, std::string_view name) {
+  uint32_t count = 0;
+  check(vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, nullptr), "vkEnumerateDeviceExtensionProperties");
+  std::vector<VkExtensionProperties> extensions(count);
+  check(vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, extensions.data()),
+        "vkEnumerateDeviceExtensionProperties");
+  return std::any_of(extensions.begin(), extensions.end(),
+                     [&](const VkExtensionProperties& extension) { return extension.extensionName == name; });
+}
+
+void require_features(Features& features, const PhysicalDevice& device) {
   for (const Need& need : kNeeds) need.flag(features) = VK_TRUE;
+  if (device.subgroups.size == 0) features.vulkan12.pNext = nullptr;
+  features.subgroups.computeFullSubgroups = VK_TRUE;
+  features.subgroups.subgroupSizeControl = device.subgroups.requested;
 }
 
 uint64_t free_device_memory(const VkPhysicalDeviceMemoryProperties& memory,
@@ -137,27 +178,16 @@ std::string examine(VkPhysicalDevice handle, PhysicalDevice& device) {
   const uint32_t version = device.properties.apiVersion;
   if (version < VK_API_VERSION_1_2)
     return fmt::format("Vulkan 1.2 (it has {}.{})", VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
-  if (std::string missing = missing_features(handle); !missing.empty()) return missing;
-
-  auto buffers =
-      structure<VkPhysicalDeviceMaintenance4Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES);
-  auto core11 = structure<VkPhysicalDeviceVulkan11Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
-                                                              version >= VK_API_VERSION_1_3 ? &buffers : nullptr);
-  auto all = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &core11);
-  vkGetPhysicalDeviceProperties2(handle, &all);
-  if ((core11.subgroupSupportedOperations & kSubgroupNeeds) != kSubgroupNeeds ||
-      (core11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) == 0)
-    return "subgroup shuffles in compute shaders";
+  Features features;
+  vkGetPhysicalDeviceFeatures2(handle, &features.core);
+  if (std::string missing = missing_features(features); !missing.empty()) return missing;
 
   device.kind = kind_of(device.properties.deviceType);
   if (!find_queue_family(device)) return "a queue that computes";
+  examine_limits(device, features.subgroups);
   examine_memory(device);
-  const bool portable = environment_flag("TANDEM_VULKAN_PORTABLE");
-  device.subgroup_size = portable ? 0 : core11.subgroupSize;
-  device.maps_device_memory = device.kind != DeviceInfo::Kind::discrete && !portable;
-  device.largest_allocation = core11.maxMemoryAllocationSize;
-  if (buffers.maxBufferSize != 0)
-    device.largest_allocation = std::min(device.largest_allocation, buffers.maxBufferSize);
+  device.portable = environment_flag("TANDEM_VULKAN_PORTABLE");
+  device.maps_device_memory = device.kind != DeviceInfo::Kind::discrete && !device.portable;
   return "";
 }
 

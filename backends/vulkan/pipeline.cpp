@@ -5,15 +5,6 @@
 namespace tandem::vulkan {
 namespace {
 
-bool takes(const Shader& shader, const Dispatch& dispatch, uint32_t subgroup_size) {
-  if (shader.op != dispatch.op || shader.dtypes.size() != dispatch.operands.size()) return false;
-  if (shader.subgroup8 && subgroup_size != 8) return false;
-  for (size_t i = 0; i < shader.dtypes.size(); ++i)
-    if (shader.dtypes[i] != kAnyDType && DType(shader.dtypes[i]) != dispatch.operands[i].desc.dtype) return false;
-  if (shader.scratch != nullptr && shader.scratch(dispatch.parameters) > kScratchBytes) return false;
-  return shader.when == nullptr || shader.when(dispatch.parameters);
-}
-
 VkDescriptorSetLayoutBinding layout_binding(const ShaderBinding& binding) {
   return {.binding = binding.binding,
           .descriptorType = binding.format == VK_FORMAT_UNDEFINED ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
@@ -25,15 +16,15 @@ VkDescriptorSetLayoutBinding layout_binding(const ShaderBinding& binding) {
 
 }  // namespace
 
-const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, uint32_t subgroup_size,
-                            std::string_view pass) {
-  for (const Shader& shader : shader_table())
-    if (shader.pass == pass && takes(shader, dispatch, subgroup_size)) return shader;
-  std::string dtypes;
-  for (const Operand& operand : dispatch.operands) dtypes += fmt::format(" {}", name_of(operand.desc.dtype));
-  fail(Exit::internal, "vulkan",
-       "{}: no shader of op {} takes dtypes{}; a file shaders/{}*.comp must say '//! variant'", label,
-       name_of(dispatch.op), dtypes, name_of(dispatch.op));
+void ask_for_subgroups(const ShaderCode& code, const PhysicalDevice& device, VkPipelineShaderStageCreateInfo& stage,
+                       VkPipelineShaderStageRequiredSubgroupSizeCreateInfo& size) {
+  if (code.subgroups.most == 0) return;
+  stage.flags |= VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+  if (!device.subgroups.requested) return;
+  size = structure<VkPipelineShaderStageRequiredSubgroupSizeCreateInfo>(
+      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
+  size.requiredSubgroupSize = device.subgroups.size;
+  stage.pNext = &size;
 }
 
 Pipelines::Pipelines(std::shared_ptr<Device> device) : device_(std::move(device)) {
@@ -44,7 +35,7 @@ Pipelines::Pipelines(std::shared_ptr<Device> device) : device_(std::move(device)
   cache_ = create<OwnedPipelineCache>(device_->handle(), vkCreatePipelineCache, info, "vkCreatePipelineCache");
 }
 
-Pipelines::Layout& Pipelines::layout_of(const Shader& shader) {
+Pipelines::Layout& Pipelines::layout_of(const ShaderCode& shader) {
   const auto [found, inserted] = layouts_.try_emplace(&shader);
   Layout& layout = found->second;
   if (!inserted) return layout;
@@ -74,7 +65,7 @@ Pipelines::Layout& Pipelines::layout_of(const Shader& shader) {
   return layout;
 }
 
-OwnedPipeline Pipelines::make(const Shader& shader, const Layout& layout, std::span<const uint32_t> values) {
+OwnedPipeline Pipelines::make(const ShaderCode& shader, const Layout& layout, std::span<const uint32_t> values) {
   std::vector<VkSpecializationMapEntry> entries;
   for (uint32_t i = 0; i < values.size(); ++i) entries.push_back({shader.constants[i], uint32_t(i * 4), 4});
   const VkSpecializationInfo specialization{.mapEntryCount = uint32_t(entries.size()),
@@ -87,6 +78,8 @@ OwnedPipeline Pipelines::make(const Shader& shader, const Layout& layout, std::s
   info.stage.module = layout.module.get();
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = &specialization;
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size;
+  ask_for_subgroups(shader, device_->physical(), info.stage, size);
   info.layout = layout.pipeline.get();
   info.basePipelineIndex = -1;
   VkPipeline handle = nullptr;
@@ -97,8 +90,12 @@ OwnedPipeline Pipelines::make(const Shader& shader, const Layout& layout, std::s
 }
 
 Pipeline Pipelines::get(const Shader& shader, const Parameters& parameters) {
-  std::vector<uint32_t> values(shader.constants.size());
+  std::vector<uint32_t> values(shader.code.constants.size());
   if (shader.specialize != nullptr) shader.specialize(parameters, values.data());
+  return get(shader.code, values);
+}
+
+Pipeline Pipelines::get(const ShaderCode& shader, const std::vector<uint32_t>& values) {
   Layout& layout = layout_of(shader);
   auto found = pipelines_.find({&shader, values});
   if (found == pipelines_.end())

@@ -1,4 +1,4 @@
-// Which shader runs a dispatch, and the pipelines made of shaders, each once per specialization.
+// The pipelines made of shaders, each once per specialization.
 #pragma once
 
 #include <map>
@@ -8,10 +8,10 @@
 
 namespace tandem::vulkan {
 
-// The first shader of the table that takes the dispatch's dtypes and parameters on such a device, as that pass of it.
-// Exit::internal: none.
-const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, uint32_t subgroup_size,
-                            std::string_view pass = {});
+// Adds to a stage what a shader with subgroup operations rests on: full subgroups, of a size that the stage asks for
+// where it could get another. size: outlives the stage's use.
+void ask_for_subgroups(const ShaderCode& code, const PhysicalDevice& device, VkPipelineShaderStageCreateInfo& stage,
+                       VkPipelineShaderStageRequiredSubgroupSizeCreateInfo& size);
 
 struct Pipeline {
   VkPipeline pipeline = nullptr;
@@ -24,6 +24,7 @@ class Pipelines {
   explicit Pipelines(std::shared_ptr<Device> device);
 
   Pipeline get(const Shader& shader, const Parameters& parameters);
+  Pipeline get(const ShaderCode& shader, const std::vector<uint32_t>& values);  // of its constants
   void save();  // what the driver compiled, for the next process
 
  private:
@@ -33,13 +34,13 @@ class Pipelines {
     OwnedDescriptorSetLayout set;
     OwnedPipelineLayout pipeline;
   };
-  Layout& layout_of(const Shader& shader);
-  OwnedPipeline make(const Shader& shader, const Layout& layout, std::span<const uint32_t> values);
+  Layout& layout_of(const ShaderCode& shader);
+  OwnedPipeline make(const ShaderCode& shader, const Layout& layout, std::span<const uint32_t> values);
 
   std::shared_ptr<Device> device_;
   OwnedPipelineCache cache_;
-  std::map<const Shader*, Layout> layouts_;
-  std::map<std::pair<const Shader*, std::vector<uint32_t>>, OwnedPipeline> pipelines_;
+  std::map<const ShaderCode*, Layout> layouts_;
+  std::map<std::pair<const ShaderCode*, std::vector<uint32_t>>, OwnedPipeline> pipelines_;
   size_t saved_ = 0;  // pipelines_.size() at the last save
 };
 

@@ -27,25 +27,37 @@ constexpr uint32_t kSecondView = 16;
 // Most scratch that a shader may want: one that would want more is not chosen.
 constexpr uint64_t kScratchBytes = 32 << 20;
 
-// A shader file compiled with one set of -D flags.
-struct Shader {
-  OpId op;
-  const char* name;                 // "gemm.wide(-DF32)", for people
-  std::span<const uint8_t> dtypes;  // an operand each
-  bool subgroup8;                   // only for devices whose subgroups have 8 invocations
-  bool (*when)(const Parameters&);  // null: always
-  Grid (*grid)(const Parameters&);
-  std::span<const uint32_t> constants;                      // ids of the specialization constants ...
-  void (*specialize)(const Parameters&, uint32_t* values);  // ... and their values, in that order; null: none
-  uint64_t (*scratch)(const Parameters&);                   // bytes; null: none
-  const char* after;                                        // the pass that runs first; empty: none
-  const char* pass;                                         // its own name, if it is one
+// The sizes of subgroups that a shader with subgroup operations is made for; most = 0: it has no such operations.
+struct SubgroupSizes {
+  uint32_t least, most;
+};
+
+// A shader file compiled with one set of -D flags: what it needs of a device, and how it is bound.
+struct ShaderCode {
+  const char* name;  // "gemm.wide(-DF32)", for people
+  SubgroupSizes subgroups;
+  uint32_t invocations;  // of a workgroup
   std::span<const ShaderBinding> bindings;
-  uint32_t parameter_bytes;  // of the push constants; 0: none
-  const char* words;         // SPIR-V, 4-byte aligned
+  std::span<const uint32_t> constants;  // ids of the specialization constants
+  uint32_t parameter_bytes;             // of the push constants; 0: none
+  const char* words;                    // SPIR-V, 4-byte aligned
   size_t bytes;
 };
 
-std::span<const Shader> shader_table();  // of an op, the first that fits is to be taken
+// The code of an op, and the dispatches that it is for.
+struct Shader {
+  OpId op;
+  std::span<const uint8_t> dtypes;  // an operand each
+  bool (*when)(const Parameters&);  // null: always
+  Grid (*grid)(const Parameters&);
+  void (*specialize)(const Parameters&, uint32_t* values);  // the constants' values, in their order; null: none
+  uint64_t (*scratch)(const Parameters&);                   // bytes; null: none
+  const char* after;                                        // the pass that runs first; empty: none
+  const char* pass;                                         // its own name, if it is one
+  ShaderCode code;
+};
+
+std::span<const Shader> shader_table();       // of an op, the first that fits is to be taken
+std::span<const ShaderCode> shader_probes();  // what shows that a device runs shaders rightly: probe.h
 
 }  // namespace tandem::vulkan

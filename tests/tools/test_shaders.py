@@ -27,6 +27,49 @@ def compiled(source):
         return output.read_bytes()
 
 
+class Metadata(unittest.TestCase):
+    LINES = "//! variant f32 f32 f32 :\n//! grid 1\n"
+    ENABLE = "#extension GL_KHR_shader_subgroup_basic : require\n#extension GL_KHR_shader_subgroup_shuffle : require\n"
+    DATA = "layout(binding = 0) buffer Data { uint data[]; };\n"
+    SHUFFLE = "void main() { data[gl_LocalInvocationIndex] = subgroupShuffleXor(data[gl_LocalInvocationIndex], 1u); }\n"
+
+    def table(self, source, size="local_size_x = 64", name="add.comp"):
+        """What tools/shaders.py writes, or says on standard error, of a shader of op add."""
+        with tempfile.TemporaryDirectory() as folder:
+            path, output = pathlib.Path(folder, name), pathlib.Path(folder, "table.cpp")
+            path.write_text("#version 460\n" + self.ENABLE + f"layout({size}) in;\n" + self.DATA + source)
+            command = [sys.executable, ROOT / "tools/shaders.py", "--source-root", ROOT, "--output", output, "--depfile",
+                       pathlib.Path(folder, "depends"), "--allow-missing", path]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            return output.read_text() if result.returncode == 0 else result.stderr
+
+    def test_needs_stand_in_the_table(self):
+        self.assertIn('{"add", {8, 64}, 64, ', self.table(self.LINES + "//! subgroups 8 64\n" + self.SHUFFLE))
+        self.assertIn('{"add", {8, 8}, 8, ', self.table(self.LINES + "//! subgroups 8\n" + self.SHUFFLE, "local_size_x = 8"))
+        self.assertIn('{"add", {0, 0}, 256, ', self.table(self.LINES + "void main() {}\n", "local_size_x = 64, local_size_y = 4"))
+        self.assertIn('{"x.probe", {8, 64}, 64, ', self.table("//! subgroups 8 64\n" + self.SHUFFLE, name="x.probe.comp"))
+
+    def test_subgroup_operations_and_their_line_come_together(self):
+        message = "a shader with subgroup operations, and no other, has a line"
+        self.assertIn(message, self.table(self.LINES + self.SHUFFLE))
+        self.assertIn(message, self.table(self.LINES + "//! subgroups 8\nvoid main() {}\n"))
+
+    def test_sizes_that_are_none(self):
+        for sizes in ("", "0", "8 4", "4 8 16", "eight"):
+            self.assertIn("cannot read", self.table(self.LINES + f"//! subgroups {sizes}\n" + self.SHUFFLE))
+
+    def test_workgroups_hold_whole_subgroups(self):
+        lines = self.LINES + "//! subgroups 8 64\n" + self.SHUFFLE
+        for size in ("local_size_x = 32", "local_size_x = 64, local_size_y = 2"):
+            self.assertIn("no whole subgroups", self.table(lines, size))
+
+    def test_what_not_every_device_has(self):
+        main = "void main() { x[gl_LocalInvocationIndex] = 1.0; data[0] = uint(x[0]); }\n"
+        self.assertIn("kTable", self.table(self.LINES + "shared float x[4096];\n" + main))
+        self.assertIn("share 16388 bytes", self.table(self.LINES + "shared float x[4097];\n" + main))
+        self.assertIn("every device has", self.table(self.LINES + "void main() {}\n", "local_size_x = 256"))
+
+
 class Views(unittest.TestCase):
     """Bindings 1 and 17 are one operand."""
 

@@ -1,0 +1,22 @@
+// Which shaders a device runs, and which of them runs a dispatch.
+#pragma once
+
+#include "backends/vulkan/physical_device.h"
+#include "backends/vulkan/shader_table.h"
+#include "core/program/program.h"
+
+namespace tandem::vulkan {
+
+// True if the device has the subgroups and the workgroups that the code is made for.
+bool runs(const ShaderCode& code, const PhysicalDevice& device);
+
+// What a device lacks for an op on some dtypes, naming the op: none of its shaders that take any size runs there.
+// Empty: nothing.
+std::string missing_shaders(std::span<const Shader> table, const PhysicalDevice& device);
+
+// The first shader of the table that the device runs and that takes the dispatch's dtypes and parameters, as that pass
+// of it. Exit::internal: none.
+const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, const PhysicalDevice& device,
+                            std::string_view pass = {});
+
+}  // namespace tandem::vulkan
