@@ -14,7 +14,7 @@ layout(push_constant) uniform Parameters { Amax p; };
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer x;
 AMAX_OPERAND(1)
 
-void main() {
+void work() {
   uint largest = 0u;
   for (uint turn = 0u; turn < kFlatTurns; ++turn) {
     const uint i = flat_pack(turn);

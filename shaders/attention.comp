@@ -17,7 +17,7 @@ layout(binding = 2) writeonly buffer Out { ELEMENT(T) out_[]; };
 layout(binding = 3) writeonly buffer Lse { float lse[]; };
 #include "shaders/common/attention.glsl"
 
-void main() {
+void work() {
   const uint t = gl_WorkGroupID.x * 8u + group(), head = gl_WorkGroupID.y, sequence = gl_WorkGroupID.z;
   if (t >= p.sequence_length) return;
   const uint row = sequence * p.sequence_length + t, kv_head = head / (p.q_heads / p.kv_heads), q = q_at(row, head);

@@ -13,7 +13,7 @@
 layout(push_constant) uniform Parameters { AttentionBackward p; };
 #include "shaders/common/attention_backward.glsl"
 
-void main() {
+void work() {
   const uint t = gl_WorkGroupID.x * 8u + group(), head = gl_WorkGroupID.y, sequence = gl_WorkGroupID.z;
   if (t >= p.sequence_length) return;
   const uint row = sequence * p.sequence_length + t, kv_head = head / (p.q_heads / p.kv_heads);

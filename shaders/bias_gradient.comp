@@ -17,7 +17,7 @@ layout(push_constant) uniform Parameters { BiasGradient p; };
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer dy;
 layout(binding = 1, rgba32ui) uniform uimageBuffer g;
 
-void main() {
+void work() {
   const uint packs = p.columns / 8u, i = min(column_pack(), packs - 1u);
   precise vec4 low = vec4(0.0), high = vec4(0.0);
   for (uint r = group(); r < p.rows; r += 8u) {
@@ -26,7 +26,7 @@ void main() {
     high += v.high;
   }
   const Pack sum = sum_groups(Pack(low, high));
-  if (group() == 0u && column_pack() < packs) {
+  if (last_group() && column_pack() < packs) {
     const Pack old = LOAD(G, g, i);
     STORE_TEXEL(G, g, i, Pack(old.low + sum.low, old.high + sum.high));
   }

@@ -16,7 +16,7 @@ layout(binding = 1) readonly buffer Position { int position; };
 layout(binding = 2) readonly buffer Cache { ELEMENT(T) cache[]; };
 layout(binding = 3) writeonly buffer Out { ELEMENT(T) out_[]; };
 
-void main() {
+void work() {
   const uint head = gl_WorkGroupID.x * 8u + group();
   if (head >= p.q_heads) return;
   const uint kv_head = head / (p.q_heads / p.kv_heads), q = head * p.head_dim;

@@ -43,7 +43,7 @@ float row_max(uint row) {
     const Pack v = load_logits(row, i);
     top = largest(largest(largest(v.low), largest(v.high)), top);
   }
-  for (uint step = 4u; step > 0u; step /= 2u) top = largest(top, subgroupShuffleXor(top, step));
+  for (uint step = 4u; step > 0u; step /= 2u) top = largest(top, xor_lane(top, step));
   return top;
 }
 
@@ -75,7 +75,7 @@ float logit_of(uint row, uint target) {
   return (target & 4u) == 0u ? v.low[target & 3u] : v.high[target & 3u];
 }
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.x * 8u + group();
   if (row >= p.rows) return;
   const int target = targets[row];

@@ -15,7 +15,7 @@ layout(binding = 0) readonly buffer Tokens { int tokens[]; };
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer table;
 layout(binding = 2) writeonly buffer Y { uvec4 y[]; };
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
   if (row >= p.rows) return;
   const uint token = uint(tokens[row]);

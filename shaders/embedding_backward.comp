@@ -28,7 +28,7 @@ uint next_row(int token, uint from) {
   return p.rows;
 }
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
   const int token = tokens[min(row, p.rows - 1u)];
   if (row >= p.rows || uint(token) >= p.vocabulary || next_row(token, 0u) != row) return;

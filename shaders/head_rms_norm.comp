@@ -18,7 +18,7 @@ layout(binding = 2, rgba32ui) uniform readonly uimageBuffer k_weight;
 layout(binding = 3) writeonly buffer Y { uvec4 y[]; };
 layout(binding = 4) writeonly buffer Rstd { float rstd[]; };
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.z * 65535u + gl_WorkGroupID.y, head = gl_WorkGroupID.x * 8u + group();
   const uint normed = p.q_heads + p.kv_heads, heads = normed + p.kv_heads, packs = p.head_dim / 8u;
   if (row >= p.rows || head >= heads) return;

@@ -27,7 +27,7 @@ Pack weighted(uint head, uint first, uint i) {  // dy * weight
   return Pack(low, high);
 }
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.z * 65535u + gl_WorkGroupID.y, head = gl_WorkGroupID.x * 8u + group();
   const uint normed = p.q_heads + p.kv_heads, heads = normed + p.kv_heads, packs = p.head_dim / 8u;
   if (row >= p.rows || head >= heads) return;

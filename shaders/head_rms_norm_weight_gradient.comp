@@ -21,7 +21,7 @@ layout(binding = 2) readonly buffer Rstd { float rstd[]; };
 layout(binding = 3, rgba32ui) uniform uimageBuffer q_g;
 layout(binding = 4, rgba32ui) uniform uimageBuffer k_g;
 
-void main() {
+void work() {
   const bool keys = gl_WorkGroupID.y == 1u;
   const uint normed = p.q_heads + p.kv_heads, heads = normed + p.kv_heads, packs = p.head_dim / 8u;
   const uint first_head = keys ? p.q_heads : 0u, own_heads = keys ? p.kv_heads : p.q_heads, i = min(column_pack(), packs - 1u);
@@ -34,7 +34,7 @@ void main() {
     high += d.high * v.high * scale;
   }
   const Pack sum = sum_groups(Pack(low, high));
-  if (group() != 0u || column_pack() >= packs) return;
+  if (!last_group() || column_pack() >= packs) return;
   if (keys) {
     const Pack old = LOAD(G, k_g, i);
     STORE_TEXEL(G, k_g, i, Pack(old.low + sum.low, old.high + sum.high));

@@ -10,12 +10,12 @@ layout(binding = 0) buffer Found { uint found[]; };
 
 #define FROM_LANE(k) found[at + 8u + uint(k)] = subgroupShuffle(own, uint(k));
 
-void main() {
+void work() {
   const uint own = group() * 8u + lane(), at = 16u * (gl_WorkGroupID.x * 64u + own);
   atomicAdd(found[at], 1u);  // each place belongs to one invocation
-  found[at + 1u] = subgroupShuffleXor(own, 4u);
-  found[at + 2u] = subgroupShuffleXor(own, 2u);
-  found[at + 3u] = subgroupShuffleXor(own, 1u);
+  found[at + 1u] = xor_lane(own, 4u);
+  found[at + 2u] = xor_lane(own, 2u);
+  found[at + 3u] = xor_lane(own, 1u);
   found[at + 4u] = max_lanes(own);
   found[at + 5u] = uint(sum_lanes(float(own)));
   float sums = 0.0;

@@ -26,7 +26,7 @@ layout(binding = 4) writeonly buffer Scale { float scale_of_x; };
 
 uvec2 codes(uint row, uint column, uint largest) { return codes_of(LOAD(T, x, (row * p.columns + column) / 8u), largest); }
 
-void main() {
+void work() {
   const uint largest = amax[0], column = tile_column(), first = tile_row();
   if (first_invocation()) scale_of_x = scale_of_codes(largest);
   if (column >= p.columns || first >= p.rows) return;

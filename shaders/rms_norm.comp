@@ -32,7 +32,7 @@ Pack load_sum(uint i) { return ROUND(T, add(LOAD(T, x, i), LOAD(T, delta, i))); 
 Pack load_sum(uint i) { return LOAD(T, x, i); }
 #endif
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
   uint largest = 0u;
   if (row < p.rows) {

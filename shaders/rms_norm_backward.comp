@@ -28,7 +28,7 @@ layout(binding = 4) readonly buffer Rstd { float rstd[]; };
 layout(binding = 5) writeonly buffer Dx { uvec4 dx[]; };
 AMAX_OPERAND(6)
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
   uint largest = 0u;
   if (row < p.rows) {

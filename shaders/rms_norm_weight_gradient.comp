@@ -19,7 +19,7 @@ layout(binding = 1, rgba32ui) uniform readonly uimageBuffer s;
 layout(binding = 2) readonly buffer Rstd { float rstd[]; };
 layout(binding = 3, rgba32ui) uniform uimageBuffer g;
 
-void main() {
+void work() {
   const uint packs = p.columns / 8u, i = min(column_pack(), packs - 1u);
   precise vec4 low = vec4(0.0), high = vec4(0.0);
   for (uint r = group(); r < p.rows; r += 8u) {
@@ -29,7 +29,7 @@ void main() {
     high += d.high * v.high * scale;
   }
   const Pack sum = sum_groups(Pack(low, high));
-  if (group() == 0u && column_pack() < packs) {
+  if (last_group() && column_pack() < packs) {
     const Pack old = LOAD(G, g, i);
     STORE_TEXEL(G, g, i, Pack(old.low + sum.low, old.high + sum.high));
   }

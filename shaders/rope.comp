@@ -18,7 +18,7 @@ layout(binding = 1, rgba32f) uniform readonly imageBuffer table;  // two (cos, s
 ALIASED layout(binding = 18, QUAD_FORMAT(T)) uniform QUAD_IMAGE(T) x;
 ALIASED layout(binding = 2) writeonly buffer Rotated { QUAD_CODES(T) rotated[]; };
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.z * 65535u + gl_WorkGroupID.y, head = gl_WorkGroupID.x * 8u + group();
   if (row >= p.rows || head >= p.q_heads + p.kv_heads) return;
   const uint quads = p.head_dim / 8u;  // in half a head

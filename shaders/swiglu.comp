@@ -18,7 +18,7 @@ layout(binding = 0, rgba32ui) uniform readonly uimageBuffer x;
 layout(binding = 1) writeonly buffer Y { uvec4 y[]; };
 AMAX_OPERAND(2)
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
   uint largest = 0u;
   if (row < p.rows) {

@@ -19,7 +19,7 @@ layout(binding = 1, rgba32ui) uniform readonly uimageBuffer x;
 layout(binding = 2) writeonly buffer Dx { uvec4 dx[]; };
 AMAX_OPERAND(3)
 
-void main() {
+void work() {
   const uint row = gl_WorkGroupID.x * 8u + group(), packs = p.columns / 8u;
   uint largest = 0u;
   if (row < p.rows) {

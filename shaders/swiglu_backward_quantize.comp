@@ -31,7 +31,7 @@ void codes(uint row, uint column, inout uint largest, out uvec2 of_gate, out uve
   of_up = codes_raising(dup, largest);
 }
 
-void main() {
+void work() {
   const uint column = tile_column(), first = tile_row(), row = first + lane();
   if (settle(p.scale)) return;
   uint largest = 0u;

@@ -27,7 +27,7 @@ uvec2 codes(uint row, uint column, inout uint largest) {
   return codes_raising(swiglu(LOAD(bf16, x, gate_at), LOAD(bf16, x, gate_at + p.columns / 8u)), largest);
 }
 
-void main() {
+void work() {
   const uint column = tile_column(), first = tile_row(), row = first + lane();
   if (settle(p.scale)) return;
   uint largest = 0u;

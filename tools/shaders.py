@@ -4,7 +4,7 @@
 A file is named <op>.comp or <op>.<variant>.comp, or *.probe.comp; lines that begin with //! say when and how it is used:
   //! variant f32 f32 ? - : -DF32          a compile: the operands' dtypes (`?` anything, `-` absent) and its -D flags
   //! subgroups 8                          it has subgroup operations, for subgroups of 8 invocations; preferred on devices with those
-  //! subgroups 8 64                       the same for any size from 8 to 64
+  //! subgroups 8 64                       the same for any size from 8 to 64; compiled once more with -DANY_WIDTH for all other devices
   //! when p.k % 8 == 0                    C++ condition over the op's parameters p; preferred to a file without
   //! specialize 0 p.accumulate            specialization constant 0, a C++ expression
   //! grid (p.n + 63) / 64, p.m            C++ expressions: workgroups in x, y, z
@@ -18,6 +18,7 @@ Compiles are cached beside the output under a hash of everything that they read.
 
 import argparse
 import concurrent.futures
+import copy
 import hashlib
 import pathlib
 import re
@@ -72,6 +73,16 @@ class ShaderFile:
             setattr(self, {"pass": "pass_"}.get(key, key), value if key != "generate" else value.split())
             return True
         return False
+
+    def forms(self):
+        """The file, and where its subgroups may be of several sizes, the file as it is compiled for devices with none of them."""
+        least, most = self.subgroups
+        if self.probe or least == most:
+            return [self]
+        portable = copy.copy(self)
+        portable.subgroups = (0, 0)
+        portable.variants = [(dtypes, [*flags, "-DANY_WIDTH"]) for dtypes, flags in self.variants]
+        return [self, portable]
 
     def order(self):
         """The shaders of an op, most special first."""
@@ -264,12 +275,24 @@ def generate_source(compiles):
     return "\n\n".join(out)
 
 
+def check_any_device(files):
+    """Refuses dtypes of an op that have shaders, but none that takes every size on every device."""
+    served = {(file.op, tuple(dtypes)) for file in files if file.subgroups == (0, 0) and not (file.when or file.scratch)
+              for dtypes, _ in file.variants}
+    for file in files:
+        for dtypes, _ in [] if file.probe or file.pass_ else file.variants:
+            if (file.op, tuple(dtypes)) not in served:
+                raise Failure(f"{file.path}: no shader of op {file.op} takes {' '.join(dtypes)} on any device; one must have no "
+                              "'//! when', no '//! scratch', and no subgroups or those of several sizes")
+
+
 def run(arguments):
     root = arguments.source_root.resolve()
     versions = [subprocess.run([arguments.glslang, "--version"], capture_output=True, text=True, check=True).stdout]
     arguments.versions = versions + [ENVIRONMENT, bool(arguments.validator)]
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    files = sorted((ShaderFile(path.resolve(), root) for path in arguments.files), key=ShaderFile.order)
+    files = [form for path in arguments.files for form in ShaderFile(path.resolve(), root).forms()]
+    files.sort(key=ShaderFile.order)
 
     table = root / "core/ops/table.inc"
     ops = re.findall(r"^OP\((\w+)\)", table.read_text(), re.M)
@@ -280,6 +303,7 @@ def run(arguments):
     if missing and not arguments.allow_missing:
         raise Failure(f"no shader for {', '.join(missing)}: expected shaders/{missing[0]}.comp")
 
+    check_any_device(files)
     compiles = [Compile(file, dtypes, flags, arguments) for file in files for dtypes, flags in file.variants]
     unique = list({c.output: c for c in compiles}.values())
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:

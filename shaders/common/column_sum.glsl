@@ -1,9 +1,9 @@
-// Sums over the rows of a matrix: lane l of each of the workgroup's 8 groups owns a pack of 8 columns, group g adds rows g, g + 8, ... in
-// order, and then the groups' sums are added in the order of the groups.
+// Sums over the rows of a matrix: lane l of each of the 8 groups owns a pack of 8 columns, group g adds rows g, g + 8, ... in order, and then
+// the groups' sums are added in the order of the groups.
 // Needs lanes.glsl and pack.glsl.
 shared vec4 column_partial[8][16];
 
-// v: the sum of this group's rows; the result is good in group 0
+// v: the sum of this group's rows; the result is good in the last group
 Pack sum_groups(Pack v) {
   column_partial[group()][2u * lane()] = v.low;
   column_partial[group()][2u * lane() + 1u] = v.high;
@@ -16,4 +16,5 @@ Pack sum_groups(Pack v) {
   return Pack(low, high);
 }
 
+bool last_group() { return group() == 7u; }
 uint column_pack() { return gl_WorkGroupID.x * 8u + lane(); }

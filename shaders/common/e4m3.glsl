@@ -18,13 +18,13 @@ uint bytes_of(uvec4 c) { return c.x | c.y << 8 | c.z << 16 | c.w << 24; }
 // Lane l hands in row l of an 8 x 8 matrix of bytes and gets column l: halves change places across lanes 4, 2 and 1 apart.
 uvec2 transpose_bytes(uvec2 row) {
   const bool upper = (lane() & 4u) != 0u, middle = (lane() & 2u) != 0u, odd = (lane() & 1u) != 0u;
-  const uint far = subgroupShuffleXor(upper ? row.x : row.y, 4u);
+  const uint far = xor_lane(upper ? row.x : row.y, 4u);
   const uvec2 w = upper ? uvec2(far, row.y) : uvec2(row.x, far);  // rows l & 3 and 4 further, 4 columns each
   const uint first_two = (w.x & 0xffffu) | w.y << 16, last_two = w.x >> 16 | (w.y & 0xffff0000u);
-  const uint other_two = subgroupShuffleXor(middle ? first_two : last_two, 2u);
+  const uint other_two = xor_lane(middle ? first_two : last_two, 2u);
   const uint a = middle ? other_two : first_two, b = middle ? last_two : other_two;  // rows l & 1 and 4 further; 2 and 6 further
   const uint first = (a & 0x00ff00ffu) | (b & 0x00ff00ffu) << 8, second = ((a >> 8) & 0x00ff00ffu) | (b & 0xff00ff00u);
-  const uint other = subgroupShuffleXor(odd ? first : second, 1u);
+  const uint other = xor_lane(odd ? first : second, 1u);
   const uint even_rows = odd ? other : first, odd_rows = odd ? second : other;
   return uvec2((even_rows & 0xffu) | (odd_rows & 0xffu) << 8 | (even_rows & 0xff00u) << 8 | (odd_rows & 0xff00u) << 16,
                (even_rows >> 16 & 0xffu) | (odd_rows >> 8 & 0xff00u) | (even_rows >> 8 & 0xff0000u) | (odd_rows & 0xff000000u));

@@ -33,6 +33,8 @@ class Metadata(unittest.TestCase):
     DATA = "layout(binding = 0) buffer Data { uint data[]; };\n"
     SHUFFLE = "void main() { data[gl_LocalInvocationIndex] = subgroupShuffleXor(data[gl_LocalInvocationIndex], 1u); }\n"
 
+    EITHER = "#ifdef ANY_WIDTH\nvoid main() {}\n#else\n" + SHUFFLE + "#endif\n"
+
     def table(self, source, size="local_size_x = 64", name="add.comp"):
         """What tools/shaders.py writes, or says on standard error, of a shader of op add."""
         with tempfile.TemporaryDirectory() as folder:
@@ -44,15 +46,25 @@ class Metadata(unittest.TestCase):
             return output.read_text() if result.returncode == 0 else result.stderr
 
     def test_needs_stand_in_the_table(self):
-        self.assertIn('{"add", {8, 64}, 64, ', self.table(self.LINES + "//! subgroups 8 64\n" + self.SHUFFLE))
-        self.assertIn('{"add", {8, 8}, 8, ', self.table(self.LINES + "//! subgroups 8\n" + self.SHUFFLE, "local_size_x = 8"))
+        self.assertIn('{"add", {8, 64}, 64, ', self.table(self.LINES + "//! subgroups 8 64\n" + self.EITHER))
+        one_size = self.table(self.LINES + "//! subgroups 8\n//! pass first\n" + self.SHUFFLE, "local_size_x = 8")
+        self.assertIn('{"add", {8, 8}, 8, ', one_size)
         self.assertIn('{"add", {0, 0}, 256, ', self.table(self.LINES + "void main() {}\n", "local_size_x = 64, local_size_y = 4"))
         self.assertIn('{"x.probe", {8, 64}, 64, ', self.table("//! subgroups 8 64\n" + self.SHUFFLE, name="x.probe.comp"))
+
+    def test_several_sizes_bring_a_form_for_all_others(self):
+        table = self.table(self.LINES + "//! subgroups 8 64\n" + self.EITHER)
+        self.assertLess(table.index('{"add", {8, 64}, 64, '), table.index('{"add(-DANY_WIDTH)", {0, 0}, 64, '))
+        self.assertIn("a shader with subgroup operations, and no other", self.table(self.LINES + "//! subgroups 8 64\n" + self.SHUFFLE))
+
+    def test_every_op_runs_on_any_device(self):
+        for line in ("//! subgroups 8\n", "//! when p.count > 9\n", "//! scratch 16\n"):
+            self.assertIn("no shader of op add takes f32 f32 f32 on any device", self.table(self.LINES + line + self.SHUFFLE))
 
     def test_subgroup_operations_and_their_line_come_together(self):
         message = "a shader with subgroup operations, and no other, has a line"
         self.assertIn(message, self.table(self.LINES + self.SHUFFLE))
-        self.assertIn(message, self.table(self.LINES + "//! subgroups 8\nvoid main() {}\n"))
+        self.assertIn(message, self.table(self.LINES + "//! subgroups 8 64\nvoid main() {}\n"))
 
     def test_sizes_that_are_none(self):
         for sizes in ("", "0", "8 4", "4 8 16", "eight"):

@@ -98,6 +98,8 @@ TEST_CASE("a shader runs where its subgroups and its workgroup are to be had") {
 TEST_CASE("a device that lacks what all shaders of an op need is told so") {
   CHECK(missing_shaders(shader_table(), device_with({8})) == "");
   CHECK(missing_shaders(shader_table(), device_with({32})) == "");
+  CHECK(missing_shaders(shader_table(), device_with({4})) == "");
+  CHECK(missing_shaders(shader_table(), device_with({0})) == "");
   CHECK(missing_shaders(shader_table(), device_with({32}, 255)) == "workgroups of 256 invocations, for op gemm");
 }
 
