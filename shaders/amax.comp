@@ -2,6 +2,7 @@
 //! variant f32 u32 : -DT=f32 -DAMAX
 //! variant bf16 u32 : -DT=bf16 -DAMAX
 //! subgroups 8 64
+//! iterations 18
 //! grid (p.count + 8191) / 8192 < 32768 ? (p.count + 8191) / 8192 : 32768, ((p.count + 8191) / 8192 + 32767) / 32768
 #version 460
 #extension GL_GOOGLE_include_directive : require

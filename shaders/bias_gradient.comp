@@ -4,6 +4,7 @@
 //! variant bf16 bf16 : -DT=bf16 -DG=bf16
 //! variant bf16 f32 : -DT=bf16 -DG=f32
 //! subgroups 8 64
+//! iterations p.rows / 8 + 11
 //! grid (p.columns + 63) / 64
 #version 460
 #extension GL_GOOGLE_include_directive : require

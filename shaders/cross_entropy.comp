@@ -4,6 +4,7 @@
 //! variant i32 u32 f32 f32 : -DT=f32
 //! variant i32 u32 bf16 f32 : -DT=bf16
 //! subgroups 8 64
+//! iterations 3 * (p.columns / 64 + 2) + 4
 //! grid (p.rows + 7) / 8
 #version 460
 #extension GL_GOOGLE_include_directive : require

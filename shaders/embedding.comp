@@ -3,6 +3,7 @@
 //! variant i32 f32 f32 : -DT=f32
 //! variant i32 bf16 bf16 : -DT=bf16
 //! subgroups 8 64
+//! iterations p.columns / 64 + 2
 //! grid (p.rows + 7) / 8
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -7,6 +7,7 @@
 //! when p.form == kGemmNn && p.lda % 8 == 0 && p.ldb % 8 == 0 && p.ldc % 8 == 0
 //! specialize 0 p.accumulate
 //! specialize 1 p.k % 8
+//! iterations p.k / 8 + 2
 //! grid (p.m + 15) / 16, (p.n + 63) / 64
 #version 460
 #define FORM 1

@@ -11,6 +11,7 @@
 //! subgroups 8
 //! when p.form == kGemmNt && p.k % 8 == 0 && p.lda % 8 == 0 && p.ldb % 8 == 0 && p.ldc % 8 == 0
 //! specialize 0 p.accumulate
+//! iterations p.k / 8 + 2
 //! grid (p.m + 15) / 16, (p.n + 63) / 64
 #version 460
 #define FORM 0

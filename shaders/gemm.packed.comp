@@ -17,6 +17,7 @@
 //! scratch ((p.m + 63ull) / 64 + (p.n + 63ull) / 64) * 64 * ((p.k + 7ull) / 8 * 8) * (p.has_scales ? 2 : 4)
 //! after pack
 //! specialize 0 p.accumulate
+//! iterations p.k / 2 + 2
 //! grid (p.m + 31) / 32, (p.n + 63) / 64
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -4,6 +4,7 @@
 //! variant f32 f32 f32 f32 f32 f32 : -DT=f32
 //! variant bf16 bf16 bf16 bf16 f32 bf16 : -DT=bf16
 //! subgroups 8 64
+//! iterations 2 * (p.head_dim / 64 + 2)
 //! grid (p.q_heads + 2 * p.kv_heads + 7) / 8, std::min(p.rows, 65535u), (p.rows + 65534) / 65535
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -5,6 +5,7 @@
 //! variant bf16 bf16 f32 bf16 bf16 : -DT=bf16 -DG=bf16
 //! variant bf16 bf16 f32 f32 f32 : -DT=bf16 -DG=f32
 //! subgroups 8 64
+//! iterations uint64_t(p.rows) * std::max(p.q_heads, p.kv_heads) / 8 + 11
 //! grid (p.head_dim + 63) / 64, 2
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -1,6 +1,7 @@
 // loss_sum: see core/abi/loss_sum.h. One workgroup.
 // reads losses (count); updates loss (1). Invocation i adds losses i, i + 64, ... in order; then a tree over the 64.
 //! variant f32 f32 :
+//! iterations p.count / 64 + 9
 //! grid 1
 #version 460
 #extension GL_GOOGLE_include_directive : require

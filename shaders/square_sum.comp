@@ -2,6 +2,7 @@
 // reads x (count); writes partials. Invocation i adds packs i, i + 64, ... of 8 elements in order; then a tree over the 64.
 //! variant f32 f32 : -DT=f32
 //! variant bf16 f32 : -DT=bf16
+//! iterations kSquareSumBlock / 512 + 8
 //! grid 64, ((p.count + kSquareSumBlock - 1) / kSquareSumBlock + 63) / 64
 #version 460
 #extension GL_GOOGLE_include_directive : require

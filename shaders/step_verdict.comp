@@ -2,6 +2,7 @@
 // reads partials (count), loss, scalars, counter; writes verdict; updates `updates` and the report's slot.
 // Invocation i adds partials i, i + 64, ... in order; then a tree over the 64.
 //! variant f32 f32 u32 i32 u32 u32 u32 :
+//! iterations p.count / 64 + 9
 //! grid 1
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -8,6 +8,8 @@ A file is named <op>.comp or <op>.<variant>.comp, or *.probe.comp; lines that be
   //! when p.k % 8 == 0                    C++ condition over the op's parameters p; preferred to a file without
   //! specialize 0 p.accumulate            specialization constant 0, a C++ expression
   //! grid (p.n + 63) / 64, p.m            C++ expressions: workgroups in x, y, z
+  //! iterations p.k / 8 + 2               C++ expression: turns that the loops of an invocation take at most, plus one a loop begun; shaders with
+                                           loops must have it, for software Vulkan ends them silently after so many (backends/vulkan/physical_device.h)
   //! scratch (p.m + 1) * 4                C++ expression: bytes of a buffer at the binding after the operands'; preferred where they fit
   //! after pack                           the op's shader with '//! pass pack' runs first, with the same scratch
   //! pass pack                            never chosen for itself
@@ -47,7 +49,7 @@ class ShaderFile:
         self.struct = None if self.probe else re.search(r"TANDEM_ABI_END\((\w+)\)", self.header.read_text())[1]
         self.variants, self.specialize = [([], [])] if self.probe else [], []
         self.subgroups, self.when, self.grid, self.generate = (0, 0), None, None, None
-        self.scratch, self.after, self.pass_ = None, None, None
+        self.scratch, self.after, self.pass_, self.iterations, self.turns = None, None, None, None, 1
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if line.startswith("//!"):
                 key, _, value = line[3:].strip().partition(" ")
@@ -69,7 +71,7 @@ class ShaderFile:
             sizes = [int(size) for size in value.split() if size.isdigit()]
             self.subgroups = (sizes[0], sizes[-1]) if sizes else (0, 0)
             return len(sizes) in (1, 2) and 0 < sizes[0] <= sizes[-1]
-        if key in ("when", "grid", "generate", "scratch", "after", "pass") and value:
+        if key in ("when", "grid", "generate", "iterations", "scratch", "after", "pass") and value:
             setattr(self, {"pass": "pass_"}.get(key, key), value if key != "generate" else value.split())
             return True
         return False
@@ -80,7 +82,7 @@ class ShaderFile:
         if self.probe or least == most:
             return [self]
         portable = copy.copy(self)
-        portable.subgroups = (0, 0)
+        portable.subgroups, portable.turns = (0, 0), 8
         portable.variants = [(dtypes, [*flags, "-DANY_WIDTH"]) for dtypes, flags in self.variants]
         return [self, portable]
 
@@ -179,6 +181,8 @@ class Compile:
             raise Failure(f"{self.name}: a shader with subgroup operations, and no other, has a line '//! subgroups LEAST MOST'")
         if unknown:
             raise Failure(f"{self.name}: SPIR-V capabilities {unknown} are asked of no device; known: {known}")
+        if module.has_loops and not (self.file.iterations or self.file.probe or self.file.turns > 1):
+            raise Failure(f"{self.name}: it has loops; say how many turns they take by a line '//! iterations'")
         x, y, z = module.workgroup
         if most and (x % most or (y, z) != (1, 1)):
             raise Failure(f"{self.name}: workgroups of {x} x {y} x {z} are no whole subgroups of up to {most} invocations")
@@ -212,6 +216,8 @@ def write_file_functions(out, index, file):
         out.append(f"bool when_{index}(const Parameters& parameters) {{\n  {load}\n  return {file.when};\n}}")
     if file.scratch:
         out.append(f"uint64_t scratch_{index}(const Parameters& parameters) {{\n  {load}\n  return {file.scratch};\n}}")
+    if file.iterations:
+        out.append(f"uint64_t iterations_{index}(const Parameters& parameters) {{\n  {load}\n  return {file.iterations};\n}}")
     if file.grid:
         counts = ", ".join(f"uint32_t({part})" for part in split_commas(file.grid))
         out.append(f"Grid grid_{index}(const Parameters& parameters) {{\n  {load}\n  return {{{counts}}};\n}}")
@@ -235,6 +241,7 @@ def row(compiled, index, number, words):
     file = compiled.file
     return (f'    {{OpId::{file.op}, dtypes_{number}, {f"when_{index}" if file.when else "nullptr"}, grid_{index}, '
             f'{f"specialize_{index}" if file.specialize else "nullptr"}, {f"scratch_{index}" if file.scratch else "nullptr"}, '
+            f'{f"iterations_{index}" if file.iterations else "nullptr"}, {file.turns}, '
             f'"{file.after or ""}", "{file.pass_ or ""}", {shader_code(compiled, index, number, words)}}},')
 
 

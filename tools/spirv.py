@@ -8,7 +8,7 @@ OP_TYPE_INT, OP_TYPE_FLOAT, OP_TYPE_VECTOR = 21, 22, 23
 OP_TYPE_IMAGE, OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER = 25, 28, 30, 32
 TYPES = (OP_TYPE_INT, OP_TYPE_FLOAT, OP_TYPE_VECTOR, OP_TYPE_IMAGE, OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER)
 OP_CONSTANT, OP_VARIABLE = 43, 59
-OP_DECORATE, OP_MEMBER_DECORATE = 71, 72
+OP_DECORATE, OP_MEMBER_DECORATE, OP_LOOP_MERGE = 71, 72, 246
 ALIASED, NON_WRITABLE, DECORATION_BINDING, DECORATION_OFFSET = 20, 24, 33, 35
 LOCAL_SIZE = 17
 UNIFORM_CONSTANT, WORKGROUP, PUSH_CONSTANT, STORAGE_BUFFER = 0, 4, 9, 12
@@ -44,13 +44,13 @@ SUBGROUP_CAPABILITIES = {61: "GroupNonUniform", 65: "GroupNonUniformShuffle"}
 
 class Module:
     """bindings: {binding: VkFormat name, or None for a storage buffer}; parameters: (struct name, bytes) or None;
-    workgroup: its invocations in x, y, z; shared_bytes: of a workgroup."""
+    workgroup: its invocations in x, y, z; shared_bytes: of a workgroup; has_loops."""
 
     def __init__(self, code):
         words = struct.unpack(f"<{len(code) // 4}I", code)
         if len(code) % 4 or len(words) < 5 or words[0] != MAGIC:
             raise ValueError("not SPIR-V")
-        self.names, self.capabilities, self.workgroup = {}, [], None
+        self.names, self.capabilities, self.workgroup, self.has_loops = {}, [], None, False
         self.types, self.constants, self.binding_of, self.offsets, self.variables = {}, {}, {}, {}, []
         self.decorated, self.readonly_members = {ALIASED: set(), NON_WRITABLE: set()}, set()
         position = 5
@@ -85,6 +85,8 @@ class Module:
             self.offsets[operands[0], operands[1]] = operands[3]
         elif opcode == OP_CONSTANT:
             self.constants[operands[1]] = operands[2]
+        elif opcode == OP_LOOP_MERGE:
+            self.has_loops = True
         elif opcode == OP_VARIABLE:
             self.variables.append(operands[:3])
 

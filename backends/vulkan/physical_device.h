@@ -51,6 +51,9 @@ struct PhysicalDevice {
   bool maps_device_memory = false;  // else device arenas are reached through a staging buffer
 
   bool software() const { return kind == DeviceInfo::Kind::software; }
+  // Turns of all its loops together after which an invocation leaves them, whatever their conditions say: Mesa's
+  // software device counts, and says nothing.
+  uint64_t loop_iterations() const { return software() ? 65535 : UINT64_MAX; }
 };
 
 // Fills in device; returns what it lacks, empty when it can run Tandem.

@@ -18,6 +18,12 @@ bool takes_any_size(const Shader& shader) {
   return shader.when == nullptr && shader.scratch == nullptr && shader.pass[0] == 0;
 }
 
+uint64_t iterations_of(const Shader& shader, const Parameters& parameters) {
+  if (shader.iterations == nullptr) return 0;
+  const uint64_t once = shader.iterations(parameters);
+  return shader.turns == 1 ? once : shader.turns * (once + 1) + 1;
+}
+
 std::string needs_of(const ShaderCode& code) {
   std::string needs = fmt::format("workgroups of {} invocations", code.invocations);
   const auto [least, most] = code.subgroups;
@@ -53,8 +59,18 @@ std::string missing_shaders(std::span<const Shader> table, const PhysicalDevice&
 
 const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, const PhysicalDevice& device,
                             std::string_view pass) {
-  for (const Shader& shader : shader_table())
-    if (shader.pass == pass && runs(shader.code, device) && takes(shader, dispatch)) return shader;
+  uint64_t least = UINT64_MAX;  // iterations, of the shaders that would do but for them
+  for (const Shader& shader : shader_table()) {
+    if (shader.pass != pass || !runs(shader.code, device) || !takes(shader, dispatch)) continue;
+    const uint64_t iterations = iterations_of(shader, dispatch.parameters);
+    if (iterations <= device.loop_iterations()) return shader;
+    least = std::min(least, iterations);
+  }
+  if (least != UINT64_MAX)
+    fail(Exit::does_not_fit, "vulkan",
+         "{}: {} would go {} times through loops, but {} ends the loops of an invocation after {}; lower "
+         "data.sequence_length or batch.micro_batch, or take another device",
+         label, name_of(dispatch.op), least, device.properties.deviceName, device.loop_iterations());
   std::string dtypes;
   for (const Operand& operand : dispatch.operands) dtypes += fmt::format(" {}", name_of(operand.desc.dtype));
   fail(Exit::internal, "vulkan",

@@ -52,6 +52,8 @@ struct Shader {
   Grid (*grid)(const Parameters&);
   void (*specialize)(const Parameters&, uint32_t* values);  // the constants' values, in their order; null: none
   uint64_t (*scratch)(const Parameters&);                   // bytes; null: none
+  uint64_t (*iterations)(const Parameters&);                // turns that its loops take at most; null: it has none ...
+  uint32_t turns;                                           // ... and how often an invocation goes through all of it
   const char* after;                                        // the pass that runs first; empty: none
   const char* pass;                                         // its own name, if it is one
   ShaderCode code;

@@ -2,8 +2,6 @@
 // together; groups need not. Sums go by a butterfly over lanes 4, 2, 1 apart, so that their order does not depend on the device.
 // With -DANY_WIDTH, for subgroups of any size, 8 invocations do the groups' work in turn and meet in shared memory; else 64 invocations do it
 // at once, in subgroups of at least 8.
-const uint kLaneElements = 32u;  // of head_dim up to 256, over 8 lanes
-
 void work();
 
 #ifdef ANY_WIDTH

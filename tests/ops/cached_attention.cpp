@@ -43,6 +43,12 @@ void cases(Cases& cases) {
                                                    if (i / h.dim % capacity > position) x.set(i, NAN);
                                                })});
       }
+  // more keys than a loop over keys and elements would reach in software
+  for (DType dtype : kFloats) {
+    const abi::CachedAttention p{2, 1, 256, 0, 0x1p-4f};
+    cases.add(fmt::format("{} 2100 keys", name_of(dtype)), p,
+              {in(dtype, {1, 4 * 256}), in(DType::i32, {1}, words({2099})), in(dtype, {2, 1, 2100, 256})});
+  }
 }
 
 }  // namespace

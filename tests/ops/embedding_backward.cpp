@@ -36,6 +36,8 @@ void cases(Cases& cases) {
       cases.add(
           name + " one token", p,
           {in(DType::i32, {100}, words(std::vector<uint32_t>(100, 2))), in(dtype, {100, 8}), in(gradient, {4, 8})});
+      cases.add(name + " one token, 2600 rows of 1024 columns", p,
+                {in(DType::i32, {2600}, zeros()), in(dtype, {2600, 1024}), in(gradient, {1, 1024})});
       cases.add(name + " odd", p,
                 {in(DType::i32, {8}, words({0, 1, 2, 3, 4, 5, uint32_t(-1), 9})), in(dtype, {8, 16}, odd_rows()),
                  in(gradient, {9, 16})});

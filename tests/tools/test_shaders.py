@@ -75,6 +75,11 @@ class Metadata(unittest.TestCase):
         for size in ("local_size_x = 32", "local_size_x = 64, local_size_y = 2"):
             self.assertIn("no whole subgroups", self.table(lines, size))
 
+    def test_loops_are_counted(self):
+        loop = "void main() { for (uint i = 0u; i < data[1]; ++i) data[0] += data[i]; }\n"
+        self.assertIn("it has loops; say how many turns they take", self.table(self.LINES + loop))
+        self.assertIn("return p.count + 1;", self.table(self.LINES + "//! iterations p.count + 1\n" + loop))
+
     def test_what_not_every_device_has(self):
         main = "void main() { x[gl_LocalInvocationIndex] = 1.0; data[0] = uint(x[0]); }\n"
         self.assertIn("kTable", self.table(self.LINES + "shared float x[4096];\n" + main))

@@ -218,6 +218,37 @@ TEST_CASE("an operand larger than a binding is refused at load on vulkan") {
   CHECK(contains(error, "of loss_sum"));
 }
 
+// Mesa's software device leaves the loops of an invocation after 65535 turns, without a word.
+TEST_CASE("loops longer than a software device's are refused at load on vulkan") {
+  if (vulkan_backend().devices().devices.at(0).kind != DeviceInfo::Kind::software) return;
+  const auto backend = vulkan_backend().open(0);
+  const uint32_t longest = 64 * (65535 - 9);  // 64 invocations add up the losses
+  const uint64_t loss_at = uint64_t(longest) * 4 + 512;
+  const auto memory = backend->allocate(arena(loss_at + 512));
+  Memory* const memories[] = {memory.get()};
+  const auto load_sum = [&](uint32_t count) {
+    const Operand losses{{DType::f32, {count}}, {0, 0, uint64_t(count) * 4}, Access::read};
+    const Operand loss{{DType::f32, {1}}, {0, loss_at, 4}, Access::read_write};
+    Program program;
+    program.arenas = {arena(loss_at + 512)};
+    program.ranges[size_t(Range::update)] = {
+        {Queue::compute, Dispatch{OpId::loss_sum, Parameters(abi::LossSum{count}), {losses, loss}}, "step's losses"}};
+    return backend->load(program, memories);
+  };
+  const auto executable = load_sum(longest);
+  const std::vector<float> ones(longest, 1), zero(1);
+  backend->write(*memory, 0, std::as_bytes(std::span(ones)));
+  backend->write(*memory, loss_at, std::as_bytes(std::span(zero)));
+  executable->wait(executable->submit(Range::update));
+  float sum = 0;
+  backend->read(*memory, loss_at, std::as_writable_bytes(std::span(&sum, 1)));
+  CHECK(sum == float(longest));
+
+  const std::string error = error_of([&] { load_sum(longest + 64); });
+  CHECK(contains(error, "4: "));
+  CHECK(contains(error, "step's losses: loss_sum would go 65536 times through loops"));
+}
+
 TEST_CASE("dtypes that no shader takes are refused at load on vulkan") {
   const auto backend = vulkan_backend().open(0);
   Program program;

@@ -1,4 +1,4 @@
-// Subgroups: which ones a device is trusted with, what pipelines ask for, which shaders run on them, and the probe.
+// Subgroups: which ones a device is trusted with, what pipelines ask for, and the probe.
 #include <doctest/doctest.h>
 
 #include "backends/vulkan/probe.h"
@@ -39,23 +39,13 @@ TEST_CASE("subgroups are trusted where they are full and of one size") {
   check_subgroups(mute, 0, false);
 }
 
-PhysicalDevice device_with(Subgroups subgroups, uint32_t invocations = 1024) {
-  PhysicalDevice device;
-  device.properties.limits.maxComputeWorkGroupInvocations = invocations;
-  device.subgroups = subgroups;
-  device.subgroups_per_workgroup = 64;
-  return device;
-}
-
-ShaderCode code_for(SubgroupSizes sizes, uint32_t invocations = 64) {
-  return {"test", sizes, invocations, {}, {}, 0, nullptr, 0};
-}
-
 struct Stage {
   VkPipelineShaderStageCreateInfo info{};
   VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size{};
   Stage(SubgroupSizes sizes, Subgroups subgroups) {
-    ask_for_subgroups(code_for(sizes), device_with(subgroups), info, size);
+    PhysicalDevice device;
+    device.subgroups = subgroups;
+    ask_for_subgroups({"test", sizes, 64, {}, {}, 0, nullptr, 0}, device, info, size);
   }
 };
 
@@ -74,33 +64,6 @@ TEST_CASE(
   const Stage none({0, 0}, {32, true});
   CHECK(none.info.flags == 0);
   CHECK(none.info.pNext == nullptr);
-}
-
-TEST_CASE("a shader runs where its subgroups and its workgroup are to be had") {
-  CHECK(runs(code_for({8, 64}), device_with({32})));
-  CHECK(runs(code_for({8, 8}), device_with({8})));
-  CHECK_FALSE(runs(code_for({8, 8}), device_with({16})));
-  CHECK_FALSE(runs(code_for({8, 64}), device_with({4})));
-  CHECK_FALSE(runs(code_for({8, 64}), device_with({128})));
-  CHECK_FALSE(runs(code_for({8, 64}), device_with({0})));
-  CHECK(runs(code_for({0, 0}), device_with({0})));
-  CHECK(runs(code_for({0, 0}, 256), device_with({0}, 256)));
-  CHECK_FALSE(runs(code_for({0, 0}, 256), device_with({0}, 255)));
-
-  PhysicalDevice device = device_with({8});
-  device.portable = true;
-  CHECK(runs(code_for({8, 64}), device));
-  CHECK_FALSE(runs(code_for({8, 8}), device));
-  device.subgroups_per_workgroup = 7;
-  CHECK_FALSE(runs(code_for({8, 64}), device));
-}
-
-TEST_CASE("a device that lacks what all shaders of an op need is told so") {
-  CHECK(missing_shaders(shader_table(), device_with({8})) == "");
-  CHECK(missing_shaders(shader_table(), device_with({32})) == "");
-  CHECK(missing_shaders(shader_table(), device_with({4})) == "");
-  CHECK(missing_shaders(shader_table(), device_with({0})) == "");
-  CHECK(missing_shaders(shader_table(), device_with({32}, 255)) == "workgroups of 256 invocations, for op gemm");
 }
 
 // What the invocations of a device without faults find, by its own subgroups.
