@@ -3,6 +3,7 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/window_flags.h"
 #include "core/infer/eval.h"
 
 namespace tandem::cli {
@@ -28,9 +29,11 @@ void add_eval(CLI::App& app, const Registry& registry, Action& action) {
   auto o = std::make_shared<Options>();
   command->add_option("--model", o->model, "a Hugging Face directory")->required();
   command->add_option("--data", o->data, "a token file; 'tandem data tokenize' makes one")->required();
-  command->add_option("--sequence-length", o->sequence_length, "tokens of a window")
+  command->add_option("--sequence-length", o->windows.sequence_length, "tokens of a window")
       ->required()
       ->transform(whole_number(1, 1 << 20));
+  add_window_flags(*command, o->windows);
+  add_format_flag(*command, o->format);
   command->add_option("--recipe", o->recipe, "fp32, bf16 or fp8; default: fp32 for f32 weights, else bf16");
   command->add_option("--micro-batch", o->micro_batch, "windows at a time")->transform(whole_number(1, 65536));
   command->add_option("--backend", o->backend, "auto, vulkan, cuda or BACKEND:N");

@@ -18,6 +18,7 @@ class MappedFile {
   explicit MappedFile(std::string path, Exit exit = Exit::input);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 

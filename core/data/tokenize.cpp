@@ -7,7 +7,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
-#include "core/data/token_file.h"
+#include "core/data/token_writer.h"
 #include "core/data/tokenizer.h"
 #include "core/data/tokenizer_files.h"
 
@@ -65,6 +65,7 @@ TokenizeResult tokenize(const std::string& tokenizer, const std::vector<std::str
   TokenWriter writer(out, encoder->vocabulary_size());
   TokenizeResult result;
   const auto document = [&](std::string_view text) {
+    writer.begin_document();
     size_t from = 0;
     do {
       const size_t to = encoder->cut(text, from + kPart);
@@ -81,7 +82,9 @@ TokenizeResult tokenize(const std::string& tokenizer, const std::vector<std::str
     if (path.ends_with(".txt")) document(text_of(file));
     else for_each_document(text_of(file), path, document);
   }
+  if (writer.size() == 0) fail(Exit::input, inputs.front(), "holds no document, so there is nothing to write");
   writer.finish();
+  writer.publish();
   result.tokens = writer.size();
   return result;
 }

@@ -1,22 +1,34 @@
 #include "core/infer/eval.h"
 
 #include "core/base/message.h"
+#include "core/data/file_pattern.h"
 #include "core/passes/compile.h"
+#include "core/run/run_data.h"
 #include "core/step/parameters.h"
 #include "core/step/step_graph.h"
 
 namespace tandem {
+
+namespace {
+
+Windows open_data(const EvalOptions& o, const ModelSource& model) {
+  const TokenFiles files = open_token_files(files_of(o.data, "--data"), model.config.vocabulary, o.format);
+  WindowOptions windows = o.windows;
+  if (windows.separate()) windows.document_end = document_end_in({files}, model, windows.document_end);
+  return open_windows(files, windows);
+}
+
+}  // namespace
 
 Evaluation evaluate_model(const EvalOptions& options, const Registry& registry) {
   const ModelSource model = open_model(options.model);
   const ModelFiles weights = open_weights(model);
   const Precision precision = precision_of(options.recipe, weights);
   const StepShape shape =
-      with_head_chunks({options.micro_batch, 1, options.sequence_length, 1}, model.config, precision);
+      with_head_chunks({options.micro_batch, 1, options.windows.sequence_length, 1}, model.config, precision);
   check_multiples(model.config, precision, shape.rows());
-  warn_of_length("--sequence-length", options.sequence_length, model.config);
-  const EvalWindows windows(open_token_files({options.data}, model.config.vocabulary),
-                            {.sequence_length = options.sequence_length, .micro_batch = options.micro_batch});
+  warn_of_length("--sequence-length", options.windows.sequence_length, model.config);
+  const Windows windows = open_data(options, model);
 
   const DeviceInfo device = registry.choose(options.backend);
   check_recipe(device, name_of(precision.recipe));

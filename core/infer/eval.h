@@ -7,10 +7,12 @@
 namespace tandem {
 
 struct EvalOptions {
-  std::string model, data;  // a Hugging Face directory, a token file
+  std::string model, data;  // a Hugging Face directory, a token file or a pattern of some
   std::string recipe;       // empty: by the dtype of the stored weights
   std::string backend = "auto";
-  uint32_t sequence_length = 0, micro_batch = 1;
+  RawFormat format = RawFormat::none;
+  WindowOptions windows;
+  uint32_t micro_batch = 1;
 };
 
 // Every window once, in order. Exit codes as docs/formats.md has them for the command.

@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/toml.h"
 #include "core/base/utf8.h"
+#include "core/data/mixture.h"
 #include "core/run/config_keys.h"
 
 namespace tandem {
@@ -74,13 +75,16 @@ ConfigValue value_of(const toml::node& node) {
   if (const auto* text = node.as_string()) return text->get();
   const auto* array = node.as_array();
   if (array == nullptr) return {};
-  std::vector<std::string> list;
+  std::vector<std::string> texts;
+  std::vector<double> numbers;
   for (const toml::node& item : *array) {
-    const auto* text = item.as_string();
-    if (text == nullptr) return {};
-    list.push_back(text->get());
+    if (const auto* text = item.as_string()) texts.push_back(text->get());
+    if (const auto* number = item.as_floating_point()) numbers.push_back(number->get());
+    if (const auto* integer = item.as_integer()) numbers.push_back(double(integer->get()));
   }
-  return list;
+  if (!array->empty() && numbers.size() == array->size()) return numbers;
+  if (texts.size() == array->size()) return texts;
+  return {};
 }
 
 // Puts one value where it belongs, or says what was expected.
@@ -175,6 +179,20 @@ void check_fast_accumulation(const RunConfig& config, const Places& places) {
        "precision.fast_accumulation is of the recipe fp8, not of {}; leave it out", config.precision.recipe);
 }
 
+void check_weights(const RunConfig& config, const Places& places) {
+  const std::vector<double>& weights = config.data.weights;
+  if (weights.empty()) return;
+  const std::string place = place_of(places, "data.weights");
+  if (weights.size() != config.data.train.size())
+    fail(Exit::configuration, place, "data.weights has {} numbers, expected one per entry of data.train, {}",
+         weights.size(), config.data.train.size());
+  const std::vector<uint32_t> counts = mixture_counts(weights);
+  for (size_t i = 0; i < counts.size(); ++i)
+    if (counts[i] == 0)
+      fail(Exit::configuration, place, "data.weights gives {} less than one of {} sequences; raise {} or leave it out",
+           config.data.train[i], kMixtureBlock, weights[i]);
+}
+
 void require_all(const Places& places, const std::string& path) {
   for (const ConfigKey& key : config_keys())
     if (key.required && !places.contains(key.name))
@@ -191,6 +209,7 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   require_all(places, path);
   settle_fp32(config, places);
   check_fast_accumulation(config, places);
+  check_weights(config, places);
   check_built(config, places);
   return config;
 }

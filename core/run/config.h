@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/data/windows.h"
 #include "core/optimizer/options.h"
 #include "core/passes/policy.h"
 
@@ -22,13 +23,16 @@ struct RunConfig {
   } model;
 
   struct Data {
-    std::vector<std::string> train;  // required: token files
+    std::vector<std::string> train;  // required: token files, or patterns of them
     std::vector<std::string> eval;
     uint32_t sequence_length = 1024;  // tokens
     bool shuffle = true;
     uint64_t seed = 1;
     bool separate_documents = false;
-    std::optional<uint32_t> document_end;  // a token id; none: "auto", the tokenizer's end token
+    Packing packing = Packing::stream;
+    std::vector<double> weights;           // one per entry of train: a mixture; none: all windows in listed order
+    RawFormat format = RawFormat::none;    // "auto": what the header says
+    std::optional<uint32_t> document_end;  // a token id; none: "auto", the file's document starts, else the end token
   } data;
 
   struct Batch {

@@ -125,6 +125,22 @@ struct Choice {
   std::string write(const std::string& value) const { return toml_quoted(value); }
 };
 
+// One of some words that stand for values.
+template <typename T>
+struct Words {
+  std::span<const Word<T>> words;
+
+  std::string read(T& out, const Value& value) const {
+    Strings known;
+    for (const auto& [word, meaning] : words) {
+      known.emplace_back(word);
+      if (is_word(value, word)) return out = meaning, "";
+    }
+    return fmt::format("one of {}", fmt::join(known, ", "));
+  }
+  std::string write(T value) const { return toml_quoted(std::ranges::find(words, value, &Word<T>::value)->word); }
+};
+
 struct TypeChoice {
   std::vector<DType> types;
   std::string remark = {};
@@ -140,6 +156,21 @@ struct TypeChoice {
     return fmt::format("one of {}{}", fmt::join(words, ", "), remark);
   }
   std::string write(DType value) const { return toml_quoted(word(value)); }
+};
+
+struct Weights {
+  std::string read(std::vector<double>& out, const Value& value) const {
+    constexpr double kMost = 1e30;  // sums of them are finite
+    const auto* list = std::get_if<std::vector<double>>(&value);
+    const auto* empty = std::get_if<Strings>(&value);
+    const bool right = list != nullptr
+                           ? std::all_of(list->begin(), list->end(), [](double w) { return w > 0 && w <= kMost; })
+                           : empty != nullptr && empty->empty();
+    if (!right) return "a list of positive numbers, one per entry of data.train";
+    out = list != nullptr ? *list : std::vector<double>();
+    return "";
+  }
+  std::string write(const std::vector<double>& value) const { return toml_text(Value(value)); }
 };
 
 struct Paths {
@@ -206,6 +237,12 @@ struct Words {
   }
 };
 
+// The shortest that reads back; TOML wants a sign of a float.
+std::string float_text(double number) {
+  const std::string digits = fmt::format("{}", number);
+  return std::isfinite(number) && digits.find_first_of(".e") == std::string::npos ? digits + ".0" : digits;
+}
+
 // ---- The table ----
 
 enum class Need { optional, required };
@@ -232,6 +269,9 @@ std::vector<ConfigKey> make_keys() {
       key("data.shuffle", &C::data, &C::Data::shuffle, Flag{}),
       key("data.seed", &C::data, &C::Data::seed, Count{0, kMax64}),
       key("data.separate_documents", &C::data, &C::Data::separate_documents, Flag{}),
+      key("data.packing", &C::data, &C::Data::packing, Words<Packing>{kPackings}),
+      key("data.weights", &C::data, &C::Data::weights, Weights{}),
+      key("data.format", &C::data, &C::Data::format, Words<RawFormat>{kRawFormats}),
       key("data.document_end", &C::data, &C::Data::document_end, AutoOrCount{{0, kMax32}}),
       key("batch.micro_batch", &C::batch, &C::Batch::micro_batch, Count{1, kMax32}),
       key("batch.gradient_accumulation", &C::batch, &C::Batch::gradient_accumulation, Count{1, kMax32}),
@@ -295,10 +335,11 @@ std::string toml_text(const ConfigValue& value) {
   if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
   if (const auto* text = std::get_if<std::string>(&value)) return toml_quoted(*text);
-  if (const auto* number = std::get_if<double>(&value)) {
-    const std::string digits =
-        fmt::format("{}", *number);  // the shortest that reads back; TOML wants a sign of a float
-    return std::isfinite(*number) && digits.find_first_of(".e") == std::string::npos ? digits + ".0" : digits;
+  if (const auto* number = std::get_if<double>(&value)) return float_text(*number);
+  if (const auto* numbers = std::get_if<std::vector<double>>(&value)) {
+    Strings texts;
+    for (const double number : *numbers) texts.push_back(float_text(number));
+    return fmt::format("[{}]", fmt::join(texts, ", "));
   }
   if (const auto* list = std::get_if<Strings>(&value)) {
     Strings quoted;

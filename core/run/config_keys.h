@@ -13,7 +13,8 @@
 namespace tandem {
 
 // A TOML value. monostate: of a kind that no key takes (a table, a date, an array that holds more than strings).
-using ConfigValue = std::variant<std::monostate, bool, int64_t, double, std::string, std::vector<std::string>>;
+using ConfigValue =
+    std::variant<std::monostate, bool, int64_t, double, std::string, std::vector<std::string>, std::vector<double>>;
 
 struct ConfigKey {
   std::string name;  // "section.key"

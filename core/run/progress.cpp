@@ -42,8 +42,8 @@ std::string figure(double value, int digits) {
 
 }  // namespace
 
-Progress::Progress(uint64_t steps, uint64_t tokens_per_step)
-    : steps_(steps), tokens_per_step_(tokens_per_step), terminal_(is_terminal()), start_(Clock::now()), last_() {}
+Progress::Progress(uint64_t steps, uint64_t tokens)
+    : steps_(steps), tokens_(tokens), terminal_(is_terminal()), start_(Clock::now()), last_() {}
 
 Progress::~Progress() {
   if (drawn_) write_message("\n");
@@ -81,7 +81,7 @@ void Progress::draw(const StepMetrics& m) {
   const double per_step = elapsed / double(m.step - first_step_ + 1);
   const std::string text =
       fmt::format("step {}/{}  loss {}  norm {}  {:.0f} tokens/s  {} left", m.step, steps_, figure(m.loss, 4),
-                  figure(m.grad_norm, 3), double(tokens_per_step_) / std::max(per_step, 1e-9),
+                  figure(m.grad_norm, 3), double(m.tokens - tokens_) / std::max(elapsed, 1e-9),
                   duration(per_step * double(steps_ - m.step)));
   if (!terminal_) {
     write_message(text + "\n");

@@ -11,7 +11,8 @@ namespace tandem {
 
 class Progress {
  public:
-  Progress(uint64_t steps, uint64_t tokens_per_step);
+  // tokens: of the run before this process's first step
+  Progress(uint64_t steps, uint64_t tokens);
   ~Progress();
 
   void step(const StepMetrics& m);
@@ -21,7 +22,7 @@ class Progress {
   void draw(const StepMetrics& m);
   void clear();
 
-  uint64_t steps_, tokens_per_step_;
+  uint64_t steps_, tokens_;
   bool terminal_;
   bool drawn_ = false;
   uint64_t first_step_ = 0;

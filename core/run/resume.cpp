@@ -25,7 +25,9 @@ void check_steps(const Manifest& manifest, uint64_t before, uint64_t now) {
 }
 
 void check_inputs(const Manifest& manifest, const std::vector<InputFile>& inputs) {
-  TANDEM_CHECK(manifest.inputs.size() == inputs.size(), "{} inputs, {} before", inputs.size(), manifest.inputs.size());
+  if (manifest.inputs.size() != inputs.size())  // patterns match other files
+    fail(Exit::input, "data.train, data.eval", "are {} files, {} when the run began; restore them, or start a new run",
+         inputs.size() - 1, manifest.inputs.size() - 1);
   for (size_t i = 0; i < inputs.size(); ++i)
     if (inputs[i].hash != manifest.inputs[i].hash || inputs[i].bytes != manifest.inputs[i].bytes)
       fail(Exit::input, inputs[i].path,

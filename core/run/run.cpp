@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/data/prefetcher.h"
 #include "core/run/plan_record.h"
 #include "core/run/saved_state.h"
 #include "core/run/schedule.h"
@@ -22,10 +23,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-uint64_t tokens_per_step(const StepShape& shape) {
-  return uint64_t(shape.rows()) * shape.accumulation;
-}
-
 // The third step of this process, or the last one if there are fewer: the first ones warm up.
 ProfiledStep profiled_step(const std::string& file, uint64_t first, uint64_t steps) {
   constexpr uint64_t kWarmUp = 2;
@@ -40,6 +37,7 @@ void write_line(Run& run, const Metrics& m) {
 
 // A step that was submitted.
 struct StepInFlight {
+  uint64_t tokens = 0;   // inputs, padding left out
   uint64_t targets = 0;  // valid ones
   double rate = 0;
   Clock::time_point start;
@@ -50,7 +48,7 @@ StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& b
   const auto start = Clock::now();
   const StepBatch batch = batches.next();
   const double rate = learning_rate(run.config, step);
-  return {batch.valid_targets, rate, start, engine.runner->train(batch, step, rate, run.config.model.seed)};
+  return {batch.tokens, batch.valid_targets, rate, start, engine.runner->train(batch, step, rate, run.config.model.seed)};
 }
 
 [[noreturn]] void fail_diverged(const Run& run) {
@@ -68,10 +66,9 @@ StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& b
 // Moves on by a step that is done: its line of metrics, and whether the run may go on.
 void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi::StepReport& report) {
   const double seconds = seconds_since(step.start);
-  const uint64_t tokens = tokens_per_step(engine.spec.shape);
   Position& at = run.position;
   ++at.step;
-  at.tokens += tokens;
+  at.tokens += step.tokens;
   const bool taught = step.targets > 0;  // Without any the device reports zeros.
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   const StepMetrics m{.step = at.step,
@@ -81,7 +78,7 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
                       .tokens = at.tokens,
                       .targets = step.targets,
                       .seconds = seconds,
-                      .tokens_per_second = double(tokens) / seconds,
+                      .tokens_per_second = double(step.tokens) / seconds,
                       .mfu = engine.prediction ? std::optional(engine.prediction->products / seconds) : std::nullopt,
                       .memory = device_memory(engine),
                       .skipped = report.skipped != 0};
@@ -100,7 +97,7 @@ void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
   const double rate = learning_rate(run.config, run.position.step);
   const StepRunner::Profile profile = engine.runner->profile(batch, run.position.step, rate, run.config.model.seed);
   replace_file(run.profile.file, trace_of(engine.session->program(), profile.ranges, engine.rates));
-  finish(run, engine, {batch.valid_targets, rate, start, {}}, profile.report);
+  finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, {}}, profile.report);
 }
 
 void train_step(Run& run, Engine& engine, Prefetcher& batches) {
@@ -159,6 +156,7 @@ void announce(Run& run, const Engine& engine) {
     say(fmt::format("predicted: {:.3g} s a step, {:.3g} s of them waiting for copies; floor {:.3g} s", p->step,
                     p->exposed_copy, p->floor));
   if (!engine.kernels.kernels.empty()) say(fmt::format("GEMM algorithms: {}", engine.kernels.text()));
+  for (const std::string& line : describe_data(run.config, run.inputs.data, engine.spec.shape)) say(line);
   if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
 }
 
@@ -209,7 +207,7 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
           .signals = signals,
           .inputs = std::move(inputs),
           .metrics = MetricsWriter(directory.metrics()),
-          .progress = Progress(config.schedule.steps, tokens_per_step(engine.spec.shape)),
+          .progress = Progress(config.schedule.steps, at.tokens),
           .profile = profiled_step(profile, at.step, config.schedule.steps),
           .position = at,
           .saved = saved,

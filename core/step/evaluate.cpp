@@ -4,17 +4,17 @@
 
 namespace tandem {
 
-std::optional<Evaluation> evaluate(StepRunner& runner, const EvalWindows& data, uint64_t windows,
+std::optional<Evaluation> evaluate(StepRunner& runner, const Windows& data, uint64_t windows,
                                    const std::function<bool()>& broken_off) {
   const StepShape& shape = runner.shape();
-  const uint64_t count = windows == 0 ? data.windows() : std::min(windows, data.windows());
+  const uint64_t count = windows == 0 ? data.count() : std::min(windows, data.count());
   Evaluation result;
   double sum = 0;
   const uint64_t at_once = uint64_t(shape.micro_batch) * shape.accumulation;
   for (uint64_t first = 0; first < count; first += at_once) {
     if (broken_off()) return {};
     const uint64_t sequences = std::min(at_once, count - first);
-    const StepBatch batch = data.batch(first, sequences, at_once);
+    const StepBatch batch = evaluation_batch(data, first, sequences, at_once);
     sum += runner.evaluate(batch, uint32_t((sequences + shape.micro_batch - 1) / shape.micro_batch));
     result.tokens += batch.valid_targets;
     result.sequences += sequences;
@@ -23,7 +23,7 @@ std::optional<Evaluation> evaluate(StepRunner& runner, const EvalWindows& data, 
   return result;
 }
 
-Evaluation evaluate(StepRunner& runner, const EvalWindows& data, uint64_t windows) {
+Evaluation evaluate(StepRunner& runner, const Windows& data, uint64_t windows) {
   return *evaluate(runner, data, windows, [] { return false; });
 }
 

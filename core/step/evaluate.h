@@ -16,8 +16,8 @@ struct Evaluation {
 };
 
 // The first `windows` windows (0: all), each once, in order. Nothing when broken_off, asked between batches, says so.
-std::optional<Evaluation> evaluate(StepRunner& runner, const EvalWindows& data, uint64_t windows,
+std::optional<Evaluation> evaluate(StepRunner& runner, const Windows& data, uint64_t windows,
                                    const std::function<bool()>& broken_off);
-Evaluation evaluate(StepRunner& runner, const EvalWindows& data, uint64_t windows = 0);
+Evaluation evaluate(StepRunner& runner, const Windows& data, uint64_t windows = 0);
 
 }  // namespace tandem

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "core/data/permutation.h"
+#include "core/data/prefetcher.h"
 #include "tests/data/scratch.h"
 
 namespace tandem {
@@ -23,6 +25,10 @@ struct TwoFiles {
       {scratch.write("a.bin", llmq_v2(counting(100, 10))), scratch.write("b.bin", llmq_v2(counting(200, 13)))}, 300);
 };
 
+Loader loader_of(const TokenFiles& files, uint32_t T, const LoaderOptions& options) {
+  return Loader(open_windows(files, {.sequence_length = T}), options);
+}
+
 // the first input of each sequence of a batch
 std::vector<int32_t> firsts(const StepBatch& batch, size_t T) {
   std::vector<int32_t> out;
@@ -32,26 +38,26 @@ std::vector<int32_t> firsts(const StepBatch& batch, size_t T) {
 
 TEST_CASE("loader: windows in the order of the files, epoch after epoch, nothing dropped") {
   const TwoFiles two;
-  const Loader loader(two.files, {.sequence_length = 4, .micro_batch = 1, .accumulation = 3});
-  CHECK(loader.windows() == 5);
+  const Loader loader = loader_of(two.files, 4, {.micro_batch = 1, .accumulation = 3});
+  CHECK(loader.sources()[0].count() == 5);
   const StepBatch first = loader.step(0);
   CHECK(first.inputs == std::vector<int32_t>{100, 101, 102, 103, 104, 105, 106, 107, 200, 201, 202, 203});
   CHECK(first.targets == std::vector<int32_t>{101, 102, 103, 104, 105, 106, 107, 108, 201, 202, 203, 204});
   CHECK(first.positions == std::vector<int32_t>{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3});
   CHECK(first.valid_targets == 12);
+  CHECK(first.tokens == 12);
   CHECK(firsts(loader.step(1), 4) == std::vector<int32_t>{204, 208, 100});
   CHECK(firsts(loader.step(2), 4) == std::vector<int32_t>{104, 200, 204});
 }
 
 TEST_CASE("loader: the same sequences for any split of A*R*B") {
   const TwoFiles two;
-  const Loader whole(two.files, {.sequence_length = 4, .micro_batch = 1, .accumulation = 8, .shuffle = true});
+  const Loader whole = loader_of(two.files, 4, {.micro_batch = 1, .accumulation = 8, .shuffle = true});
   for (uint64_t s = 0; s < 4; ++s) {
     const std::vector<int32_t> all = firsts(whole.step(s), 4);
     for (uint32_t r = 0; r < 2; ++r) {
-      const Loader part(
-          two.files,
-          {.sequence_length = 4, .micro_batch = 2, .accumulation = 2, .rank = r, .ranks = 2, .shuffle = true});
+      const Loader part =
+          loader_of(two.files, 4, {.micro_batch = 2, .accumulation = 2, .rank = r, .ranks = 2, .shuffle = true});
       const StepBatch batch = part.step(s);
       CHECK(batch.valid_targets == 32);
       const size_t at = 2 * r;
@@ -64,7 +70,7 @@ TEST_CASE("loader: a shuffled epoch has every window once, epochs and seeds diff
   const TwoFiles two;
   std::set<std::vector<int32_t>> orders;
   for (uint64_t seed : {1, 2}) {
-    const Loader loader(two.files, {.sequence_length = 4, .micro_batch = 5, .shuffle = true, .seed = seed});
+    const Loader loader = loader_of(two.files, 4, {.micro_batch = 5, .shuffle = true, .seed = seed});
     for (uint64_t epoch = 0; epoch < 4; ++epoch) {
       std::vector<int32_t> order = firsts(loader.step(epoch), 4);
       orders.insert(order);
@@ -99,8 +105,8 @@ TEST_CASE("loader: masked targets are -1 and are counted over all ranks") {
   const ScratchDirectory scratch;
   // valid: tokens 1, 3, 4, 8
   const TokenFiles files = open_token_files({scratch.write("a.bin", llmq_v2(counting(10, 9), 300, "\x1a\x01"))}, 300);
-  const StepBatch rank0 = Loader(files, {.sequence_length = 4, .rank = 0, .ranks = 2}).step(0);
-  const StepBatch rank1 = Loader(files, {.sequence_length = 4, .rank = 1, .ranks = 2}).step(0);
+  const StepBatch rank0 = loader_of(files, 4, {.rank = 0, .ranks = 2}).step(0);
+  const StepBatch rank1 = loader_of(files, 4, {.rank = 1, .ranks = 2}).step(0);
   CHECK(rank0.targets == std::vector<int32_t>{11, -1, 13, 14});
   CHECK(rank1.targets == std::vector<int32_t>{-1, -1, -1, 18});
   CHECK(rank0.valid_targets == 4);
@@ -110,36 +116,24 @@ TEST_CASE("loader: masked targets are -1 and are counted over all ranks") {
 TEST_CASE("loader: separate_documents restarts positions and invalidates the target after a document's end") {
   const ScratchDirectory scratch;
   const std::string path = scratch.write("a.bin", llmq_v2({7, 8, 256, 256, 9, 10, 11, 256, 12}));
-  LoaderOptions options{.sequence_length = 8, .separate_documents = true, .document_end = 256};
-  const StepBatch batch = Loader(open_token_files({path}, 257), options).step(0);
+  const Windows windows =
+      open_windows(open_token_files({path}, 257),
+                   {.sequence_length = 8, .separate_documents = true, .document_end = {.token = 256}});
+  const StepBatch batch = Loader(windows, {}).step(0);
   CHECK(batch.inputs == std::vector<int32_t>{7, 8, 256, 256, 9, 10, 11, 256});
   CHECK(batch.targets == std::vector<int32_t>{8, 256, -1, -1, 10, 11, 256, -1});
   CHECK(batch.positions == std::vector<int32_t>{0, 1, 2, 0, 0, 1, 2, 3});
   CHECK(batch.valid_targets == 5);
-  options.ranks = 2;  // the other rank reads the same only window, and counts it without filling
-  CHECK(Loader(open_token_files({path}, 257), options).step(0).valid_targets == 10);
-}
-
-TEST_CASE("loader: a file without a whole window") {
-  const ScratchDirectory scratch;
-  const std::string path = scratch.write("a.bin", llmq_v2(counting(1, 4)));
-  const auto load = [&](uint32_t T) {
-    return thrown(Exit::input, [&] { Loader(open_token_files({path}, 300), {.sequence_length = T}); });
-  };
-  CHECK(load(3) == "");
-  CHECK(load(4).starts_with("[" + path + "] offset 1024: holds 4 tokens and no whole window, which takes 5"));
-  CHECK(!thrown(Exit::input, [&] {
-           open_token_files({scratch.write("b.bin", llmq_v2({}))}, 300);
-           Loader(open_token_files({scratch.path("b.bin")}, 300), {.sequence_length = 1});
-         }).empty());
+  // the other rank reads the same only window, and counts it without filling
+  CHECK(Loader(windows, {.ranks = 2}).step(0).valid_targets == 10);
 }
 
 TEST_CASE("evaluation: every window once in order, the rest of the last batch without targets") {
   const TwoFiles two;
-  const EvalWindows windows(two.files, {.sequence_length = 4, .shuffle = true});
-  CHECK(windows.windows() == 5);
-  CHECK(firsts(windows.batch(0, 4, 4), 4) == std::vector<int32_t>{100, 104, 200, 204});
-  const StepBatch last = windows.batch(4, 1, 3);
+  const Windows windows = open_windows(two.files, {.sequence_length = 4});
+  CHECK(windows.count() == 5);
+  CHECK(firsts(evaluation_batch(windows, 0, 4, 4), 4) == std::vector<int32_t>{100, 104, 200, 204});
+  const StepBatch last = evaluation_batch(windows, 4, 1, 3);
   CHECK(last.inputs.size() == 12);
   CHECK(last.valid_targets == 4);
   CHECK(std::vector<int32_t>(last.targets.begin(), last.targets.begin() + 4) == counting(209, 4));
@@ -148,7 +142,7 @@ TEST_CASE("evaluation: every window once in order, the rest of the last batch wi
 
 TEST_CASE("prefetcher: steps in order, and an early end") {
   const TwoFiles two;
-  const Loader loader(two.files, {.sequence_length = 4, .micro_batch = 2, .shuffle = true});
+  const Loader loader = loader_of(two.files, 4, {.micro_batch = 2, .shuffle = true});
   {
     Prefetcher ahead(loader, 3, 40);
     for (uint64_t s = 3; s < 40; ++s) CHECK(ahead.next().inputs == loader.step(s).inputs);
@@ -161,7 +155,7 @@ TEST_CASE("prefetcher: steps in order, and an early end") {
 
 TEST_CASE("prefetcher: what goes wrong on its thread is thrown by next") {
   const TwoFiles two;
-  const Loader loader(two.files, {.sequence_length = 4, .micro_batch = 0xffffffff, .accumulation = 0xffffffff});
+  const Loader loader = loader_of(two.files, 4, {.micro_batch = 0xffffffff, .accumulation = 0xffffffff});
   Prefetcher ahead(loader, 0, 1);
   CHECK_THROWS_AS(ahead.next(), std::length_error);
 }

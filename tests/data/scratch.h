@@ -48,6 +48,15 @@ inline std::string llmq_v2(const std::vector<int32_t>& tokens, int32_t vocabular
          bytes_of(tokens) + mask;
 }
 
+// The same with document starts behind it; documents: the first token of each.
+inline std::string with_documents(std::string file, const std::vector<uint32_t>& documents) {
+  const auto tokens = uint32_t(file[16]) & 0xff;  // a test's file has fewer than 128
+  std::string words = "DOC.BEG\n" + bytes_of<uint32_t>({uint32_t(documents.size())});
+  file.replace(32, words.size(), words);
+  file.resize((file.size() + 3) / 4 * 4);
+  return file + bytes_of(documents) + bytes_of<uint32_t>({tokens});
+}
+
 // What an action throws: its message, after checking the exit code; "" when nothing.
 template <typename F>
 std::string thrown(Exit exit, F&& action) {

@@ -1,7 +1,6 @@
 #include "core/data/token_file.h"
 
 #include <doctest/doctest.h>
-#include <sys/mman.h>
 
 #include "tests/data/scratch.h"
 
@@ -26,7 +25,7 @@ TEST_CASE("token file: LLMQ version 2 with a mask") {
   const ScratchDirectory scratch;
   // bits of tokens 0, 1, 3, 8, 9: lowest bit first
   const TokenFile file(scratch.write("a.bin", llmq_v2({5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, 99, "\x0b\x03")));
-  CHECK(file.format() == "llmq-v2");
+  CHECK(file.format() == TokenFormat::llmq_v2);
   CHECK(file.size() == 10);
   CHECK(file.vocabulary_size() == 99);
   CHECK(file.token(0) == 5);
@@ -38,7 +37,7 @@ TEST_CASE("token file: LLMQ version 2 with a mask") {
 TEST_CASE("token file: LLMQ version 1 ignores the words that version 2 added") {
   const ScratchDirectory scratch;
   const TokenFile file(scratch.write("a.bin", head({kMagic0, kMagic1, 1, 4, 3}) + bytes_of<int32_t>({1, 2, 70000})));
-  CHECK(file.format() == "llmq-v1");
+  CHECK(file.format() == TokenFormat::llmq_v1);
   CHECK(file.size() == 3);
   CHECK(file.vocabulary_size() == 0);
   CHECK(file.token(2) == 70000);
@@ -49,11 +48,57 @@ TEST_CASE("token file: LLMQ version 1 ignores the words that version 2 added") {
 TEST_CASE("token file: llm.c") {
   const ScratchDirectory scratch;
   const TokenFile file(scratch.write("a.bin", head({20240520, 1, 3}) + bytes_of<uint16_t>({50256, 1, 65535})));
-  CHECK(file.format() == "llm.c");
+  CHECK(file.format() == TokenFormat::llm_c);
   CHECK(file.size() == 3);
   CHECK(file.token(0) == 50256);
   CHECK(file.token(2) == 65535);
   CHECK(file.targets() == 2);
+}
+
+TEST_CASE("token file: llm.c with 32-bit tokens") {
+  const ScratchDirectory scratch;
+  const TokenFile file(scratch.write("a.bin", head({20240801, 7, 3}) + bytes_of<uint32_t>({128000, 1, 0x7fffffff})));
+  CHECK(name_of(file.format()) == "llm.c-u32");
+  CHECK(file.size() == 3);
+  CHECK(file.token(0) == 128000);
+  CHECK(file.token(2) == 0x7fffffff);
+}
+
+TEST_CASE("token file: raw tokens, where they are asked for") {
+  const ScratchDirectory scratch;
+  const std::string narrow = scratch.write("a.bin", bytes_of<uint16_t>({1, 65535, 3})),
+                    wide = scratch.write("b.bin", bytes_of<uint32_t>({1, 151936}));
+  const TokenFile a(narrow, RawFormat::u16), b(wide, RawFormat::u32);
+  CHECK(name_of(a.format()) == "u16");
+  CHECK(a.size() == 3);
+  CHECK(a.token(1) == 65535);
+  CHECK(name_of(b.format()) == "u32");
+  CHECK(b.size() == 2);
+  CHECK(b.token(1) == 151936);
+  CHECK(TokenFile(scratch.write("c.bin", ""), RawFormat::u16).size() == 0);
+  CHECK(thrown(Exit::input, [&] { TokenFile file(narrow); }).find("--format") != std::string::npos);
+  CHECK(thrown(Exit::input, [&] {
+          TokenFile file(narrow, RawFormat::u32);
+        }).find("6 bytes, expected a multiple of 4") != std::string::npos);
+}
+
+TEST_CASE("token file: a raw format for a file with a known header is refused") {
+  const ScratchDirectory scratch;
+  for (const std::string& content :
+       {llmq_v2({1, 2, 3}), head({20240520, 1, 2}) + bytes_of<uint16_t>({1, 2}),
+        head({20240801, 7, 1}) + bytes_of<uint32_t>({1}), std::string("MMIDIDX\0\0\1\0\0", 12)}) {
+    const std::string path = scratch.write("a.bin", content);
+    CHECK(thrown(Exit::configuration, [&] { TokenFile file(path, RawFormat::u16); }).find("has a header") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("token file: an unknown header says what else it may be") {
+  check_refused(head({20240522, 1, 3}), "evaluation file");
+  const ScratchDirectory scratch;
+  const std::string path = scratch.write("x.bin", std::string(2000, 'x'));
+  scratch.write("x.idx", "");
+  CHECK(thrown(Exit::input, [&] { TokenFile file(path); }).find("name " + scratch.path("x.idx")) != std::string::npos);
 }
 
 TEST_CASE("token file: damaged headers and sizes are refused with their offset") {
@@ -72,6 +117,9 @@ TEST_CASE("token file: damaged headers and sizes are refused with their offset")
   check_refused(head({20240520, 2, 3}) + bytes_of<uint16_t>({1, 2, 3}), "offset 4: the version is 2");
   check_refused(head({20240520, 1, 3}) + bytes_of<uint16_t>({1, 2}), "offset 1028: truncated");
   check_refused(llmq_v2({1, -2, 3}), "offset 1028: token 1 is -2");
+  check_refused(head({20240801, 1, 3}) + tokens, "offset 4: the version is 1, expected 7");
+  check_refused(head({20240801, 7, 4}) + tokens, "offset 1036: truncated");
+  check_refused(head({20240801, 7, 1}) + bytes_of<uint32_t>({0x80000000}), "offset 1024: token 0 is 2147483648");
 }
 
 TEST_CASE("token file: a file that is not there") {
@@ -88,40 +136,6 @@ TEST_CASE("token file: the first token outside the model's vocabulary") {
   CHECK(thrown(Exit::input, [&] { narrow.check_vocabulary(500); }).find("offset 1026: token 1 is 500") !=
         std::string::npos);
   CHECK(thrown(Exit::input, [&] { open_token_files({wide.path()}, 300); }).find("token 4 is 300") != std::string::npos);
-}
-
-TEST_CASE("token writer: the bytes of the format") {
-  const ScratchDirectory scratch;
-  TokenWriter writer(scratch.path("a.bin"), 257, true);
-  writer.append(std::vector<int32_t>{1, 2, 3}, true);
-  writer.append(std::vector<int32_t>{4, 5}, false);
-  writer.append(std::vector<int32_t>{6, 7, 8, 256}, true);
-  CHECK(!file_exists(scratch.path("a.bin")));
-  writer.finish();
-  const std::string content = read_text(scratch.path("a.bin"));
-  std::vector<int32_t> header = {kMagic0, kMagic1, 2, 4, 9, 257, 1};
-  header.resize(256);
-  CHECK(content == bytes_of(header) + bytes_of<int32_t>({1, 2, 3, 4, 5, 6, 7, 8, 256}) + "\xe7\x01");
-}
-
-TEST_CASE("token writer: a count that the header cannot hold is refused before anything is read") {
-  const ScratchDirectory scratch;
-  constexpr size_t kCount = size_t{1} << 31;  // one too many; pages that nobody touches
-  void* pages = mmap(nullptr, kCount * 4, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  REQUIRE(pages != MAP_FAILED);
-  const std::span<const int32_t> tokens(static_cast<const int32_t*>(pages), kCount);
-  TokenWriter writer(scratch.path("a.bin"), 257);
-  CHECK(thrown(Exit::input, [&] { writer.append(tokens); }).find("split the input") != std::string::npos);
-  writer.append(tokens.first(1));
-  CHECK(thrown(Exit::input, [&] { writer.append(tokens.first(kCount - 1)); }).find("2147483647") != std::string::npos);
-  REQUIRE(munmap(pages, kCount * 4) == 0);
-}
-
-TEST_CASE("token writer: nothing is left of a file that was not finished") {
-  const ScratchDirectory scratch;
-  { TokenWriter(scratch.path("a.bin"), 257).append(std::vector<int32_t>{1}); }
-  CHECK(std::filesystem::is_empty(scratch.path("")));
-  CHECK(!thrown(Exit::storage, [&] { TokenWriter(scratch.path("no/a.bin"), 257); }).empty());
 }
 
 }  // namespace

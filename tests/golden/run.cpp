@@ -58,10 +58,10 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, co
   const Precision precision = precision_of(config);
   const StepShape shape = shape_of(config, model.config, precision);
   check_multiples(model.config, precision, shape.rows());
-  const LoaderOptions options{
-      .sequence_length = shape.sequence_length, .micro_batch = shape.micro_batch, .accumulation = shape.accumulation};
-  loader_ = std::make_unique<Loader>(open_token_files(config.data.train, model.config.vocabulary), options);
-  eval_ = std::make_unique<EvalWindows>(open_token_files(config.data.train, model.config.vocabulary), options);
+  eval_ = std::make_unique<Windows>(open_windows(open_token_files(config.data.train, model.config.vocabulary),
+                                                 {.sequence_length = shape.sequence_length}));
+  loader_ = std::make_unique<Loader>(
+      *eval_, LoaderOptions{.micro_batch = shape.micro_batch, .accumulation = shape.accumulation});
   Compiled compiled = compile_step(model.config, precision, config.optimizer, shape, policy, backend.target());
   plan_ = compiled.memory;
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));

@@ -52,7 +52,7 @@ class Run {
   RunConfig config_;
   std::vector<ParameterSpec> specs_;
   std::unique_ptr<Loader> loader_;
-  std::unique_ptr<EvalWindows> eval_;
+  std::unique_ptr<Windows> eval_;
   MemoryPlan plan_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<StepRunner> runner_;

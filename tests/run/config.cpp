@@ -52,6 +52,9 @@ sequence_length = 1024
 shuffle = true
 seed = 1
 separate_documents = false
+packing = "stream"
+weights = []
+format = "auto"
 document_end = "auto"
 
 [batch]
@@ -120,6 +123,21 @@ TEST_CASE("config: what config_text writes reads back the same") {
   CHECK(c.memory.lm_head_chunks == 3u);
   CHECK(c.optimizer.grad_clip == 3.0);
   CHECK(c.optimizer.master_dtype == DType::f32);
+}
+
+TEST_CASE("config: weights are numbers, one per entry of data.train, none too small to come") {
+  const RunConfig c =
+      with({"--data.train=[\"a\", \"b\"]", "--data.weights=[3, 0.5]", "--data.packing=whole", "--data.format=u32"});
+  CHECK(c.data.weights == std::vector<double>{3, 0.5});
+  CHECK(c.data.packing == Packing::whole);
+  CHECK(c.data.format == RawFormat::u32);
+  const std::string text = config_text(c);
+  CHECK(text.find("weights = [3.0, 0.5]") != std::string::npos);
+  CHECK(config_text(parse_config(text, "again.toml", {})) == text);
+  check_says(flag_refusal({"--data.weights=[1, 2]"}),
+             "data.weights has 2 numbers, expected one per entry of data.train, 1");
+  check_says(flag_refusal({"--data.train=[\"a\", \"b\"]", "--data.weights=[1, 1e5]"}),
+             "data.weights gives a less than one of 4096 sequences");
 }
 
 TEST_CASE("config: characters outside ASCII in strings and comments") {
@@ -209,6 +227,14 @@ TEST_CASE("config: wrong types and values out of range") {
                            "--run.directory=\"a\\u0000b\"",
                            "--data.train=[\"a\\u0000b\"]",
                            "--data.document_end=-5",
+                           "--data.packing=most",
+                           "--data.format=u8",
+                           "--data.weights=3",
+                           "--data.weights=[0]",
+                           "--data.weights=[-1]",
+                           "--data.weights=[nan]",
+                           "--data.weights=[1, 2]",
+                           "--data.weights=[\"1\"]",
                            "--distributed.zero=4",
                            "--memory.recompute=[\"nrom\"]",
                            "--data.eval=1979-05-27"}) {

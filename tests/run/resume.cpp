@@ -42,6 +42,9 @@ std::map<std::string, Change> changes() {
           {"data.shuffle", {false}},
           {"data.seed", {int64_t(2)}},
           {"data.separate_documents", {true}},
+          {"data.packing", {std::string("whole")}},
+          {"data.weights", {std::vector<double>{3}}},
+          {"data.format", {std::string("u16")}},
           {"data.document_end", {int64_t(5)}},
           {"batch.micro_batch", {int64_t(8)}},
           {"batch.gradient_accumulation", {int64_t(2)}},
@@ -108,6 +111,8 @@ TEST_CASE("resume: not with fewer steps than are done, nor with inputs that chan
               [&] { check_resume(before, config, before.inputs); });
   check_fails(Exit::input, {"a.bin", "has changed"}, [&] { check_resume(before, base(), {{"a.bin", 5, "01"}}); });
   check_fails(Exit::input, {"a.bin", "has changed"}, [&] { check_resume(before, base(), {{"a.bin", 6, "00"}}); });
+  check_fails(Exit::input, {"data.train", "restore them"},  // a pattern that matches another file
+              [&] { check_resume(before, base(), {{"a.bin", 5, "00"}, {"b.bin", 5, "00"}}); });
 }
 
 }  // namespace

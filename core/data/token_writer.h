@@ -1,0 +1,55 @@
+// LLMQ version 2 files with document starts, written as a stream: memory does not grow with the file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/file.h"
+#include "core/base/spill_file.h"
+
+namespace tandem {
+
+// Written beside path, until finish and then publish put it in place; nothing is left of one that is not.
+// Exit::storage; Exit::input above 2^31-1 tokens, which the header cannot count.
+class TokenWriter {
+ public:
+  TokenWriter(const std::string& path, uint32_t vocabulary_size);
+  ~TokenWriter();
+  TokenWriter(const TokenWriter&) = delete;
+  TokenWriter& operator=(const TokenWriter&) = delete;
+
+  // The next token appended is a document's first.
+  void begin_document();
+  // targets: whether these tokens count as targets.
+  void append(std::span<const int32_t> tokens, bool targets = true);
+  // The file gets a mask, even if all tokens count. Without a call it has one if some do not.
+  void want_mask() { masked_ = true; }
+  // Completes the file, synced.
+  void finish();
+  // Renames it to its name.
+  void publish();
+
+  const std::string& path() const { return path_; }
+  uint64_t size() const { return size_; }            // tokens
+  uint64_t documents() const { return documents_; }  // that hold tokens
+  uint64_t targets() const { return targets_; }      // that have an input
+
+ private:
+  void set_bits(uint64_t count, bool value);
+  void flush();
+  void write_header();
+
+  std::string path_;
+  std::unique_ptr<OutputFile> file_;
+  SpillFile mask_, starts_;
+  std::vector<int32_t> waiting_;  // tokens not written yet
+  uint32_t vocabulary_size_;
+  bool masked_ = false, at_start_ = true;
+  uint8_t byte_ = 0;  // the mask's last, not whole yet
+  uint64_t size_ = 0, documents_ = 0, targets_ = 0;
+};
+
+}  // namespace tandem
