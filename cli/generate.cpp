@@ -1,9 +1,9 @@
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/token_list.h"
 #include "core/base/message.h"
 #include "core/data/tokenizer.h"
 #include "core/infer/generate.h"
@@ -19,19 +19,11 @@ struct Options {
 };
 
 std::vector<int32_t> parse_tokens(const std::string& text, uint32_t vocabulary) {
-  std::vector<int32_t> tokens;
-  const char *at = text.data(), *end = at + text.size();
-  while (at != end) {
-    int32_t token = 0;
-    const auto [next, error] = std::from_chars(at, end, token);
-    if (error != std::errc() || (next != end && *next != ',') || next + 1 == end)
-      fail(Exit::configuration, "--prompt-tokens", "'{}' is not a list of token ids such as 1,2,3", text);
-    if (token < 0 || uint32_t(token) >= vocabulary)
+  std::vector<int32_t> tokens = parse_token_list(text, "--prompt-tokens");
+  for (const int32_t token : tokens)
+    if (uint32_t(token) >= vocabulary)
       fail(Exit::configuration, "--prompt-tokens", "token {} is outside the model's vocabulary of {}", token,
            vocabulary);
-    tokens.push_back(token);
-    at = next == end ? end : next + 1;
-  }
   return tokens;
 }
 

@@ -3,7 +3,7 @@
 # tools/test.
 
 build_packages=(g++ meson ninja-build pkg-config python3 libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
-  libxxhash-dev libvulkan-dev libvulkan-volk-dev glslang-tools libvulkan1 mesa-vulkan-drivers)
+  libxxhash-dev zlib1g-dev libzstd-dev libvulkan-dev libvulkan-volk-dev glslang-tools libvulkan1 mesa-vulkan-drivers)
 test_packages=(doctest-dev vulkan-validationlayers spirv-tools)
 fuzz_packages=(clang libclang-rt-14-dev)
 quickstart_packages=(fortunes gnuplot-nox fonts-dejavu-core)

@@ -24,8 +24,8 @@ std::span<const std::byte> bytes_of_one(const T& value) {
 TokenWriter::TokenWriter(const std::string& path, uint32_t vocabulary_size)
     : path_(path),
       file_(std::make_unique<OutputFile>(beside(path))),
-      mask_(path),
-      starts_(path),
+      mask_(std::make_unique<SpillFile>(path)),
+      starts_(std::make_unique<SpillFile>(path)),
       vocabulary_size_(vocabulary_size) {
   file_->write(std::vector<std::byte>(kTokenFileHeader));  // finish fills it in, once the counts are known
 }
@@ -44,7 +44,7 @@ void TokenWriter::append(std::span<const int32_t> tokens, bool targets) {
     fail(Exit::input, path_,
          "more than {} tokens, which the format cannot count; write several files with --shard-tokens", kMostTokens);
   if (std::exchange(at_start_, false)) {
-    starts_.append(bytes_of_one(uint32_t(size_)));
+    starts_->append(bytes_of_one(uint32_t(size_)));
     ++documents_;
   }
   set_bits(tokens.size(), targets);
@@ -58,7 +58,7 @@ void TokenWriter::append(std::span<const int32_t> tokens, bool targets) {
 void TokenWriter::set_bits(uint64_t count, bool value) {
   for (uint64_t i = size_; i < size_ + count; ++i) {
     byte_ = uint8_t(byte_ | (value ? 1u << (i % 8) : 0u));
-    if (i % 8 == 7) mask_.append(bytes_of_one(std::exchange(byte_, uint8_t(0))));
+    if (i % 8 == 7) mask_->append(bytes_of_one(std::exchange(byte_, uint8_t(0))));
   }
 }
 
@@ -85,14 +85,16 @@ void TokenWriter::finish() {
   flush();
   const auto write = [&](std::span<const std::byte> part) { file_->write(part); };
   if (masked_) {
-    if (size_ % 8 != 0) mask_.append(bytes_of_one(byte_));
-    mask_.for_each_part(write);
-    file_->write(std::vector<std::byte>((4 - mask_.size() % 4) % 4));
+    if (size_ % 8 != 0) mask_->append(bytes_of_one(byte_));
+    mask_->for_each_part(write);
+    file_->write(std::vector<std::byte>((4 - mask_->size() % 4) % 4));
   }
-  starts_.append(bytes_of_one(uint32_t(size_)));
-  starts_.for_each_part(write);
+  starts_->append(bytes_of_one(uint32_t(size_)));
+  starts_->for_each_part(write);
   write_header();
   file_->finish();
+  mask_.reset();
+  starts_.reset();
 }
 
 void TokenWriter::publish() {

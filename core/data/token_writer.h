@@ -44,8 +44,8 @@ class TokenWriter {
 
   std::string path_;
   std::unique_ptr<OutputFile> file_;
-  SpillFile mask_, starts_;
-  std::vector<int32_t> waiting_;  // tokens not written yet
+  std::unique_ptr<SpillFile> mask_, starts_;  // open until finish
+  std::vector<int32_t> waiting_;              // tokens not written yet
   uint32_t vocabulary_size_;
   bool masked_ = false, at_start_ = true;
   uint8_t byte_ = 0;  // the mask's last, not whole yet

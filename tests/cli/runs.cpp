@@ -82,12 +82,18 @@ TEST_CASE("text becomes a token file") {
   check_done(made);
   CHECK(made.out == "");
   const std::vector<int32_t> tokens = {'H', 'i', '\n', 0xff, 256, 0xc3, 0xa9, 256, 256};
-  CHECK(place.read("o.bin").substr(kTokenFileHeader) == bytes_of(tokens));
+  CHECK(place.read("o.bin").substr(kTokenFileHeader) == bytes_of(tokens) + bytes_of<uint32_t>({0, 5, 8, 9}));
 
   const Outcome info = place.tandem({"data", "info", "--json", "o.bin"});
   check_done(info);
-  CHECK(info.json() == Json{{"format", "llmq-v2"}, {"tokens", 9}, {"vocabulary_size", 257}, {"targets", 8}});
-  CHECK(keys_of(info.json()) == Keys{"format", "tokens", "vocabulary_size", "targets"});
+  CHECK(info.json() == Json{{"format", "llmq-v2"},
+                            {"tokens", 9},
+                            {"vocabulary_size", 257},
+                            {"targets", 8},
+                            {"documents", 3},
+                            {"longest_document", 5}});
+  CHECK(keys_of(info.json()) ==
+        Keys{"format", "tokens", "vocabulary_size", "targets", "documents", "longest_document"});
   place.write("masked.bin", llmq_v2({1, 2, 3, 4}, 300, std::string(1, char(0b1011))));
   CHECK(place.tandem({"data", "info", "--json", "masked.bin"}).json().at("targets") == 2);
 }

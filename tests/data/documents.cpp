@@ -8,6 +8,7 @@
 
 #include "core/data/document_end.h"
 #include "tests/data/scratch.h"
+#include "tests/fuzz/memory_file.h"
 
 namespace tandem {
 namespace {
@@ -83,7 +84,6 @@ TEST_CASE("documents: a damaged section is refused with its offset") {
 }
 
 TEST_CASE("documents: 10,000 damaged sections are refused, each") {
-  const ScratchDirectory scratch;
   std::mt19937 random(1);
   for (int i = 0; i < 10000; ++i) {
     const auto tokens = int32_t(2 + random() % 60);
@@ -107,7 +107,8 @@ TEST_CASE("documents: 10,000 damaged sections are refused, each") {
         file.replace(at, 4, bytes_of<uint32_t>({moved}));
       }
     }
-    const std::string path = scratch.write("x.bin", file), message = thrown(Exit::input, [&] { TokenFile f(path); });
+    const MemoryFile memory(reinterpret_cast<const uint8_t*>(file.data()), file.size());
+    const std::string message = thrown(Exit::input, [&] { TokenFile f(memory.path()); });
     REQUIRE(message.find("offset ") != std::string::npos);
   }
 }

@@ -1,6 +1,7 @@
 // A directory for one test's files, and bytes of token files made by hand.
 #pragma once
 
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -49,12 +50,15 @@ inline std::string llmq_v2(const std::vector<int32_t>& tokens, int32_t vocabular
 }
 
 // The same with document starts behind it; documents: the first token of each.
-inline std::string with_documents(std::string file, const std::vector<uint32_t>& documents) {
-  const auto tokens = uint32_t(file[16]) & 0xff;  // a test's file has fewer than 128
-  std::string words = "DOC.BEG\n" + bytes_of<uint32_t>({uint32_t(documents.size())});
-  file.replace(32, words.size(), words);
+inline std::string with_documents(std::string file, std::vector<uint32_t> documents) {
+  const auto count = uint32_t(documents.size());
+  uint32_t tokens = 0;
+  std::memcpy(&tokens, &file[16], sizeof tokens);
+  documents.push_back(tokens);
+  std::memcpy(&file[32], "DOC.BEG\n", 8);
+  std::memcpy(&file[40], &count, sizeof count);
   file.resize((file.size() + 3) / 4 * 4);
-  return file + bytes_of(documents) + bytes_of<uint32_t>({tokens});
+  return file.append(reinterpret_cast<const char*>(documents.data()), documents.size() * sizeof(uint32_t));
 }
 
 // What an action throws: its message, after checking the exit code; "" when nothing.

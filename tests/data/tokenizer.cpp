@@ -3,8 +3,6 @@
 #include <filesystem>
 
 #include "core/data/bytes_tokenizer.h"
-#include "core/data/token_file.h"
-#include "core/data/tokenize.h"
 #include "tests/data/scratch.h"
 
 namespace tandem {
@@ -94,58 +92,6 @@ TEST_CASE("end_token: what tokenizer_config.json names, by the tokenizer's ids")
   CHECK(thrown(Exit::input, [&] { end("{"); }).find("tokenizer_config.json") != std::string::npos);
   scratch.write("tokenizer.json", R"({"model": {"vocab": [["</s>", 0.5]]}})");
   CHECK(!end(R"({"eos_token": "</s>"})"));
-}
-
-TEST_CASE("tokenize: a .txt is one document, a .jsonl one a line") {
-  const ScratchDirectory scratch;
-  const std::string out = scratch.path("out.bin");
-  const std::string txt = scratch.write("a.txt", "hi\n"),
-                    jsonl = scratch.write("b.jsonl", "{\"id\": 1, \"text\": \"\\u00e9\"}\n\n{\"text\": \"\"}\r\n");
-  const TokenizeResult result = tokenize("bytes", {txt, jsonl}, out);
-  CHECK(result.documents == 3);
-  CHECK(result.tokens == 8);
-  const TokenFile file(out);
-  const int32_t expected[] = {'h', 'i', '\n', 256, 0xc3, 0xa9, 256, 256};
-  REQUIRE(file.size() == 8);
-  for (uint64_t i = 0; i < 8; ++i) CHECK(file.token(i) == expected[i]);
-  CHECK(file.vocabulary_size() == 257);
-}
-
-TEST_CASE("tokenize: what is wrong is named with its line, and no file is left") {
-  const ScratchDirectory scratch;
-  const std::string out = scratch.path("out.bin");
-  for (const char* line : {"{\"text\": 1}", "{\"txt\": \"a\"}", "[\"text\"]", "{", "{\"text\": \"a\"} x", "\"text\""}) {
-    const std::string path = scratch.write("b.jsonl", std::string("{\"text\": \"a\"}\n") + line + "\n");
-    CHECK(thrown(Exit::input, [&] { tokenize("bytes", {path}, out); }).starts_with("[" + path + ":2"));
-  }
-  CHECK(!file_exists(out));
-  CHECK(!thrown(Exit::input, [&] { tokenize("bytes", {scratch.path("none.txt")}, out); }).empty());
-  CHECK(!thrown(Exit::configuration, [&] { tokenize("bytes", {scratch.write("a.csv", "")}, out); }).empty());
-}
-
-TEST_CASE("tokenize: an output that is one of the inputs is refused") {
-  const ScratchDirectory scratch;
-  const std::string path = scratch.write("a.txt", "A"), same = scratch.path("./a.txt");
-  CHECK(thrown(Exit::configuration, [&] { tokenize("bytes", {path}, same); }).starts_with("[--out]"));
-  CHECK(read_text(path) == "A");
-}
-
-TEST_CASE("tokenize: a directory's tokenizer") {
-  const ScratchDirectory scratch;
-  const std::string txt = scratch.write("a.txt", "A"), out = scratch.path("out.bin"), directory = scratch.path("");
-  const auto attempt = [&] { return thrown(Exit::configuration, [&] { tokenize(directory, {txt}, out); }); };
-  CHECK(attempt().find("neither \"bytes\" nor a directory with a tokenizer.json") != std::string::npos);
-  scratch.write("config.json", "{");
-  CHECK(attempt().find("config.json") != std::string::npos);
-  scratch.write("config.json", "{\"vocab_size\": 256}");
-  CHECK(attempt().find("has no tokenizer") != std::string::npos);
-  scratch.write("tokenizer.model", "");
-  CHECK(attempt().find("tokenizer.model") != std::string::npos);
-  std::filesystem::remove(scratch.path("tokenizer.model"));
-  scratch.write("config.json", "{\"vocab_size\": 257}");
-  CHECK(attempt() == "");
-  scratch.write("tokenizer.json", "{\"model\": {\"type\": \"Unigram\"}}");
-  CHECK(attempt().find("model.type is \"Unigram\", which is not read; BPE is") != std::string::npos);
 }
 
 }  // namespace

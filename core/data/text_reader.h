@@ -1,0 +1,51 @@
+// Inputs of `data tokenize` as a stream of chunks that can be encoded side by side.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/data/byte_source.h"
+#include "core/data/tokenizer.h"
+
+namespace tandem {
+
+struct TextChunk {
+  std::string text;
+  bool lines = false;                 // whole lines of JSONL; else a part of one document
+  std::string name;                   // of the input
+  uint64_t first_line = 0;            // from 1
+  bool begins = false, ends = false;  // the document
+};
+
+// Reads .txt (a document), .jsonl (one a line), each also .gz and .zst, and "-" (JSONL), one after the other.
+class TextReader {
+ public:
+  // The tokenizer says where a long document may be cut, and outlives the reader.
+  TextReader(std::vector<std::string> inputs, const Tokenizer& tokenizer);
+
+  // The next chunk, about 1 MiB; none at the end. Exit::input: an input that cannot be read, a line above 1 GiB.
+  std::optional<TextChunk> next();
+  // Parts of .txt inputs that were no UTF-8, and became U+FFFD each.
+  uint64_t replaced() const { return replaced_; }
+
+ private:
+  void open();
+  TextChunk take_lines();
+  TextChunk take_part();
+  void read_more();
+
+  std::vector<std::string> inputs_;
+  const Tokenizer& tokenizer_;
+  size_t current_ = 0;  // input
+  std::unique_ptr<ByteSource> source_;
+  bool lines_ = false, ended_ = false, begun_ = false;
+  std::string pending_;  // read, and not handed out yet
+  std::string tail_;     // of a .txt: a character's first bytes
+  size_t searched_ = 0;  // no cut in front of it
+  uint64_t line_ = 1;
+  uint64_t replaced_ = 0;
+};
+
+}  // namespace tandem

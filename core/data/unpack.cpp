@@ -1,0 +1,149 @@
+#include "core/data/unpack.h"
+
+#include <vector>
+
+#include "core/base/error.h"
+
+#ifdef TANDEM_ZLIB
+#include <zlib.h>
+#endif
+#ifdef TANDEM_ZSTD
+#include <zstd.h>
+#endif
+
+namespace tandem {
+namespace {
+
+// The packed bytes that were read and not used yet.
+class Packed {
+ public:
+  Packed(std::string path, std::unique_ptr<ByteSource> source)
+      : path_(std::move(path)), source_(std::move(source)), buffer_(kBuffer) {}
+
+  // What is there; reads on where all was used. Empty at the end of the file.
+  std::span<char> bytes() {
+    if (used_ == size_) {
+      offset_ += size_;
+      used_ = 0;
+      size_ = source_->read(buffer_);
+    }
+    return std::span(buffer_).subspan(used_, size_ - used_);
+  }
+  void use(size_t bytes) { used_ += bytes; }
+
+  [[noreturn]] void fail_cut() const {
+    fail(Exit::input, path_, "offset {}: ends inside its compressed data; it was cut", offset_ + used_);
+  }
+  [[noreturn]] void fail_damaged(std::string_view why) const {
+    fail(Exit::input, path_, "offset {}: cannot be unpacked: {}", offset_ + used_, why);
+  }
+
+ private:
+  static constexpr size_t kBuffer = 1 << 18;  // bytes; a smaller one takes more calls
+
+  std::string path_;
+  std::unique_ptr<ByteSource> source_;
+  std::vector<char> buffer_;
+  size_t used_ = 0, size_ = 0;
+  uint64_t offset_ = 0;  // of the buffer in the file
+};
+
+#ifdef TANDEM_ZLIB
+class Gz : public ByteSource {
+ public:
+  Gz(const std::string& path, std::unique_ptr<ByteSource> source) : packed_(path, std::move(source)) {
+    constexpr int kGzip = 16 + MAX_WBITS;  // a gzip header, and its check sum
+    if (inflateInit2(&stream_, kGzip) != Z_OK) throw std::bad_alloc();
+  }
+  ~Gz() override { inflateEnd(&stream_); }
+
+  size_t read(std::span<char> to) override {
+    size_t done = 0;
+    while (done < to.size()) {
+      const std::span<char> in = packed_.bytes();
+      if (in.empty() && !full_) {
+        if (!between_) packed_.fail_cut();
+        break;
+      }
+      if (std::exchange(between_, false)) inflateReset(&stream_);
+      stream_.next_in = reinterpret_cast<Bytef*>(in.data());
+      stream_.avail_in = uInt(in.size());
+      stream_.next_out = reinterpret_cast<Bytef*>(to.data() + done);
+      const auto room = uInt(std::min<size_t>(to.size() - done, 1 << 30));
+      stream_.avail_out = room;
+      const int result = inflate(&stream_, Z_NO_FLUSH);
+      packed_.use(in.size() - stream_.avail_in);
+      done += room - stream_.avail_out;
+      const bool nothing_left = result == Z_BUF_ERROR;  // there was no more output
+      if (result != Z_OK && result != Z_STREAM_END && !nothing_left)
+        packed_.fail_damaged(stream_.msg != nullptr ? stream_.msg : "no gzip data");
+      between_ = result == Z_STREAM_END;
+      full_ = result == Z_OK && stream_.avail_out == 0;
+    }
+    return done;
+  }
+
+ private:
+  Packed packed_;
+  z_stream stream_ = {};
+  bool between_ = false;  // behind a member, where another one may begin or the file may end
+  bool full_ = false;     // it may hold more than there was room for
+};
+#endif
+
+#ifdef TANDEM_ZSTD
+class Zst : public ByteSource {
+ public:
+  Zst(const std::string& path, std::unique_ptr<ByteSource> source)
+      : packed_(path, std::move(source)), stream_(ZSTD_createDStream()) {
+    if (stream_ == nullptr) throw std::bad_alloc();
+  }
+  ~Zst() override { ZSTD_freeDStream(stream_); }
+
+  size_t read(std::span<char> to) override {
+    size_t done = 0;
+    while (done < to.size()) {
+      const std::span<char> in = packed_.bytes();
+      if (in.empty() && !full_) {
+        if (!between_) packed_.fail_cut();
+        break;
+      }
+      ZSTD_inBuffer from{in.data(), in.size(), 0};
+      ZSTD_outBuffer out{to.data(), to.size(), done};
+      const size_t result = ZSTD_decompressStream(stream_, &out, &from);
+      packed_.use(from.pos);
+      if (ZSTD_isError(result)) packed_.fail_damaged(ZSTD_getErrorName(result));
+      done = out.pos;
+      between_ = result == 0;
+      full_ = !between_ && out.pos == out.size;
+    }
+    return done;
+  }
+
+ private:
+  Packed packed_;
+  ZSTD_DStream* stream_;
+  bool between_ = false;  // behind a frame
+  bool full_ = false;     // it may hold more than there was room for
+};
+#endif
+
+}  // namespace
+
+std::unique_ptr<ByteSource> unpack_gz(const std::string& path, std::unique_ptr<ByteSource> packed) {
+#ifdef TANDEM_ZLIB
+  return std::make_unique<Gz>(path, std::move(packed));
+#else
+  fail(Exit::configuration, path, "is compressed by gzip, and this build has no zlib; unpack it, or pipe it into -");
+#endif
+}
+
+std::unique_ptr<ByteSource> unpack_zst(const std::string& path, std::unique_ptr<ByteSource> packed) {
+#ifdef TANDEM_ZSTD
+  return std::make_unique<Zst>(path, std::move(packed));
+#else
+  fail(Exit::configuration, path, "is compressed by zstd, and this build has no libzstd; unpack it, or pipe it into -");
+#endif
+}
+
+}  // namespace tandem
