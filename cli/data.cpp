@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/data_info.h"
+#include "cli/data_show.h"
 #include "cli/data_tokenize.h"
 
 namespace tandem::cli {
@@ -9,6 +10,7 @@ void add_data(CLI::App& app, Action& action) {
   data->require_subcommand(1);
   add_data_tokenize(*data, action);
   add_data_info(*data, action);
+  add_data_show(*data, action);
 }
 
 }  // namespace tandem::cli
