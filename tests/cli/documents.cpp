@@ -47,11 +47,11 @@ TEST_CASE("documents: auto never cuts turns") {
   place.write_model("model", {{"eos_token_id", 5}, {"vocab_size", 257}});
   place.write("model/tokenizer.json", "{}");  // one that names no end token
   check_refused(place.train({"--data.train=turns.bin"}), 2,
-                {"data.document_end", "turns.bin", "token 5 at 3 ends a turn, not a document"});
+                {"data.document_end", "turns.bin", "token 5 at 9 ends a turn, not a document"});
   check_refused(place.train({"--data.train=turns.bin", "--data.separate_documents=false", "--data.packing=whole"}), 2,
                 {"data.document_end", "ends a turn"});
-  check_refused(place.train({"--data.train=b.bin", "--data.document_end=255", "--data.packing=whole"}), 2,
-                {"b.bin", "nor holds token 255"});
+  check_refused(place.train({"--data.train=b.bin", "--data.document_end=1", "--data.packing=whole"}), 2,
+                {"b.bin", "nor holds token 1,"});
   CHECK_FALSE(file_exists(place.path("run")));
 }
 
@@ -124,7 +124,7 @@ TEST_CASE("mixture: a run takes its weights' shares, and ends to the bit when re
   CHECK(place.train({train, "--resume"}).exit == 0);
   CHECK(place.result("run") == place.result("whole"));
   place.write_tokens("shard-2.bin", 16 * 4 + 1, 257);
-  check_refused(place.train({train, "--resume"}), 3, {"data.train", "4 files, 3 when the run began"});
+  check_refused(place.train({train, "--resume"}), 3, {"data.train", "5 files, 4 when the run began"});
   check_refused(place.train({"--data.train=[\"b.bin\", \"none-*.bin\"]", "--run.directory=other"}), 2,
                 {"data.train", "none-*.bin matches no file"});
 }
