@@ -223,7 +223,7 @@ struct RecomputeSet {
 };
 
 // auto, none, or a list of words that another part knows; an empty list is "none"
-struct Words {
+struct OffloadWords {
   std::string read(Strings& out, const Value& value) const {
     for (const char* word : {"auto", "none"})
       if (is_word(value, word)) return out = {word}, "";
@@ -298,7 +298,7 @@ std::vector<ConfigKey> make_keys() {
       key("memory.device", &C::memory, &C::Memory::device, AutoOrSize{}),
       key("memory.host", &C::memory, &C::Memory::host, AutoOrSize{}),
       key("memory.recompute", &C::memory, &C::Memory::recompute, RecomputeSet{}),
-      key("memory.offload", &C::memory, &C::Memory::offload, Words{}),
+      key("memory.offload", &C::memory, &C::Memory::offload, OffloadWords{}),
       key("memory.lm_head_chunks", &C::memory, &C::Memory::lm_head_chunks, AutoOrCount{{1, kMax32}}),
       key("memory.attention_chunks", &C::memory, &C::Memory::attention_chunks, AutoOrCount{{1, kMax32}}),
       key("distributed.devices", &C::distributed, &C::Distributed::devices, Count{1, 65536}),
