@@ -1,6 +1,8 @@
 // Subgroups: which ones a device is trusted with, what pipelines ask for, and the probe.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 #include "backends/vulkan/probe.h"
 #include "backends/vulkan/shader_choice.h"
 
@@ -64,6 +66,14 @@ TEST_CASE(
   const Stage none({0, 0}, {32, true});
   CHECK(none.info.flags == 0);
   CHECK(none.info.pNext == nullptr);
+}
+
+// The tests with 4 lanes would say nothing if the driver did not take the width from the environment.
+TEST_CASE("software Vulkan has the lanes that its environment says, on vulkan") {
+  const char* bits = std::getenv("LP_NATIVE_VECTOR_WIDTH");
+  const Device device(0);
+  if (bits == nullptr || !device.physical().software()) return;
+  CHECK(device.physical().subgroups.size == uint32_t(std::atoi(bits)) / 32);
 }
 
 // What the invocations of a device without faults find, by its own subgroups.
