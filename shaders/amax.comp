@@ -3,7 +3,7 @@
 //! variant bf16 u32 : -DT=bf16 -DAMAX
 //! subgroups 8 64
 //! iterations 18
-//! grid (p.count + 8191) / 8192 < 32768 ? (p.count + 8191) / 8192 : 32768, ((p.count + 8191) / 8192 + 32767) / 32768
+//! grid std::min<uint64_t>(divide_up(p.count, 8192), 32768), divide_up(divide_up(p.count, 8192), 32768)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/amax.h"

@@ -6,7 +6,7 @@
 //! subgroups 8 64
 //! specialize 0 p.head_dim / 8
 //! iterations p.q_heads / p.kv_heads * (p.sequence_length + 2ull) + 1
-//! grid (p.sequence_length + 7) / 8, p.kv_heads, p.batch
+//! grid divide_up(p.sequence_length, 8), p.kv_heads, p.batch
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/attention_backward.h"

@@ -6,7 +6,7 @@
 //! when p.head_dim > 64 && p.head_dim <= 128
 //! specialize 0 p.head_dim / 8
 //! iterations 9 * (p.q_heads / p.kv_heads * ((p.sequence_length / 64 + 2) * (p.head_dim / 4 + 12ull) + 1 + 1) + 1) + 1
-//! grid (p.sequence_length + 7) / 8, p.kv_heads, p.batch
+//! grid divide_up(p.sequence_length, 8), p.kv_heads, p.batch
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define CHUNKS 2

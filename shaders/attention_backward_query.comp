@@ -4,8 +4,8 @@
 //! variant bf16 i32 bf16 f32 f32 bf16 : -DT=bf16
 //! subgroups 8 64
 //! specialize 0 p.head_dim / 8
-//! iterations p.sequence_length + 1
-//! grid (p.sequence_length + 7) / 8, p.q_heads, p.batch
+//! iterations p.sequence_length + 1ull
+//! grid divide_up(p.sequence_length, 8), p.q_heads, p.batch
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/attention_backward.h"

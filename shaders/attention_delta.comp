@@ -4,7 +4,7 @@
 //! variant f32 f32 f32 : -DT=f32
 //! variant bf16 bf16 f32 : -DT=bf16
 //! iterations p.head_dim / 8 * 11 + 1
-//! grid (p.sequence_length + 63) / 64, p.q_heads, p.batch
+//! grid divide_up(p.sequence_length, 64), p.q_heads, p.batch
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/attention_delta.h"

@@ -5,7 +5,7 @@
 //! variant bf16 f32 : -DT=bf16 -DG=f32
 //! subgroups 8 64
 //! iterations p.rows / 8 + 11
-//! grid (p.columns + 63) / 64
+//! grid divide_up(p.columns, 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/bias_gradient.h"

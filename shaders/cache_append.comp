@@ -2,7 +2,7 @@
 // reads qkv (1, heads, head_dim), position; updates cache (2, kv_heads, capacity, head_dim).
 //! variant f32 i32 f32 : -DT=f32
 //! variant bf16 i32 bf16 : -DT=bf16
-//! grid (2 * p.kv_heads * p.head_dim + 63) / 64
+//! grid divide_up(2 * p.kv_heads * p.head_dim, 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/cache_append.h"

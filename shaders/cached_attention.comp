@@ -4,8 +4,8 @@
 //! variant bf16 i32 bf16 bf16 : -DT=bf16
 //! subgroups 8 64
 //! specialize 0 p.head_dim / 8
-//! iterations p.capacity + 1
-//! grid (p.q_heads + 7) / 8
+//! iterations p.capacity + 1ull
+//! grid divide_up(p.q_heads, 8)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/cached_attention.h"

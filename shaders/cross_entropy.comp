@@ -5,7 +5,7 @@
 //! variant i32 u32 bf16 f32 : -DT=bf16
 //! subgroups 8 64
 //! iterations 3 * (p.columns / 64 + 2) + 4
-//! grid (p.rows + 7) / 8
+//! grid divide_up(p.rows, 8)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/cross_entropy.h"

@@ -4,7 +4,7 @@
 //! variant i32 bf16 bf16 : -DT=bf16
 //! subgroups 8 64
 //! iterations p.columns / 64 + 2
-//! grid (p.rows + 7) / 8
+//! grid divide_up(p.rows, 8)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/embedding.h"

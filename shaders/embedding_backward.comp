@@ -4,8 +4,8 @@
 //! variant i32 bf16 bf16 : -DT=bf16 -DG=bf16
 //! variant i32 bf16 f32 : -DT=bf16 -DG=f32
 //! subgroups 8 64
-//! iterations p.rows + p.rows / 4 + 3
-//! grid (p.rows + 7) / 8, (p.columns + 63) / 64
+//! iterations p.rows + p.rows / 4ull + 3
+//! grid divide_up(p.rows, 8), divide_up(p.columns, 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/embedding_backward.h"

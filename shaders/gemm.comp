@@ -10,7 +10,7 @@
 //! variant e4m3 e4m3 bf16 f32 f32 bf16 : -DA=e4m3 -DC=bf16 -DSCALES -DBIAS
 //! variant e4m3 e4m3 - f32 f32 f32 : -DA=e4m3 -DC=f32 -DSCALES
 //! iterations (p.k / 16 + 1) * 6ull + 50
-//! grid (p.n + 63) / 64, (p.m + 63) / 64
+//! grid divide_up(p.n, 64), divide_up(p.m, 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require

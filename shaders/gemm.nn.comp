@@ -8,7 +8,7 @@
 //! specialize 0 p.accumulate
 //! specialize 1 p.k % 8
 //! iterations p.k / 8 + 2
-//! grid (p.m + 15) / 16, (p.n + 63) / 64
+//! grid divide_up(p.m, 16), divide_up(p.n, 64)
 #version 460
 #define FORM 1
 #extension GL_GOOGLE_include_directive : require

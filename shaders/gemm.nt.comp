@@ -12,7 +12,7 @@
 //! when p.form == kGemmNt && p.k % 8 == 0 && p.lda % 8 == 0 && p.ldb % 8 == 0 && p.ldc % 8 == 0
 //! specialize 0 p.accumulate
 //! iterations p.k / 8 + 2
-//! grid (p.m + 15) / 16, (p.n + 63) / 64
+//! grid divide_up(p.m, 16), divide_up(p.n, 64)
 #version 460
 #define FORM 0
 #extension GL_GOOGLE_include_directive : require

@@ -6,7 +6,7 @@
 //! subgroups 8
 //! pass pack
 //! specialize 0 p.form
-//! grid (p.k + 7) / 8, (p.m + 63) / 64 + (p.n + 63) / 64
+//! grid divide_up(p.k, 8), divide_up(p.m, 64) + divide_up(p.n, 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/common/gemm_packed.glsl"

@@ -14,11 +14,11 @@
 //! variant e4m3 e4m3 - f32 f32 f32 : -DP=bf16 -DC=f32 -DSCALES
 //! subgroups 8
 //! when p.lda % 8 == 0 && p.ldb % 8 == 0 && p.ldc % 8 == 0
-//! scratch ((p.m + 63ull) / 64 + (p.n + 63ull) / 64) * 64 * ((p.k + 7ull) / 8 * 8) * (p.has_scales ? 2 : 4)
+//! scratch (divide_up(p.m, 64) + divide_up(p.n, 64)) * 64 * round_up(p.k, 8) * (p.has_scales ? 2 : 4)
 //! after pack
 //! specialize 0 p.accumulate
 //! iterations p.k / 2 + 2
-//! grid (p.m + 31) / 32, (p.n + 63) / 64
+//! grid divide_up(p.m, 32), divide_up(p.n, 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/common/gemm_packed.glsl"

@@ -5,7 +5,7 @@
 //! variant bf16 bf16 bf16 bf16 f32 : -DT=bf16
 //! subgroups 8 64
 //! iterations 2 * (p.head_dim / 64 + 2)
-//! grid (p.q_heads + 2 * p.kv_heads + 7) / 8, std::min(p.rows, 65535u), (p.rows + 65534) / 65535
+//! grid divide_up(p.q_heads + 2 * p.kv_heads, 8), std::min(p.rows, 65535u), divide_up(p.rows, 65535)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/head_rms_norm.h"

@@ -6,7 +6,7 @@
 //! variant bf16 bf16 f32 f32 f32 : -DT=bf16 -DG=f32
 //! subgroups 8 64
 //! iterations uint64_t(p.rows) * std::max(p.q_heads, p.kv_heads) / 8 + 11
-//! grid (p.head_dim + 63) / 64, 2
+//! grid divide_up(p.head_dim, 64), 2
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/head_rms_norm_weight_gradient.h"

@@ -1,7 +1,7 @@
 // load_micro_step: see core/abi/load_micro_step.h. One invocation an element.
 // reads inputs (2, micro_steps, count), counter (16); writes x (count).
 //! variant i32 i32 i32 :
-//! grid (p.count + 63) / 64
+//! grid divide_up(p.count, 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/load_micro_step.h"

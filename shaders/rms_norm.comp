@@ -11,7 +11,7 @@
 //! variant bf16 bf16 bf16 bf16 bf16 f32 u32 : -DT=bf16 -DDELTA -DAMAX
 //! subgroups 8 64
 //! iterations 2 * (p.columns / 64 + 2)
-//! grid (p.rows + 7) / 8
+//! grid divide_up(p.rows, 8)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/rms_norm.h"

@@ -1,6 +1,6 @@
 // shift_amax: see core/abi/shift_amax.h. An invocation a slot. updates amax (64 slots). No sums.
 //! variant u32 :
-//! grid (p.slots + 63) / 64
+//! grid divide_up(p.slots, 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/shift_amax.h"

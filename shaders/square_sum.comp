@@ -3,7 +3,7 @@
 //! variant f32 f32 : -DT=f32
 //! variant bf16 f32 : -DT=bf16
 //! iterations kSquareSumBlock / 512 + 8
-//! grid 64, ((p.count + kSquareSumBlock - 1) / kSquareSumBlock + 63) / 64
+//! grid 64, divide_up(divide_up(p.count, kSquareSumBlock), 64)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/square_sum.h"

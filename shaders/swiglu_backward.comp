@@ -6,7 +6,7 @@
 //! variant bf16 bf16 bf16 u32 : -DT=bf16 -DAMAX
 //! subgroups 8 64
 //! iterations 5
-//! grid (p.rows + 7) / 8, (p.columns + 255) / 256
+//! grid divide_up(p.rows, 8), divide_up(p.columns, 256)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/swiglu_backward.h"

@@ -4,7 +4,7 @@
 //! variant bf16 bf16 - e4m3 e4m3 - u32 : -DGUESS
 //! variant bf16 bf16 u32 e4m3 e4m3 f32 - :
 //! subgroups 8 64
-//! grid (p.columns + 127) / 128, (p.rows / 16) < 32768 ? (p.rows / 16) : 32768, (p.rows / 16 + 32767) / 32768
+//! grid divide_up(p.columns, 128), std::min(p.rows / 16, 32768u), divide_up(p.rows / 16, 32768)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/swiglu_backward_quantize.h"

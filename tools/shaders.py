@@ -7,7 +7,7 @@ A file is named <op>.comp or <op>.<variant>.comp, or *.probe.comp; lines that be
   //! subgroups 8 64                       the same for any size from 8 to 64; compiled once more with -DANY_WIDTH for all other devices
   //! when p.k % 8 == 0                    C++ condition over the op's parameters p; preferred to a file without
   //! specialize 0 p.accumulate            specialization constant 0, a C++ expression
-  //! grid (p.n + 63) / 64, p.m            C++ expressions: workgroups in x, y, z
+  //! grid divide_up(p.n, 64), p.m         C++ expressions: workgroups in x, y, z; sums of 32 bits would wrap, core/base/size.h does not
   //! iterations p.k / 8 + 2               C++ expression: turns that the loops of an invocation take at most, plus one a loop begun; shaders with
                                            loops must have it, for software Vulkan ends them silently after so many (backends/vulkan/physical_device.h)
   //! scratch (p.m + 1) * 4                C++ expression: bytes of a buffer at the binding after the operands'; preferred where they fit

@@ -5,6 +5,7 @@
 
 #include <span>
 
+#include "core/base/size.h"  // for the grids
 #include "core/ops/op.h"
 
 namespace tandem::vulkan {

@@ -3,7 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include "core/abi/adamw.h"
+#include "core/abi/add.h"
+#include "core/abi/amax.h"
 #include "core/abi/attention.h"
+#include "core/abi/load_micro_step.h"
+#include "core/abi/square_sum.h"
 
 namespace tandem::vulkan {
 namespace {
@@ -60,6 +65,30 @@ Dispatch attention(uint32_t length, uint32_t head_dim) {
 
 std::string attention_on(const PhysicalDevice& device, uint32_t length, uint32_t head_dim = 64) {
   return choose_shader(attention(length, head_dim), "test", device).code.name;
+}
+
+// Workgroups times the elements that each takes.
+template <typename P>
+void check_grid(OpId op, uint64_t elements) {
+  for (uint32_t count : {1u, 65537u, uint32_t(elements), uint32_t(elements + 1), 0xffffff01u, 0xffffffffu}) {
+    P p{};
+    p.count = count;
+    const Parameters parameters(p);
+    for (const Shader& shader : shader_table()) {
+      if (shader.op != op || (shader.when != nullptr && !shader.when(parameters))) continue;
+      const Grid grid = shader.grid(parameters);
+      CAPTURE(shader.code.name);
+      CHECK(uint64_t(grid.x) * grid.y * grid.z * elements >= count);
+    }
+  }
+}
+
+TEST_CASE("grids cover flat operands of any size that abi headers allow") {
+  check_grid<abi::Add>(OpId::add, 512);
+  check_grid<abi::AdamW>(OpId::adamw, 256);
+  check_grid<abi::Amax>(OpId::amax, 8192);
+  check_grid<abi::LoadMicroStep>(OpId::load_micro_step, 64);
+  check_grid<abi::SquareSum>(OpId::square_sum, abi::kSquareSumBlock);
 }
 
 TEST_CASE("of an op's shaders the one made for the device is chosen") {
