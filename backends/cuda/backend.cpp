@@ -39,7 +39,8 @@ Target target_of(const cudaDeviceProp& device, const DeviceBudget& budget) {
   Target target;
   target.name = device.name;
   target.queues = kQueues;
-  target.largest_arena = target.largest_operand = device.totalGlobalMem / kAlignment * kAlignment;
+  target.largest_arena = target.largest_operand = target.largest_chunk =
+      device.totalGlobalMem / kAlignment * kAlignment;
   target.alignment = kAlignment;
   target.memory_bytes = budget.memory_bytes();
   target.reserve_bytes = budget.reserve_bytes();

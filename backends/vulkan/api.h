@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "core/base/error.h"
+#include "core/runtime/watchdog.h"
 
 namespace tandem::vulkan {
 
@@ -23,7 +23,8 @@ T structure(VkStructureType type, void* next = nullptr) {
   return value;
 }
 
-// A handle that belongs to a device. Destroy: the address of volk's pointer to the function that frees it.
+// A handle that belongs to a device. Destroy: the address of volk's pointer to the function that frees it. A device
+// that hangs may still use what was made on it: that is left to the end of the process.
 template <typename Handle, auto Destroy>
 class Owned {
  public:
@@ -36,7 +37,7 @@ class Owned {
     return *this;
   }
   ~Owned() {
-    if (handle_) (*Destroy)(device_, handle_, nullptr);
+    if (handle_ && !device_hangs()) (*Destroy)(device_, handle_, nullptr);
   }
   Handle get() const { return handle_; }
 

@@ -41,7 +41,7 @@ void Device::create_device() {
 }
 
 Device::~Device() {
-  wait_idle();
+  if (!device_hangs()) wait_idle();
 }
 
 void Device::check_device(VkResult result, std::string_view call) {

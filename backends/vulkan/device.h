@@ -45,7 +45,9 @@ class Device {
   Instance instance_;
   PhysicalDevice physical_;
   struct Destroy {
-    void operator()(VkDevice device) const { vkDestroyDevice(device, nullptr); }
+    void operator()(VkDevice device) const {
+      if (!device_hangs()) vkDestroyDevice(device, nullptr);
+    }
   };
   std::unique_ptr<std::remove_pointer_t<VkDevice>, Destroy> handle_;
   VkQueue queue_ = nullptr;

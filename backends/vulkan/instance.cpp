@@ -76,6 +76,7 @@ Instance::Instance() {
 }
 
 Instance::~Instance() {
+  if (device_hangs()) return;
   if (messenger_) vkDestroyDebugUtilsMessengerEXT(handle_, messenger_, nullptr);
   if (handle_) vkDestroyInstance(handle_, nullptr);
 }

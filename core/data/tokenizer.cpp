@@ -70,7 +70,9 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& where, uint64_t voc
   if (where == "bytes") return std::make_unique<BytesTokenizer>();
   const TokenizerFiles files = tokenizer_files(where);
   if (!files.has_tokenizer && vocabulary < BytesTokenizer::kVocabulary)
-    fail(Exit::configuration, where, "has no tokenizer, and a vocabulary of {} is too small for bytes, which take {}",
+    fail(Exit::configuration, where,
+         "has no tokenizer, and a vocabulary of {} is too small for bytes, which take {}; give ids instead (generate: "
+         "--prompt-tokens)",
          vocabulary, BytesTokenizer::kVocabulary);
   if (!files.has_tokenizer) return std::make_unique<BytesTokenizer>();
   if (std::ranges::count(files.names, "tokenizer.json") == 0)

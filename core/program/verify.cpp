@@ -122,6 +122,9 @@ void verify(const Program& program, const Target& target, const Instruction& ins
 
 void verify(const Program& program, const Target& target) {
   TANDEM_CHECK(target.queues.contains(Queue::compute), "target {} has no queue that computes", target.name);
+  TANDEM_CHECK(target.largest_chunk > 0 && target.largest_chunk <= target.largest_operand,
+               "target {}: chunks of {} bytes, expected 1 to {}", target.name, target.largest_chunk,
+               target.largest_operand);
   for (const Arena& arena : program.arenas)
     TANDEM_CHECK(arena.bytes <= target.largest_arena, "arena {} of {} bytes is over the target's {}", arena.name,
                  arena.bytes, target.largest_arena);

@@ -86,7 +86,7 @@ TEST_CASE("an empty argument is refused by the name of its flag") {
 
 TEST_CASE("a run that cannot be resumed for there is a file in its place") {
   const ModelPlace place;
-  check_refused(place.train({"--run.directory=train.bin", "--resume"}), 3, {"train.bin", "no directory"});
+  check_refused(place.train({"--run.directory=train.bin", "--resume"}), 3, {"train.bin", "is not a directory"});
 }
 
 TEST_CASE("a profile that cannot be written is found before the run starts") {

@@ -208,8 +208,14 @@ void check_trace(const Workplace& place) {
   const Json trace = parse_json(place.read("trace.json"), "trace.json");
   std::map<std::string, int> ranges, ops;
   double clock = 0;
+  size_t queues = 0;
   for (const Json& event : trace.at("traceEvents")) {
     CAPTURE(event.dump());
+    if (event.at("ph") == "M") {  // a queue's name
+      ++queues;
+      CHECK(event.at("name") == "thread_name");
+      continue;
+    }
     CHECK(keys_of(event) == Keys{"name", "cat", "ph", "ts", "dur", "pid", "tid", "args"});
     CHECK(event.at("ph") == "X");
     CHECK(event.at("ts").get<double>() >= clock - 1e-3);
@@ -224,6 +230,7 @@ void check_trace(const Workplace& place) {
     CHECK(arguments.at("operands").size() >= 3);
   }
   CHECK(clock > 0);
+  CHECK(queues == 4);
   CHECK(ranges["begin"] > 0);
   CHECK(ranges["micro_step"] > ranges["update"]);
   CHECK(ranges["update"] > ops["adamw"]);
