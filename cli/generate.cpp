@@ -5,6 +5,8 @@
 #include "cli/output.h"
 #include "cli/token_list.h"
 #include "core/base/message.h"
+#include "core/base/utf8.h"
+#include "core/data/text_stream.h"
 #include "core/data/tokenizer.h"
 #include "core/infer/generate.h"
 #include "core/model/model_source.h"
@@ -15,7 +17,7 @@ namespace {
 struct Options {
   std::string model, prompt, prompt_tokens, recipe, backend = "auto";
   Sampling sampling;
-  bool json = false;
+  bool no_bos = false, json = false;
 };
 
 std::vector<int32_t> parse_tokens(const std::string& text, uint32_t vocabulary) {
@@ -27,11 +29,44 @@ std::vector<int32_t> parse_tokens(const std::string& text, uint32_t vocabulary) 
   return tokens;
 }
 
+std::vector<int32_t> encode_prompt(const Options& o, const ModelConfig& config, const Tokenizer& tokenizer) {
+  if (!tokenizer.takes_any_bytes() && !is_utf8(o.prompt))
+    fail(Exit::configuration, "--prompt", "is not valid UTF-8, which this tokenizer wants");
+  std::vector<int32_t> prompt = tokenizer.encode(o.prompt);
+  if (tokenizer.bos() && !o.no_bos) prompt.insert(prompt.begin(), *tokenizer.bos());
+  for (const int32_t token : prompt)
+    if (uint32_t(token) >= config.vocabulary)
+      fail(Exit::input, o.model, "the tokenizer gives token {}, outside the model's vocabulary of {}", token,
+           config.vocabulary);
+  return prompt;
+}
+
 std::vector<int32_t> prompt_of(const Options& o, const ModelSource& model, const Tokenizer* tokenizer) {
-  const std::vector<int32_t> prompt =
-      o.prompt_tokens.empty() ? tokenizer->encode(o.prompt) : parse_tokens(o.prompt_tokens, model.config.vocabulary);
+  const std::vector<int32_t> prompt = o.prompt_tokens.empty() ? encode_prompt(o, model.config, *tokenizer)
+                                                              : parse_tokens(o.prompt_tokens, model.config.vocabulary);
   if (prompt.empty()) fail(Exit::configuration, "--prompt", "is empty; give at least one token");
   return prompt;
+}
+
+// The answer as text, while its tokens come; without a tokenizer as ids, in the end.
+void print_answer(Generator& generator, const Options& o, const std::vector<int32_t>& prompt,
+                  const Tokenizer* tokenizer) {
+  if (tokenizer == nullptr) {
+    print(fmt::format("{}\n", fmt::join(generator.run(prompt, o.sampling), ",")));
+    return;
+  }
+  TextStream text(*tokenizer, prompt);
+  print(o.prompt);
+  generator.run(prompt, o.sampling, [&](int32_t token) { print(text.push(token)); });
+  print(text.finish() + "\n");
+}
+
+void print_json(Generator& generator, const Options& o, const std::vector<int32_t>& prompt,
+                const Tokenizer* tokenizer) {
+  const std::vector<int32_t> tokens = generator.run(prompt, o.sampling);
+  nlohmann::ordered_json j{{"tokens", tokens}, {"text", nullptr}};
+  if (tokenizer != nullptr) j["text"] = answer_text(*tokenizer, prompt, tokens);
+  print(j.dump() + "\n");
 }
 
 Exit run(const Options& o, const Registry& registry) {
@@ -52,15 +87,7 @@ Exit run(const Options& o, const Registry& registry) {
   write_message(fmt::format("tandem: {}\n", describe(name_of(precision.recipe), device)));
   const DevicePointer<Backend> backend = registry.open(device);
   Generator generator(*backend, model, weights, precision, capacity);
-  const std::vector<int32_t> tokens = generator.run(prompt, o.sampling);
-  if (o.json) {
-    nlohmann::ordered_json j{{"tokens", tokens}, {"text", nullptr}};
-    if (tokenizer != nullptr) j["text"] = tokenizer->decode(tokens);
-    print(j.dump() + "\n");
-  } else {
-    print((tokenizer != nullptr ? o.prompt + tokenizer->decode(tokens) : fmt::format("{}", fmt::join(tokens, ","))) +
-          "\n");
-  }
+  (o.json ? print_json : print_answer)(generator, o, prompt, tokenizer.get());
   return Exit::ok;
 }
 
@@ -74,6 +101,7 @@ void add_generate(CLI::App& app, const Registry& registry, Action& action) {
   command->add_option("--prompt", o->prompt, "text");
   command->add_option("--prompt-tokens", o->prompt_tokens,
                       "token ids: 1,2,3; tandem data tokenize --prompt prints them");
+  command->add_flag("--no-bos", o->no_bos, "without the token that the tokenizer puts in front of a text");
   command->add_option("--max-tokens", o->sampling.max_tokens, "at most so many new tokens (64)")
       ->transform(whole_number(1, 1 << 20));
   command

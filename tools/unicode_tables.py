@@ -50,10 +50,6 @@ def beside_added_token(token, text, met):
     return bytearray(met(e, tokenizer.token_to_id(token.content)) for e in encodings)
 
 
-def white(encoding, identity):
-    return (3, 4) not in encoding.offsets  # the character belongs to the token before it
-
-
 def properties():
     """Name: a byte per character."""
     return {
@@ -62,7 +58,8 @@ def properties():
         "digit": matched(r"\d"),
         "numeric": isolated(pre_tokenizers.Digits(individual_digits=True)),
         "punctuation": isolated(pre_tokenizers.Punctuation("isolated")),
-        "white": beside_added_token(AddedToken("<x>", rstrip=True, normalized=False), lambda c: "<x>" + c + "a", white),
+        "white": beside_added_token(AddedToken("<x>", rstrip=True, normalized=False), lambda c: "<x>" + c + "a",
+                                    lambda e, _: (0, 4) in e.offsets),
         "word_beside_token": beside_added_token(AddedToken("<x>", single_word=True, normalized=False),
                                                 lambda c: c + "<x>", lambda e, i: i not in e.ids),
     }

@@ -138,8 +138,9 @@ void BpeTokenizer::encode_pieces(Job& job, const Normalized& text) const {
   }
 }
 
-// Where a text may be cut. The scanner's pattern and GPT-2's always split behind a line end before what is not \s; a
-// step before them that looks at characters one by one does not change that.
+// The scanner's pattern always splits behind a line end before what is not \s. So does GPT-2's, but it takes the last
+// \s of several for a piece of its own, which at the end of a text it does not. A step before them that looks at
+// characters one by one changes nothing.
 BpeTokenizer::Cuts BpeTokenizer::cuts() const {
   const std::vector<NormalizerStep>& normalizer = parts_.normalizer;
   if (!parts_.options.byte_level && std::all_of(parts_.pieces.begin(), parts_.pieces.end(), is<SplitBefore, PieceStep>))
@@ -149,8 +150,8 @@ BpeTokenizer::Cuts BpeTokenizer::cuts() const {
   const auto step = std::find_if_not(parts_.pieces.begin(), parts_.pieces.end(), is<CharacterSplit, PieceStep>);
   if (step == parts_.pieces.end()) return Cuts::nowhere;
   const auto* pattern = std::get_if<Pattern>(&*step);
-  const bool splits_lines = is<Scanner>(*step) || (pattern != nullptr && pattern->text() == kGpt2Pattern);
-  return splits_lines ? Cuts::lines : Cuts::nowhere;
+  if (is<Scanner>(*step)) return Cuts::lines;
+  return pattern != nullptr && pattern->text() == kGpt2Pattern ? Cuts::lone_lines : Cuts::nowhere;
 }
 
 std::string BpeTokenizer::normalized(std::string_view part) const {
@@ -164,8 +165,10 @@ std::string BpeTokenizer::normalized(std::string_view part) const {
 bool BpeTokenizer::splits_at(std::string_view text, size_t place) const {
   const size_t before = character_before(text, place);
   const Unicode& unicode = Unicode::tables();
-  if (cuts_ == Cuts::lines)
-    return text[before] == '\n' && !unicode.is(Property::space, code_point(text.data() + place));
+  const auto space = [&](size_t at) { return unicode.is(Property::space, code_point(text.data() + at)); };
+  if (cuts_ == Cuts::lines) return text[before] == '\n' && !space(place);
+  if (cuts_ == Cuts::lone_lines)
+    return text[before] == '\n' && !space(place) && before > 0 && !space(character_before(text, before));
   if (unicode.is(Property::white, code_point(text.data() + before))) return false;  // an added token may take it
   const auto alone = [&](size_t at) {
     Normalized character;

@@ -45,8 +45,9 @@ class BpeTokenizer : public Tokenizer {
   std::string decode(std::span<const int32_t> tokens) const override;
 
  private:
-  // Where a text may be cut: between two characters that no merge goes over, or behind a line end.
-  enum class Cuts : uint8_t { nowhere, lines, characters };
+  // Where a text may be cut: before what is not \s, behind a line end or one that no \s stands before; between two
+  // characters that no merge goes over.
+  enum class Cuts : uint8_t { nowhere, lines, lone_lines, characters };
 
   struct Workspace {
     BpeWorkspace bpe;

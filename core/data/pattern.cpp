@@ -12,9 +12,9 @@ namespace {
 using Node = PatternNode;
 using Kind = PatternNode::Kind;
 
-constexpr uint64_t kMostSteps = 10'000'000;      // in one match, as Oniguruma has it
-constexpr size_t kLargestProgram = 1 << 16;      // instructions
-constexpr size_t kOthers = 128, kNothing = 129;  // rows of starts_
+constexpr uint64_t kMostSteps = 10'000'000, kStepsPerByte = 256;  // one match may take so many, as Oniguruma has it
+constexpr size_t kLargestProgram = 1 << 16;                       // instructions
+constexpr size_t kOthers = 128, kNothing = 129;                   // rows of starts_
 
 // What a node may begin with: a bit per row of starts_, kNothing where it may match nothing.
 struct Start {
@@ -67,7 +67,10 @@ struct Pattern::Choice {
 
 class Pattern::Matcher {
  public:
-  Matcher(const Pattern& pattern, std::string_view text) : pattern_(pattern), text_(text) { choices().clear(); }
+  Matcher(const Pattern& pattern, std::string_view text, uint64_t& steps)
+      : pattern_(pattern), text_(text), steps_(steps) {
+    choices().clear();
+  }
 
   // The end of the match of the instructions from here on.
   std::optional<size_t> run(uint32_t instruction, size_t at) {
@@ -101,7 +104,7 @@ class Pattern::Matcher {
   enum class Outcome : uint8_t { goes_on, failed, accepted };
 
   Outcome step(uint32_t& instruction, size_t& at) {
-    if (++steps_ > kMostSteps)
+    if (++steps_ > kMostSteps + kStepsPerByte * at)
       fail(Exit::input, pattern_.where_, "a match in a text takes over {} steps; cut the text into shorter documents",
            kMostSteps);
     const Instruction& i = pattern_.program_[instruction];
@@ -188,7 +191,7 @@ class Pattern::Matcher {
 
   const Pattern& pattern_;
   std::string_view text_;
-  uint64_t steps_ = 0;
+  uint64_t& steps_;
 };
 
 Pattern::Pattern(std::string_view pattern, std::string_view where) : text_(pattern), where_(where) {
@@ -292,11 +295,11 @@ void Pattern::compile_repeat(const Node& node) {
   program_[atomic].first = uint32_t(program_.size());
 }
 
-std::optional<Pattern::Match> Pattern::search(std::string_view text, size_t from) const {
+std::optional<Pattern::Match> Pattern::search(std::string_view text, size_t from, uint64_t& steps) const {
   for (size_t at = from;; at += utf8_length(text[at])) {
     const size_t row = at == text.size() ? kNothing : std::min<size_t>(static_cast<unsigned char>(text[at]), kOthers);
     if (!starts_[row].empty()) {
-      Matcher matcher(*this, text);
+      Matcher matcher(*this, text, steps);
       for (const uint32_t start : starts_[row])
         if (const auto end = matcher.run(start, at)) return Match{at, *end};
     }

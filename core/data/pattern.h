@@ -45,9 +45,9 @@ class Pattern {
   struct Match {
     size_t begin, end;
   };
-  // The first match that begins at `from` or behind; it may be empty. text is valid UTF-8. Exit::input: over 10^7
-  // steps in one match.
-  std::optional<Match> search(std::string_view text, size_t from) const;
+  // The first match that begins at `from` or behind; it may be empty. text is valid UTF-8. steps counts those taken in
+  // this text so far. Exit::input: over 10^7 of them, and 256 more per byte before the match.
+  std::optional<Match> search(std::string_view text, size_t from, uint64_t& steps) const;
 
  private:
   struct Instruction {

@@ -58,8 +58,9 @@ void apply(const CharacterSplit& step, const Part& part, Ends& ends) {
 
 void apply(const Pattern& pattern, const Part& part, Ends& ends) {
   const size_t first = ends.size();
+  uint64_t steps = 0;
   for (size_t at = part.begin; at <= part.text.size();) {
-    const auto match = pattern.search(part.text, at);
+    const auto match = pattern.search(part.text, at, steps);
     if (!match) break;
     cut(part, ends, first, match->begin);
     cut(part, ends, first, match->end);

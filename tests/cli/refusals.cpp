@@ -148,7 +148,7 @@ TEST_CASE("eval and generate refuse bad input") {
   check_refused(generate({"--prompt-tokens", "1,96"}), 2, {"96"});
   check_refused(generate({"--prompt-tokens", "1", "--prompt", "a"}), 2, {"--prompt"});
   check_refused(generate({"--prompt-tokens", "1", "--recipe", "fp8"}), 2, {"--recipe"});
-  check_refused(generate({"--prompt", "text"}), 2, {"--prompt-tokens"});  // 96 tokens are too few for bytes
+  check_refused(generate({"--prompt", "text"}), 2, {"has no tokenizer"});  // 96 tokens are too few for bytes
 }
 
 TEST_CASE("data refuses what it cannot read") {

@@ -298,6 +298,27 @@ TEST_CASE("generation ends at the model's last position, with a warning, on vulk
   CHECK(beyond.says("max_position_embeddings 64"));
 }
 
+TEST_CASE("generate takes a prompt by the model's tokenizer, with its bos, on vulkan") {
+  const Workplace place;
+  place.copy_golden("llama", "golden");
+  place.write("golden/tokenizer.json", read_text(std::string(std::getenv("TANDEM_SOURCE_ROOT")) +
+                                                 "/tests/fuzz/corpus/tokenizer_json.sentencepiece.json"));
+  const auto generate = [&](const Keys& more) {
+    Keys arguments = {"generate", "--model", "golden", "--max-tokens", "5"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome o = place.tandem(arguments);
+    check_done(o);
+    return o;
+  };
+  const Json with_bos = generate({"--json", "--prompt", "aab a"}).json();
+  CHECK(with_bos == generate({"--json", "--prompt-tokens", "7,6,8,6"}).json());
+  const Json without = generate({"--json", "--prompt", "aab a", "--no-bos"}).json();
+  CHECK(without == generate({"--json", "--prompt-tokens", "6,8,6"}).json());
+  CHECK(with_bos != without);
+  CHECK(generate({"--prompt", "aab a"}).out == "aab a" + with_bos.at("text").get<std::string>() + "\n");
+  check_refused(place.tandem({"generate", "--model", "golden", "--prompt", "\xff"}), 2, {"--prompt", "UTF-8"});
+}
+
 TEST_CASE("a run that nobody watches goes on, on vulkan") {
   const Workplace place;
   place.write_model("model");
