@@ -7,5 +7,7 @@ template <typename... F>
 struct overloaded : F... {
   using F::operator()...;
 };
+template <typename... F>
+overloaded(F...) -> overloaded<F...>;  // clang 14 deduces none for aggregates
 
 }  // namespace tandem
