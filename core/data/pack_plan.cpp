@@ -83,7 +83,7 @@ void append(std::vector<std::byte>& to, const std::vector<T>& values) {
 template <typename T>
 std::vector<T> take(std::span<const std::byte>& from, uint64_t count) {
   std::vector<T> values(count);
-  std::memcpy(values.data(), from.data(), count * sizeof(T));
+  if (count > 0) std::memcpy(values.data(), from.data(), count * sizeof(T));  // data() of no values may be null
   from = from.subspan(count * sizeof(T));
   return values;
 }
