@@ -143,7 +143,9 @@ TEST_CASE("pattern: what is not read is refused, with its place") {
     CHECK(said.starts_with("[t.json, key]"));
     CHECK(said.find(message) != said.npos);
   }
-  const std::string deep = std::string(200, '(') + "a" + std::string(200, ')');
+  std::string deep(200, '(');
+  deep += 'a';
+  deep.append(200, ')');
   CHECK(thrown(Exit::configuration, [&] { Pattern(deep, "t"); }).find("too many groups") != std::string::npos);
 }
 
