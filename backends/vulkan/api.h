@@ -23,8 +23,8 @@ T structure(VkStructureType type, void* next = nullptr) {
   return value;
 }
 
-// A handle that belongs to a device. Destroy: the address of volk's pointer to the function that frees it. A device
-// that hangs may still use what was made on it: that is left to the end of the process.
+// A handle that belongs to a device. Destroy: the address of volk's pointer to the function that frees it. What
+// was made on a device that hangs is left to the end of the process, since the device may still use it.
 template <typename Handle, auto Destroy>
 class Owned {
  public:

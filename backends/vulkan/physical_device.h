@@ -41,13 +41,13 @@ struct PhysicalDevice {
   VkPhysicalDeviceMemoryProperties memory{};
   DeviceInfo::Kind kind = DeviceInfo::Kind::software;
   uint32_t queue_family = 0;    // one that computes
-  uint32_t timestamp_bits = 0;  // of that family; 0: it has no timestamps
+  uint32_t timestamp_bits = 0;  // the family's; 0: it has no timestamps
   Subgroups subgroups;
   uint32_t subgroups_per_workgroup = 0;  // at most
   bool portable = false;                 // take no shader made for one kind of device
   uint64_t largest_allocation = 0;       // bytes
-  uint64_t memory_bytes = 0;        // of the largest device-local heap; on a software device what the system has left
-  uint64_t free_bytes = 0;          // of them, what this process may still take
+  uint64_t memory_bytes = 0;        // the largest device-local heap's; on a software device what the system has left
+  uint64_t free_bytes = 0;          // what this process may still take of memory_bytes
   bool maps_device_memory = false;  // else device arenas are reached through a staging buffer
 
   bool software() const { return kind == DeviceInfo::Kind::software; }

@@ -24,7 +24,7 @@ class Pipelines {
   explicit Pipelines(std::shared_ptr<Device> device);
 
   Pipeline get(const Shader& shader, const Parameters& parameters);
-  Pipeline get(const ShaderCode& shader, const std::vector<uint32_t>& values);  // of its constants
+  Pipeline get(const ShaderCode& shader, const std::vector<uint32_t>& values);  // values: its constants'
   void save();  // what the driver compiled, for the next process
 
  private:

@@ -9,7 +9,7 @@
 namespace tandem::vulkan {
 namespace {
 
-constexpr uint32_t kInvocations = 64;  // of a workgroup
+constexpr uint32_t kInvocations = 64;  // per workgroup
 
 using Words = std::array<uint32_t, kProbeWords>;
 

@@ -14,8 +14,8 @@ bool runs(const ShaderCode& code, const PhysicalDevice& device);
 // Empty: nothing.
 std::string missing_shaders(std::span<const Shader> table, const PhysicalDevice& device);
 
-// The first shader of the table that the device runs and that takes the dispatch's dtypes and parameters, as that pass
-// of it. Exit::internal: none. Exit::does_not_fit: the device would leave the loops of all that take it too early.
+// The first shader of the table that the device runs and that takes the dispatch's dtypes and parameters, for that
+// pass. Exit::internal if there is none; Exit::does_not_fit if the device would leave the loops of each too early.
 const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, const PhysicalDevice& device,
                             std::string_view pass = {});
 

@@ -37,10 +37,10 @@ struct SubgroupSizes {
 struct ShaderCode {
   const char* name;  // "gemm.wide(-DF32)", for people
   SubgroupSizes subgroups;
-  uint32_t invocations;  // of a workgroup
+  uint32_t invocations;  // per workgroup
   std::span<const ShaderBinding> bindings;
   std::span<const uint32_t> constants;  // ids of the specialization constants
-  uint32_t parameter_bytes;             // of the push constants; 0: none
+  uint32_t parameter_bytes;             // size of the push constants; 0: none
   const char* words;                    // SPIR-V, 4-byte aligned
   size_t bytes;
 };

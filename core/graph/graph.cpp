@@ -55,7 +55,7 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
   }
   for (uint32_t i = 0; i < node.in_place; ++i) {
     const ValueId in = node.inputs[node.inputs.size() - node.in_place + i];
-    if (in.present()) set_kind(node.outputs[node.first_output + i], values_[in.index].kind);
+    if (in.present()) set_kind(node.outputs[node.first_output + i], values_[in.index]);
   }
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;
@@ -78,7 +78,7 @@ ValueId Graph::slice(Range range, ValueId x, uint64_t first_row, uint64_t rows) 
   TANDEM_CHECK(d.shape.rank() > 0 && first_row + rows <= d.shape[0], "slice {}..{} of {}", first_row, first_row + rows,
                d);
   const ValueId out = add_without_op(range, Form::slice, {d.dtype, d.shape.with_first(rows)}, {x}, first_row, {});
-  set_kind(out, values_[x.index].kind);
+  set_kind(out, values_[x.index]);
   return out;
 }
 
@@ -97,7 +97,7 @@ ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) 
   if (!onto.present()) return out;
   TANDEM_CHECK(desc(onto) == desc(from), "a copy of {} onto {}", desc(from), desc(onto));
   nodes_.back().in_place = 1;
-  set_kind(out, values_[onto.index].kind);
+  set_kind(out, values_[onto.index]);
   return out;
 }
 

@@ -57,6 +57,8 @@ struct Value {
   uint32_t layer = kNoLayer;
   uint32_t state = 0;
   Initial initial = Initial::undefined;
+
+  Tag tag() const { return {.kind = kind, .layer = layer, .state = state}; }
 };
 
 // What a node becomes: a dispatch of its op, a fill with zeros, a copy. Slice and concat, over axis 0, become nothing:
@@ -88,7 +90,12 @@ class Graph {
   // Nodes and values made from here on carry this tag; outputs in place keep the kind of what they overwrite.
   void set_tag(Tag tag) { tag_ = tag; }
   const Tag& tag() const { return tag_; }
-  void set_kind(ValueId value, Kind kind) { values_.at(value.index).kind = kind; }
+  void set_kind(ValueId value, Kind kind, uint32_t state = 0) {
+    values_.at(value.index).kind = kind;
+    values_.at(value.index).state = state;
+  }
+  // The kind of another one, and which state it is.
+  void set_kind(ValueId value, const Value& like) { set_kind(value, like.kind, like.state); }
   // from's bytes in memory of their own, or in place of onto's
   ValueId copy(Range range, ValueId from, ValueId onto, std::string label = {});
   void place_on_host(ValueId value) { values_.at(value.index).on_host = true; }

@@ -204,7 +204,7 @@ class Offloader {
         homes_[v] = rewriter_.map({v});
         rewriter_.graph().place_on_host(homes_[v]);
       } else if (place_[v] == Place::host) {
-        rewriter_.graph().set_tag({value.kind, value.layer});
+        rewriter_.graph().set_tag(value.tag());
         homes_[v] = rewriter_.graph().variable(value.name, value.desc);
         rewriter_.graph().place_on_host(homes_[v]);
       }
@@ -227,7 +227,7 @@ class Offloader {
   ValueId home_of(uint32_t part, Range range) {
     const Part& p = parts_[part];
     const Value& value = graph_.values()[p.root];
-    rewriter_.graph().set_tag({value.kind, value.layer});
+    rewriter_.graph().set_tag(value.tag());
     if (const auto found = evicted_.find({part, range}); found != evicted_.end()) return found->second;
     return p.whole ? homes_[p.root] : rewriter_.graph().slice(range, homes_[p.root], p.first_row, p.desc.shape[0]);
   }

@@ -6,7 +6,7 @@ Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.values().size()) 
   for (uint32_t v = 0; v < map_.size(); ++v) {
     const Value& value = from.values()[v];
     if (value.node != UINT32_MAX) continue;
-    graph_.set_tag({.kind = value.kind, .layer = value.layer, .state = value.state});
+    graph_.set_tag(value.tag());
     map_[v] = value.lifetime == Lifetime::external ? graph_.external(value.name, value.desc, value.initial)
                                                    : graph_.variable(value.name, value.desc, value.initial);
     if (value.on_host) graph_.place_on_host(map_[v]);
@@ -22,7 +22,7 @@ ValueId Rewriter::map(ValueId old) const {
 
 void Rewriter::inherit(ValueId old, ValueId now) {
   const Value& value = from_.values()[old.index];
-  graph_.set_kind(now, value.kind);
+  graph_.set_kind(now, value);
   if (value.on_host) graph_.place_on_host(now);
 }
 
@@ -40,7 +40,9 @@ void Rewriter::copy(const Node& node) {
 
 std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs,
                                     Phase phase) {
-  graph_.set_tag({node.tag.kind, node.tag.layer, phase});
+  Tag tag = node.tag;
+  tag.phase = phase;
+  graph_.set_tag(tag);
   std::vector<ValueId> outputs;
   switch (node.form) {
     case Form::fill:

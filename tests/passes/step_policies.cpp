@@ -177,6 +177,21 @@ TEST_CASE("offload: kinds and layers of a policy lie on the host, and every othe
   }
 }
 
+TEST_CASE("offload: what a copy makes is of its source's kind, layer and state") {
+  const Compiled c = compiled(uniform_policy({}, {offload_of_state(0), offload_of_state(1), Offload::parameters}));
+  size_t copies = 0;
+  for (const Node& node : c.graph.nodes()) {
+    if (node.form != Form::copy) continue;
+    const Value &from = c.graph.values()[node.inputs[0].index], &to = c.graph.values()[node.outputs[0].index];
+    INFO(node.label);
+    CHECK(to.kind == from.kind);
+    CHECK(to.layer == from.layer);
+    CHECK(to.state == from.state);
+    copies += to.kind == Kind::state && to.state == 1;
+  }
+  CHECK(copies > 0);
+}
+
 TEST_CASE("offload: copies further ahead take more staging, in layers and in the update each by its own distance") {
   const auto staging = [](EnumSet<Offload> kinds, uint32_t layers, uint32_t update) {
     MemoryPolicy policy = uniform_policy({}, kinds);
