@@ -48,83 +48,96 @@ class Packed {
   uint64_t offset_ = 0;  // of the buffer in the file
 };
 
-#ifdef TANDEM_ZLIB
-class Gz : public ByteSource {
+// What one call of a library did.
+struct Unpacked {
+  size_t used = 0, made = 0;  // bytes of the packed ones, and of the text
+  bool between = false;       // behind a member or frame, where another one may begin or the file may end
+  bool full = false;          // the library may hold more than there was room for
+  std::string_view damage;    // empty: none
+};
+
+// Unpacks member after member; a library does one step.
+class Unpacker : public ByteSource {
  public:
-  Gz(const std::string& path, std::unique_ptr<ByteSource> source) : packed_(path, std::move(source)) {
+  Unpacker(const std::string& path, std::unique_ptr<ByteSource> source) : packed_(path, std::move(source)) {}
+
+  size_t read(std::span<char> to) override {
+    size_t done = 0;
+    while (done < to.size()) {
+      const std::span<char> in = packed_.bytes();
+      if (in.empty() && !last_.full) {
+        if (!last_.between) packed_.fail_cut();
+        break;
+      }
+      last_ = step(in, to.subspan(done), last_.between);
+      packed_.use(last_.used);
+      if (!last_.damage.empty()) packed_.fail_damaged(last_.damage);
+      done += last_.made;
+    }
+    return done;
+  }
+
+ private:
+  // begins: in is the start of another member
+  virtual Unpacked step(std::span<char> in, std::span<char> out, bool begins) = 0;
+
+  Packed packed_;
+  Unpacked last_;
+};
+
+#ifdef TANDEM_ZLIB
+class Gz : public Unpacker {
+ public:
+  Gz(const std::string& path, std::unique_ptr<ByteSource> source) : Unpacker(path, std::move(source)) {
     constexpr int kGzip = 16 + MAX_WBITS;  // a gzip header, and its check sum
     if (inflateInit2(&stream_, kGzip) != Z_OK) throw std::bad_alloc();
   }
   ~Gz() override { inflateEnd(&stream_); }
 
-  size_t read(std::span<char> to) override {
-    size_t done = 0;
-    while (done < to.size()) {
-      const std::span<char> in = packed_.bytes();
-      if (in.empty() && !full_) {
-        if (!between_) packed_.fail_cut();
-        break;
-      }
-      if (std::exchange(between_, false)) inflateReset(&stream_);
-      stream_.next_in = reinterpret_cast<Bytef*>(in.data());
-      stream_.avail_in = uInt(in.size());
-      stream_.next_out = reinterpret_cast<Bytef*>(to.data() + done);
-      const auto room = uInt(std::min<size_t>(to.size() - done, 1 << 30));
-      stream_.avail_out = room;
-      const int result = inflate(&stream_, Z_NO_FLUSH);
-      packed_.use(in.size() - stream_.avail_in);
-      done += room - stream_.avail_out;
-      const bool nothing_left = result == Z_BUF_ERROR;  // there was no more output
-      if (result != Z_OK && result != Z_STREAM_END && !nothing_left)
-        packed_.fail_damaged(stream_.msg != nullptr ? stream_.msg : "no gzip data");
-      between_ = result == Z_STREAM_END;
-      full_ = result == Z_OK && stream_.avail_out == 0;
-    }
-    return done;
+ private:
+  Unpacked step(std::span<char> in, std::span<char> out, bool begins) override {
+    if (begins) inflateReset(&stream_);
+    const auto room = uInt(std::min<size_t>(out.size(), 1 << 30));
+    stream_.next_in = reinterpret_cast<Bytef*>(in.data());
+    stream_.avail_in = uInt(in.size());
+    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream_.avail_out = room;
+    const int result = inflate(&stream_, Z_NO_FLUSH);
+    Unpacked step{.used = in.size() - stream_.avail_in,
+                  .made = room - stream_.avail_out,
+                  .between = result == Z_STREAM_END,
+                  .full = result == Z_OK && stream_.avail_out == 0};
+    const bool nothing_left = result == Z_BUF_ERROR;  // there was no more output
+    if (result != Z_OK && result != Z_STREAM_END && !nothing_left)
+      step.damage = stream_.msg != nullptr ? stream_.msg : "no gzip data";
+    return step;
   }
 
- private:
-  Packed packed_;
   z_stream stream_ = {};
-  bool between_ = false;  // behind a member, where another one may begin or the file may end
-  bool full_ = false;     // it may hold more than there was room for
 };
 #endif
 
 #ifdef TANDEM_ZSTD
-class Zst : public ByteSource {
+class Zst : public Unpacker {
  public:
   Zst(const std::string& path, std::unique_ptr<ByteSource> source)
-      : packed_(path, std::move(source)), stream_(ZSTD_createDStream()) {
+      : Unpacker(path, std::move(source)), stream_(ZSTD_createDStream()) {
     if (stream_ == nullptr) throw std::bad_alloc();
   }
   ~Zst() override { ZSTD_freeDStream(stream_); }
 
-  size_t read(std::span<char> to) override {
-    size_t done = 0;
-    while (done < to.size()) {
-      const std::span<char> in = packed_.bytes();
-      if (in.empty() && !full_) {
-        if (!between_) packed_.fail_cut();
-        break;
-      }
-      ZSTD_inBuffer from{in.data(), in.size(), 0};
-      ZSTD_outBuffer out{to.data(), to.size(), done};
-      const size_t result = ZSTD_decompressStream(stream_, &out, &from);
-      packed_.use(from.pos);
-      if (ZSTD_isError(result)) packed_.fail_damaged(ZSTD_getErrorName(result));
-      done = out.pos;
-      between_ = result == 0;
-      full_ = !between_ && out.pos == out.size;
-    }
-    return done;
+ private:
+  Unpacked step(std::span<char> in, std::span<char> out, bool) override {
+    ZSTD_inBuffer from{in.data(), in.size(), 0};
+    ZSTD_outBuffer to{out.data(), out.size(), 0};
+    const size_t result = ZSTD_decompressStream(stream_, &to, &from);
+    Unpacked step{.used = from.pos, .made = to.pos, .between = result == 0};
+    step.full = !step.between && to.pos == to.size;
+    if (ZSTD_isError(result)) step.damage = ZSTD_getErrorName(result);
+    return step;
   }
 
- private:
-  Packed packed_;
   ZSTD_DStream* stream_;
-  bool between_ = false;  // behind a frame
-  bool full_ = false;     // it may hold more than there was room for
 };
 #endif
 
