@@ -2,7 +2,7 @@
 // The caller sets has_q and has_qt.
 #include "core/abi/quantize.h"
 
-#include "core/ops/inputs.h"
+#include "core/ops/quantized.h"
 #include "core/ops/vjp.h"
 
 namespace tandem::ops {
@@ -38,19 +38,13 @@ Budget budget(const Parameters&, Operands operands, size_t i) {
   return operands[i].dtype == DType::f32 ? Budget::scale : Budget::exact;
 }
 
-Parameters only(const Parameters& parameters, Outputs wanted) {
-  auto p = parameters.as<abi::Quantize>();
-  p.has_q = wanted[0];
-  p.has_qt = wanted[1];
-  return Parameters(p);
-}
-
 Clone clone(const OpNode& n, Outputs wanted, Outputs) {
-  return {only(n.parameters, wanted), n.inputs};
+  return {wanted_copies<abi::Quantize>(n.parameters, wanted), n.inputs};
 }
 
 }  // namespace
 
-const Op quantize{.infer = infer, .vjp = vjp, .cost = cost, .budget = budget, .only = only, .clone = clone};
+const Op quantize{
+    .infer = infer, .vjp = vjp, .cost = cost, .budget = budget, .only = wanted_copies<abi::Quantize>, .clone = clone};
 
 }  // namespace tandem::ops

@@ -38,16 +38,9 @@ Cost cost(const Parameters& parameters, Operands operands) {
           .bytes = quantized_bytes(operands, 1, p.scale)};
 }
 
-Parameters only(const Parameters& parameters, Outputs wanted) {
-  auto p = parameters.as<abi::SwigluQuantize>();
-  p.has_q = wanted[0];
-  p.has_qt = wanted[1];
-  return Parameters(p);
-}
-
 // A check reads the amax that its guess has taken: from then on it is known.
 Clone clone(const OpNode& n, Outputs wanted, Outputs) {
-  auto p = only(n.parameters, wanted).as<abi::SwigluQuantize>();
+  auto p = wanted_copies<abi::SwigluQuantize>(n.parameters, wanted).as<abi::SwigluQuantize>();
   require(p.scale != abi::kScaleGuessed, "swiglu_quantize: what checks a guess is cloned, not the guess");
   p.scale = abi::kScaleKnown;
   return {Parameters(p), {n.inputs[0], n.inputs[1]}};
@@ -55,7 +48,11 @@ Clone clone(const OpNode& n, Outputs wanted, Outputs) {
 
 }  // namespace
 
-const Op swiglu_quantize{
-    .infer = infer, .vjp = vjp, .cost = cost, .budget = quantized_budget, .only = only, .clone = clone};
+const Op swiglu_quantize{.infer = infer,
+                         .vjp = vjp,
+                         .cost = cost,
+                         .budget = quantized_budget,
+                         .only = wanted_copies<abi::SwigluQuantize>,
+                         .clone = clone};
 
 }  // namespace tandem::ops

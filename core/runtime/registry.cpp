@@ -50,8 +50,7 @@ DeviceReport Registry::devices() const {
 }
 
 std::vector<std::string> Registry::names() const {
-  std::vector<std::string> names;
-  for (const BackendFactory& factory : factories_) names.push_back(factory.name);
+  std::vector<std::string> names = backends();
   for (const auto& m : missing_) names.push_back(m.backend);
   return names;
 }

@@ -24,7 +24,7 @@ class Registry {
 
   std::vector<std::string> backends() const;  // Names of those in this build.
   DeviceReport devices() const;
-  std::vector<std::string> names() const;  // of backends, those left out too
+  std::vector<std::string> names() const;  // Those of all backends, also of those that this build leaves out.
   // "auto" (the backend of least rank that has a device, a GPU before software), a backend's name, or BACKEND:N.
   // Exit::device when there is none, Exit::configuration for another word.
   DeviceInfo choose(const std::string& name) const;
