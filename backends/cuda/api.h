@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "core/base/error.h"
+#include "core/runtime/watchdog.h"
 
 namespace tandem::cuda {
 
@@ -14,11 +14,14 @@ namespace tandem::cuda {
 void check(cudaError_t result, std::string_view call);
 void check(cublasStatus_t result, std::string_view call);
 
-// Owns what Destroy destroys.
+// Owns what Destroy destroys. What was made on a device that hangs is left to the end of the process: destroying it
+// would wait for the device.
 template <typename Handle, auto Destroy>
 struct Deleter {
   using pointer = Handle;
-  void operator()(Handle handle) const { (void)Destroy(handle); }  // a device that failed fails here too
+  void operator()(Handle handle) const {
+    if (!device_hangs()) (void)Destroy(handle);  // a device that failed fails here too
+  }
 };
 template <typename Handle, auto Destroy>
 using Owned = std::unique_ptr<Handle, Deleter<Handle, Destroy>>;

@@ -41,7 +41,7 @@ void Device::create_device() {
 }
 
 Device::~Device() {
-  if (!device_hangs()) wait_idle();
+  wait_idle();
 }
 
 void Device::check_device(VkResult result, std::string_view call) {
@@ -97,6 +97,7 @@ void Device::wait(Timepoint timepoint) {
 }
 
 void Device::wait_idle() noexcept {
+  if (device_hangs()) return;
   try {
     wait(submitted());
   } catch (const DeviceHangs&) {

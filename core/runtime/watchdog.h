@@ -26,7 +26,7 @@ struct DeviceHangs : Error {
   explicit DeviceHangs(const std::string& message) : Error(Exit::device, message) {}
 };
 
-// True once DeviceHangs was thrown.
+// True once DeviceHangs was thrown, in the program or module that asks: each has its own.
 bool device_hangs();
 
 // Owns what destructors wait for the device to be done with; it is left to the end of the process once a device hangs.
