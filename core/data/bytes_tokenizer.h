@@ -13,6 +13,7 @@ class BytesTokenizer : public Tokenizer {
 
   uint32_t vocabulary_size() const override { return kVocabulary; }
   std::optional<int32_t> id_of(std::string_view token) const override;
+  std::optional<int32_t> end() const override { return kEnd; }
   bool takes_any_bytes() const override { return true; }
   using Tokenizer::encode;
   void encode(std::string_view text, const EncodeOptions& options, Encoding& out) const override;

@@ -36,7 +36,7 @@ NamedTokenizer open_named_tokenizer(const std::string& where) {
     fail(Exit::configuration, "--tokenizer", "{} is neither \"bytes\" nor a directory with a tokenizer.json", where);
   }
   auto tokenizer = open_tokenizer(where, vocabulary);
-  const auto end = end_token(where, vocabulary);
+  const auto end = end_token(*tokenizer, where);
   return {std::move(tokenizer), end ? end : model_end};
 }
 

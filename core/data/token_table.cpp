@@ -5,36 +5,49 @@
 
 namespace tandem {
 
-TokenTable::TokenTable(size_t tokens) : slots_(std::bit_ceil(2 * tokens + 2), -1) {}
+namespace {
+
+uint32_t hash_of(std::string_view text) {
+  return uint32_t(std::hash<std::string_view>()(text));
+}
+
+}  // namespace
+
+TokenTable::TokenTable(size_t tokens) : slots_(std::bit_ceil(2 * tokens + 2)) {}
 
 // Where the text's id stands, or could.
-size_t TokenTable::slot_of(std::string_view wanted) const {
+size_t TokenTable::slot_of(std::string_view wanted, uint32_t hash) const {
   const size_t mask = slots_.size() - 1;
-  size_t slot = std::hash<std::string_view>()(wanted) & mask;
-  while (slots_[slot] >= 0 && text(slots_[slot]) != wanted) slot = (slot + 1) & mask;
+  size_t slot = hash & mask;
+  while (slots_[slot].id >= 0 && (slots_[slot].hash != hash || text(slots_[slot].id) != wanted))
+    slot = (slot + 1) & mask;
   return slot;
 }
 
 void TokenTable::grow() {
-  slots_.assign(2 * slots_.size(), -1);
-  for (size_t id = 0; id < texts_.size(); ++id)
-    if (texts_[id].there) slots_[slot_of(*text(int32_t(id)))] = int32_t(id);
+  slots_.assign(2 * slots_.size(), {});
+  for (size_t id = 0; id < texts_.size(); ++id) {
+    if (!texts_[id].there) continue;
+    const std::string_view text = *this->text(int32_t(id));
+    slots_[slot_of(text, hash_of(text))] = {hash_of(text), int32_t(id)};
+  }
 }
 
 bool TokenTable::add(std::string_view text, int32_t id) {
   if (2 * (size_ + 1) > slots_.size()) grow();
-  const size_t slot = slot_of(text);
-  if (slots_[slot] >= 0 || this->text(id)) return false;
+  const uint32_t hash = hash_of(text);
+  const size_t slot = slot_of(text, hash);
+  if (slots_[slot].id >= 0 || this->text(id)) return false;
   if (texts_.size() <= size_t(id)) texts_.resize(size_t(id) + 1);
   texts_[size_t(id)] = {bytes_.size(), uint32_t(text.size()), true};
   bytes_ += text;
-  slots_[slot] = id;
+  slots_[slot] = {hash, id};
   ++size_;
   return true;
 }
 
 std::optional<int32_t> TokenTable::find(std::string_view text) const {
-  const int32_t id = slots_[slot_of(text)];
+  const int32_t id = slots_[slot_of(text, hash_of(text))].id;
   return id < 0 ? std::nullopt : std::optional(id);
 }
 

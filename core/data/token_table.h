@@ -27,12 +27,16 @@ class TokenTable {
     uint32_t length = 0;
     bool there = false;
   };
-  size_t slot_of(std::string_view text) const;
+  struct Slot {
+    uint32_t hash = 0;  // of the text, which is looked at only where this agrees
+    int32_t id = -1;    // -1: free
+  };
+  size_t slot_of(std::string_view text, uint32_t hash) const;
   void grow();
 
   std::string bytes_;
-  std::vector<Text> texts_;     // by id
-  std::vector<int32_t> slots_;  // ids by the hash of the text; -1: free
+  std::vector<Text> texts_;  // by id
+  std::vector<Slot> slots_;  // by the hash of the text
   size_t size_ = 0;
 };
 

@@ -37,6 +37,7 @@ class Tokenizer {
   virtual uint32_t vocabulary_size() const = 0;                            // every id is below
   virtual std::optional<int32_t> id_of(std::string_view token) const = 0;  // added tokens included
   virtual std::optional<int32_t> bos() const { return {}; }                // what the model's prompts begin with
+  virtual std::optional<int32_t> end() const { return {}; }                // of a document, where no file need name it
   virtual bool takes_any_bytes() const { return false; }                   // else texts are valid UTF-8
 
   // Appends the text's tokens to out. Nothing is added: neither bos nor an end token.
@@ -58,11 +59,11 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& where, uint64_t voc
 // The same, but null where there is no tokenizer, or it is of a kind that is not read.
 std::unique_ptr<Tokenizer> find_tokenizer(const std::string& where, uint64_t vocabulary);
 
-// True if open_tokenizer gives the bytes tokenizer.
-bool means_bytes(const std::string& where, uint64_t vocabulary);
+// The id of the token that ends a document: 256 for bytes, else what tokenizer_config.json names; none where it does
+// not, or is not there. Exit::input: malformed files. tokenizer: the one of where.
+std::optional<int32_t> end_token(const Tokenizer& tokenizer, const std::string& where);
 
-// The id of the token that ends a document: 256 for bytes, else what the directory's tokenizer files name; none where
-// they do not, or are not there. Exit::input: malformed ones.
+// The same of a tokenizer that need not be of a kind that is read.
 std::optional<int32_t> end_token(const std::string& where, uint64_t vocabulary);
 
 }  // namespace tandem

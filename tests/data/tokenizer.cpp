@@ -79,7 +79,7 @@ TEST_CASE("end_token: what tokenizer_config.json names, by the tokenizer's ids")
   CHECK(!end(R"({"eos_token": "<end>"})"));
   scratch.write("tokenizer.json", R"({"added_tokens": [{"id": 7, "content": "<pad>"}, {"id": 9, "content": "<end>"}],
                                       "model": {"vocab": {"a": 0, "</s>": 2, "<end>": 3}}})");
-  CHECK(end(R"({"eos_token": "<end>"})") == 9);
+  CHECK(end(R"({"eos_token": "<end>"})") == 3);  // the vocabulary comes first, as where the tokenizer is read
   CHECK(end(R"({"eos_token": {"content": "<pad>", "special": true}})") == 7);
   CHECK(end(R"({"eos_token": "</s>"})") == 2);
   for (const char* none : {"{}", R"({"eos_token": null})", R"({"eos_token": "<other>"})"}) CHECK(!end(none));
