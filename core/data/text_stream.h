@@ -22,12 +22,13 @@ class TextStream {
   std::string finish();
 
  private:
-  std::string answer() const;
+  void forget(std::string_view text);
 
   const Tokenizer& tokenizer_;
-  std::vector<int32_t> tokens_;
-  std::string prompt_text_;
-  std::string shown_;
+  std::vector<int32_t> tokens_;  // the newest ones, behind the context; first the prompt is the context
+  std::string context_;          // its text
+  std::string shown_;            // of the tokens behind it
+  size_t most_;                  // tokens that are kept
 };
 
 }  // namespace tandem

@@ -66,5 +66,39 @@ TEST_CASE("text stream: the bytes of a SentencePiece answer") {
   CHECK(stream(tokenizer, {2}, spoiled) == Texts{"", "\u00e9", "", "\uFFFD\uFFFD\uFFFD"});
 }
 
+// Counts the ids that it decodes.
+struct CountingTokenizer : BytesTokenizer {
+  mutable size_t decoded = 0;
+  std::string decode(std::span<const int32_t> tokens) const override {
+    decoded += tokens.size();
+    return BytesTokenizer::decode(tokens);
+  }
+};
+
+// Three characters, of which one takes as many tokens as it has bytes.
+Ids long_answer(const Ids& a, const Ids& space, const Ids& bytes) {
+  Ids answer;
+  for (size_t i = 0; i < 3000; ++i) {
+    const Ids& next = i % 7 == 3 ? space : i % 3 == 0 ? bytes : a;
+    answer.insert(answer.end(), next.begin(), next.end());
+  }
+  return answer;
+}
+
+TEST_CASE("text stream: a long answer is shown whole, at a cost per token that does not grow") {
+  const BpeTokenizer tokenizer = llama();
+  for (const Ids& answer : {long_answer({2}, {1}, byte_ids("\u4f60")), long_answer(byte_ids("\u4f60"), {1, 1}, {2})}) {
+    std::string text;
+    for (const std::string& part : stream(tokenizer, {1, 2}, answer)) text += part;
+    CHECK(text == answer_text(tokenizer, {1, 2}, answer));
+  }
+  const CountingTokenizer bytes;
+  const Ids answer = long_answer({'a'}, {' '}, {0xe4, 0xbd, 0xa0});
+  std::string text;
+  for (const std::string& part : stream(bytes, {'a'}, answer)) text += part;
+  CHECK(bytes.decoded < 100 * answer.size());
+  CHECK(text == answer_text(bytes, {'a'}, answer));
+}
+
 }  // namespace
 }  // namespace tandem
