@@ -171,8 +171,9 @@ bool BpeTokenizer::splits_at(std::string_view text, size_t place) const {
     return text[before] == '\n' && !space(place) && before > 0 && !space(character_before(text, before));
   if (unicode.is(Property::white, code_point(text.data() + before))) return false;  // an added token may take it
   const auto alone = [&](size_t at) {
+    const std::string form = normalized(text.substr(at, utf8_length(text[at])));
     Normalized character;
-    character.text = normalized(text.substr(at, utf8_length(text[at])));
+    character.assign(form, {0, form.size()}, false);
     normalize(parts_.prefix, false, character);
     return std::string(character.text);
   };
