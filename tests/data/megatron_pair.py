@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """A pair of files that megatron-core wrote, read by Tandem. Under TANDEM_FULL alone: the package comes from PyPI.
 
-Called without arguments it makes a venv in a temporary directory and calls itself there; its module for token files is
-loaded from the package with stand-ins for torch, of which it wants the names alone.
+Its module for token files is loaded from the package with stand-ins for torch, of which it wants the names alone.
 """
 import importlib.util
 import json
@@ -10,12 +9,12 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import types
+
+from own_venv import full_test
 
 PACKAGES = ["megatron-core==0.16.1", "numpy==2.2.6"]
 DOCUMENTS = [[[1, 2, 65535], [4]], [[5, 6]], [[7], [8, 9, 10, 11], [12]]]  # documents of sequences of tokens
-SKIPPED = 77  # what Meson takes for a test that was skipped
 
 
 def stand_in(name, **attributes):
@@ -55,7 +54,7 @@ def tandem(*arguments):
 def check(directory):
     import numpy
     for dtype in (numpy.uint16, numpy.int32):
-        pair = str(pathlib.Path(directory) / dtype.__name__)
+        pair = str(directory / dtype.__name__)
         build = builder(dtype, pair + ".bin")
         for document in DOCUMENTS:
             for sequence in document:
@@ -71,20 +70,5 @@ def check(directory):
         print(f"megatron-core, {dtype.__name__}: {info['documents']} documents, {info['tokens']} tokens, 0 differences")
 
 
-def main():
-    if not os.environ.get("TANDEM_FULL"):
-        print("skipped: wants TANDEM_FULL, which tools/test --full sets")
-        return SKIPPED
-    if len(sys.argv) > 1:
-        return check(sys.argv[1])
-    with tempfile.TemporaryDirectory() as directory:
-        venv = pathlib.Path(directory) / "venv"
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        python = str(venv / "bin/python3")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", *PACKAGES],
-                       check=True)
-        return subprocess.run([python, __file__, directory], check=False).returncode
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(full_test(__file__, check, "--no-deps", *PACKAGES))
