@@ -1,4 +1,4 @@
-"""Where the assistant speaks in a rendered chat (docs/formats.md says the rule)."""
+"""Where the assistant speaks in a rendered chat (docs/chats.md says the rule)."""
 
 import dataclasses
 
