@@ -6,7 +6,7 @@ usage: TANDEM=build/cli/tandem tests/bench/tokenizer.py [--rounds N] [--megabyte
 Makes a venv with the packages of tests/data/requirements.txt. In each round each program runs once on a file of JSONL
 and once on one of three times its size, on as many cores as it is said to use. A row has medians over the rounds: MB of
 text per second from text to ids (by the difference of the two files), the same per second of processor time, which other
-programs on the machine change little, seconds of it until the tokenizer is ready, and memory resident at most. The floor is what reading,
+programs on the machine change little, and seconds of it until the tokenizer is ready. The floor is what reading,
 parsing and writing take: the tokenizer `bytes`, which makes four times as many tokens. The text: Python's and C's sources,
 Debian's licences and translations, each file once.
 """
@@ -66,14 +66,14 @@ def write_file(path, documents, size):
 
 
 def timed(command, cores, threads):
-    """Seconds, seconds of processor time, and bytes resident at most."""
+    """Seconds, and seconds of processor time."""
     begin = time.perf_counter()
     process = subprocess.Popen(["taskset", "-c", ",".join(map(str, cores)), *map(str, command)], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, env={**os.environ, "RAYON_NUM_THREADS": str(threads)})
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"{command}: exit {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10
+    return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime
 
 
 def commands(name, directory, threads):
@@ -95,14 +95,14 @@ def measure(name, directory, files, rounds):
         for threads in (1, 2):
             for program, command in commands(name, directory, threads).items():
                 cores = range(threads)
-                wall, busy, memory = zip(timed([*command, small], cores, threads), timed([*command, large], cores, threads))
+                wall, busy = zip(timed([*command, small], cores, threads), timed([*command, large], cores, threads))
                 per_second = [(large_bytes - small_bytes) / max(t[1] - t[0], 1e-9) / 1e6 for t in (wall, busy)]
                 ready = busy[0] - small_bytes / per_second[1] / 1e6
-                figures.setdefault((program, threads), []).append((*per_second, ready, memory[1] / 2**20))
+                figures.setdefault((program, threads), []).append((*per_second, ready))
     for (program, threads), rows in figures.items():
-        wall, busy, ready, memory = map(statistics.median, zip(*rows))
+        wall, busy, ready = map(statistics.median, zip(*rows))
         print(f"{name:<12} {program:<11} {threads} core{'s' if threads > 1 else ' '}  {wall:7.1f} MB/s  {busy:7.1f} MB per "
-              f"processor second  {max(ready, 0):5.2f} s to start  {memory:6.0f} MiB", flush=True)
+              f"processor second  {max(ready, 0):5.2f} s to start", flush=True)
 
 
 def main():

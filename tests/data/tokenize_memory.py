@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from own_venv import SKIPPED
 
@@ -28,18 +29,30 @@ def lines():
                    for text in texts * 4).encode()
 
 
+def resident(process):
+    """Bytes resident at most so far; 0 once it has ended. (What wait4 says counts this process before the exec.)"""
+    try:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 def peak(tokenizer, out, size):
     """Bytes resident at most for so many bytes of lines."""
-    block = lines()
+    block, most = lines(), 0
     process = subprocess.Popen([os.environ["TANDEM_EXECUTABLE"], "data", "tokenize", "--tokenizer", tokenizer, "-", "--out",
                                 out, "--threads", "2", "--end", "<|end_of_text|>"], stdin=subprocess.PIPE)
     for _ in range(max(1, size // len(block))):
         process.stdin.write(block)
+        most = max(most, resident(process))
     process.stdin.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"tandem data tokenize: exit {os.waitstatus_to_exitcode(status)}")
-    return usage.ru_maxrss << 10
+    while process.poll() is None:
+        most = max(most, resident(process))
+        time.sleep(0.01)
+    if process.returncode != 0:
+        sys.exit(f"tandem data tokenize: exit {process.returncode}")
+    return most
 
 
 def main():
