@@ -41,7 +41,7 @@ class Device {
 
   uint64_t free_bytes();  // on the device now
 
-  uint64_t allocated = 0;  // bytes of device memory in arenas, workspaces and staging
+  uint64_t allocated = 0;  // bytes of device memory in arenas
 
  private:
   uint32_t index_;

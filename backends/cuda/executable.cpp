@@ -35,15 +35,9 @@ CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, KernelTable& choi
 
 CudaExecutable::~CudaExecutable() {
   device_->wait_idle();
-  device_->allocated -= workspace_bytes_;
 }
 
 void CudaExecutable::prepare(KernelTable& choices) {
-  workspace_bytes_ = std::max(kGemmWorkspace, tandem::workspace_bytes(program_));
-  void* workspace = nullptr;
-  if (workspace_bytes_ > 0) device_->check_device(cudaMalloc(&workspace, workspace_bytes_), "workspace");
-  workspace_ = OwnedDeviceMemory(workspace);
-  device_->allocated += workspace_bytes_;
   for (size_t r = 0; r < kRangeCount; ++r)
     for (const Instruction& instruction : program_.ranges[r]) {
       queues_.insert(queue_for(instruction.queue, kQueues));
@@ -65,7 +59,7 @@ void CudaExecutable::prepare(const Dispatch& dispatch, KernelTable& choices, Ste
 }
 
 kernels::Call CudaExecutable::call_of(const Dispatch& dispatch, const Step& step) const {
-  return {dispatch.parameters.data(), step.operands, workspace_.get()};
+  return {dispatch.parameters.data(), step.operands, dispatch.workspace.bytes > 0 ? at(dispatch.workspace) : nullptr};
 }
 
 template <typename Visit>

@@ -15,7 +15,6 @@ class CudaExecutable : public Executable {
   Timepoint submit(Range range) override;
   void wait(Timepoint timepoint) override { device_->wait(timepoint); }
   std::vector<double> profile(Range range) override;
-  uint64_t workspace_bytes() const override { return workspace_bytes_; }
 
  private:
   // A dispatch that is ready to be launched.
@@ -42,10 +41,8 @@ class CudaExecutable : public Executable {
   Program program_;
   std::vector<const ArenaMemory*> arenas_;
   std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; filled in for dispatches
-  OwnedDeviceMemory workspace_;
-  uint64_t workspace_bytes_ = 0;
-  std::map<uint32_t, OwnedEvent> signals_;  // by id
-  QueueSet queues_{Queue::compute};         // in use
+  std::map<uint32_t, OwnedEvent> signals_;            // by id
+  QueueSet queues_{Queue::compute};                   // in use
   std::array<OwnedEvent, kQueueCount> joins_;
   std::array<OwnedGraphExec, kRangeCount> graphs_;
   bool use_graphs_ = true, synchronous_ = false;

@@ -3,6 +3,7 @@
 
 #include "backends/vulkan/executable.h"
 #include "backends/vulkan/probe.h"
+#include "backends/vulkan/shader_choice.h"
 #include "backends/vulkan/vulkan.h"
 #include "core/base/system_memory.h"
 
@@ -10,7 +11,7 @@ namespace tandem {
 namespace vulkan {
 namespace {
 
-constexpr uint64_t kToCome = 64 << 20;  // staging buffer or scratch, pipelines, descriptors
+constexpr uint64_t kToCome = 64 << 20;  // staging buffer, pipelines, descriptors
 
 // What Mesa's software device reached on two cores, by core: products 107, 114 and 111 GFLOP/s, attention 71, passes
 // over memory 23 GB/s; a dispatch takes 26 to 98 us. Nothing is known of a GPU here.
@@ -42,6 +43,9 @@ Target target_of(const PhysicalDevice& device, const DeviceBudget& budget) {
       std::max<uint64_t>({256, limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment});
   target.memory_bytes = budget.memory_bytes();
   target.reserve_bytes = budget.reserve_bytes();
+  target.scratch = [device](OpId op, const Parameters& parameters, Operands operands) {
+    return scratch_of(op, parameters, operands, device);
+  };
   target.host_memory_bytes = plannable_system_memory();
   target.rates = rates_of(device);
   return target;
@@ -54,7 +58,6 @@ class VulkanBackend : public Backend {
         budget_{.free_now = device_->physical().free_bytes, .taken = {}, .to_come = kToCome, .margin = 0},
         target_(target_of(device_->physical(), budget_)),
         transfer_(device_),
-        scratch_(device_),
         pipelines_(device_) {
     probe(device_, pipelines_, shader_probes());
   }
@@ -71,7 +74,7 @@ class VulkanBackend : public Backend {
     transfer_.read(dynamic_cast<const ArenaMemory&>(memory), offset, bytes);
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    auto executable = std::make_unique<VulkanExecutable>(device_, pipelines_, scratch_, program, memories);
+    auto executable = std::make_unique<VulkanExecutable>(device_, pipelines_, program, memories);
     pipelines_.save();
     return executable;
   }
@@ -81,7 +84,6 @@ class VulkanBackend : public Backend {
   DeviceBudget budget_;
   Target target_;
   Transfer transfer_;
-  Scratch scratch_;
   Pipelines pipelines_;
 };
 

@@ -20,13 +20,16 @@ uint64_t texel_bytes(VkFormat format) {
   }
 }
 
+std::string name_of_operand(const Dispatch& dispatch, size_t i) {
+  if (i == dispatch.operands.size()) return "the workspace";
+  return fmt::format("operand {}, {},", i, dispatch.operands[i].desc);
+}
+
 }  // namespace
 
 Descriptors::Descriptors(std::shared_ptr<Device> device, std::span<const ArenaMemory* const> arenas, uint32_t sets,
-                         uint32_t buffers, uint32_t texels, const ArenaMemory* scratch)
-    : device_(std::move(device)),
-      absent_(device_, Arena{"of absent operands", ArenaKind::device, kVector}),
-      scratch_(scratch) {
+                         uint32_t buffers, uint32_t texels)
+    : device_(std::move(device)), absent_(device_, Arena{"of absent operands", ArenaKind::device, kVector}) {
   for (const ArenaMemory* arena : arenas) buffers_.push_back(arena->buffer());
   const std::array<VkDescriptorPoolSize, 2> sizes{{{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, std::max(buffers, 1u)},
                                                    {VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER, std::max(texels, 1u)}}};
@@ -38,10 +41,9 @@ Descriptors::Descriptors(std::shared_ptr<Device> device, std::span<const ArenaMe
 }
 
 VkDescriptorBufferInfo Descriptors::range_of(const Dispatch& dispatch, size_t i) const {
-  if (i == dispatch.operands.size()) return {scratch_->buffer(), 0, scratch_->arena().bytes};
-  const Operand& operand = dispatch.operands.at(i);
-  if (operand.desc.dtype == DType::none) return {absent_.buffer(), 0, kVector};
-  const BufferRef& b = operand.buffer;
+  const bool workspace = i == dispatch.operands.size();
+  if (!workspace && dispatch.operands.at(i).desc.dtype == DType::none) return {absent_.buffer(), 0, kVector};
+  const BufferRef& b = workspace ? dispatch.workspace : dispatch.operands[i].buffer;
   return {buffers_.at(b.arena), b.offset, (b.bytes + kVector - 1) / kVector * kVector};
 }
 
@@ -77,13 +79,14 @@ VkDescriptorSet Descriptors::write(const Dispatch& dispatch, std::string_view la
     const VkPhysicalDeviceLimits& limits = device_->limits();
     const uint64_t limit =
         texels ? limits.maxTexelBufferElements * texel_bytes(format) : uint64_t(limits.maxStorageBufferRange);
-    ranges[i] = range_of(dispatch, binding % kSecondView);
+    const uint32_t operand = binding % kSecondView;
+    ranges[i] = range_of(dispatch, operand);
     if (ranges[i].range > limit)
       fail(Exit::does_not_fit, "vulkan",
-           "{}: operand {} of {}, {}, takes {} bytes, but a binding of {} reaches {}; "
+           "{}: {} of {} takes {} bytes, but a binding of {} reaches {}; "
            "lower batch.micro_batch or data.sequence_length, or raise memory.lm_head_chunks",
-           label, binding % kSecondView, name_of(dispatch.op), dispatch.operands.at(binding % kSecondView).desc,
-           ranges[i].range, device_->physical().properties.deviceName, limit);
+           label, name_of_operand(dispatch, operand), name_of(dispatch.op), ranges[i].range,
+           device_->physical().properties.deviceName, limit);
     if (texels) views[i] = view_of(ranges[i], format);
     writes[i] = structure<VkWriteDescriptorSet>(VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET);
     writes[i].dstSet = set;

@@ -6,8 +6,8 @@
 
 namespace tandem::vulkan {
 
-VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, Scratch& scratch,
-                                   const Program& program, std::span<Memory* const> memories)
+VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, const Program& program,
+                                   std::span<Memory* const> memories)
     : device_(std::move(device)), program_(program) {
   TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                program.arenas.size());
@@ -17,7 +17,7 @@ VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pi
                  program.arenas[i].name);
     arenas_.push_back(memory);
   }
-  prepare(pipelines, scratch);
+  prepare(pipelines);
   pool_ = device_->make_command_pool();
   for (size_t r = 0; r < kRangeCount; ++r) {
     commands_[r] = device_->allocate_commands(pool_.get());
@@ -31,14 +31,12 @@ VulkanExecutable::~VulkanExecutable() {
 }
 
 // Chooses shaders, makes pipelines and writes descriptor sets.
-void VulkanExecutable::prepare(Pipelines& pipelines, Scratch& scratch) {
+void VulkanExecutable::prepare(Pipelines& pipelines) {
   std::array<std::vector<std::vector<const Shader*>>, kRangeCount> shaders;  // of each instruction, in their order
   uint32_t sets = 0, buffers = 0, texels = 0;
-  const ArenaMemory* shared = nullptr;
   const auto choose = [&](const Dispatch& dispatch, std::string_view label, std::vector<const Shader*>& passes) {
     const PhysicalDevice& physical = device_->physical();
     const Shader& shader = choose_shader(dispatch, label, physical);
-    if (shader.scratch != nullptr) shared = &scratch.memory();
     if (shader.after[0] != 0) passes.push_back(&choose_shader(dispatch, label, physical, shader.after));
     passes.push_back(&shader);
     for (const Shader* pass : passes)
@@ -53,7 +51,7 @@ void VulkanExecutable::prepare(Pipelines& pipelines, Scratch& scratch) {
                      [](const Copy&) {}, [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
           instruction.command);
     }
-  descriptors_.emplace(device_, arenas_, sets, buffers, texels, shared);
+  descriptors_.emplace(device_, arenas_, sets, buffers, texels);
   for (size_t r = 0; r < kRangeCount; ++r) {
     steps_[r].resize(shaders[r].size());
     for (size_t i = 0; i < shaders[r].size(); ++i) {
@@ -117,7 +115,7 @@ void VulkanExecutable::record(VkCommandBuffer commands, const Command& command, 
 
 void VulkanExecutable::record(VkCommandBuffer commands, const Dispatch& dispatch, const Step& step) const {
   for (const Pass& pass : step) {
-    if (step.size() > 1) record_barrier(commands);  // the scratch
+    if (&pass != &step.front()) record_barrier(commands);  // one pass writes the workspace, the next reads it
     vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.pipeline.pipeline);
     vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.pipeline.layout, 0, 1, &pass.set, 0,
                             nullptr);

@@ -9,7 +9,7 @@ namespace tandem::vulkan {
 
 class VulkanExecutable : public Executable {
  public:
-  VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, Scratch& scratch, const Program& program,
+  VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, const Program& program,
                    std::span<Memory* const> memories);
   ~VulkanExecutable() override;
 
@@ -18,7 +18,7 @@ class VulkanExecutable : public Executable {
   std::vector<double> profile(Range range) override;
 
  private:
-  // A shader that is ready to be recorded. A dispatch takes one, or several that share the scratch.
+  // A shader that is ready to be recorded. A dispatch takes one, or several that share its workspace.
   struct Pass {
     Pipeline pipeline;
     VkDescriptorSet set = nullptr;
@@ -28,7 +28,7 @@ class VulkanExecutable : public Executable {
 
   using Step = std::vector<Pass>;
 
-  void prepare(Pipelines& pipelines, Scratch& scratch);
+  void prepare(Pipelines& pipelines);
   Pass make_pass(Pipelines& pipelines, const Shader& shader, const Dispatch& dispatch, std::string_view label);
   Grid grid_of(const Shader& shader, const Dispatch& dispatch, std::string_view label) const;
   // queries: null, or a pool that takes a timestamp before the first instruction and after each

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "backends/vulkan/shader_table.h"
 #include "core/base/system_memory.h"
 
 namespace tandem::vulkan {
@@ -90,11 +89,6 @@ ArenaMemory::ArenaMemory(std::shared_ptr<Device> device, const Arena& arena)
 
 ArenaMemory::~ArenaMemory() {
   device_->allocated -= arena_.bytes;
-}
-
-const ArenaMemory& Scratch::memory() {
-  if (!memory_) memory_.emplace(device_, Arena{"of the scratch", ArenaKind::device, kScratchBytes});
-  return *memory_;
 }
 
 void Transfer::wait_if_device(const ArenaMemory& memory) {

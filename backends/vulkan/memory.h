@@ -1,8 +1,6 @@
 // An arena's memory: one buffer, mapped where the host can see it, else reached through a staging buffer.
 #pragma once
 
-#include <optional>
-
 #include "backends/vulkan/device.h"
 
 namespace tandem::vulkan {
@@ -28,18 +26,6 @@ class ArenaMemory : public Memory {
   std::shared_ptr<Device> device_;
   Arena arena_;
   Allocation allocation_;
-};
-
-// Scratch that all dispatches of a backend share: on the one queue, each waits for the last that used it.
-class Scratch {
- public:
-  explicit Scratch(std::shared_ptr<Device> device) : device_(std::move(device)) {}
-
-  const ArenaMemory& memory();  // allocated by the first call
-
- private:
-  std::shared_ptr<Device> device_;
-  std::optional<ArenaMemory> memory_;
 };
 
 // Host reads and writes. Of a host arena: at once, the caller has waited for what they must follow.

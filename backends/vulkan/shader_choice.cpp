@@ -5,12 +5,12 @@
 namespace tandem::vulkan {
 namespace {
 
-bool takes(const Shader& shader, const Dispatch& dispatch) {
-  if (shader.op != dispatch.op || shader.dtypes.size() != dispatch.operands.size()) return false;
+bool takes(const Shader& shader, OpId op, const Parameters& parameters, Operands operands) {
+  if (shader.op != op || shader.dtypes.size() != operands.size()) return false;
   for (size_t i = 0; i < shader.dtypes.size(); ++i)
-    if (shader.dtypes[i] != kAnyDType && DType(shader.dtypes[i]) != dispatch.operands[i].desc.dtype) return false;
-  if (shader.scratch != nullptr && shader.scratch(dispatch.parameters) > kScratchBytes) return false;
-  return shader.when == nullptr || shader.when(dispatch.parameters);
+    if (shader.dtypes[i] != kAnyDType && DType(shader.dtypes[i]) != operands[i].dtype) return false;
+  if (shader.scratch != nullptr && shader.scratch(parameters) > kScratchBytes) return false;
+  return shader.when == nullptr || shader.when(parameters);
 }
 
 // True if it takes every dispatch with its dtypes.
@@ -22,6 +22,24 @@ uint64_t iterations_of(const Shader& shader, const Parameters& parameters) {
   if (shader.iterations == nullptr) return 0;
   const uint64_t once = shader.iterations(parameters);
   return shader.turns == 1 ? once : shader.turns * (once + 1) + 1;
+}
+
+// A dispatch's first shader; null: the device would leave the loops of each too early, or none takes it.
+struct Found {
+  const Shader* shader = nullptr;
+  uint64_t least = UINT64_MAX;  // iterations, of the shaders that would do but for them
+};
+
+Found find_shader(OpId op, const Parameters& parameters, Operands operands, const PhysicalDevice& device,
+                  std::string_view pass) {
+  Found found;
+  for (const Shader& shader : shader_table()) {
+    if (shader.pass != pass || !takes(shader, op, parameters, operands) || !runs(shader.code, device)) continue;
+    const uint64_t iterations = iterations_of(shader, parameters);
+    if (iterations <= device.loop_iterations()) return {.shader = &shader};
+    found.least = std::min(found.least, iterations);
+  }
+  return found;
 }
 
 std::string needs_of(const ShaderCode& code) {
@@ -57,20 +75,20 @@ std::string missing_shaders(std::span<const Shader> table, const PhysicalDevice&
   return "";
 }
 
+uint64_t scratch_of(OpId op, const Parameters& parameters, Operands operands, const PhysicalDevice& device) {
+  const Shader* shader = find_shader(op, parameters, operands, device, {}).shader;
+  return shader == nullptr || shader->scratch == nullptr ? 0 : shader->scratch(parameters);
+}
+
 const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, const PhysicalDevice& device,
                             std::string_view pass) {
-  uint64_t least = UINT64_MAX;  // iterations, of the shaders that would do but for them
-  for (const Shader& shader : shader_table()) {
-    if (shader.pass != pass || !runs(shader.code, device) || !takes(shader, dispatch)) continue;
-    const uint64_t iterations = iterations_of(shader, dispatch.parameters);
-    if (iterations <= device.loop_iterations()) return shader;
-    least = std::min(least, iterations);
-  }
-  if (least != UINT64_MAX)
+  const Found found = find_shader(dispatch.op, dispatch.parameters, descs_of(dispatch), device, pass);
+  if (found.shader != nullptr) return *found.shader;
+  if (found.least != UINT64_MAX)
     fail(Exit::does_not_fit, "vulkan",
          "{}: {} would go {} times through loops, but {} ends the loops of an invocation after {}; lower "
          "data.sequence_length or batch.micro_batch, or take another device",
-         label, name_of(dispatch.op), least, device.properties.deviceName, device.loop_iterations());
+         label, name_of(dispatch.op), found.least, device.properties.deviceName, device.loop_iterations());
   std::string dtypes;
   for (const Operand& operand : dispatch.operands) dtypes += fmt::format(" {}", name_of(operand.desc.dtype));
   fail(Exit::internal, "vulkan",

@@ -14,6 +14,9 @@ bool runs(const ShaderCode& code, const PhysicalDevice& device);
 // Empty: nothing.
 std::string missing_shaders(std::span<const Shader> table, const PhysicalDevice& device);
 
+// The bytes of workspace that the shader wants which choose_shader would choose; 0 where it would throw.
+uint64_t scratch_of(OpId op, const Parameters& parameters, Operands operands, const PhysicalDevice& device);
+
 // The first shader of the table that the device runs and that takes the dispatch's dtypes and parameters, for that
 // pass. Exit::internal if there is none; Exit::does_not_fit if the device would leave the loops of each too early.
 const Shader& choose_shader(const Dispatch& dispatch, std::string_view label, const PhysicalDevice& device,

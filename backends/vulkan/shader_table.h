@@ -18,14 +18,14 @@ struct Grid {
 };
 
 // A buffer that the shader declares. Bindings i and kSecondView + i are both operand i; one past the operands: the
-// scratch.
+// workspace.
 struct ShaderBinding {
   uint32_t binding;
   VkFormat format;  // of a texel of a storage texel buffer; VK_FORMAT_UNDEFINED: a storage buffer
 };
 constexpr uint32_t kSecondView = 16;
 
-// Most scratch that a shader may want: one that would want more is not chosen.
+// Largest workspace that a shader may want: one that would want more is not chosen.
 constexpr uint64_t kScratchBytes = 32 << 20;
 
 // The sizes of subgroups that a shader with subgroup operations is made for; most = 0: it has no such operations.
@@ -52,7 +52,7 @@ struct Shader {
   bool (*when)(const Parameters&);  // null: always
   Grid (*grid)(const Parameters&);
   void (*specialize)(const Parameters&, uint32_t* values);  // the constants' values, in their order; null: none
-  uint64_t (*scratch)(const Parameters&);                   // bytes; null: none
+  uint64_t (*scratch)(const Parameters&);                   // bytes of workspace; null: none
   uint64_t (*iterations)(const Parameters&);                // turns that its loops take at most; null: it has none ...
   uint32_t turns;                                           // ... and how often an invocation goes through all of it
   const char* after;                                        // the pass that runs first; empty: none

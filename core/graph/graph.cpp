@@ -5,9 +5,9 @@
 namespace tandem {
 
 std::string_view name_of(Kind kind) {
-  constexpr std::string_view kNames[] = {"other",    "io",     "parameter",      "gradient", "state",    "quantized",
-                                         "residual", "branch", "attention_norm", "ffn_norm", "qkv",      "attention",
-                                         "ffn",      "swiglu", "final_norm",     "logits",   "cotangent"};
+  constexpr std::string_view kNames[] = {"other",    "io",     "parameter",      "gradient", "state",     "quantized",
+                                         "residual", "branch", "attention_norm", "ffn_norm", "qkv",       "attention",
+                                         "ffn",      "swiglu", "final_norm",     "logits",   "cotangent", "workspace"};
   static_assert(std::size(kNames) == kKindCount);
   return kNames[size_t(kind)];
 }
@@ -107,6 +107,15 @@ Descs Graph::operands_of(const Node& node) const {
   for (size_t i = 0; i + node.in_place < node.inputs.size(); ++i) append(node.inputs[i]);
   for (ValueId v : node.outputs) append(v);
   return descs;
+}
+
+void Graph::give_workspace(uint32_t node, uint64_t bytes) {
+  constexpr uint64_t kWord = sizeof(uint32_t);
+  Value value{.desc = {DType::u32, {(bytes + kWord - 1) / kWord}}, .node = node};
+  value.kind = Kind::workspace;
+  value.layer = nodes_.at(node).tag.layer;
+  values_.push_back(std::move(value));
+  nodes_[node].workspace = {uint32_t(values_.size() - 1)};
 }
 
 void Graph::keep(ValueId value, std::string name) {

@@ -32,8 +32,9 @@ enum class Kind : uint8_t {
   final_norm,
   logits,
   cotangent,  // of activations, and all else that the backward pass makes
+  workspace,  // scratch of one node
 };
-constexpr size_t kKindCount = size_t(Kind::cotangent) + 1;
+constexpr size_t kKindCount = size_t(Kind::workspace) + 1;
 std::string_view name_of(Kind kind);
 
 enum class Phase : uint8_t { forward, recompute, backward };  // forward: of other ranges too
@@ -71,6 +72,7 @@ struct Node : OpNode {
   uint32_t in_place = 0, first_output = 0;  // see Signature
   uint64_t first_row = 0;                   // of a slice
   Tag tag;
+  ValueId workspace = {};  // not present: it has none
 
   bool has_kernel() const { return form == Form::dispatch; }
   bool is_instruction() const { return form != Form::slice && form != Form::concat; }
@@ -99,7 +101,8 @@ class Graph {
   // from's bytes in memory of their own, or in place of onto's
   ValueId copy(Range range, ValueId from, ValueId onto, std::string label = {});
   void place_on_host(ValueId value) { values_.at(value.index).on_host = true; }
-  void keep(ValueId value, std::string name);  // a transient that the host reads: never overlapped, a binding
+  void give_workspace(uint32_t node, uint64_t bytes);  // a transient of its own, which lives at the node alone
+  void keep(ValueId value, std::string name);          // a transient that the host reads: never overlapped, a binding
 
   const TensorDesc& desc(ValueId v) const { return values_.at(v.index).desc; }
   Descs operands_of(const Node& node) const;  // in the order of a Dispatch; the node has a kernel

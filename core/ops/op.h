@@ -54,7 +54,7 @@ struct Signature {
 struct Cost {
   uint64_t flops = 0;
   uint64_t bytes = 0;      // moved
-  uint64_t workspace = 0;  // bytes of scratch that the op's CUDA kernel wants
+  uint64_t workspace = 0;  // bytes of scratch that the op's CUDA kernel wants: Target::workspace
   struct Product {
     uint32_t m = 0, n = 0, k = 0;
   } product;  // of CostClass::product

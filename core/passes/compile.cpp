@@ -3,9 +3,22 @@
 #include "core/program/verify.h"
 
 namespace tandem {
+namespace {
+
+void give_workspaces(Graph& graph, const Target& target) {
+  for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
+    const Node& node = graph.nodes()[n];
+    if (!node.has_kernel()) continue;
+    const uint64_t bytes = target.workspace(node.op, node.parameters, graph.operands_of(node));
+    if (bytes > 0) graph.give_workspace(n, bytes);
+  }
+}
+
+}  // namespace
 
 Compiled compile(Graph graph, const Target& target, Checks checks) {
   if (checks == Checks::with) graph.verify();
+  give_workspaces(graph, target);
   Storage storage = resolve_storage(graph);
   MemoryPlan plan = plan_memory(graph, storage, target);
   Program program = linearize(graph, storage, plan, target.queues);

@@ -1,5 +1,5 @@
-// Graph -> Program: storage, plan_memory, linearize, synchronize. The graph is verified before, the Program and its
-// hazards after.
+// Graph -> Program: workspaces, storage, plan_memory, linearize, synchronize. The graph is verified before, the Program
+// and its hazards after.
 #pragma once
 
 #include "core/passes/plan_memory.h"

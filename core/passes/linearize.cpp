@@ -54,6 +54,7 @@ class Linearizer {
       const bool in_place = i >= node.first_output && i < node.first_output + node.in_place;
       d.operands.push_back(operand(node.outputs[i], in_place ? Access::read_write : Access::write));
     }
+    if (node.workspace.present()) d.workspace = buffer(node.workspace);
     return d;
   }
 

@@ -24,7 +24,6 @@ class Planner {
     plan_.transient_bytes = place_transients(false, "transient");
     plan_.staging_bytes = place_transients(true, "staging");
     plan_.host_bytes = place_side_by_side(ArenaKind::host, "host");
-    plan_.workspace_bytes = workspaces();
     plan_.lower_bound = plan_.persistent_bytes + live_peak(false).bytes + live_peak(true).bytes;
     check_fits();
     return std::move(plan_);
@@ -62,25 +61,20 @@ class Planner {
     return total;
   }
 
-  // one buffer, for library calls and the kernels' scratch
-  uint64_t workspaces() const {
-    uint64_t most = target_.workspace_bytes;
-    for (const Node& node : graph_.nodes())
-      if (most > 0 && node.has_kernel())
-        most = std::max(most, op_of(node.op).cost(node.parameters, graph_.operands_of(node)).workspace);
-    return most;
-  }
-
   bool transient(const Root& root, bool staging) const {
     return !root.persistent && !root.host && root.staging == staging;
   }
 
   // Largest first, each at the lowest offset that is free during its live range (greedy by size, arXiv 2001.03288).
+  // Workspaces come last: they live at one node each, so all of them together add at most the largest one.
   uint64_t place_transients(bool staging, const std::string& name) {
     std::vector<uint32_t> order;
     for (uint32_t r = 0; r < storage_.roots.size(); ++r)
       if (transient(storage_.roots[r], staging)) order.push_back(r);
-    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return size_of(a) > size_of(b); });
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      const bool last_a = storage_.roots[a].workspace, last_b = storage_.roots[b].workspace;
+      return last_a != last_b ? last_b : size_of(a) > size_of(b);
+    });
 
     const uint32_t first_arena = uint32_t(plan_.arenas.size());
     std::vector<std::array<std::vector<Placed>, kRangeCount>> placed;  // by transient arena and range, by offset
@@ -150,7 +144,8 @@ class Planner {
     const Value& value = graph_.values()[storage_.roots[r].value];
     if (!value.name.empty()) return value.name;
     const Node& maker = graph_.nodes()[value.node];
-    return fmt::format("{}{}{}", name_of(maker), maker.label.empty() ? "" : " of ", maker.label);
+    return fmt::format("{}{}{}{}", value.kind == Kind::workspace ? "workspace of " : "", name_of(maker),
+                       maker.label.empty() ? "" : " of ", maker.label);
   }
 
   // of a kind of memory, those alive at its peak, largest first
@@ -196,7 +191,7 @@ class Planner {
 }  // namespace
 
 uint64_t device_bytes(const MemoryPlan& plan, const Target& target) {
-  return plan.arena_bytes() + plan.workspace_bytes + target.staging_bytes + target.reserve_bytes;
+  return plan.arena_bytes() + target.staging_bytes + target.reserve_bytes;
 }
 
 MemoryPlan plan_memory(const Graph& graph, const Storage& storage, const Target& target) {

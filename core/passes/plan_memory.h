@@ -1,6 +1,6 @@
 // Places every root in an arena. Persistent ones stand side by side; transients share bytes when their live ranges are
 // apart, what dispatches make and what copies make (staging) each among themselves, so that queues seldom wait for each
-// other.
+// other. Workspaces take what the other transients leave free at their node.
 #pragma once
 
 #include "core/passes/storage.h"
@@ -13,15 +13,14 @@ struct MemoryPlan {
   std::vector<Arena> arenas;       // device arenas first, then host
   std::vector<BufferRef> buffers;  // by root
   uint64_t persistent_bytes = 0, transient_bytes = 0, staging_bytes = 0, host_bytes = 0;
-  uint64_t workspace_bytes = 0;  // on the device, in no arena: what an executable allocates
-  uint64_t lower_bound =
-      0;  // of device bytes: persistent ones and the largest sum of live transients at one instruction
+  // of device bytes: persistent ones and the largest sum of live transients at one instruction
+  uint64_t lower_bound = 0;
 
   uint64_t arena_bytes() const { return persistent_bytes + transient_bytes + staging_bytes; }  // on the device
 };
 
-// All that a process with this plan takes on the device: arenas, workspaces, the Target's staging and reserve. The
-// metrics call it memory.
+// All that a process with this plan takes on the device: arenas, the Target's staging and reserve. The metrics call it
+// memory.
 uint64_t device_bytes(const MemoryPlan& plan, const Target& target);
 
 // Exit::does_not_fit naming the largest live values when over the target's memory, or when one value exceeds the

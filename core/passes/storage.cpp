@@ -14,6 +14,7 @@ class Liveness {
       if (!node.is_instruction()) continue;
       for (ValueId v : node.inputs) touch(v, at);
       for (ValueId v : node.outputs) touch(v, at);
+      touch(node.workspace, at);
     }
   }
 
@@ -52,6 +53,7 @@ Storage resolve_storage(const Graph& graph) {
                              values[v].lifetime != Lifetime::transient,
                              values[v].lifetime == Lifetime::external || values[v].on_host,
                              values[v].node != UINT32_MAX && graph.nodes()[values[v].node].form == Form::copy,
+                             values[v].kind == Kind::workspace,
                              {}});
   }
   for (uint32_t v = 0; v < values.size(); ++v)

@@ -17,6 +17,7 @@ struct Root {
   bool persistent = false;  // variable, kept, or used in several ranges: its bytes are its own
   bool host = false;        // external, or placed there
   bool staging = false;     // a copy made it: apart from what dispatches make
+  bool workspace = false;   // a node's scratch
   LiveRange live;           // of transients
 };
 

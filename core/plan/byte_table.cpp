@@ -29,6 +29,7 @@ constexpr RowName kRows[] = {
     {Kind::logits, "logits"},
     {Kind::io, "inputs and report"},
     {Kind::other, "scalars and tables"},
+    {Kind::workspace, "workspaces"},
 };
 static_assert(std::size(kRows) == kKindCount);
 
@@ -117,7 +118,6 @@ std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target, 
   for (size_t a = 0; a < holds_staging.size(); ++a)
     if (holds_staging[a]) staging += compiled.memory.arenas[a].bytes;
   table.add("staging", staging + target.staging_bytes, 0);
-  table.add("workspaces", compiled.memory.workspace_bytes, 0);
   table.add("alignment and gaps", compiled.memory.arena_bytes() - device - staging, compiled.memory.host_bytes - host);
   table.add("reserve", target.reserve_bytes, 0);
   return table.take();

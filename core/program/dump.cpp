@@ -18,6 +18,7 @@ std::string text_of(const Operand& o) {
 std::string text_of(const Dispatch& d) {
   std::string text = fmt::format("{}(", name_of(d.op));
   for (const Operand& o : d.operands) text += text_of(o);
+  if (d.workspace.bytes > 0) text += " workspace " + text_of(d.workspace);
   return text + " )";
 }
 

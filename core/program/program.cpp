@@ -34,29 +34,12 @@ Descs descs_of(const Dispatch& dispatch) {
   return descs;
 }
 
-uint64_t workspace_bytes(const Dispatch& dispatch) {
-  return op_of(dispatch.op).cost(dispatch.parameters, descs_of(dispatch)).workspace;
-}
-
-uint64_t workspace_bytes(const Program& program) {
-  uint64_t most = 0;
-  for (const std::vector<Instruction>& range : program.ranges)
-    for (const Instruction& instruction : range)
-      most = std::max(
-          most,
-          std::visit(
-              overloaded{[](const Dispatch& d) { return workspace_bytes(d); }, [](const Fill&) { return uint64_t{0}; },
-                         [](const Copy&) { return uint64_t{0}; }, [](const Barrier&) { return uint64_t{0}; },
-                         [](const Signal&) { return uint64_t{0}; }, [](const Wait&) { return uint64_t{0}; }},
-              instruction.command));
-  return most;
-}
-
 std::vector<BufferAccess> accesses_of(const Instruction& instruction) {
   std::vector<BufferAccess> accesses;
   std::visit(overloaded{[&](const Dispatch& d) {
                           for (const Operand& o : d.operands)
                             if (o.desc.dtype != DType::none) accesses.push_back({o.buffer, o.access != Access::read});
+                          if (d.workspace.bytes > 0) accesses.push_back({d.workspace, true});
                         },
                         [&](const Fill& f) {
                           accesses.push_back({f.buffer, true});

@@ -41,6 +41,7 @@ struct Dispatch {
   OpId op;
   Parameters parameters;
   std::vector<Operand> operands;
+  BufferRef workspace = {};  // scratch, its contents undefined before and after; 0 bytes: none
 };
 struct Fill {  // with zero bytes
   BufferRef buffer;
@@ -86,9 +87,5 @@ struct Program {
 std::string name_of(const Instruction& instruction);
 
 Descs descs_of(const Dispatch& dispatch);  // of its operands, in their order
-
-// bytes of scratch that a CUDA kernel of the dispatch wants; of a program: the most that one of its dispatches wants
-uint64_t workspace_bytes(const Dispatch& dispatch);
-uint64_t workspace_bytes(const Program& program);
 
 }  // namespace tandem

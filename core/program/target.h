@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "core/ops/op.h"
 #include "core/program/queue.h"
 
 namespace tandem {
@@ -31,6 +33,9 @@ struct Rates {
   bool known() const { return bandwidth > 0 && f32 > 0; }
 };
 
+// Bytes of scratch that a dispatch of the op wants.
+using ScratchOf = std::function<uint64_t(OpId op, const Parameters& parameters, Operands operands)>;
+
 // What a Program is compiled for.
 struct Target {
   std::string name;
@@ -41,10 +46,15 @@ struct Target {
   uint64_t alignment = 256;        // of an operand's offset, bytes
   uint64_t memory_bytes = 0;       // that the process may take on the device, the reserve included
   uint64_t reserve_bytes = 0;      // that it takes beside what is planned: context, libraries, graphs
-  uint64_t workspace_bytes = 0;    // scratch of library calls, at least; 0: kernels want none either
+  uint64_t workspace_bytes = 0;    // scratch of an op that a library may run, at least; 0: no kernel wants any
+  ScratchOf scratch;               // what the device's own shaders want; empty: nothing
   uint64_t staging_bytes = 0;      // on the device, for copies to and from the host
   uint64_t host_memory_bytes = 0;  // that the process may take on the host; 0: not known
   Rates rates;
+
+  // Bytes of scratch that plan_memory gives a dispatch: what scratch says, and Cost::workspace where workspace_bytes
+  // are not 0.
+  uint64_t workspace(OpId op, const Parameters& parameters, Operands operands) const;
 };
 
 }  // namespace tandem

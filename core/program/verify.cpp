@@ -93,6 +93,9 @@ void check_operands(const Dispatch& dispatch, const Target& target, std::string_
     TANDEM_CHECK(o.buffer.bytes <= target.largest_operand, "{}: operand {} has {} bytes, the target's limit is {}",
                  what, i, o.buffer.bytes, target.largest_operand);
   }
+  const uint64_t scratch = target.workspace(dispatch.op, dispatch.parameters, descs_of(dispatch));
+  TANDEM_CHECK(dispatch.workspace.bytes >= scratch, "{}: a workspace of {} bytes, the target asks for {}", what,
+               dispatch.workspace.bytes, scratch);
 }
 
 void verify(const Program& program, const Target& target, const Instruction& instruction, std::set<uint32_t>& signals) {

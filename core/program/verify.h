@@ -8,7 +8,8 @@
 namespace tandem {
 
 // - Arenas are within the target's limit; buffers lie inside their arena, aligned.
-// - An operand's bytes hold its desc, and are within the target's limit; a copy's sides are equal.
+// - An operand's bytes hold its desc, and are within the target's limit; a workspace has what the target asks for; a
+//   copy's sides are equal.
 // - In one instruction, what is written overlaps nothing else that it reads or writes.
 // - Dispatches and fills are on the compute queue; a Wait's Signal stands earlier in its range.
 void verify(const Program& program, const Target& target);

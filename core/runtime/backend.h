@@ -28,8 +28,6 @@ class Executable {
   // Runs the range, one instruction after the other, and returns the seconds that each took, with the same bits as
   // submit. Empty, and nothing has run: the device cannot tell.
   virtual std::vector<double> profile(Range) { return {}; }
-  // what it took on the device beside the arenas: scratch of kernels and library calls
-  virtual uint64_t workspace_bytes() const { return 0; }
 };
 
 class Backend {

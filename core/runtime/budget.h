@@ -26,7 +26,7 @@ struct DeviceBudget {
   uint64_t reserve_bytes() const;  // Of them, what is not planned.
 };
 
-// Bytes that the process has taken beyond its plan and to_come. planned: arenas, workspaces and staging; free: on the
+// Bytes that the process has taken beyond its plan and to_come. planned: arenas and staging; free: on the
 // device now.
 uint64_t overrun(const DeviceBudget& budget, uint64_t planned, uint64_t free);
 

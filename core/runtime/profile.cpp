@@ -53,8 +53,9 @@ double time_copies(Backend& backend, std::span<const CopySpec> copies, uint64_t 
     const uint32_t from = uint32_t(program.arenas.size());
     program.arenas.push_back({"from", copy.from, bytes});
     program.arenas.push_back({"to", copy.to, bytes});
-    for (int i = 0; i < times; ++i)
-      program.ranges[size_t(Range::evaluate)].push_back({copy.queue, Copy{{from, 0, bytes}, {from + 1, 0, bytes}}, {}});
+    const Instruction instruction{copy.queue, Copy{{from, 0, bytes}, {from + 1, 0, bytes}}, {}};
+    std::vector<Instruction>& code = program.ranges[size_t(Range::evaluate)];
+    code.insert(code.end(), size_t(times), instruction);
   }
   Session session(backend, std::move(program));
   fill_with_zeros(session);

@@ -63,7 +63,7 @@ void Session::zero(std::string_view binding) {
 }
 
 uint64_t Session::device_bytes() const {
-  uint64_t total = executable_->workspace_bytes();
+  uint64_t total = 0;
   for (const Arena& arena : program_.arenas)
     if (arena.kind == ArenaKind::device) total += arena.bytes;
   return total;

@@ -25,7 +25,7 @@ class Session {
   void run(Range range) { wait(submit(range)); }
   void run_instruction(const Instruction& instruction);  // one of the program's, alone
 
-  uint64_t device_bytes() const;  // that it allocated there: device arenas and the executable's workspaces
+  uint64_t device_bytes() const;  // that it allocated there
   const Program& program() const { return program_; }
   Executable& executable() { return *executable_; }
 

@@ -72,12 +72,19 @@ std::string range_of(const TensorDesc& desc, const Bytes& bytes) {
   return fmt::format(" in [{:.4g}, {:.4g}]{}", low, high, odd == 0 ? "" : fmt::format(" with {} not finite", odd));
 }
 
+ScratchOf larger_of(const ScratchOf& a, const ScratchOf& b) {
+  if (!a || !b) return a ? a : b;
+  return [a, b](OpId op, const Parameters& parameters, Operands operands) {
+    return std::max(a(op, parameters, operands), b(op, parameters, operands));
+  };
+}
+
 }  // namespace
 
 Target meet(const Target& a, const Target& b) {
   // by their names, so that a new member does not compile until it is met
   const auto& [name, queues, largest_arena, largest_operand, largest_chunk, alignment, memory_bytes, reserve_bytes,
-               workspace_bytes, staging_bytes, host_memory_bytes, rates] = b;
+               workspace_bytes, scratch, staging_bytes, host_memory_bytes, rates] = b;
   const auto least_known = [](uint64_t x, uint64_t y) { return x == 0 || y == 0 ? std::max(x, y) : std::min(x, y); };
   Target both = a;
   both.name = fmt::format("{} and {}", a.name, name);
@@ -89,6 +96,7 @@ Target meet(const Target& a, const Target& b) {
   both.memory_bytes = std::min(a.memory_bytes, memory_bytes);
   both.reserve_bytes = std::max(a.reserve_bytes, reserve_bytes);
   both.workspace_bytes = std::max(a.workspace_bytes, workspace_bytes);
+  both.scratch = larger_of(a.scratch, scratch);
   both.staging_bytes = std::max(a.staging_bytes, staging_bytes);
   both.host_memory_bytes = least_known(a.host_memory_bytes, host_memory_bytes);
   if (!both.rates.known()) both.rates = rates;

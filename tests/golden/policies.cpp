@@ -26,9 +26,7 @@ class Counting : public Backend {
     backend_.read(memory, offset, bytes);
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    auto executable = backend_.load(program, memories);
-    device_bytes += executable->workspace_bytes();
-    return executable;
+    return backend_.load(program, memories);
   }
 
   uint64_t device_bytes = 0, host_bytes = 0;

@@ -19,6 +19,7 @@ Target target() {
   t.queues = queues_of(3);
   t.largest_arena = t.memory_bytes = 1 << 20;
   t.largest_operand = t.largest_chunk = 512;
+  t.scratch = [](OpId, const Parameters&, Operands) { return uint64_t{100}; };
   return t;
 }
 
@@ -41,7 +42,8 @@ Program sample() {
       {Queue::compute,
        Dispatch{OpId::add,
                 Parameters(abi::Add{64}),
-                {{desc, at(0), Access::read}, {desc, at(256), Access::read}, {desc, at(512), Access::write}}},
+                {{desc, at(0), Access::read}, {desc, at(256), Access::read}, {desc, at(512), Access::write}},
+                at(2048, 100)},
        "sum"}};
   return p;
 }
@@ -86,6 +88,10 @@ TEST_CASE("verify: a sound Program passes, and each planted fault is named") {
   found("lie outside arena", [](Program& p) { p.bindings[0].buffer.offset = kArena; });
   found("has 128 bytes for", [](Program& p) { dispatch(p).operands[0].buffer.bytes = 128; });
   found("the target's limit is 512", [](Program& p) { dispatch(p).operands[2].buffer.bytes = 1024; });
+  found("a workspace of 99 bytes, the target asks for 100", [](Program& p) { dispatch(p).workspace.bytes = 99; });
+  found("lie outside arena", [](Program& p) { dispatch(p).workspace.offset = kArena; });
+  found("no arena 3", [](Program& p) { dispatch(p).workspace.arena = 3; });
+  found("operands 1 and 3 overlap", [](Program& p) { dispatch(p).workspace.offset = 256; });
   found("256 bytes to 128", [](Program& p) { copy(p).to.bytes = 128; });
   found("is on queue out, expected compute", [](Program& p) { code(p)[5].queue = Queue::out; });
   found("is on queue in, expected compute", [](Program& p) { code(p)[0].queue = Queue::in; });
@@ -114,10 +120,10 @@ TEST_CASE("check_hazards: each barrier, signal and wait that is taken out is mis
 
 TEST_CASE("dump: every command on a line of its own, with the role of its queue") {
   const std::string text = dump(sample());
-  for (const char* line :
-       {"  compute fill 0:0+256  # zero\n", "  in copy 1:0+256 to 0:256+256  # fetch\n", "  in signal 7\n",
-        "  compute barrier\n", "  compute wait 7\n",
-        "  compute add( f32 (64) at 0:0+256 f32 (64) at 0:256+256 write f32 (64) at 0:512+256 )  # sum\n"}) {
+  for (const char* line : {"  compute fill 0:0+256  # zero\n", "  in copy 1:0+256 to 0:256+256  # fetch\n",
+                           "  in signal 7\n", "  compute barrier\n", "  compute wait 7\n",
+                           "  compute add( f32 (64) at 0:0+256 f32 (64) at 0:256+256 write f32 (64) at 0:512+256 "
+                           "workspace 0:2048+100 )  # sum\n"}) {
     INFO(line);
     CHECK(text.find(line) != std::string::npos);
   }

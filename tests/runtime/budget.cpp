@@ -58,7 +58,7 @@ std::optional<Compiled> accepted(const Target& target) {
 }
 
 uint64_t planned(const Compiled& compiled) {
-  return compiled.memory.arena_bytes() + compiled.memory.workspace_bytes;
+  return compiled.memory.arena_bytes();
 }
 
 void run_step(Backend& backend, Compiled compiled) {

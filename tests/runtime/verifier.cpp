@@ -17,10 +17,15 @@ Target first() {
   t.memory_bytes = 5000;
   t.reserve_bytes = 10;
   t.workspace_bytes = 20;
+  t.scratch = [](OpId, const Parameters&, Operands) { return uint64_t{40}; };
   t.staging_bytes = 30;
   t.host_memory_bytes = 7000;
   t.rates.bandwidth = t.rates.f32 = 1;
   return t;
+}
+
+uint64_t scratch(const Target& target) {
+  return target.scratch(OpId::add, Parameters(), {});
 }
 
 }  // namespace
@@ -40,6 +45,7 @@ TEST_CASE("meet: the smaller limit, the larger need, the union of queues, whiche
     CHECK(ab.memory_bytes == ba.memory_bytes);
     CHECK(ab.reserve_bytes == ba.reserve_bytes);
     CHECK(ab.workspace_bytes == ba.workspace_bytes);
+    CHECK(scratch(ab) == scratch(ba));
     CHECK(ab.staging_bytes == ba.staging_bytes);
     CHECK(ab.host_memory_bytes == ba.host_memory_bytes);
     CHECK(ab.rates.known() == ba.rates.known());
@@ -53,6 +59,9 @@ TEST_CASE("meet: the smaller limit, the larger need, the union of queues, whiche
   CHECK(both([](Target& t) { t.memory_bytes = 1; }).memory_bytes == 1);
   CHECK(both([](Target& t) { t.reserve_bytes = 99; }).reserve_bytes == 99);
   CHECK(both([](Target& t) { t.workspace_bytes = 99; }).workspace_bytes == 99);
+  CHECK(scratch(both([](Target& t) { t.scratch = [](OpId, const Parameters&, Operands) { return uint64_t{99}; }; })) ==
+        99);
+  CHECK(scratch(both([](Target& t) { t.scratch = {}; })) == 40);
   CHECK(both([](Target& t) { t.staging_bytes = 99; }).staging_bytes == 99);
   CHECK(both([](Target& t) { t.host_memory_bytes = 1; }).host_memory_bytes == 1);
   CHECK(both([](Target& t) { t.host_memory_bytes = 0; }).host_memory_bytes == 7000);  // 0: not known

@@ -15,6 +15,8 @@ std::array<Reference, kOpCount>& references() {
   return table;
 }
 
+constexpr uint64_t kLeastWorkspace = 256;
+
 struct HostMemory : Memory {
   explicit HostMemory(uint64_t bytes) : data(bytes, std::byte{0xff}) {}  // undefined: NaN in every dtype
   std::vector<std::byte> data;
@@ -62,6 +64,7 @@ class HostExecutable : public Executable {
       TANDEM_CHECK(o.buffer.bytes >= o.desc.bytes(), "{}: {} bytes for {}", name_of(d.op), o.buffer.bytes, o.desc);
       operands.push_back(o.desc.dtype == DType::none ? Tensor() : Tensor(o.desc, at(o.buffer)));
     }
+    if (d.workspace.bytes > 0) std::memset(at(d.workspace), 0xff, d.workspace.bytes);  // a device's kernel writes there
     reference_of(d.op)(d.parameters, operands);
   }
   void run(const Fill& f) { std::memset(at(f.buffer), 0, f.buffer.bytes); }
@@ -90,6 +93,7 @@ class HostBackend : public Backend {
   HostBackend(QueueSet queues, uint32_t seed) : seed_(seed) {
     target_.name = "host";
     target_.queues = queues;
+    target_.workspace_bytes = kLeastWorkspace;
     target_.largest_arena = target_.largest_operand = target_.largest_chunk = target_.memory_bytes = uint64_t{1} << 34;
   }
   const Target& target() const override { return target_; }

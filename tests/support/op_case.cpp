@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::byte kPoison{0xff};  // NaN in every float format
 
-using Image = std::vector<std::byte>;  // the contents of the Program's one arena
+using Image = std::vector<std::byte>;  // the contents of the operands' arena
 
 struct Prepared {
   Program program;
@@ -47,7 +47,8 @@ Backend& backend_of(std::string_view executor) {
 
 // operands in the order of a Dispatch, one after another with a poisoned guard behind each; the guard belongs to the
 // operand's buffer, so that a device's own range checks do not hide accesses past the operand's end
-Prepared prepare(OpId op, const Case& c, uint64_t alignment) {
+Prepared prepare(OpId op, const Case& c, const Target& target) {
+  const uint64_t alignment = std::max<uint64_t>(256, target.alignment);
   Descs descs;
   for (const Input& i : c.inputs) descs.push_back(i.desc);
   Dispatch dispatch{op, c.parameters, {}};
@@ -68,8 +69,12 @@ Prepared prepare(OpId op, const Case& c, uint64_t alignment) {
     bytes += o.buffer.bytes;
   }
   p.descs = descs_of(dispatch);
-  p.dispatch = dispatch;
   p.program.arenas = {{"operands", ArenaKind::device, std::max<uint64_t>(bytes, alignment)}};
+  if (const uint64_t workspace = target.workspace(op, dispatch.parameters, p.descs); workspace > 0) {
+    p.program.arenas.push_back({"workspace", ArenaKind::device, workspace});
+    dispatch.workspace = {1, 0, workspace};
+  }
+  p.dispatch = dispatch;
   p.program.ranges[size_t(Range::evaluate)].push_back({Queue::compute, dispatch, c.name});
   p.before.assign(p.program.arenas[0].bytes, kPoison);
   Random random(c.name);
@@ -83,13 +88,14 @@ Prepared prepare(OpId op, const Case& c, uint64_t alignment) {
 }
 
 Image run(Backend& backend, const Prepared& p) {
-  const std::unique_ptr<Memory> memory = backend.allocate(p.program.arenas[0]);
-  Memory* const memories[] = {memory.get()};
+  std::vector<std::unique_ptr<Memory>> owned;
+  std::vector<Memory*> memories;
+  for (const Arena& arena : p.program.arenas) memories.push_back(owned.emplace_back(backend.allocate(arena)).get());
   const std::unique_ptr<Executable> executable = backend.load(p.program, memories);
-  backend.write(*memory, 0, p.before);
+  backend.write(*memories[0], 0, p.before);
   executable->wait(executable->submit(Range::evaluate));
   Image after(p.before.size());
-  backend.read(*memory, 0, after);
+  backend.read(*memories[0], 0, after);
   return after;
 }
 
@@ -197,7 +203,7 @@ void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor) {
   Backend& host = backend_of("host");
   for (const Case& c : table.list()) {
     CAPTURE(c.name);
-    const Prepared p = prepare(op, c, std::max<uint64_t>(256, candidate.target().alignment));
+    const Prepared p = prepare(op, c, candidate.target());
     Image reference = run(host, p), first = run(candidate, p);
     write_hash(executor, op, c, p, first);
     CHECK_MESSAGE(same_again(candidate, p, first), "two runs differ");

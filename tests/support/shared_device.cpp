@@ -8,8 +8,6 @@
 namespace tandem::test {
 namespace {
 
-constexpr uint64_t kLeastWorkspace = 256;
-
 // What this process has taken on the device.
 class Account {
  public:
@@ -60,13 +58,10 @@ struct SharedMemory : Memory {
 
 class SharedExecutable : public Executable {
  public:
-  SharedExecutable(std::unique_ptr<Executable> inner, std::shared_ptr<Account> account, const SharedDevice& device,
-                   uint64_t workspace)
+  SharedExecutable(std::unique_ptr<Executable> inner, std::shared_ptr<Account> account, const SharedDevice& device)
       : inner_(std::move(inner)),
         account_(std::move(account)),
         device_(device),
-        workspace_bytes_(workspace),
-        workspace_(account_, workspace, "a workspace"),
         load_(account_, device.load, "loading") {}
 
   Timepoint submit(Range range) override {
@@ -75,14 +70,12 @@ class SharedExecutable : public Executable {
     return inner_->submit(range);
   }
   void wait(Timepoint timepoint) override { inner_->wait(timepoint); }
-  uint64_t workspace_bytes() const override { return workspace_bytes_; }
 
  private:
   std::unique_ptr<Executable> inner_;
   std::shared_ptr<Account> account_;
   const SharedDevice& device_;
-  uint64_t workspace_bytes_;
-  Taken workspace_, load_;
+  Taken load_;
   std::set<Range> met_;
   std::vector<std::unique_ptr<Taken>> graphs_;
 };
@@ -97,7 +90,6 @@ class SharedBackend : public Backend {
     account_->take(device.kernels, "the kernels");
     meter.took("kernels");
     budget_ = meter.budget(device.to_come, device.margin);
-    target_.workspace_bytes = kLeastWorkspace;
     target_.memory_bytes = budget_.memory_bytes();
     target_.reserve_bytes = budget_.reserve_bytes();
   }
@@ -117,8 +109,7 @@ class SharedBackend : public Backend {
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     std::vector<Memory*> inner;
     for (Memory* memory : memories) inner.push_back(dynamic_cast<SharedMemory&>(*memory).inner.get());
-    return std::make_unique<SharedExecutable>(inner_->load(program, inner), account_, device_,
-                                              std::max(kLeastWorkspace, workspace_bytes(program)));
+    return std::make_unique<SharedExecutable>(inner_->load(program, inner), account_, device_);
   }
 
  private:

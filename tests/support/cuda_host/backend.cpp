@@ -88,12 +88,10 @@ class Fence {
 
 class HostExecutable : public Executable {
  public:
-  HostExecutable(const Program& program, std::span<Memory* const> memories)
-      : program_(program), workspace_(std::max(kLeastWorkspace, tandem::workspace_bytes(program))) {
+  HostExecutable(const Program& program, std::span<Memory* const> memories) : program_(program) {
     TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                  program.arenas.size());
     for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
-    memories_.push_back(&workspace_);
     for (const std::vector<Instruction>& range : program_.ranges)
       for (const Instruction& i : range)
         std::visit(overloaded{[](const Dispatch& d) { require_kernel(d.op); }, [](const Fill&) {}, [](const Copy&) {},
@@ -107,7 +105,6 @@ class HostExecutable : public Executable {
     return {++submitted_};
   }
   void wait(Timepoint) override {}  // submit has run it
-  uint64_t workspace_bytes() const override { return workspace_.bytes; }
 
  private:
   static void require_kernel(OpId op) {
@@ -129,8 +126,11 @@ class HostExecutable : public Executable {
       operands.back() = {at(o.buffer), o.desc.dtype};
       Fence::allow(operands.back().data, o.desc.bytes());
     }
-    const uint64_t scratch = tandem::workspace_bytes(d);
-    std::byte* const workspace = workspace_.at(0, scratch);
+    const uint64_t scratch =
+        op_of(d.op).cost(d.parameters, descs_of(d)).workspace;  // of the kernel; a library wants more
+    TANDEM_CHECK(d.workspace.bytes >= scratch, "{}: a workspace of {} bytes, expected {}", name_of(d.op),
+                 d.workspace.bytes, scratch);
+    std::byte* const workspace = scratch > 0 ? at(d.workspace) : nullptr;
     Fence::allow(workspace, scratch);
     poison(workspace, scratch);
     if (!launcher_of(d.op)({d.parameters.data(), operands, workspace}, nullptr))
@@ -143,8 +143,7 @@ class HostExecutable : public Executable {
   void run(const Wait&) {}
 
   Program program_;
-  HostMemory workspace_;
-  std::vector<HostMemory*> memories_;  // the workspace too
+  std::vector<HostMemory*> memories_;
   uint64_t submitted_ = 0;
 };
 
