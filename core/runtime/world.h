@@ -5,10 +5,12 @@
 // Exit::device and begin with "[rank r]", the rank that throws.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -91,5 +93,21 @@ class World {
 // One World per thread of this process, of which each may be used by one thread; fail and check by any. A World that
 // is destroyed while others still wait for it fails them.
 std::vector<std::unique_ptr<World>> local_worlds(uint32_t ranks);
+
+// How this process was started as a rank, and where the ranks of the run meet (docs/distributed.md).
+struct Launch {
+  uint32_t rank = 0, ranks = 1;
+  std::optional<uint32_t> local_rank, local_ranks;  // where the launcher says them
+  std::string host;  // where rank 0 listens; empty: rank 0 writes into `file` where it does
+  uint16_t port = 0;
+  std::string file;
+  std::string nonce;       // equal for all ranks of this run and no other; a file has one of its own
+  bool restarted = false;  // by torchrun, after a failure
+  std::chrono::milliseconds patience = std::chrono::seconds(300);  // for all ranks to meet
+};
+
+// Meets the other processes and returns this one's World. Exit::device where they don't come in time, or the port is
+// taken; Exit::configuration where a rank has another nonce or number of ranks, or its rank is there already.
+std::unique_ptr<World> tcp_world(const Launch& launch);
 
 }  // namespace tandem

@@ -5,48 +5,17 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
-#include <numeric>
 
+#include "tests/support/rank_rounds.h"
 #include "tests/support/rank_threads.h"
 #include "tests/support/temporary.h"
 
 namespace tandem {
 namespace {
 
+using test::bytes_of;
 using test::run_ranks;
-
-template <typename T>
-Bytes bytes_of(const std::vector<T>& v) {
-  return std::as_bytes(std::span(v));
-}
-template <typename T>
-MutableBytes writable(std::vector<T>& v) {
-  return std::as_writable_bytes(std::span(v));
-}
-
-// What rank `from` has for rank `to` in round `round`.
-uint32_t word(uint32_t round, uint32_t from, uint32_t to) {
-  return 10000 * round + 100 * from + to;
-}
-
-void one_round(World& world, uint32_t round) {
-  const auto [rank, ranks, a, b, c, d] = world.seat();
-  const uint32_t root = round % ranks;
-  CHECK(world.agree(1u << rank) == (1u << ranks) - 1);
-  std::vector<uint32_t> all(ranks), some(3, word(round, rank, 7));
-  world.broadcast(writable(some), root);
-  CHECK(some == std::vector<uint32_t>(3, word(round, root, 7)));
-  world.all_gather(bytes_of(std::vector{word(round, rank, rank)}), writable(all), "words");
-  for (uint32_t r = 0; r < ranks; ++r) CHECK(all[r] == word(round, r, r));
-  std::vector<uint32_t> mine(ranks);
-  for (uint32_t r = 0; r < ranks; ++r) mine[r] = word(round, rank, r);
-  world.all_to_all(bytes_of(mine), writable(all));
-  for (uint32_t r = 0; r < ranks; ++r) CHECK(all[r] == word(round, r, rank));
-  std::vector<uint32_t> at_root(rank == root ? ranks : 0);
-  world.gather(bytes_of(std::vector{word(round, rank, 9)}), writable(at_root), root, "to the root");
-  for (uint32_t r = 0; r < at_root.size(); ++r) CHECK(at_root[r] == word(round, r, 9));
-  world.barrier("end of the round");
-}
+using test::writable;
 
 void check_all(const std::vector<std::string>& thrown, std::initializer_list<std::string> words) {
   for (size_t r = 0; r < thrown.size(); ++r) {
@@ -61,7 +30,10 @@ TEST_CASE("world: every call brings every rank what the others gave, in any orde
     CAPTURE(ranks);
     const auto thrown = run_ranks(local_worlds(ranks), [](World& world) {
       test::Stumble stumble(world.seat().rank);
-      for (uint32_t round = 0; round < 20; ++round) stumble(), one_round(world, round);
+      for (uint32_t round = 0; round < 20; ++round) {
+        stumble();
+        CHECK(test::one_round(world, round, 1 + round % 3) == test::expected_round(world.seat(), round, 1 + round % 3));
+      }
     });
     CHECK(thrown == std::vector<std::string>(ranks));
   }

@@ -1,5 +1,6 @@
 // main of every test binary. Where TANDEM_TEST_EXECUTOR names an executor that has no device here, the binary is
-// skipped (exit 77, Meson's word for it); "small_disk" is one, for tests that mount a file system. With the environment
+// skipped (exit 77, Meson's word for it); "small_disk" is one, for tests that mount a file system, and "mpirun" one for
+// those that start it. With the environment
 // variable CI set, a missing Vulkan device is a failure: software Vulkan runs anywhere.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -16,6 +17,7 @@ constexpr int kSkipped = 77;
 // why the executor cannot run here; empty if it can
 std::string missing(const std::string& executor) {
   if (executor == "small_disk") return tandem::test::SmallDisk::missing();
+  if (executor == "mpirun") return std::system("command -v mpirun >/dev/null") == 0 ? "" : "mpirun is not installed";
   for (const tandem::BackendFactory& factory : tandem::test::test_backends())
     if (factory.name == executor) return factory.devices().missing;
   return "not linked into this binary";
