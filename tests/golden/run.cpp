@@ -1,10 +1,9 @@
 #include "tests/golden/run.h"
 
 #include <cstdlib>
-#include <map>
 
 #include "core/abi/numeric.h"
-#include "tests/support/op_case.h"
+#include "tests/support/tensor.h"
 
 namespace tandem::test {
 namespace {
@@ -103,19 +102,6 @@ State Run::state() const {
       if (session_->has(spec.name + suffix))
         state.emplace_back(spec.name + suffix, bytes_of_binding(*session_, spec.name + suffix));
   return state;
-}
-
-Backend& executor(const std::string& name) {
-  // never closed: a driver may be gone before static objects are
-  static auto& open = *new std::map<std::string, std::unique_ptr<Backend>>;
-  std::unique_ptr<Backend>& backend = open[name];
-  if (backend) return *backend;
-  std::vector<BackendFactory> factories = test_backends();
-  factories.push_back(host_backend());
-  for (const BackendFactory& factory : factories)
-    if (factory.name == name) backend = factory.open(0);
-  TANDEM_CHECK(backend, "{} is not linked", name);
-  return *backend;
 }
 
 double nmse(const std::vector<float>& candidate, const std::vector<float>& reference) {

@@ -10,6 +10,7 @@
 #include "core/step/compile_step.h"
 #include "core/step/evaluate.h"
 #include "core/step/parameters.h"
+#include "tests/support/executors.h"
 
 namespace tandem::test {
 
@@ -58,9 +59,6 @@ class Run {
   std::unique_ptr<StepRunner> runner_;
 };
 
-// "host", or a backend that is linked; opened once
-Backend& executor(const std::string& name);
-
 // sum (candidate - reference)^2 / sum reference^2
 double nmse(const std::vector<float>& candidate, const std::vector<float>& reference);
 double relative_difference(double candidate, double reference);
@@ -68,24 +66,3 @@ double relative_difference(double candidate, double reference);
 double worst_nmse(const Run& run, const std::string& suffix, const std::string& safetensors);
 
 }  // namespace tandem::test
-
-// A test case an executor: function(Backend&), any arguments behind.
-#define TANDEM_ON(executor_name, name, function, ...)                             \
-  TEST_CASE(name " on " executor_name) {                                          \
-    function(::tandem::test::executor(executor_name) __VA_OPT__(, ) __VA_ARGS__); \
-  }
-#ifdef TANDEM_VULKAN
-#define TANDEM_ON_VULKAN(...) TANDEM_ON("vulkan", __VA_ARGS__)
-#else
-#define TANDEM_ON_VULKAN(...)
-#endif
-#ifdef TANDEM_CUDA
-#define TANDEM_ON_CUDA(...) TANDEM_ON("cuda", __VA_ARGS__)
-#else
-#define TANDEM_ON_CUDA(...)
-#endif
-#define ON_EXECUTORS(...)             \
-  TANDEM_ON("host", __VA_ARGS__)      \
-  TANDEM_ON("cuda_host", __VA_ARGS__) \
-  TANDEM_ON_VULKAN(__VA_ARGS__)       \
-  TANDEM_ON_CUDA(__VA_ARGS__)

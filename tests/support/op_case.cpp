@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <optional>
 
 #include "core/base/hash.h"
@@ -29,21 +28,6 @@ struct Prepared {
     return o.desc.dtype == DType::none ? Tensor() : Tensor(o.desc, image.data() + o.buffer.offset);
   }
 };
-
-Backend& backend_of(std::string_view executor) {
-  // never closed: a driver may be gone before static objects are
-  static auto& opened = *new std::map<std::string, std::unique_ptr<Backend>, std::less<>>;
-  if (const auto found = opened.find(executor); found != opened.end()) return *found->second;
-  std::vector<BackendFactory> factories = test_backends();
-  factories.push_back(host_backend());
-  for (const BackendFactory& f : factories) {
-    if (f.name != executor) continue;
-    const DeviceList list = f.devices();
-    if (list.devices.empty()) fail(Exit::device, executor, "no device: {}", list.missing);
-    return *(opened[f.name] = f.open(list.devices[0].index));
-  }
-  fail(Exit::internal, "tests", "executor {} is not linked", executor);
-}
 
 // operands in the order of a Dispatch, one after another with a poisoned guard behind each; the guard belongs to the
 // operand's buffer, so that a device's own range checks do not hide accesses past the operand's end
@@ -195,12 +179,21 @@ Input in(DType dtype, Shape shape, Filler fill) {
   return {{dtype, std::move(shape)}, std::move(fill)};
 }
 
+std::vector<Buffer> run_case(OpId op, const Case& c, Backend& backend) {
+  const Prepared p = prepare(op, c, backend.target());
+  Image after = run(backend, p);
+  std::vector<Buffer> operands;
+  for (size_t i = 0; i < p.operands().size(); ++i)
+    operands.push_back(p.operands()[i].desc.dtype == DType::none ? Buffer{} : copy_of(p.view(after, i)));
+  return operands;
+}
+
 void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor) {
   Cases table;
   cases(table);
   REQUIRE(!table.list().empty());
-  Backend& candidate = backend_of(executor);
-  Backend& host = backend_of("host");
+  Backend& candidate = ::tandem::test::executor(executor);
+  Backend& host = ::tandem::test::executor("host");
   for (const Case& c : table.list()) {
     CAPTURE(c.name);
     const Prepared p = prepare(op, c, candidate.target());

@@ -5,6 +5,8 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/cuda_host/backend.h"
+#include "tests/support/evaluate.h"
+#include "tests/support/executors.h"
 #include "tests/support/fill.h"
 #include "tests/support/host_backend.h"
 
@@ -50,8 +52,8 @@ class Cases {
 
 constexpr DType kFloats[] = {DType::f32, DType::bf16};
 
-// the executors besides host, in tests/support/backends.cpp
-std::vector<BackendFactory> test_backends();
+// The operands after one run of the case, in the order of a Dispatch.
+std::vector<Buffer> run_case(OpId op, const Case& c, Backend& backend);
 
 // Builds one-dispatch Programs and runs them on the executor: twice, with poisoned outputs and guards, against the
 // host's reference, by the op's budget. On cuda_host, each run has another order of threads. With
