@@ -5,7 +5,7 @@
 #include "core/abi/adamw.h"
 
 #include "core/abi/adamw_corrections.h"
-#include "kernels/device.cuh"
+#include "kernels/stochastic.cuh"
 
 namespace tandem::kernels {
 namespace {
@@ -52,63 +52,16 @@ __device__ __forceinline__ Element updated(const Rule& r, float gradient, Elemen
   return x;
 }
 
-// a stored tensor within the operand
-struct Segment {
-  uint32_t begin, tensor;
-};
-
-__device__ __forceinline__ Segment segment_of(const abi::AdamW& p, uint32_t e) {
-  Segment segment{p.segment_begin[0], p.segment_tensor[0]};
-  for (uint32_t s = 1; s < 4; ++s)
-    if (s < p.segments && e >= p.segment_begin[s]) segment = {p.segment_begin[s], p.segment_tensor[s]};
-  return segment;
-}
-
-// random words for p, m and v of elements 4 block ... of the segment: what the streams share of the rounds is computed
-// once
+// random words for p, m and v of a block: what the streams share of the rounds is computed once
 struct Random {
   abi::PhiloxWords stream[3];
 };
 
-__device__ __forceinline__ Random random_of(const abi::UpdateScalars& u, const Segment& segment, uint32_t block) {
+__device__ __forceinline__ Random random_of(const abi::UpdateScalars& u, const abi::StoredBlock& at) {
   Random r;
   for (uint32_t stream = 0; stream < 3; ++stream)
-    r.stream[stream] = abi::philox(u.seed_low, u.seed_high, block, segment.tensor, u.step, stream);
+    r.stream[stream] = abi::philox(u.seed_low, u.seed_high, at.block, at.tensor, u.step, stream);
   return r;
-}
-
-// What a store to bf16 keeps of stochastic(x) by cutting off its lower half: bf16_from_f32_stochastic of a result of
-// arithmetic, whose NaNs are quiet. To float: x.
-__device__ __forceinline__ float stochastic(const float*, float x, uint32_t) {
-  return x;
-}
-__device__ __forceinline__ float stochastic(const bf16*, float x, uint32_t random) {
-  const bool finite = fabsf(x) < abi::bits_float(0x7f800000u);
-  return abi::bits_float(abi::float_bits(x) + (finite ? random & 0xffffu : 0u));
-}
-// four of eight elements, and back with the lower halves cut off: fewer registers than a Pack at a time
-struct Four {
-  float v[4];
-};
-__device__ __forceinline__ Four four_of(const Raw<float>& x, uint32_t half) {
-  const float4 u = half == 0 ? x.low : x.high;
-  return {{u.x, u.y, u.z, u.w}};
-}
-__device__ __forceinline__ Four four_of(const Raw<bf16>& x, uint32_t half) {
-  Four r;
-  unpack_bf16(half == 0 ? x.words.x : x.words.z, r.v[0], r.v[1]);
-  unpack_bf16(half == 0 ? x.words.y : x.words.w, r.v[2], r.v[3]);
-  return r;
-}
-__device__ __forceinline__ void put_four(Raw<float>& x, uint32_t half, const Four& y) {
-  (half == 0 ? x.low : x.high) = make_float4(y.v[0], y.v[1], y.v[2], y.v[3]);
-}
-__device__ __forceinline__ uint32_t upper_halves(float low, float high) {
-  return __byte_perm(abi::float_bits(low), abi::float_bits(high), 0x7632);
-}
-__device__ __forceinline__ void put_four(Raw<bf16>& x, uint32_t half, const Four& y) {
-  (half == 0 ? x.words.x : x.words.z) = upper_halves(y.v[0], y.v[1]);
-  (half == 0 ? x.words.y : x.words.w) = upper_halves(y.v[2], y.v[3]);
 }
 
 template <typename T>
@@ -131,43 +84,44 @@ struct State {
 };
 
 // what the update is made on
+template <bool has_master, typename P>
+using Updated = std::conditional_t<has_master, float, P>;
 template <bool has_master, typename S>
 __device__ __forceinline__ auto* updated_of(const S& s) {
   if constexpr (has_master) return s.master;
   else return s.parameter;
 }
 
-// element e, whatever lies beside it
+// element e, which lies in a block of its stored tensor
 template <bool has_master, typename G, typename P, typename M, typename V>
-__device__ void update_one(const abi::AdamW& p, const abi::UpdateScalars& u, const State<G, P, M, V>& s, uint32_t e) {
+__device__ void update_one(const Rule& rule, const abi::UpdateScalars& u, const abi::StoredBlock& block,
+                           const State<G, P, M, V>& s, uint32_t e) {
   auto* const w = updated_of<has_master>(s) + e;
-  const Element x = updated(rule_of(p, u), to_float(s.gradient[e]), {to_float(*w), to_float(s.m[e]), to_float(s.v[e])});
-  const Segment segment = segment_of(p, e);
-  const uint32_t local = e - segment.begin;
-  const Random random = random_of(u, segment, local / 4);
-  store_cut(s.m + e, stochastic(s.m, x.m, word_of(random.stream[1], local % 4)));
-  store_cut(s.v + e, stochastic(s.v, x.v, word_of(random.stream[2], local % 4)));
-  store_cut(w, stochastic(w, x.w, word_of(random.stream[0], local % 4)));
+  const Element x = updated(rule, to_float(s.gradient[e]), {to_float(*w), to_float(s.m[e]), to_float(s.v[e])});
+  const Random random = random_of(u, block);
+  store_cut(s.m + e, stochastic<M>(x.m, word_of(random.stream[1], e % 4)));
+  store_cut(s.v + e, stochastic<V>(x.v, word_of(random.stream[2], e % 4)));
+  store_cut(w, stochastic<Updated<has_master, P>>(x.w, word_of(random.stream[0], e % 4)));
   if (has_master) s.parameter[e] = from_float<P>(x.w);
 }
 
-// elements e to e + 7 of one segment, the first a multiple of 4 in it; e a multiple of 8
+// elements e to e + 7 of one stored tensor, from its block on; e a multiple of 8
 template <bool has_master, typename G, typename P, typename M, typename V>
-__device__ __forceinline__ void update_pack(const Rule& rule, const abi::UpdateScalars& u, const Segment& segment,
-                                            const State<G, P, M, V>& s, uint32_t e) {
+__device__ __forceinline__ void update_pack(const Rule& rule, const abi::UpdateScalars& u,
+                                            const abi::StoredBlock& first, const State<G, P, M, V>& s, uint32_t e) {
   const Raw<G> g = load_raw(s.gradient + e);
   auto w = load_raw(updated_of<has_master>(s) + e);
   Raw<M> m = load_raw(s.m + e);
   Raw<V> v = load_raw(s.v + e);
   for (uint32_t half = 0; half < 2; ++half) {
-    const Random random = random_of(u, segment, (e - segment.begin) / 4 + half);
+    const Random random = random_of(u, {first.block + half, first.tensor});
     const Four g4 = four_of(g, half);
     Four w4 = four_of(w, half), m4 = four_of(m, half), v4 = four_of(v, half);
     for (uint32_t k = 0; k < 4; ++k) {
       const Element x = updated(rule, g4.v[k], {w4.v[k], m4.v[k], v4.v[k]});
-      m4.v[k] = stochastic(s.m, x.m, random.stream[1].word[k]);
-      v4.v[k] = stochastic(s.v, x.v, random.stream[2].word[k]);
-      w4.v[k] = stochastic(updated_of<has_master>(s), x.w, random.stream[0].word[k]);
+      m4.v[k] = stochastic<M>(x.m, random.stream[1].word[k]);
+      v4.v[k] = stochastic<V>(x.v, random.stream[2].word[k]);
+      w4.v[k] = stochastic<Updated<has_master, P>>(x.w, random.stream[0].word[k]);
     }
     put_four(w, half, w4);
     put_four(m, half, m4);
@@ -185,15 +139,17 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   const abi::UpdateScalars u = *update;
   if (u.skipped) return;
   const Rule rule = rule_of(p, u);
+  const uint32_t first = abi::first_block(p.segments, u.rank);
   for (uint32_t k = 0; k < kPacksPerThread; ++k) {
     const uint32_t i = (blockIdx.x * kPacksPerThread + k) * kThreads + threadIdx.x, e = i * 8;
     if (i >= (p.count + 7) / 8) return;
-    const Segment segment = segment_of(p, e);
-    const bool whole = p.count - e >= 8 && segment_of(p, e + 7).begin == segment.begin;
-    if (whole && (e - segment.begin) % 4 == 0) {
-      update_pack<has_master>(rule, u, segment, s, e);
+    const uint32_t block = first + i * 2;
+    const abi::StoredBlock stored = abi::stored_block(p.segments, block);
+    if (p.count - e >= 8 && abi::stored_block(p.segments, block + 1).block == stored.block + 1) {
+      update_pack<has_master>(rule, u, stored, s, e);
     } else {
-      for (uint32_t one = e; one < p.count && one - e < 8; ++one) update_one<has_master>(p, u, s, one);
+      for (uint32_t one = e; one < p.count && one - e < 8; ++one)
+        update_one<has_master>(rule, u, abi::stored_block(p.segments, block + (one - e) / 4), s, one);
     }
   }
 }

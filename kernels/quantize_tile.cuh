@@ -62,6 +62,24 @@ struct CodeTile {
     *reinterpret_cast<uint2*>(words + word_at(p.row, p.column / 4)) = codes;
   }
 
+  // from q, as dense as the matrix
+  __device__ __forceinline__ void load_rows(uint32_t* words, const uint8_t* q) const {
+    constexpr uint32_t kChunks = kCodeTile / 16, kChunksPerThread = kCodeTile * kChunks / kCodeThreads;
+    uint4 v[kChunksPerThread];
+#pragma unroll
+    for (uint32_t u = 0; u < kChunksPerThread; ++u) {
+      const uint32_t i = u * kCodeThreads + threadIdx.x, row = first_row + i / kChunks;
+      const uint32_t column = first_column + i % kChunks * 16;
+      const bool inside = row < rows && column < columns;
+      v[u] = inside ? *reinterpret_cast<const uint4*>(q + size_t(row) * columns + column) : make_uint4(0, 0, 0, 0);
+    }
+#pragma unroll
+    for (uint32_t u = 0; u < kChunksPerThread; ++u) {
+      const uint32_t i = u * kCodeThreads + threadIdx.x;
+      *reinterpret_cast<uint4*>(words + word_at(i / kChunks, i % kChunks * 4)) = v[u];
+    }
+  }
+
   // stride: from row to row of q, where it is a part of a wider matrix
   __device__ __forceinline__ void store_rows(const uint32_t* words, uint8_t* q, uint32_t stride) const {
     constexpr uint32_t kChunks = kCodeTile / 16;

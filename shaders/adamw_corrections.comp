@@ -26,4 +26,5 @@ void main() {
   update.step = verdict.step;
   update.seed_low = verdict.seed_low;
   update.seed_high = verdict.seed_high;
+  update.rank = verdict.rank;
 }

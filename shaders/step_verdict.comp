@@ -1,8 +1,9 @@
 // step_verdict: see core/abi/step_verdict.h. One workgroup.
-// reads partials (count), loss, scalars, counter; writes verdict; updates `updates` and the report's slot.
-// Invocation i adds partials i, i + 64, ... in order; then a tree over the 64.
-//! variant f32 f32 u32 i32 u32 u32 u32 :
-//! iterations p.count / 64 + 9
+// reads partials (ranks, count), losses, vectors, scalars, counter; writes verdict; updates `updates` and the report's slot.
+// Of each rank, and of vectors: invocation i adds partials i, i + 64, ... in order; then a tree over the 64.
+//! variant f32 f32 f32 u32 i32 u32 u32 u32 : -DVECTORS
+//! variant f32 f32 - u32 i32 u32 u32 u32 :
+//! iterations (p.count / 64 + 11) * p.ranks + p.vectors / 64 + 12
 //! grid 1
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -14,26 +15,43 @@
 layout(local_size_x = 64) in;
 layout(push_constant) uniform Parameters { StepVerdict p; };
 layout(binding = 0) readonly buffer Partials { float partials[]; };
-layout(binding = 1) readonly buffer Loss { float loss_sum; };
-layout(binding = 2) readonly buffer Scalars { StepScalars scalars; };
-layout(binding = 3) readonly buffer Counter { int counter[]; };
-layout(binding = 4) writeonly buffer Out { Verdict verdict; };
-layout(binding = 5) buffer Updates { uint updates; };
+layout(binding = 1) readonly buffer Losses { float losses[]; };
+#ifdef VECTORS
+layout(binding = 2) readonly buffer Vectors { float vectors[]; };
+#endif
+layout(binding = 3) readonly buffer Scalars { StepScalars scalars; };
+layout(binding = 4) readonly buffer Counter { int counter[]; };
+layout(binding = 5) writeonly buffer Out { Verdict verdict; };
+layout(binding = 6) buffer Updates { uint updates; };
 struct ReportSlot {
   StepReport report;
   uint unused[kStepScalarWords - 5u];
 };
-layout(binding = 6) writeonly buffer Report { ReportSlot slots[2]; };
+layout(binding = 7) writeonly buffer Report { ReportSlot slots[2]; };
 
 bool is_finite(float x) { return (float_bits(x) & 0x7f800000u) != 0x7f800000u; }
 
+// sum += operand[first] ... operand[first + count - 1]
+#define ADD_PARTIALS(sum, operand, first, count)                                                  \
+  {                                                                                               \
+    precise float own = 0.0;                                                                      \
+    for (uint i = gl_LocalInvocationID.x; i < (count); i += 64u) own += operand[(first) + i];     \
+    barrier(); /* all have read what the sum before left */                                       \
+    sum += sum_workgroup(own);                                                                    \
+  }
+
 void main() {
-  precise float sum = 0.0;
-  for (uint i = gl_LocalInvocationID.x; i < p.count; i += 64u) sum += partials[i];
-  const float norm = sqrt(sum_workgroup(sum));
+  precise float squares = 0.0;
+  for (uint r = 0u; r < p.ranks; ++r) ADD_PARTIALS(squares, partials, r * p.count, p.count)
+#ifdef VECTORS
+  ADD_PARTIALS(squares, vectors, 0u, p.vectors)
+#endif
   if (gl_LocalInvocationID.x != 0u) return;
 
-  precise float loss = loss_sum * scalars.inverse_targets;
+  const float norm = sqrt(squares);
+  precise float loss = losses[0];
+  for (uint r = 1u; r < p.ranks; ++r) loss += losses[r];
+  loss = loss * scalars.inverse_targets;
   const bool skipped = !is_finite(loss) || !is_finite(norm) || scalars.targets == 0u;
   if (!skipped) updates += 1u;
   precise float clipped = p.grad_clip / (norm + 1e-6);
@@ -44,5 +62,6 @@ void main() {
   verdict.seed_low = scalars.seed_low;
   verdict.seed_high = scalars.seed_high;
   verdict.updates = updates;
+  verdict.rank = scalars.rank;
   slots[uint(counter[0] - 1) & 1u].report = StepReport(loss, norm, uint(skipped), updates, scalars.step);
 }

@@ -140,8 +140,8 @@ class Module:
         return self._bytes(operands[0]) * (operands[1] if opcode == OP_TYPE_VECTOR else self.constants[operands[1]])
 
     def _struct_bytes(self, struct_type):
-        """Of members of 4 bytes or arrays of such."""
+        """Of members of 4 bytes, arrays of such or structs like these."""
         members = self.types[struct_type][1]
-        opcode, array = self.types.get(members[-1], (None, None))
-        count = self.constants[array[1]] if opcode == OP_TYPE_ARRAY else 1
-        return self.offsets[struct_type, len(members) - 1] + 4 * count
+        opcode, last = self.types.get(members[-1], (None, None))
+        size = self._struct_bytes(members[-1]) if opcode == OP_TYPE_STRUCT else 4 * (self.constants[last[1]] if opcode == OP_TYPE_ARRAY else 1)
+        return self.offsets[struct_type, len(members) - 1] + size

@@ -3,14 +3,12 @@
 // learning_rate * (m / correction1) / (sqrt(v) / correction2_root + epsilon). Nothing changes when update.skipped. f32
 // stores as is; bf16 p, m, v by stochastic rounding, element e of a stored tensor with word e mod 4 of philox(seed; e
 // div 4, tensor, step, stream), streams 0 p, 1 m, 2 v. With a master (f32) the update is made on it, and p =
-// rne(master). A parameter may stack several stored tensors: segment i starts at element segment_begin[i] and is tensor
-// segment_tensor[i]. Where the operands are a part of a parameter, segment 0 may have started before them:
-// segment_begin[0] is then that negative number modulo 2^32, so that e = (element - segment_begin[i]) mod 2^32 counts
-// in the whole stored tensor. operands: gradient (count), update (16) u32, p, m, v (count), in place, master (count)
+// rne(master). The operands may be a part of a parameter, a rank's rows among them: segments say where e begins, with
+// update.rank. operands: gradient (count), update (16) u32, abi UpdateScalars, p, m, v (count), in place, master (count)
 // f32|-, in place.
 #ifndef TANDEM_ABI_ADAMW_H
 #define TANDEM_ABI_ADAMW_H
-#include "core/abi/abi.h"
+#include "core/abi/segments.h"
 TANDEM_ABI_BEGIN
 
 struct AdamW {
@@ -20,9 +18,7 @@ struct AdamW {
   float epsilon;
   float decay;  // 0 for parameters of rank 1
   uint32_t has_master;
-  uint32_t segments;  // 1 to 4
-  uint32_t segment_begin[4];
-  uint32_t segment_tensor[4];
+  Segments segments;
 };
 
 TANDEM_ABI_END(AdamW)

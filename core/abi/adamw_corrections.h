@@ -18,6 +18,7 @@ struct UpdateScalars {
   uint32_t skipped;
   uint32_t step;
   uint32_t seed_low, seed_high;
+  uint32_t rank;
 };
 
 TANDEM_ABI_END(AdamwCorrections)

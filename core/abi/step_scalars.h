@@ -11,6 +11,7 @@ struct StepScalars {
   uint32_t step;          // s, from 0
   uint32_t seed_low, seed_high;
   uint32_t targets;  // N; 0: the step is skipped
+  uint32_t rank;     // the device's among those that train together; here, so that all run the same Program
 };
 
 const uint32_t kStepScalarWords = 16;

@@ -1,16 +1,19 @@
-// step_verdict: norm = sqrt(sum partials); loss = loss_sum * inverse_targets; skipped = loss or norm not finite or no
-// target. If not skipped, updates += 1. Fills verdict (abi Verdict) and report[slot] (abi StepReport), slot =
-// (counter[0] - 1) & 1. The sum is a tree of fixed shape. coefficient = min(1, grad_clip / (norm + 1e-6)), 1 when
-// grad_clip is 0.
-// operands: partials (count) f32, loss (1) f32, scalars (16) u32, counter (16) i32, verdict (16) u32, updates (1) u32,
-// in place, report (2, 16) u32, in place (the other slot stays).
+// step_verdict: norm = sqrt((S_0 + S_1 + ... in the order of ranks) + S_vectors), S_r the sum of rank r's partials and
+// S_vectors, where there are any, of the vectors' that every rank has alike: each a tree of fixed shape. loss = (losses
+// added in the order of ranks) * inverse_targets; skipped = loss or norm not finite or no target. If not skipped,
+// updates += 1. Fills verdict (abi Verdict) and report[slot] (abi StepReport), slot = (counter[0] - 1) & 1. coefficient
+// = min(1, grad_clip / (norm + 1e-6)), 1 when grad_clip is 0.
+// operands: partials (ranks, count) f32, losses (ranks) f32, vectors (vectors) f32|-, scalars (16) u32, counter (16)
+// i32, verdict (16) u32, updates (1) u32, in place, report (2, 16) u32, in place (the other slot stays).
 #ifndef TANDEM_ABI_STEP_VERDICT_H
 #define TANDEM_ABI_STEP_VERDICT_H
 #include "core/abi/abi.h"
 TANDEM_ABI_BEGIN
 
 struct StepVerdict {
-  uint32_t count;
+  uint32_t count;    // partials of a rank
+  uint32_t ranks;    // 1: one device trains
+  uint32_t vectors;  // partials of vectors; 0: none
   float grad_clip;
 };
 
@@ -22,6 +25,7 @@ struct Verdict {
   uint32_t step;
   uint32_t seed_low, seed_high;
   uint32_t updates;  // done, this one among them
+  uint32_t rank;
 };
 
 struct StepReport {

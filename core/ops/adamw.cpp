@@ -4,6 +4,7 @@
 
 #include "core/abi/step_scalars.h"
 #include "core/ops/inputs.h"
+#include "core/ops/segments.h"
 
 namespace tandem::ops {
 namespace {
@@ -18,7 +19,7 @@ Signature infer(Operands inputs, Parameters& parameters) {
   in.expect(4, "v", {in.floats(4, "v").dtype, shape});
   const bool has_master = in.size() == 6;
   if (has_master) in.expect(5, "master", f32_desc(shape));
-  require(p.segments >= 1 && p.segments <= 4, "adamw: {} segments, expected 1 to 4", p.segments);
+  check_segments("adamw", p.segments);
   p.count = u32(shape.count());
   p.has_master = has_master;
   parameters = Parameters(p);
@@ -34,19 +35,9 @@ uint32_t rows_of(const Parameters&, Operands operands) {
   return u32(operands[2].shape[0]);
 }
 
-// the segments that elements of rows first .. first + count - 1 lie in, counted from the first of them
-Parameters with_segments_of(const Parameters& parameters, Operands operands, uint32_t first, uint32_t count) {
-  const auto whole = parameters.as<abi::AdamW>();
-  const uint64_t columns = whole.count / rows_of(parameters, operands);
-  const uint64_t begin = first * columns, end = begin + count * columns;
-  abi::AdamW p = whole;
-  p.segments = 0;
-  for (uint32_t s = 0; s < whole.segments; ++s) {
-    const uint64_t segment_end = s + 1 < whole.segments ? whole.segment_begin[s + 1] : whole.count;
-    if (segment_end <= begin || whole.segment_begin[s] >= end) continue;
-    p.segment_begin[p.segments] = whole.segment_begin[s] - u32(begin);  // modulo 2^32, see the abi
-    p.segment_tensor[p.segments++] = whole.segment_tensor[s];
-  }
+Parameters from_row(const Parameters& parameters, Operands operands, uint32_t first, uint32_t) {
+  auto p = parameters.as<abi::AdamW>();
+  p.segments.first += block_at("adamw", uint64_t(first) * (p.count / rows_of(parameters, operands)));
   return Parameters(p);
 }
 
@@ -56,6 +47,6 @@ const Op adamw{.infer = infer,
                .cost = cost,
                .cost_class = CostClass::optimizer,
                .budget = always<Budget::elementwise>,
-               .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of, .part = with_segments_of}};
+               .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of, .part = from_row}};
 
 }  // namespace tandem::ops

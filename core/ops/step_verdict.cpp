@@ -1,5 +1,5 @@
-// partials (count) f32, loss (1) f32, scalars (16) u32, counter (16) i32, updates (1) u32, report (2, 16) u32
-// -> verdict (16) u32; updates and report in place. The caller sets grad_clip.
+// partials (count) or (ranks, count) f32, losses (ranks) f32, vectors (any) f32|-, scalars (16) u32, counter (16) i32,
+// updates (1) u32, report (2, 16) u32 -> verdict (16) u32; updates and report in place. The caller sets grad_clip.
 #include "core/abi/step_verdict.h"
 
 #include "core/abi/step_scalars.h"
@@ -10,17 +10,22 @@ namespace {
 
 Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::StepVerdict>();
-  const Inputs in("step_verdict", inputs, 6, 6);
-  const uint64_t count = in[0].shape.count();
-  in.expect(0, "partials", f32_desc({count}));
-  in.expect(1, "loss", f32_desc({1}));
-  in.expect(2, "scalars", u32_desc({abi::kStepScalarWords}));
-  in.expect(3, "counter", i32_desc({16}));
-  in.expect(4, "updates", u32_desc({1}));
-  in.expect(5, "report", u32_desc({2, abi::kStepScalarWords}));
-  p.count = u32(count);
+  const Inputs in("step_verdict", inputs, 7, 7);
+  const Shape& partials = in[0].shape;
+  require(in[0].dtype == DType::f32 && (partials.rank() == 1 || partials.rank() == 2) && partials.count() > 0,
+          "step_verdict: partials are {}, expected f32 (count) or (ranks, count)", in[0]);
+  const uint64_t ranks = partials.rank() == 2 ? partials[0] : 1;
+  in.expect(1, "losses", f32_desc({ranks}));
+  if (in.has(2)) in.expect(2, "vectors", f32_desc({in[2].shape.count()}));
+  in.expect(3, "scalars", u32_desc({abi::kStepScalarWords}));
+  in.expect(4, "counter", i32_desc({16}));
+  in.expect(5, "updates", u32_desc({1}));
+  in.expect(6, "report", u32_desc({2, abi::kStepScalarWords}));
+  p.count = u32(partials.back());
+  p.ranks = u32(ranks);
+  p.vectors = in.has(2) ? u32(in[2].shape.count()) : 0;
   parameters = Parameters(p);
-  return {.outputs = {u32_desc({abi::kStepScalarWords}), in[4], in[5]}, .in_place = 2, .first_output = 1};
+  return {.outputs = {u32_desc({abi::kStepScalarWords}), in[5], in[6]}, .in_place = 2, .first_output = 1};
 }
 
 Cost cost(const Parameters&, Operands operands) {
@@ -29,7 +34,7 @@ Cost cost(const Parameters&, Operands operands) {
 
 // of the words of verdict
 Defined fields_of_verdict(const Parameters&, Operands operands, size_t i) {
-  if (i != 4) return {};
+  if (i != 5) return {};
   return {sizeof(abi::Verdict) / sizeof(uint32_t), operands[i].shape.count()};
 }
 

@@ -4,9 +4,20 @@
 
 #include "core/abi/adamw.h"
 #include "core/abi/adamw_corrections.h"
+#include "core/ops/segments.h"
 
 namespace tandem {
 namespace {
+
+// Random bits count in the places: see docs/numerics.md.
+abi::Segments segments_of(const ParameterSpec& spec) {
+  abi::Segments s{.count = uint32_t(spec.parts.size())};
+  for (size_t i = 0; i < spec.parts.size(); ++i) {
+    s.begin[i] = ops::block_at("adamw", spec.parts[i].first);
+    s.tensor[i] = spec.parts[i].number;
+  }
+  return s;
+}
 
 class Adamw : public Optimizer {
  public:
@@ -40,11 +51,7 @@ class Adamw : public Optimizer {
                  .epsilon = float(options_.epsilon),
                  .decay = float(group(spec).weight_decay),
                  .has_master = precision_.master ? 1u : 0u,
-                 .segments = uint32_t(spec.parts.size())};
-    for (size_t i = 0; i < spec.parts.size(); ++i) {  // random bits count in the places: see docs/numerics.md
-      p.segment_begin[i] = uint32_t(spec.parts[i].first);
-      p.segment_tensor[i] = spec.parts[i].number;
-    }
+                 .segments = segments_of(spec)};
     std::vector<ValueId> inputs{gradient, words};
     inputs.insert(inputs.end(), parameter_and_states.begin(), parameter_and_states.end());
     graph.add(Range::update, OpId::adamw, Parameters(p), inputs, spec.name);

@@ -20,7 +20,7 @@ ValueId emit_verdict(Graph& graph, const Gradients& g, double grad_clip) {
   const abi::StepVerdict p{.grad_clip = float(grad_clip)};
   const ValueId all = graph.concat(Range::update, partials);
   return graph.add(Range::update, OpId::step_verdict, Parameters(p),
-                   {all, g.loss, g.scalars, g.counter, updates, report}, "update")[0];
+                   {all, g.loss, {}, g.scalars, g.counter, updates, report}, "update")[0];
 }
 
 }  // namespace

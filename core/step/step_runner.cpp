@@ -29,13 +29,15 @@ uint32_t StepRunner::fill(const StepBatch& batch, const abi::StepScalars& scalar
   return slot;
 }
 
-abi::StepScalars StepRunner::scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
+abi::StepScalars StepRunner::scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
+                                        uint32_t rank) {
   return {.learning_rate = float(learning_rate),
           .inverse_targets = batch.valid_targets == 0 ? 0.0f : float(1.0 / double(batch.valid_targets)),
           .step = uint32_t(step),
           .seed_low = uint32_t(seed),
           .seed_high = uint32_t(seed >> 32),
-          .targets = uint32_t(batch.valid_targets)};
+          .targets = uint32_t(batch.valid_targets),
+          .rank = rank};
 }
 
 template <typename Run>

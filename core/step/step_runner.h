@@ -37,7 +37,8 @@ class StepRunner {
 
   // Writes a step's inputs without running anything; the slot that its begin will read.
   uint32_t fill(const StepBatch& batch, const abi::StepScalars& scalars);
-  static abi::StepScalars scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
+  static abi::StepScalars scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
+                                     uint32_t rank = 0);
 
   // the sum of -ln p over the batch's valid targets; nothing may be pending
   double evaluate(const StepBatch& batch, uint32_t micro_steps);

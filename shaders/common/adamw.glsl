@@ -32,29 +32,11 @@ ALIASED layout(binding = IMAGE_BINDING(4), QUAD_FORMAT(V)) uniform QUAD_IMAGE(V)
 ALIASED layout(binding = IMAGE_BINDING(5), rgba32f) uniform imageBuffer master;
 #endif
 
-uint segment_of(uint e) {
-  uint segment = 0u;
-  for (uint s = 1u; s < p.segments; ++s) segment = e >= p.segment_begin[s] ? s : segment;
-  return segment;
-}
-
-PhiloxWords block_of(uint segment, uint block, uint stream) {
-  return philox(update.seed_low, update.seed_high, block, p.segment_tensor[segment], update.step, stream);
-}
-
-// the random words of elements 4 i ... 4 i + 3; the first need not be a multiple of 4 in its segment, nor the last be in the same
+// the random words of elements 4 i ... 4 i + 3
 uvec4 random_words(uint i, uint stream) {
-  const uint segment = segment_of(4u * i), first = 4u * i - p.segment_begin[segment];
-  if ((first & 3u) == 0u && segment_of(4u * i + 3u) == segment) {
-    const PhiloxWords w = block_of(segment, first / 4u, stream);
-    return uvec4(w.word[0], w.word[1], w.word[2], w.word[3]);
-  }
-  uvec4 words;
-  for (uint k = 0u; k < 4u; ++k) {
-    const uint own = segment_of(4u * i + k), local = 4u * i + k - p.segment_begin[own];
-    words[k] = block_of(own, local / 4u, stream).word[local & 3u];
-  }
-  return words;
+  const StoredBlock at = stored_block(p.segments, first_block(p.segments, update.rank) + i);
+  const PhiloxWords w = philox(update.seed_low, update.seed_high, at.block, at.tensor, update.step, stream);
+  return uvec4(w.word[0], w.word[1], w.word[2], w.word[3]);
 }
 
 void main() {

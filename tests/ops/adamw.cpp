@@ -1,20 +1,17 @@
 // Reference: the update in f64, then stored. Source: torch.optim.AdamW; stochastic rounding by the definition in
 // docs/numerics.md.
 #include "core/abi/adamw.h"
+
+#include "tests/ops/random_word.h"
 #include "tests/support/op_case.h"
 
 namespace tandem::test {
 namespace {
 
-// word e mod 4 of philox(seed; e div 4, tensor, step, stream), e counted from the element's segment
 void store(const abi::AdamW& p, const Tensor& update, Tensor& x, uint64_t i, double value, uint32_t stream) {
   if (x.dtype() != DType::bf16) return x.set(i, value);
-  uint32_t segment = 0;
-  while (segment + 1 < p.segments && p.segment_begin[segment + 1] <= i) ++segment;
-  const uint32_t e = uint32_t(i) - p.segment_begin[segment];
-  const abi::PhiloxWords random =
-      abi::philox(update.u32(6), update.u32(7), e / 4, p.segment_tensor[segment], update.u32(5), stream);
-  x.set_bits(i, abi::bf16_from_f32_stochastic(float(value), random.word[e % 4]));
+  const RandomKey key{update.u32(6), update.u32(7), update.u32(5), update.u32(8)};
+  x.set_bits(i, abi::bf16_from_f32_stochastic(float(value), random_word(p.segments, key, i, stream)));
 }
 
 void reference(const abi::AdamW& p, Operands o) {
@@ -46,15 +43,15 @@ abi::AdamW parameters(double decay) {
   p.one_minus_beta2 = 1 - p.beta2;
   p.epsilon = 1e-8f;
   p.decay = float(decay);
-  p.segments = 1;
-  p.segment_tensor[0] = 7;
+  p.segments.count = 1;
+  p.segments.tensor[0] = 7;
   return p;
 }
 
-Input update(uint32_t skipped, double coefficient) {
+Input update(uint32_t skipped, double coefficient, uint32_t rank = 0) {
   return in(DType::u32, {16},
             words({abi::float_bits(1e-3f), abi::float_bits(float(coefficient)), abi::float_bits(0.271f),
-                   abi::float_bits(0.3776f), skipped, 11, 0xdeadbeefu, 0x01234567u}));
+                   abi::float_bits(0.3776f), skipped, 11, 0xdeadbeefu, 0x01234567u, rank}));
 }
 
 Filler second_moment() {
@@ -66,8 +63,8 @@ Filler second_moment() {
 void dtype_cases(Cases& cases, DType parameter, DType gradient, DType m, DType v, bool has_master) {
   const std::string name = fmt::format("p {} g {} m {} v {}{}", name_of(parameter), name_of(gradient), name_of(m),
                                        name_of(v), has_master ? " master" : "");
-  const auto inputs = [=](Shape shape, uint32_t skipped, Filler g) {
-    std::vector<Input> list = {in(gradient, shape, g), update(skipped, 0.5), in(parameter, shape),
+  const auto inputs = [=](Shape shape, uint32_t skipped, Filler g, uint32_t rank = 0) {
+    std::vector<Input> list = {in(gradient, shape, g), update(skipped, 0.5, rank), in(parameter, shape),
                                in(m, shape, normal(0.1)), in(v, shape, second_moment())};
     if (has_master) list.push_back(in(DType::f32, shape));
     return list;
@@ -77,14 +74,17 @@ void dtype_cases(Cases& cases, DType parameter, DType gradient, DType m, DType v
   cases.add(name + " skipped", parameters(0.1), inputs({40}, 1, put(normal(), {{3, NAN}})));
   cases.add(name + " zero gradient", parameters(0.1), inputs({40}, 0, zeros()));
   abi::AdamW stacked = parameters(0.1);
-  stacked.segments = 3;
-  const uint32_t begin[] = {0, 120, 128}, tensor[] = {3, 1, 900};
-  std::copy(begin, begin + 3, stacked.segment_begin);
-  std::copy(tensor, tensor + 3, stacked.segment_tensor);
+  stacked.segments = {.count = 3, .begin = {0, 30, 32}, .tensor = {3, 1, 900}};
   cases.add(name + " three segments", stacked, inputs({25, 8}, 0, normal()));
-  const uint32_t anywhere[] = {0, 6, 13};  // in the middle of packs and of blocks of four words
-  std::copy(anywhere, anywhere + 3, stacked.segment_begin);
-  cases.add(name + " segments from anywhere", stacked, inputs({7, 4}, 0, normal()));
+  stacked.segments = {.count = 3, .begin = {0, 1, 5}, .tensor = {3, 1, 900}};
+  cases.add(name + " segments that begin within packs", stacked, inputs({7, 4}, 0, normal()));
+  stacked.segments = {.first = 7, .rank_stride = 10, .count = 3, .begin = {0, 30, 38}, .tensor = {3, 1, 900}};
+  for (uint32_t rank : {0u, 1u, 3u})
+    cases.add(fmt::format("{} rank {} of three segments", name, rank), stacked, inputs({10, 4}, 0, normal(), rank));
+  stacked.segments = {
+      .first = 7, .rank_stride = 0x30000000u, .count = 3, .begin = {0, 0x80000000u, 0xf0000010u}, .tensor = {3, 1, 9}};
+  for (uint32_t rank : {1u, 4u, 5u})
+    cases.add(fmt::format("{} rank {} of 2^34 elements", name, rank), stacked, inputs({11, 8}, 0, normal(), rank));
 }
 
 void cases(Cases& cases) {

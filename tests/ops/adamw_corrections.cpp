@@ -19,6 +19,7 @@ void reference(const abi::AdamwCorrections& p, Operands o) {
   update.set_word(2, float(correction(double(p.log_beta1), updates)));
   update.set_word(3, float(std::sqrt(correction(double(p.log_beta2), updates))));
   for (uint64_t i = 0; i < 4; ++i) update.set_bits(4 + i, verdict.u32(2 + i));  // skipped, step, seed
+  update.set_bits(8, verdict.u32(7));                                           // rank
 }
 
 void cases(Cases& cases) {
@@ -27,7 +28,7 @@ void cases(Cases& cases) {
       for (const uint32_t skipped : {0u, 1u}) {
         const abi::AdamwCorrections p{beta1 == 0 ? 0 : float(std::log(beta1)), float(std::log(0.95))};
         const Filler verdict =
-            words({abi::float_bits(3e-4f), abi::float_bits(0.5f), skipped, 17, 0x12345678u, 0x9abcdef0u, updates});
+            words({abi::float_bits(3e-4f), abi::float_bits(0.5f), skipped, 17, 0x12345678u, 0x9abcdef0u, updates, 3});
         cases.add(fmt::format("{} updates, beta1 {}, skipped {}", updates, beta1, skipped), p,
                   {in(DType::u32, {16}, verdict)});
       }

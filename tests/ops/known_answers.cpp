@@ -5,6 +5,7 @@
 #include "core/abi/cross_entropy.h"
 #include "core/abi/gemm.h"
 #include "core/abi/quantize.h"
+#include "core/abi/rank_sum.h"
 #include "core/abi/rms_norm.h"
 #include "core/abi/rope.h"
 #include "core/abi/step_verdict.h"
@@ -119,8 +120,9 @@ TEST_CASE("known answer: step_verdict on host") {
          counter = buffer_of(DType::i32, {16}, std::vector<double>(16, 2));
   Buffer updates = make_buffer({DType::u32, {1}}), report = make_buffer({DType::u32, {2, 16}});
   updates.view().set_bits(0, 1);
-  auto out = evaluate(OpId::step_verdict, Parameters(abi::StepVerdict{0, 1}),
-                      {partials.view(), loss.view(), scalars.view(), counter.view(), updates.view(), report.view()});
+  auto out =
+      evaluate(OpId::step_verdict, Parameters(abi::StepVerdict{.grad_clip = 1}),
+               {partials.view(), loss.view(), {}, scalars.view(), counter.view(), updates.view(), report.view()});
   CHECK(double(out[0].view().word_as_float(1)) == near(1 / 5.000001));
   CHECK(out[0].view().u32(6) == 2);
   CHECK(out[1].view().u32(0) == 2);
@@ -145,11 +147,35 @@ TEST_CASE("known answer: adamw on host") {
   abi::AdamW parameters{};
   parameters.beta1 = 0.9f, parameters.beta2 = 0.999f;
   parameters.one_minus_beta1 = 0.1f, parameters.one_minus_beta2 = 0.001f;
-  parameters.epsilon = 1e-8f, parameters.decay = 0.01f, parameters.segments = 1;
+  parameters.epsilon = 1e-8f, parameters.decay = 0.01f, parameters.segments.count = 1;
   auto out = evaluate(OpId::adamw, Parameters(parameters), {g.view(), update.view(), p.view(), m.view(), v.view()});
   CHECK(out[0].view().get(0) == near(0.899));
   CHECK(out[1].view().get(0) == near(0.05));
   CHECK(out[2].view().get(0) == near(0.00025));
+}
+
+// Wanted: a script of its own in Python, its Philox held against Random123's first vector. Blocks 17 and 18 of the
+// whole are 1 and 2 of tensor 9.
+TEST_CASE("known answer: rank_sum on host") {
+  Buffer parts = make_buffer({kF32, {3, 8}}), g = buffer_of(DType::bf16, {8}, {1, -2, 0.5, 3, 0, 0.25, -1.5, 8});
+  for (uint32_t p = 0; p < 3; ++p)
+    for (uint32_t i = 0; i < 8; ++i) parts.view().set_bits(8 * p + i, 0x3dcd1234u + 0x13579u * i + 0x731111u * p);
+  Buffer scalars = word_buffer({0, 0, 4, 0x89abcdefu, 0x01234567u, 0, 2});
+  Buffer counter = buffer_of(DType::i32, {16}, std::vector<double>(16, 1));
+  const uint32_t wanted[4][8] = {
+      {0x3fd2, 0xbfae, 0x3f93, 0x406a, 0x3f27, 0x3f68, 0xbf56, 0x410a},   // micro-step 1, rank 2
+      {0x3fd1, 0xbfae, 0x3f93, 0x406a, 0x3f28, 0x3f69, 0xbf56, 0x410b},   // once per step
+      {0x3fd2, 0xbfae, 0x3f93, 0x406a, 0x3f28, 0x3f68, 0xbf57, 0x410b},   // a vector
+      {0x3f23, 0x3f25, 0x3f26, 0x3f27, 0x3f27, 0x3f29, 0x3f29, 0x3f2b}};  // a vector, once per step, from +0
+  const uint32_t flags[4][3] = {{1, 1, 1}, {1, 0, 1}, {1, 1, 0}, {0, 0, 0}};
+  for (int n = 0; n < 4; ++n) {
+    const abi::RankSum p{.accumulate = flags[n][0],
+                         .by_micro_step = flags[n][1],
+                         .by_owner = flags[n][2],
+                         .segments = {.first = 5, .rank_stride = 6, .count = 2, .begin = {0, 16}, .tensor = {3, 9}}};
+    auto out = evaluate(OpId::rank_sum, Parameters(p), {parts.view(), scalars.view(), counter.view(), g.view()});
+    for (uint64_t i = 0; i < 8; ++i) CHECK(out[0].view().bits(i) == wanted[n][i]);
+  }
 }
 
 }  // namespace tandem::test

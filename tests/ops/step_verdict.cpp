@@ -7,11 +7,13 @@ namespace tandem::test {
 namespace {
 
 void reference(const abi::StepVerdict& p, Operands o) {
-  const Tensor &scalars = o[2], &counter = o[3];
-  Tensor &verdict = o[4], &updates = o[5], &report = o[6];
-  double sum = 0;
-  for (uint64_t i = 0; i < p.count; ++i) sum += o[0].get(i);
-  const float norm = float(std::sqrt(sum)), loss = float(o[1].get(0) * double(scalars.word_as_float(1)));
+  const Tensor &scalars = o[3], &counter = o[4];
+  Tensor &verdict = o[5], &updates = o[6], &report = o[7];
+  double sum = 0, loss_sum = 0, vectors = 0;
+  for (uint64_t i = 0; i < p.ranks * uint64_t(p.count); ++i) sum += o[0].get(i);
+  for (uint64_t i = 0; i < p.vectors; ++i) vectors += o[2].get(i);
+  for (uint64_t r = 0; r < p.ranks; ++r) loss_sum += o[1].get(r);
+  const float norm = float(std::sqrt(sum + vectors)), loss = float(loss_sum * double(scalars.word_as_float(1)));
   const bool skipped = !std::isfinite(loss) || !std::isfinite(norm) || scalars.u32(5) == 0;
   if (!skipped) updates.set_bits(0, updates.u32(0) + 1);
   const double clip = double(p.grad_clip);
@@ -20,6 +22,7 @@ void reference(const abi::StepVerdict& p, Operands o) {
   verdict.set_bits(2, skipped);
   for (uint64_t i = 0; i < 3; ++i) verdict.set_bits(3 + i, scalars.u32(2 + i));  // step, seed
   verdict.set_bits(6, updates.u32(0));
+  verdict.set_bits(7, scalars.u32(6));  // rank
   const uint64_t slot = (counter.u32(0) - 1) & 1, first = 16 * slot;
   report.set_word(first, loss);
   report.set_word(first + 1, norm);
@@ -37,8 +40,15 @@ struct Step {
   double grad_clip = 1, loss = 40, inverse_targets = 0.0625;
   Filler partials = normal(0.01, 0.1);
   uint32_t targets = 16, updates = 6, begins = 1;
-  uint64_t count = 300;
+  uint64_t count = 300, ranks = 1, vectors = 0;
+  Filler vector_partials = normal(0.01, 0.1);
+  Filler losses = nullptr;  // in place of loss
 };
+
+// What the first two ranks have cancels, if it is added first: else nothing is left of the others.
+Filler cancelling() {
+  return put(constant(4), {{0, 1e30}, {1, -1e30}});
+}
 
 void cases(Cases& cases) {
   const std::vector<Step> steps = {
@@ -55,12 +65,28 @@ void cases(Cases& cases) {
       {.name = "NaN loss", .loss = NAN},
       {.name = "inf loss", .loss = INFINITY, .begins = 2},
       {.name = "no targets", .loss = 0, .inverse_targets = 0, .targets = 0},
+      {.name = "vectors apart", .vectors = 70},
+      {.name = "vectors that outnumber the rest", .count = 1, .vectors = 1500},
+      {.name = "NaN in a vector", .count = 64, .ranks = 2, .vectors = 64, .vector_partials = put(zeros(), {{9, NAN}})},
+      {.name = "two ranks", .ranks = 2, .vectors = 64},
+      {.name = "eight ranks", .count = 1200, .ranks = 8, .vectors = 64},
+      {.name = "five ranks, no vectors", .ranks = 5},
+      {.name = "inf on the last rank", .partials = put(zeros(), {{3 * 300 - 1, INFINITY}}), .ranks = 3},
+      {.name = "losses in the order of ranks", .ranks = 3, .losses = cancelling()},
+      {.name = "squares in the order of ranks, then vectors",
+       .partials = cancelling(),
+       .count = 1,
+       .ranks = 4,
+       .vectors = 3,
+       .vector_partials = constant(1)},
   };
   for (const Step& s : steps) {
+    const Shape partials = s.ranks == 1 ? Shape{s.count} : Shape{s.ranks, s.count};
     cases.add(
-        s.name, abi::StepVerdict{0, float(s.grad_clip)},
-        {in(DType::f32, {s.count}, s.partials), in(DType::f32, {1}, constant(s.loss)),
-         in(DType::u32, {16}, words({bits(3e-4), bits(s.inverse_targets), 17, 0x12345678u, 0x9abcdef0u, s.targets})),
+        s.name, abi::StepVerdict{.grad_clip = float(s.grad_clip)},
+        {in(DType::f32, partials, s.partials), in(DType::f32, {s.ranks}, s.losses ? s.losses : constant(s.loss)),
+         s.vectors == 0 ? absent() : in(DType::f32, {s.vectors}, s.vector_partials),
+         in(DType::u32, {16}, words({bits(3e-4), bits(s.inverse_targets), 17, 0x12345678u, 0x9abcdef0u, s.targets, 3})),
          in(DType::i32, {16}, words({s.begins, 2})), in(DType::u32, {1}, words({s.updates})),
          in(DType::u32, {2, 16}, integers(1, 1000))});
   }

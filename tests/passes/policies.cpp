@@ -136,9 +136,9 @@ class RandomStep {
                    .one_minus_beta1 = 0.1f,
                    .one_minus_beta2 = 0.05f,
                    .epsilon = 1e-8f,
-                   .segments = 2};
-      a.segment_begin[1] = uint32_t(desc.shape.count() / 2 - 3);
-      a.segment_tensor[1] = 7;
+                   .segments = {.count = 2}};
+      a.segments.begin[1] = uint32_t(desc.shape.count() / 8 - 1);
+      a.segments.tensor[1] = 7;
       tagged(Kind::other, p.layer);
       graph.add(Range::update, OpId::adamw, Parameters(a), {p.gradient, scalars, p.value, m, v});
     }

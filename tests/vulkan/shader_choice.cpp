@@ -8,6 +8,8 @@
 #include "core/abi/amax.h"
 #include "core/abi/attention.h"
 #include "core/abi/load_micro_step.h"
+#include "core/abi/rank_max.h"
+#include "core/abi/rank_sum.h"
 #include "core/abi/square_sum.h"
 
 namespace tandem::vulkan {
@@ -67,18 +69,18 @@ std::string attention_on(const PhysicalDevice& device, uint32_t length, uint32_t
   return choose_shader(attention(length, head_dim), "test", device).code.name;
 }
 
-// Workgroups times the elements that each takes.
+// Workgroups times the elements that each takes; the count is a multiple of some.
 template <typename P>
-void check_grid(OpId op, uint64_t elements) {
+void check_grid(OpId op, uint64_t elements, uint32_t multiple = 1) {
   for (uint32_t count : {1u, 65537u, uint32_t(elements), uint32_t(elements + 1), 0xffffff01u, 0xffffffffu}) {
     P p{};
-    p.count = count;
+    p.count = std::max(count / multiple, 1u) * multiple;
     const Parameters parameters(p);
     for (const Shader& shader : shader_table()) {
       if (shader.op != op || (shader.when != nullptr && !shader.when(parameters))) continue;
       const Grid grid = shader.grid(parameters);
       CAPTURE(shader.code.name);
-      CHECK(uint64_t(grid.x) * grid.y * grid.z * elements >= count);
+      CHECK(uint64_t(grid.x) * grid.y * grid.z * elements >= p.count);
     }
   }
 }
@@ -88,6 +90,8 @@ TEST_CASE("grids cover flat operands of any size that abi headers allow") {
   check_grid<abi::AdamW>(OpId::adamw, 256);
   check_grid<abi::Amax>(OpId::amax, 8192);
   check_grid<abi::LoadMicroStep>(OpId::load_micro_step, 64);
+  check_grid<abi::RankMax>(OpId::rank_max, 256, 4);
+  check_grid<abi::RankSum>(OpId::rank_sum, 256, 8);
   check_grid<abi::SquareSum>(OpId::square_sum, abi::kSquareSumBlock);
 }
 
