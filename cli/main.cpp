@@ -70,16 +70,16 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const tandem::DeviceHangs& e) {
-    write_message(fmt::format("tandem: {}\n", e.what()));
+    write_error(fmt::format("tandem: {}\n", e.what()));
     ::_exit(int(e.exit()));
   } catch (const tandem::Error& e) {
-    write_message(fmt::format("tandem: {}\n", e.what()));
+    write_error(fmt::format("tandem: {}\n", e.what()));
     return int(e.exit());
   } catch (const std::bad_alloc&) {
-    write_message("tandem: [memory] out of host memory; use a smaller batch or model\n");
+    write_error("tandem: [memory] out of host memory; use a smaller batch or model\n");
     return int(tandem::Exit::does_not_fit);
   } catch (const std::exception& e) {
-    write_message(fmt::format("tandem: [internal] {}; this is a defect of Tandem, please report it\n", e.what()));
+    write_error(fmt::format("tandem: [internal] {}; this is a defect of Tandem, please report it\n", e.what()));
     return int(tandem::Exit::internal);
   }
 }

@@ -148,7 +148,7 @@ class Report {
     const auto seconds = [&](double value) { return timed_ ? Json(value) : Json(); };
     const Json j{{"fits", plan_.fits()},
                  {"device_bytes", plan_.chosen.device_bytes},
-                 {"host_bytes", plan_.chosen.host_bytes},
+                 {"host_bytes", host_bytes()},
                  {"arenas", arenas},
                  {"recompute", policy.at("recompute")},
                  {"offload", policy.at("offload")},
@@ -159,7 +159,13 @@ class Report {
                  {"tokens_per_second", seconds(tokens() / plan_.chosen.seconds())},
                  {"floor_seconds", seconds(plan_.floor.floor())},
                  {"flops", plan_.chosen.cost.flops()},
-                 {"largest_micro_batch", advice_.largest_micro_batch}};
+                 {"largest_micro_batch", advice_.largest_micro_batch},
+                 {"ranks", ranks()},
+                 {"zero", request_.sharding.zero},
+                 {"collectives", collectives()},
+                 {"exchange_seconds", ranks() > 1 && request_.target.rates.links.all_gather <= 0
+                                          ? Json()
+                                          : seconds(plan_.chosen.cost.exposed_exchange)}};
     return j.dump() + "\n";
   }
 
@@ -180,19 +186,28 @@ class Report {
     text_ += fmt::format(format, std::forward<Args>(args)...);
   }
 
-  double tokens() const { return double(request_.shape.rows()) * request_.shape.accumulation; }
+  uint32_t ranks() const { return request_.sharding.ranks; }
+  double tokens() const { return double(request_.shape.rows()) * request_.shape.accumulation * ranks(); }
+  uint64_t host_bytes() const { return plan_.chosen.host_bytes * ranks(); }  // of the machine
+
+  // What `train` would take: a device's own transport where several are, else the host.
+  std::string_view collectives() const {
+    return ranks() == 1 ? "none" : device_.info.backend == "vulkan" ? "host" : "nccl";
+  }
 
   void verdict() {
     const StepShape& s = request_.shape;
     const auto budget = [](uint64_t bytes) {
       return bytes == 0 ? "no limit" : fmt::format("{:.2f} GiB", gib(double(bytes)));
     };
-    put("{} on {}: {} sequences of {} tokens x {} micro-steps, {} tokens a step\n", name_of(request_.precision.recipe),
-        device_.info.name, s.micro_batch, s.sequence_length, s.accumulation, uint64_t(tokens()));
-    put("{}: {:.2f} GiB on the device of {}, {:.2f} GiB on the host of {}{}\n\n",
-        plan_.fits() ? "fits" : "DOES NOT FIT", gib(double(plan_.chosen.device_bytes)),
-        budget(request_.target.memory_bytes), gib(double(plan_.chosen.host_bytes)),
-        budget(request_.target.host_memory_bytes), host_source_);
+    put("{} on {}{}: {} sequences of {} tokens x {} micro-steps{}, {} tokens per step\n",
+        name_of(request_.precision.recipe), ranks() > 1 ? fmt::format("{} x ", ranks()) : "", device_.info.name,
+        s.micro_batch, s.sequence_length, s.accumulation,
+        ranks() > 1 ? fmt::format(" x {} ranks, zero = {}", ranks(), request_.sharding.zero) : "", uint64_t(tokens()));
+    put("{}: {:.2f} GiB on {} device of {}, {:.2f} GiB on the host of {}{}\n\n",
+        plan_.fits() ? "fits" : "DOES NOT FIT", gib(double(plan_.chosen.device_bytes)), ranks() > 1 ? "each" : "the",
+        budget(request_.target.memory_bytes), gib(double(host_bytes())),
+        budget(request_.target.host_memory_bytes * ranks()), host_source_);
   }
 
   void bytes() {
@@ -243,8 +258,9 @@ class Report {
           plan_.floor.kinds[c].floor, k.instructions, double(k.flops) / 1e12, double(k.bytes) / 1e9);
     }
     const double floor = plan_.floor.floor();
-    put("  {:<18}{:>10.4f}{:>10.4f}  {:.2f} of the floor; exposed copies {:.4f} s\n", "all", cost.seconds, floor,
-        cost.seconds / floor, cost.exposed_copy);
+    put("  {:<18}{:>10.4f}{:>10.4f}  {:.2f} of the floor; exposed copies {:.4f} s{}\n", "all", cost.seconds, floor,
+        cost.seconds / floor, cost.exposed_copy,
+        ranks() > 1 ? fmt::format(", exposed exchange {:.4f} s", cost.exposed_exchange) : "");
     put("{:.0f} tokens/s predicted\n", tokens() / cost.seconds);
   }
 
@@ -290,7 +306,7 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   check_recipe(device.info, name_of(spec.precision.recipe));
 
   const Target target = with_budgets(device, config.memory, o);
-  const PlanRequest request = plan_request(config, spec, target);
+  const PlanRequest request = plan_request(config, spec, target, spec.sharding.ranks);
   const StepPlan plan = decide(request);
   const BatchAdvice advice = advise_batch(request, plan);
   const std::string_view host = says_host_memory(config.memory, o) ? ""

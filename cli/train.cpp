@@ -1,3 +1,4 @@
+#include "core/build_id.h"
 #include "core/run/train.h"
 
 #include "cli/commands.h"
@@ -28,6 +29,7 @@ void add_train(CLI::App& app, const Registry& registry, Action& action) {
   auto path = std::make_shared<std::string>();
   command->add_option("config", *path, "the TOML file")->required();
   auto options = std::make_shared<TrainOptions>();
+  options->build = kBuildId;
   command->add_flag("--resume", options->resume, "go on from the newest sound checkpoint of the run directory");
   command->add_option("--profile", options->profile,
                       "time the instructions of the third step into this JSON file, for chrome://tracing or Perfetto");

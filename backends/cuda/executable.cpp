@@ -44,7 +44,7 @@ void CudaExecutable::prepare(KernelTable& choices) {
       Step& step = steps_[r].emplace_back();
       std::visit(
           overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, choices, step); }, [](const Fill&) {},
-                     [](const Copy&) {}, [](const Barrier&) {},
+                     [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {},
                      [&](const Signal& signal) { signals_.try_emplace(signal.id, make_event()); }, [](const Wait&) {}},
           instruction.command);
     }
@@ -118,6 +118,7 @@ void CudaExecutable::run(const Instruction& instruction, const Step& step) {
                 cudaMemcpyAsync(at(copy.to), at(copy.from), copy.from.bytes, cudaMemcpyDefault, stream),
                 "cudaMemcpyAsync");
           },
+          [&](const Collective& c) { fail(Exit::internal, name_of(c.kind), "needs the other ranks"); },
           [](const Barrier&) {},  // what a stream does anyway
           [&](const Signal& signal) {
             device_->check_device(cudaEventRecord(signals_.at(signal.id).get(), stream), "cudaEventRecord");

@@ -63,6 +63,7 @@ class VulkanBackend : public Backend {
   }
 
   const Target& target() const override { return target_; }
+  void join(World& world) override { world_ = &world; }
   DeviceBudget budget() const override { return budget_; }
   std::unique_ptr<Memory> allocate(const Arena& arena) override {
     return std::make_unique<ArenaMemory>(device_, arena);
@@ -74,7 +75,8 @@ class VulkanBackend : public Backend {
     transfer_.read(dynamic_cast<const ArenaMemory&>(memory), offset, bytes);
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    auto executable = std::make_unique<VulkanExecutable>(device_, pipelines_, program, memories);
+    auto executable =
+        std::make_unique<VulkanExecutable>(device_, pipelines_, transfer_, world_, program, memories);
     pipelines_.save();
     return executable;
   }
@@ -85,6 +87,7 @@ class VulkanBackend : public Backend {
   Target target_;
   Transfer transfer_;
   Pipelines pipelines_;
+  World* world_ = nullptr;
 };
 
 DeviceList list_devices() {

@@ -1,28 +1,29 @@
 #include "backends/vulkan/executable.h"
 
+#include <map>
+
 #include "backends/vulkan/shader_choice.h"
 #include "core/base/overloaded.h"
 #include "core/base/size.h"
+#include "core/runtime/collectives.h"
 
 namespace tandem::vulkan {
 
-VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, const Program& program,
-                                   std::span<Memory* const> memories)
-    : device_(std::move(device)), program_(program) {
+VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, Transfer& transfer,
+                                   World* world, const Program& program, std::span<Memory* const> memories)
+    : device_(std::move(device)), transfer_(transfer), world_(world), program_(program) {
+  TANDEM_CHECK(world != nullptr || !has_exchange(program), "the program has {} ranks, join them", program.ranks);
   TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                program.arenas.size());
   for (size_t i = 0; i < memories.size(); ++i) {
-    const auto* memory = dynamic_cast<const ArenaMemory*>(memories[i]);
+    auto* memory = dynamic_cast<ArenaMemory*>(memories[i]);
     TANDEM_CHECK(memory != nullptr && memory->arena().bytes >= program.arenas[i].bytes, "arena {}: wrong memory",
                  program.arenas[i].name);
     arenas_.push_back(memory);
   }
   prepare(pipelines);
   pool_ = device_->make_command_pool();
-  for (size_t r = 0; r < kRangeCount; ++r) {
-    commands_[r] = device_->allocate_commands(pool_.get());
-    record(commands_[r], Range(r), VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, VK_NULL_HANDLE);
-  }
+  for (size_t r = 0; r < kRangeCount; ++r) record_parts(Range(r));
   device_->check_validation();
 }
 
@@ -48,7 +49,8 @@ void VulkanExecutable::prepare(Pipelines& pipelines) {
       std::vector<const Shader*>& passes = shaders[r].emplace_back();
       std::visit(
           overloaded{[&](const Dispatch& dispatch) { choose(dispatch, instruction.label, passes); }, [](const Fill&) {},
-                     [](const Copy&) {}, [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
+                     [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {}, [](const Signal&) {},
+                     [](const Wait&) {}},
           instruction.command);
     }
   descriptors_.emplace(device_, arenas_, sets, buffers, texels);
@@ -88,6 +90,26 @@ Grid VulkanExecutable::grid_of(const Shader& shader, const Dispatch& dispatch, s
   return grid;
 }
 
+void VulkanExecutable::record_parts(Range range) {
+  const auto begin = [&] {
+    parts_[size_t(range)].push_back({device_->allocate_commands(pool_.get()), nullptr});
+    device_->begin_commands(parts_[size_t(range)].back().commands, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT);
+  };
+  begin();
+  const std::vector<Instruction>& code = program_.range(range);
+  for (size_t i = 0; i < code.size(); ++i) {
+    Part& part = parts_[size_t(range)].back();
+    if (std::holds_alternative<Collective>(code[i].command)) {
+      part.meeting = &code[i];
+      device_->end_commands(part.commands);
+      begin();
+    } else {
+      record(part.commands, code[i].command, steps_[size_t(range)][i]);
+    }
+  }
+  device_->end_commands(parts_[size_t(range)].back().commands);
+}
+
 void VulkanExecutable::record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage,
                               VkQueryPool queries) {
   const std::vector<Instruction>& code = program_.range(range);
@@ -109,6 +131,7 @@ void VulkanExecutable::record(VkCommandBuffer commands, const Command& command, 
   std::visit(
       overloaded{[&](const Dispatch& dispatch) { record(commands, dispatch, step); },
                  [&](const Fill& fill) { record(commands, fill); }, [&](const Copy& copy) { record(commands, copy); },
+                 [](const Collective& c) { fail(Exit::internal, name_of(c.kind), "is recorded as a command"); },
                  [&](const Barrier&) { order(); }, [&](const Signal&) { order(); }, [&](const Wait&) { order(); }},
       command);
 }
@@ -139,11 +162,34 @@ void VulkanExecutable::record(VkCommandBuffer commands, const Copy& copy) const 
 }
 
 Timepoint VulkanExecutable::submit(Range range) {
-  return device_->submit(commands_[size_t(range)]);
+  Timepoint done;
+  for (const Part& part : parts_[size_t(range)]) {
+    done = device_->submit(part.commands);
+    if (part.meeting == nullptr) break;
+    device_->wait(done);
+    run(std::get<Collective>(part.meeting->command), part.meeting->label);
+  }
+  return done;
+}
+
+void VulkanExecutable::run(const Collective& collective, std::string_view label) {
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, std::vector<std::byte>> copies;  // of what the host does not see
+  const auto copy_of = [&](const BufferRef& b) -> std::vector<std::byte>& {
+    return copies.try_emplace({b.arena, b.offset, b.bytes}, b.bytes).first->second;
+  };
+  const auto seen = [&](const BufferRef& b) { return arenas_[b.arena]->mapped() != nullptr; };
+  for (const tandem::Part& part : collective.from)
+    if (const BufferRef from = span_of(part, program_.ranks); !seen(from))
+      transfer_.read(*arenas_[from.arena], from.offset, copy_of(from));
+  run_collective(*world_, collective, label, [&](const BufferRef& b) {
+    return seen(b) ? arenas_[b.arena]->mapped() + b.offset : copy_of(b).data();
+  });
+  for (const BufferRef& to : collective.to)
+    if (!seen(to)) transfer_.write(*arenas_[to.arena], to.offset, copy_of(to));
 }
 
 std::vector<double> VulkanExecutable::profile(Range range) {
-  if (device_->physical().timestamp_bits == 0) return {};
+  if (device_->physical().timestamp_bits == 0 || parts_[size_t(range)].size() > 1) return {};
   const uint32_t count = uint32_t(program_.range(range).size()) + 1;
   auto info = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
   info.queryType = VK_QUERY_TYPE_TIMESTAMP;

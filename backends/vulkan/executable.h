@@ -1,4 +1,4 @@
-// A loaded Program: descriptors written once, a command buffer a range, recorded once.
+// A loaded Program: descriptors written once, command buffers recorded once: one per range, or more where ranks meet.
 #pragma once
 
 #include <optional>
@@ -9,8 +9,9 @@ namespace tandem::vulkan {
 
 class VulkanExecutable : public Executable {
  public:
-  VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, const Program& program,
-                   std::span<Memory* const> memories);
+  // world: of a program of several ranks; else null
+  VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, Transfer& transfer, World* world,
+                   const Program& program, std::span<Memory* const> memories);
   ~VulkanExecutable() override;
 
   Timepoint submit(Range range) override;
@@ -33,18 +34,28 @@ class VulkanExecutable : public Executable {
   Grid grid_of(const Shader& shader, const Dispatch& dispatch, std::string_view label) const;
   // queries: null, or a pool that takes a timestamp before the first instruction and after each
   void record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage, VkQueryPool queries);
+  void record_parts(Range range);
+  void run(const Collective& collective, std::string_view label);
   void record(VkCommandBuffer commands, const Command& command, const Step& step) const;
   void record(VkCommandBuffer commands, const Dispatch& dispatch, const Step& step) const;
   void record(VkCommandBuffer commands, const Fill& fill) const;
   void record(VkCommandBuffer commands, const Copy& copy) const;
 
+  // Commands up to where ranks meet, through the host.
+  struct Part {
+    VkCommandBuffer commands = nullptr;
+    const Instruction* meeting = nullptr;  // behind them; null: the range ends
+  };
+
   std::shared_ptr<Device> device_;
+  Transfer& transfer_;
+  World* world_;
   Program program_;
-  std::vector<const ArenaMemory*> arenas_;
+  std::vector<ArenaMemory*> arenas_;
   std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; empty but for dispatches
   std::optional<Descriptors> descriptors_;
   OwnedCommandPool pool_;
-  std::array<VkCommandBuffer, kRangeCount> commands_{};
+  std::array<std::vector<Part>, kRangeCount> parts_;
 };
 
 }  // namespace tandem::vulkan

@@ -7,7 +7,21 @@
 
 namespace tandem {
 
+namespace {
+
+thread_local bool quiet = false;
+
+}  // namespace
+
+void keep_quiet() {
+  quiet = true;
+}
+
 void write_message(std::string_view text) {
+  if (!quiet) write_error(text);
+}
+
+void write_error(std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
     if (written < 0 && errno != EINTR) return;

@@ -58,15 +58,17 @@ StepBatch Loader::step(uint64_t s) const {
   return batch;
 }
 
-StepBatch evaluation_batch(const Windows& windows, uint64_t first, uint64_t count, uint64_t size) {
-  TANDEM_CHECK(count <= size, "{} windows in a batch of {}", count, size);
+StepBatch evaluation_batch(const Windows& windows, uint64_t first, uint64_t count, const LoaderOptions& options) {
+  const uint64_t B = options.micro_batch, A = options.accumulation, R = options.ranks;
+  TANDEM_CHECK(count <= A * R * B, "{} windows in a batch of {}", count, A * R * B);
   const uint64_t T = windows.sequence_length();
-  StepBatch batch = batch_of(size * T);
-  for (uint64_t i = 0; i < size; ++i) {
+  StepBatch batch = batch_of(A * B * T);
+  for (uint64_t i = 0; i < A * B; ++i) {
     const WindowPlaces places = places_of(batch, i, T);
+    const uint64_t n = (i / B * R + options.rank) * B + i % B;
     // what fills the batch up repeats a window, so that all of its tokens are valid
-    const uint64_t window = i < count ? first + i : first, valid = windows.fill(window, places);
-    if (i >= count) {
+    const uint64_t window = n < count ? first + n : first, valid = windows.fill(window, places);
+    if (n >= count) {
       std::ranges::fill(places.targets, -1);
       continue;
     }

@@ -13,7 +13,8 @@ std::string_view name_of(Kind kind) {
 }
 
 std::string_view name_of(const Node& node) {
-  constexpr std::string_view kNames[] = {"dispatch", "fill", "copy", "slice", "concat"};
+  constexpr std::string_view kNames[] = {"dispatch",   "fill",       "copy",       "slice",         "concat",
+                                         "rank_slice", "all_gather", "all_to_all", "all_reduce_max"};
   return node.has_kernel() ? name_of(node.op) : kNames[size_t(node.form)];
 }
 
@@ -54,8 +55,10 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
                                                   : make({d, Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
   }
   for (uint32_t i = 0; i < node.in_place; ++i) {
-    const ValueId in = node.inputs[node.inputs.size() - node.in_place + i];
-    if (in.present()) set_kind(node.outputs[node.first_output + i], values_[in.index]);
+    const ValueId in = node.inputs[node.inputs.size() - node.in_place + i], out = node.outputs[node.first_output + i];
+    if (!in.present()) continue;
+    set_kind(out, values_[in.index]);
+    set_rows(out, values_[in.index].rows);
   }
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;
@@ -98,7 +101,101 @@ ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) 
   TANDEM_CHECK(desc(onto) == desc(from), "a copy of {} onto {}", desc(from), desc(onto));
   nodes_.back().in_place = 1;
   set_kind(out, values_[onto.index]);
+  set_rows(out, values_[onto.index].rows);
   return out;
+}
+
+uint64_t Graph::memory_bytes(ValueId value) const {
+  const Value& v = values_.at(value.index);
+  if (!v.rows.in_whole) return v.desc.bytes();
+  return v.desc.bytes() / v.desc.shape[0] * v.rows.of_rank * ranks_;
+}
+
+void Graph::share(ValueId variable, Rows rows) {
+  Value& value = values_.at(variable.index);
+  value.rows = rows;
+  if (!rows.in_whole) value.desc.shape = value.desc.shape.with_first(rows.of_rank);
+}
+
+ValueId Graph::rank_slice(Range range, ValueId whole) {
+  const TensorDesc d = desc(whole);
+  const Rows rows = values_.at(whole.index).rows;
+  TANDEM_CHECK(rows.in_whole, "%{} has not the rows of all ranks", whole.index);
+  const ValueId out =
+      add_without_op(range, Form::rank_slice, {d.dtype, d.shape.with_first(rows.of_rank)}, {whole}, 0, {});
+  set_kind(out, values_[whole.index]);
+  set_rows(out, {rows.whole, rows.of_rank, false});
+  return out;
+}
+
+std::vector<ValueId> Graph::collective(Range range, Form form, Descs descs, std::vector<ValueId> inputs,
+                                       uint32_t in_place, std::string label) {
+  Node node{{kNoOp, {}, std::move(inputs), {}, {}, std::move(label)}, form, range, in_place, 0, 0, tag_};
+  for (uint32_t i = 0; i < descs.size(); ++i)
+    node.outputs.push_back(make({std::move(descs[i]), Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
+  for (uint32_t i = 0; i < in_place; ++i) {
+    const Value& onto = values_[node.inputs[node.inputs.size() - in_place + i].index];
+    set_kind(node.outputs[i], onto);
+    set_rows(node.outputs[i], onto.rows);
+  }
+  nodes_.push_back(std::move(node));
+  return nodes_.back().outputs;
+}
+
+std::vector<ValueId> Graph::all_gather(Range range, std::vector<ValueId> values, std::string label) {
+  Descs descs;
+  for (ValueId v : values) {
+    std::vector<uint64_t> sizes{ranks_};
+    if (desc(v).shape.count() > 1)
+      for (uint64_t size : desc(v).shape.sizes()) sizes.push_back(size);
+    descs.push_back({desc(v).dtype, Shape(sizes)});
+  }
+  return collective(range, Form::all_gather, std::move(descs), std::move(values), 0, std::move(label));
+}
+
+std::vector<ValueId> Graph::gather_rows(Range range, std::vector<ValueId> own, std::span<const Rows> rows,
+                                        std::string label) {
+  Descs descs;
+  for (size_t i = 0; i < own.size(); ++i) {
+    const TensorDesc& d = desc(own[i]);
+    TANDEM_CHECK(d.shape[0] == rows[i].of_rank, "{} for {} rows per rank", d, rows[i].of_rank);
+    descs.push_back({d.dtype, d.shape.with_first(rows[i].whole)});
+  }
+  const auto wholes = collective(range, Form::all_gather, std::move(descs), own, 0, std::move(label));
+  for (size_t i = 0; i < own.size(); ++i) {
+    set_kind(wholes[i], values_[own[i].index]);
+    set_rows(wholes[i], {rows[i].whole, rows[i].of_rank, true});
+  }
+  return wholes;
+}
+
+std::vector<ValueId> Graph::gather_rows_onto(Range range, std::vector<ValueId> wholes, std::string label) {
+  std::vector<ValueId> inputs;
+  Descs descs;
+  for (ValueId whole : wholes) {
+    inputs.push_back(rank_slice(range, whole));
+    descs.push_back(desc(whole));
+  }
+  const uint32_t count = uint32_t(wholes.size());
+  inputs.insert(inputs.end(), wholes.begin(), wholes.end());
+  return collective(range, Form::all_gather, std::move(descs), std::move(inputs), count, std::move(label));
+}
+
+std::vector<ValueId> Graph::all_to_all(Range range, std::vector<ValueId> wholes, std::string label) {
+  Descs descs;
+  for (ValueId whole : wholes) {
+    const Rows& rows = values_.at(whole.index).rows;
+    TANDEM_CHECK(rows.in_whole, "%{} has not the rows of all ranks", whole.index);
+    descs.push_back({desc(whole).dtype, {ranks_, desc(whole).shape.count() / desc(whole).shape[0] * rows.of_rank}});
+  }
+  return collective(range, Form::all_to_all, std::move(descs), std::move(wholes), 0, std::move(label));
+}
+
+std::vector<ValueId> Graph::all_reduce_max(Range range, std::vector<ValueId> words, std::string label) {
+  Descs descs;
+  for (ValueId v : words) descs.push_back(desc(v));
+  const uint32_t count = uint32_t(words.size());
+  return collective(range, Form::all_reduce_max, std::move(descs), std::move(words), count, std::move(label));
 }
 
 Descs Graph::operands_of(const Node& node) const {

@@ -1,8 +1,10 @@
 // The graph of a step: values in SSA form and nodes in order, for the forward pass, its gradient and the optimizer.
 #pragma once
 
+#include "core/abi/segments.h"
 #include "core/graph/initial.h"
 #include "core/graph/range.h"
+#include "core/graph/rows.h"
 #include "core/ops/vjp.h"
 
 namespace tandem {
@@ -58,13 +60,25 @@ struct Value {
   uint32_t layer = kNoLayer;
   uint32_t state = 0;
   Initial initial = Initial::undefined;
+  Rows rows;                 // that ranks share
+  abi::Segments segments{};  // of a parameter: the stored tensors in it
 
   Tag tag() const { return {.kind = kind, .layer = layer, .state = state}; }
 };
 
-// What a node becomes: a dispatch of its op, a fill with zeros, a copy. Slice and concat, over axis 0, become nothing:
-// they only say where bytes stand.
-enum class Form : uint8_t { dispatch, fill, copy, slice, concat };
+// What a node becomes: a dispatch of its op, a fill with zeros, a copy, an exchange between ranks. Slice, rank_slice and
+// concat, over axis 0, become nothing: they only say where bytes stand.
+enum class Form : uint8_t {
+  dispatch,
+  fill,
+  copy,
+  slice,
+  concat,
+  rank_slice,  // of a value that has all rows, those that the rank answers for
+  all_gather,
+  all_to_all,
+  all_reduce_max,
+};
 
 struct Node : OpNode {
   Form form = Form::dispatch;  // of all others, op is kNoOp
@@ -75,7 +89,9 @@ struct Node : OpNode {
   ValueId workspace = {};  // not present: it has none
 
   bool has_kernel() const { return form == Form::dispatch; }
-  bool is_instruction() const { return form != Form::slice && form != Form::concat; }
+  bool is_slice() const { return form == Form::slice || form == Form::rank_slice; }
+  bool is_instruction() const { return !is_slice() && form != Form::concat; }
+  bool is_collective() const { return form >= Form::all_gather; }
 };
 std::string_view name_of(const Node& node);  // its op's, or else its form's
 
@@ -89,6 +105,29 @@ class Graph {
   ValueId zeros(Range range, TensorDesc desc, std::string label = {});
   ValueId slice(Range range, ValueId x, uint64_t first_row, uint64_t rows);  // over axis 0
   ValueId concat(Range range, std::vector<ValueId> parts);                   // over axis 0
+
+  // Several ranks run the Program; 1 unless a pass says so.
+  uint32_t ranks() const { return ranks_; }
+  void set_ranks(uint32_t ranks) { ranks_ = ranks; }
+  void set_rows(ValueId value, Rows rows) { values_.at(value.index).rows = rows; }
+  void set_segments(ValueId value, const abi::Segments& segments) { values_.at(value.index).segments = segments; }
+  // Leaves a variable the rows of one rank, unless rows.in_whole.
+  void share(ValueId variable, Rows rows);
+  // Bytes of a value's memory: more than its desc's where ranks share its rows and it has them all.
+  uint64_t memory_bytes(ValueId value) const;
+  ValueId rank_slice(Range range, ValueId whole);  // (of_rank rows, ...)
+  // One exchange of several values; what comes of each, in order. Gathered: (R, ...) of what is alike on all ranks but in
+  // its elements, (R) of one element. gather_rows: a rank's rows become all of `rows`; onto: in place of what has them, from their own part of it.
+  std::vector<ValueId> all_gather(Range range, std::vector<ValueId> values, std::string label);
+  std::vector<ValueId> gather_rows(Range range, std::vector<ValueId> own, std::span<const Rows> rows,
+                                   std::string label);
+  std::vector<ValueId> gather_rows_onto(Range range, std::vector<ValueId> wholes, std::string label);
+  // Rows that other ranks answer for, of values that have all: (R, of_rank rows, ...), what each rank has of this one's.
+  std::vector<ValueId> all_to_all(Range range, std::vector<ValueId> wholes, std::string label);
+  std::vector<ValueId> all_reduce_max(Range range, std::vector<ValueId> words, std::string label);  // in place
+  // Any of these: outputs of such descs, in place of the last inputs.
+  std::vector<ValueId> collective(Range range, Form form, Descs descs, std::vector<ValueId> inputs, uint32_t in_place,
+                                  std::string label);
   // Nodes and values made from here on carry this tag; outputs in place keep the kind of what they overwrite.
   void set_tag(Tag tag) { tag_ = tag; }
   const Tag& tag() const { return tag_; }
@@ -119,6 +158,7 @@ class Graph {
   std::vector<Value> values_;
   std::vector<Node> nodes_;
   Tag tag_;
+  uint32_t ranks_ = 1;
 };
 
 }  // namespace tandem

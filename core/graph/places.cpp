@@ -18,6 +18,8 @@ std::vector<Place> parents(const Graph& graph) {
     }
     if (node.form == Form::slice)
       parent[node.outputs[0].index] = {node.inputs[0].index, node.first_row * row_bytes(graph.desc(node.inputs[0]))};
+    if (node.form == Form::rank_slice)
+      parent[node.outputs[0].index] = {node.inputs[0].index, 0, graph.desc(node.outputs[0]).bytes()};
     if (node.form == Form::concat) {
       uint64_t offset = 0;
       for (ValueId part : node.inputs) {
@@ -39,7 +41,7 @@ std::vector<Place> places_of(const Graph& graph) {
   std::vector<Place> places = parents(graph);
   for (Place& place : places)
     for (const Place* up = &places[place.root]; up->root != place.root; up = &places[place.root])
-      place = {up->root, place.offset + up->offset};
+      place = {up->root, place.offset + up->offset, place.rank_stride + up->rank_stride};
   return places;
 }
 

@@ -2,7 +2,8 @@
 // - A node reads what an earlier node made, a variable or an external.
 // - Only what begin makes, and variables and externals, are used in several ranges.
 // - An overwrite spoils every value that shares its bytes: transients for good, variables and externals until the range
-//   ends.
+//   ends. Evaluate comes right behind begin, whatever else there is.
+// - Values that ranks share say how: own rows are rows of a whole, exchanges fit what they exchange.
 #include <algorithm>
 
 #include "core/graph/places.h"
@@ -18,29 +19,51 @@ class Checker {
   void run() {
     for (size_t r = 0; r < kRangeCount; ++r) {
       range_start_ = now_;
+      if (Range(r) == Range::evaluate) forget_step();
       for (uint32_t n = 0; n < graph_.nodes().size(); ++n)
         if (graph_.nodes()[n].range == Range(r)) check(n);
     }
   }
 
  private:
+  // Bytes of a root; on rank r they begin r * rank_stride later.
+  struct Bytes {
+    uint64_t first, end, rank_stride;
+  };
   struct Write {
-    uint64_t first, end;  // bytes of the root
+    Bytes bytes;
     uint32_t node, time;
   };
+
+  Bytes bytes_of(ValueId v) const {
+    const Place& place = places_[v.index];
+    return {place.offset, place.offset + graph_.desc(v).bytes(), place.rank_stride};
+  }
+
+  // Bytes with one stride are one rank's, whichever it is.
+  bool overlap(Bytes a, Bytes b) const {
+    if (a.rank_stride != b.rank_stride)
+      for (Bytes* x : {&a, &b}) x->end += x->rank_stride * (graph_.ranks() - 1);
+    return a.first < b.end && b.first < a.end;
+  }
+
+  void forget_step() {
+    for (std::vector<Write>& writes : writes_)
+      std::erase_if(writes, [&](const Write& w) { return graph_.nodes()[w.node].range != Range::begin; });
+  }
 
   void check(uint32_t n) {
     const Node& node = graph_.nodes()[n];
     ++now_;
     // A slice reads its rows alone: their place is its output's.
     for (ValueId v : node.inputs)
-      if (v.present()) check_read(n, v, node.form == Form::slice ? node.outputs[0] : v);
+      if (v.present()) check_read(n, v, node.is_slice() ? node.outputs[0] : v);
     for (size_t i = node.inputs.size() - node.in_place; i < node.inputs.size(); ++i) {
       const ValueId v = node.inputs[i];
       if (!v.present()) continue;
-      const Place& place = places_[v.index];
-      writes_[place.root].push_back({place.offset, place.offset + graph_.desc(v).bytes(), n, now_});
+      writes_[places_[v.index].root].push_back({bytes_of(v), n, now_});
     }
+    if (node.is_collective()) check_exchange(node);
     for (ValueId v : node.outputs)
       if (v.present()) made_[v.index] = now_;
   }
@@ -58,12 +81,24 @@ class Checker {
                  "node {} ({} {}) of {} reads %{}, which {} makes: only what begin makes is used in several ranges", n,
                  name_of(node), node.label, name_of(node.range), v.index, name_of(graph_.nodes()[value.node].range));
     const uint32_t since = lasts ? range_start_ : made_[v.index];
-    const Place& place = places_[part.index];
-    const uint64_t end = place.offset + graph_.desc(part).bytes();
-    for (const Write& write : writes_[place.root])
-      TANDEM_CHECK(write.time <= since || write.end <= place.offset || end <= write.first,
+    const Bytes bytes = bytes_of(part);
+    for (const Write& write : writes_[places_[part.index].root])
+      TANDEM_CHECK(write.time <= since || !overlap(bytes, write.bytes),
                    "node {} ({} {}) reads %{}, which node {} ({} {}) has overwritten", n, name_of(node), node.label,
                    v.index, write.node, name_of(graph_.nodes()[write.node]), graph_.nodes()[write.node].label);
+  }
+
+  // What goes in and what comes out fit each other.
+  void check_exchange(const Node& node) const {
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      const ValueId from = node.inputs.at(i), to = node.outputs[i];
+      const uint64_t whole = graph_.memory_bytes(to), part = graph_.desc(from).bytes(), ranks = graph_.ranks();
+      const bool fits = node.form == Form::all_gather   ? whole == ranks * part
+                        : node.form == Form::all_to_all ? whole == graph_.memory_bytes(from)
+                                                        : whole == part && graph_.desc(to).dtype == DType::u32;
+      TANDEM_CHECK(fits, "node {}: %{} ({}) does not fit %{} ({})", name_of(node), from.index, graph_.desc(from),
+                   to.index, graph_.desc(to));
+    }
   }
 
   const Graph& graph_;

@@ -26,7 +26,9 @@ Transformer::Transformer(Graph& graph, const ModelConfig& config, Precision prec
     : graph_(graph), config_(config), precision_(precision), specs_(std::move(specs)) {
   for (const ParameterSpec& spec : specs_) {
     graph_.set_tag({Kind::parameter, spec.layer});
-    parameters_[spec.name] = graph_.variable(spec.name, {precision_.compute(), spec.shape});
+    const ValueId parameter = graph_.variable(spec.name, {precision_.compute(), spec.shape});
+    graph_.set_segments(parameter, segments_of(spec));
+    parameters_[spec.name] = parameter;
   }
   graph_.set_tag({});
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/base/parallel.h"
+#include "core/ops/segments.h"
 
 namespace tandem {
 namespace {
@@ -138,6 +139,15 @@ void unpad(const StoredTensor& part, DType dtype, std::vector<std::byte>& bytes)
     std::memmove(bytes.data() + at, bytes.data() + place, count);
   });
   bytes.resize(part.shape.count() * size_of(dtype));
+}
+
+abi::Segments segments_of(const ParameterSpec& spec) {
+  abi::Segments s{.count = uint32_t(spec.parts.size())};
+  for (size_t i = 0; i < spec.parts.size(); ++i) {
+    s.begin[i] = ops::block_at(spec.name, spec.parts[i].first);
+    s.tensor[i] = spec.parts[i].number;
+  }
+  return s;
 }
 
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config) {

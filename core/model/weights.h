@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/abi/segments.h"
 #include "core/model/config.h"
 #include "core/model/safetensors.h"
 
@@ -43,6 +44,9 @@ struct ParameterSpec {
   std::vector<StoredTensor> parts;  // their places are stacked over axis 0, in order
   uint32_t layer = UINT32_MAX;      // UINT32_MAX: embedding, final norm and LM head
 };
+
+// Where its stored tensors begin, for the random bits of what is rounded in it (docs/numerics.md).
+abi::Segments segments_of(const ParameterSpec& spec);
 
 // In the order of the forward pass: embedding; by layer input_norm, qkv (q, k, v rows), q_norm, k_norm, o, post_norm,
 // gate_up (gate, up rows), down; norm; lm_head unless tied. Weights before biases. gate, up and down are padded to

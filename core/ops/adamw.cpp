@@ -41,12 +41,20 @@ Parameters from_row(const Parameters& parameters, Operands operands, uint32_t fi
   return Parameters(p);
 }
 
+Parameters by_rank(const Parameters& parameters, uint64_t elements) {
+  auto p = parameters.as<abi::AdamW>();
+  p.segments.rank_stride = block_at("adamw", elements);
+  return Parameters(p);
+}
+
 }  // namespace
 
 const Op adamw{.infer = infer,
                .cost = cost,
                .cost_class = CostClass::optimizer,
                .budget = always<Budget::elementwise>,
-               .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of, .part = from_row}};
+               .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of, .part = from_row},
+               .on_rows = [](size_t) { return OnRows::rows; },
+               .by_rank = by_rank};
 
 }  // namespace tandem::ops

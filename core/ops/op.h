@@ -118,6 +118,16 @@ struct Split {
   Parameters (*part)(const Parameters&, Operands, uint32_t first, uint32_t count) = unchanged;
 };
 
+// What becomes of an output where each rank does the op on its own rows of a matrix.
+enum class OnRows : uint8_t {
+  none,     // The op is not done by rows.
+  rows,     // Those rows of it.
+  columns,  // Those columns: it is made of all rows of the output before instead, as its transpose.
+  maximum,  // u32 words whose maximum over ranks stands for all rows.
+  part,     // A part of a sum, which what reads it adds up.
+  same,     // The same on every rank.
+};
+
 // A node that makes outputs of another one once more.
 struct Clone {
   Parameters parameters;
@@ -139,6 +149,9 @@ struct Op {
   Budget (*budget)(const Parameters& parameters, Operands operands, size_t i) = always<Budget::sums>;
   Defined (*defined)(const Parameters& parameters, Operands operands, size_t i) = everything;
   Split split;
+  OnRows (*on_rows)(size_t output) = [](size_t) { return OnRows::none; };
+  // parameters for own rows, of so many elements per rank; null: they know of no place in the whole
+  Parameters (*by_rank)(const Parameters& parameters, uint64_t elements) = nullptr;
   // parameters that make of the optional outputs only those wanted; null: the op has none
   Parameters (*only)(const Parameters& parameters, Outputs wanted) = nullptr;
   // the node that makes the outputs wanted once more, where the first one's outputs kept are still there

@@ -42,9 +42,19 @@ Clone clone(const OpNode& n, Outputs wanted, Outputs) {
   return {wanted_copies<abi::Quantize>(n.parameters, wanted), n.inputs};
 }
 
+OnRows on_rows(size_t output) {
+  constexpr OnRows kOutputs[] = {OnRows::rows, OnRows::columns, OnRows::same};
+  return kOutputs[output];
+}
+
 }  // namespace
 
-const Op quantize{
-    .infer = infer, .vjp = vjp, .cost = cost, .budget = budget, .only = wanted_copies<abi::Quantize>, .clone = clone};
+const Op quantize{.infer = infer,
+                  .vjp = vjp,
+                  .cost = cost,
+                  .budget = budget,
+                  .on_rows = on_rows,
+                  .only = wanted_copies<abi::Quantize>,
+                  .clone = clone};
 
 }  // namespace tandem::ops

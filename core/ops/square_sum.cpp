@@ -22,6 +22,8 @@ Cost cost(const Parameters&, Operands operands) {
 
 }  // namespace
 
-const Op square_sum{.infer = infer, .cost = cost, .cost_class = CostClass::gradient_norm};
+const Op square_sum{.infer = infer, .cost = cost, .cost_class = CostClass::gradient_norm, .on_rows = [](size_t) {
+                      return OnRows::part;
+                    }};
 
 }  // namespace tandem::ops

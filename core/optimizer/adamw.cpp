@@ -4,20 +4,9 @@
 
 #include "core/abi/adamw.h"
 #include "core/abi/adamw_corrections.h"
-#include "core/ops/segments.h"
 
 namespace tandem {
 namespace {
-
-// Random bits count in the places: see docs/numerics.md.
-abi::Segments segments_of(const ParameterSpec& spec) {
-  abi::Segments s{.count = uint32_t(spec.parts.size())};
-  for (size_t i = 0; i < spec.parts.size(); ++i) {
-    s.begin[i] = ops::block_at("adamw", spec.parts[i].first);
-    s.tensor[i] = spec.parts[i].number;
-  }
-  return s;
-}
 
 class Adamw : public Optimizer {
  public:

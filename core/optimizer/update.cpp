@@ -7,20 +7,36 @@
 namespace tandem {
 namespace {
 
+// What the verdict adds up: partial sums of squares, and the loss, of each rank; those of vectors, which are whole on
+// each of several ranks.
+struct Sums {
+  ValueId squares, loss, vectors;
+};
+
+Sums emit_sums(Graph& graph, const Gradients& g) {
+  std::vector<ValueId> squares, vectors;
+  for (size_t i = 0; i < g.gradients.size(); ++i) {
+    const bool whole = graph.ranks() > 1 && g.specs[i].shape.rank() == 1;
+    (whole ? vectors : squares)
+        .push_back(graph.add(Range::update, OpId::square_sum, Parameters(abi::SquareSum{}), {g.gradients[i]},
+                             g.specs[i].name)[0]);
+  }
+  const ValueId own = graph.concat(Range::update, squares);
+  if (graph.ranks() == 1) return {own, g.loss, {}};
+  const std::vector<ValueId> all = graph.all_gather(Range::update, {own, g.loss}, "norm and loss");
+  return {all[0], all[1], vectors.empty() ? ValueId{} : graph.concat(Range::update, vectors)};
+}
+
 // (16) u32, abi Verdict
 ValueId emit_verdict(Graph& graph, const Gradients& g, double grad_clip) {
   const ValueId updates = graph.variable("updates", {DType::u32, {1}}, Initial::zero);
   graph.set_tag({Kind::io});
   const ValueId report = graph.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}}, Initial::zero);
   graph.set_tag({});
-  std::vector<ValueId> partials;
-  for (size_t i = 0; i < g.gradients.size(); ++i)
-    partials.push_back(
-        graph.add(Range::update, OpId::square_sum, Parameters(abi::SquareSum{}), {g.gradients[i]}, g.specs[i].name)[0]);
   const abi::StepVerdict p{.grad_clip = float(grad_clip)};
-  const ValueId all = graph.concat(Range::update, partials);
+  const Sums sums = emit_sums(graph, g);
   return graph.add(Range::update, OpId::step_verdict, Parameters(p),
-                   {all, g.loss, {}, g.scalars, g.counter, updates, report}, "update")[0];
+                   {sums.squares, sums.loss, sums.vectors, g.scalars, g.counter, updates, report}, "update")[0];
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "core/passes/compile.h"
 
 #include "core/program/verify.h"
+#include "core/program/verify_ranks.h"
 
 namespace tandem {
 namespace {
@@ -26,6 +27,7 @@ Compiled compile(Graph graph, const Target& target, Checks checks) {
   if (checks == Checks::with) {
     verify(program, target);
     check_hazards(program);
+    if (program.ranks > 1) verify_ranks(program);
   }
   return {std::move(program), std::move(plan), std::move(graph), std::move(storage)};
 }

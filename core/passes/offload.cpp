@@ -5,36 +5,11 @@
 #include <tuple>
 
 #include "core/passes/rewriter.h"
+#include "core/passes/stages.h"
 #include "core/passes/storage.h"
 
 namespace tandem {
 namespace {
-
-// By node: its stage, counted in its range.
-std::vector<uint32_t> stages_of(const Graph& graph) {
-  struct Position {
-    uint32_t stage = 0;
-    bool started = false;
-    uint32_t layer = 0;
-    bool forward = false;
-  };
-  std::array<Position, kRangeCount> positions;
-  std::vector<uint32_t> stages;
-  for (const Node& node : graph.nodes()) {
-    Position& at = positions[size_t(node.range)];
-    if (node.is_instruction()) {
-      const bool by_layer = node.range == Range::micro_step || node.range == Range::evaluate;
-      const uint32_t layer = node.tag.layer;
-      const bool forward = layer == kNoLayer || node.tag.phase == Phase::forward;
-      if (at.started && !(by_layer && layer == at.layer && forward == at.forward)) ++at.stage;
-      at.started = true;
-      at.layer = layer;
-      at.forward = forward;
-    }
-    stages.push_back(at.stage);
-  }
-  return stages;
-}
 
 // A root, or rows of it, as nodes use it.
 struct Part {
@@ -91,6 +66,7 @@ class Offloader {
     for (const Root& root : storage_.roots) {
       const Value& value = graph_.values()[root.value];
       if (value.lifetime == Lifetime::external || value.desc.shape.rank() < 2) continue;
+      if (value.rows.in_whole) continue;  // what all ranks exchange stays
       const auto kind = offload_kind(value);
       if (value.kind == Kind::quantized && policy_.copies_of(value.layer) != Copies::with_parameters) continue;
       if (!kind || !policy_.offload_of(value.layer).contains(*kind)) continue;

@@ -33,6 +33,10 @@ Copies MemoryPolicy::copies_of(uint32_t layer) const {
   return entry_of(copies, layer);
 }
 
+Weights MemoryPolicy::weights_of(uint32_t layer) const {
+  return entry_of(weights, layer);
+}
+
 std::vector<std::string> offload_words(std::span<const std::string> states) {
   TANDEM_CHECK(states.size() <= kMostStates, "{} optimizer states, expected at most {}", states.size(), kMostStates);
   std::vector<std::string> words(states.begin(), states.end());

@@ -38,6 +38,10 @@ std::vector<std::string> offload_words(std::span<const std::string> states);
 enum class Copies : uint8_t { with_parameters, on_device, remade };
 constexpr std::string_view kCopiesNames[] = {"with_parameters", "on_device", "remade"};
 
+// Where a rank keeps a layer's fp8 weights from step to step, with zero = 3: all rows, or its own, from which all are
+// gathered wherever a layer's pass reads them.
+enum class Weights : uint8_t { gathered, resident };
+
 struct MemoryPolicy {
   // by layer; the last entry holds for further ones, none at all is the empty set
   std::vector<EnumSet<Recompute>> recompute;
@@ -45,6 +49,8 @@ struct MemoryPolicy {
   std::vector<EnumSet<Offload>> offload;
   EnumSet<Offload> offload_outside;
   std::vector<Copies> copies;  // by layer, likewise; none at all is with_parameters
+  std::vector<Weights> weights;  // by layer, likewise; none at all is gathered
+  uint32_t gather_distance = 1;  // how many layers ahead weights are gathered
   // of these kinds the device reads and writes host memory itself, with no copy: m, v, master, gradients, where
   // offloaded
   EnumSet<Offload> zero_copy;
@@ -59,6 +65,7 @@ struct MemoryPolicy {
   EnumSet<Recompute> recompute_of(uint32_t layer) const;
   EnumSet<Offload> offload_of(uint32_t layer) const;  // kNoLayer: offload_outside
   Copies copies_of(uint32_t layer) const;
+  Weights weights_of(uint32_t layer) const;
   bool operator==(const MemoryPolicy&) const = default;
 };
 

@@ -3,6 +3,7 @@
 namespace tandem {
 
 Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.values().size()) {
+  graph_.set_ranks(from.ranks());
   for (uint32_t v = 0; v < map_.size(); ++v) {
     const Value& value = from.values()[v];
     if (value.node != UINT32_MAX) continue;
@@ -10,6 +11,8 @@ Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.values().size()) 
     map_[v] = value.lifetime == Lifetime::external ? graph_.external(value.name, value.desc, value.initial)
                                                    : graph_.variable(value.name, value.desc, value.initial);
     if (value.on_host) graph_.place_on_host(map_[v]);
+    graph_.set_rows(map_[v], value.rows);
+    graph_.set_segments(map_[v], value.segments);
   }
 }
 
@@ -23,6 +26,7 @@ ValueId Rewriter::map(ValueId old) const {
 void Rewriter::inherit(ValueId old, ValueId now) {
   const Value& value = from_.values()[old.index];
   graph_.set_kind(now, value);
+  if (value.rows.shared()) graph_.set_rows(now, value.rows);
   if (value.on_host) graph_.place_on_host(now);
 }
 
@@ -57,6 +61,23 @@ std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& paramete
     case Form::copy:
       outputs = {graph_.copy(node.range, inputs[0], inputs.size() > 1 ? inputs[1] : ValueId{}, node.label)};
       break;
+    case Form::rank_slice:
+      outputs = {graph_.rank_slice(node.range, inputs[0])};
+      break;
+    case Form::all_gather:
+      if (node.in_place == 0 && !from_.values()[node.outputs[0].index].rows.shared()) {
+        outputs = graph_.all_gather(node.range, std::move(inputs), node.label);
+        break;
+      }
+      [[fallthrough]];
+    case Form::all_to_all:
+    case Form::all_reduce_max: {
+      Descs descs;
+      for (ValueId v : node.outputs) descs.push_back(from_.desc(v));
+      outputs =
+          graph_.collective(node.range, node.form, std::move(descs), std::move(inputs), node.in_place, node.label);
+      break;
+    }
     case Form::dispatch:
       outputs = graph_.add(node.range, node.op, parameters, std::move(inputs), node.label);
   }

@@ -54,7 +54,8 @@ class Touches {
 
 class Synchronizer {
  public:
-  explicit Synchronizer(std::vector<Instruction>& code) : code_(code), after_(code.size()), before_(code.size()) {}
+  Synchronizer(std::vector<Instruction>& code, uint32_t ranks)
+      : code_(code), ranks_(ranks), after_(code.size()), before_(code.size()) {}
 
   void run() {
     for (uint32_t i = 0; i < code_.size(); ++i) order(i);
@@ -77,10 +78,10 @@ class Synchronizer {
 
   void order(uint32_t i) {
     const size_t queue = size_t(code_[i].queue);
-    const std::vector<BufferAccess> accesses = accesses_of(code_[i]);
+    const std::vector<BufferAccess> accesses = accesses_of(code_[i], ranks_);
     Clock conflicts{};  // by queue, the last instruction that must be done
     for (const BufferAccess& a : accesses)
-      touches_[a.buffer.arena].each(a.buffer.offset, a.buffer.offset + a.buffer.bytes, [&](const Touched& t) {
+      touches_[a.buffer.arena].each(a.buffer.offset, a.end(), [&](const Touched& t) {
         if (t.written > 0) raise(conflicts, t.written);
         if (a.write)
           for (uint32_t position : t.read)
@@ -88,7 +89,7 @@ class Synchronizer {
       });
     wait_for(i, conflicts);
     for (const BufferAccess& a : accesses)
-      touches_[a.buffer.arena].each(a.buffer.offset, a.buffer.offset + a.buffer.bytes, [&](Touched& t) {
+      touches_[a.buffer.arena].each(a.buffer.offset, a.end(), [&](Touched& t) {
         if (!a.write) t.read[queue] = i + 1;
         else t.written = i + 1, t.read = {};
       });
@@ -123,6 +124,7 @@ class Synchronizer {
   }
 
   std::vector<Instruction>& code_;
+  uint32_t ranks_;
   std::vector<After> after_;
   std::vector<std::vector<Command>> before_;
   std::array<Clock, kQueueCount> known_{};  // by queue
@@ -133,7 +135,7 @@ class Synchronizer {
 }  // namespace
 
 void synchronize(Program& program) {
-  for (auto& range : program.ranges) Synchronizer(range).run();
+  for (auto& range : program.ranges) Synchronizer(range, program.ranks).run();
 }
 
 }  // namespace tandem

@@ -213,9 +213,8 @@ class Advisor {
                const std::vector<Ranked> ranked = ranking.fitting();
                if (ranked.empty()) break;
                const MemoryPolicy policy = policy_of(ranked.front().choice, r.model.layers);
-               const Takes takes = takes_of(compile_step(r.model, r.precision, r.optimizer, r.shape, policy,
-                                                         without_budget(r.target), Checks::without),
-                                            r.target);
+               const Takes takes =
+                   takes_of(compile_step(r, policy, without_budget(r.target), Checks::without), r.target);
                if (budget_of(r.target).holds(takes)) return takes.seconds(r.shape.accumulation);
                ranking.correct(ranked.front().choice, takes);
              }

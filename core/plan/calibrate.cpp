@@ -185,7 +185,7 @@ class Calibration {
     const StepShape shape = shape_of(hidden);
     std::optional<Compiled> compiled;
     try {
-      compiled = compile_step(model, precision, {}, shape, {}, backend_.target());
+      compiled = compile_step({model, precision, {}, shape}, {}, backend_.target());
     } catch (const Error& error) {
       if (error.exit() != Exit::does_not_fit || by_size_.empty()) throw;
       return {};

@@ -86,18 +86,23 @@ double flop_rate(CostClass c, DType first, const Rates& rates) {
   }
 }
 
-// One range, its queues side by side. Copies may be taken to be free.
+// What takes no time in a simulation.
+struct Free {
+  bool copies = false, exchange = false;
+};
+
+// One range, its queues side by side.
 class Simulation {
  public:
-  Simulation(const Program& program, const Rates& rates, bool free_copies)
-      : program_(program), rates_(rates), free_copies_(free_copies) {}
+  Simulation(const Program& program, const Rates& rates, Free free) : program_(program), rates_(rates), free_(free) {}
 
   ProgramCost run(Range range) {
     for (const Instruction& instruction : program_.range(range)) {
       double& clock = clocks_[size_t(instruction.queue)];
       std::visit(overloaded{[&](const Dispatch& dispatch) { clock += run(cost(dispatch)); },
                             [&](const Fill& fill) { clock += run(cost(fill)); },
-                            [&](const Copy& copy) { clock += run(cost(copy)); }, [](const Barrier&) {},
+                            [&](const Copy& copy) { clock += run(cost(copy)); },
+                            [&](const Collective& c) { clock += run(cost(c)); }, [](const Barrier&) {},
                             [&](const Signal& signal) { signalled_[signal.id] = clock; },
                             [&](const Wait& wait) { clock = std::max(clock, signalled_[wait.id]); }},
                  instruction.command);
@@ -136,12 +141,22 @@ class Simulation {
     return c;
   }
 
+  // Each rank gives and takes all parts but its own.
+  InstructionCost cost(const Collective& c) const {
+    uint64_t bytes = 0;
+    for (const BufferRef& to : c.to) bytes += to.bytes;
+    bytes = bytes / program_.ranks * (program_.ranks - 1);
+    const double rate = c.kind == CollectiveKind::all_gather ? rates_.links.all_gather : rates_.links.all_to_all;
+    if (free_.exchange || rate <= 0) return {CostKind::exchange, 0, bytes, 0, 0};
+    return {CostKind::exchange, 0, bytes, double(bytes) / rate + rates_.links.latency, 0};
+  }
+
   InstructionCost cost(const Copy& copy) {
     const bool in = on_host(copy.from), out = !in && on_host(copy.to);
     const double rate = in    ? rates_.host_to_device
                         : out ? rates_.device_to_host
                               : rates_.passes * rates_.bandwidth / 2;  // within the device: read and written
-    const double seconds = free_copies_ || rate <= 0 ? 0 : double(copy.from.bytes) / rate + rates_.launch_seconds;
+    const double seconds = free_.copies || rate <= 0 ? 0 : double(copy.from.bytes) / rate + rates_.launch_seconds;
     if (in) total_.link_in += seconds;
     if (out) total_.link_out += seconds;
     return {CostKind::copy, 0, copy.from.bytes, seconds, 0};
@@ -159,7 +174,7 @@ class Simulation {
 
   const Program& program_;
   const Rates& rates_;
-  bool free_copies_;
+  Free free_;
   ProgramCost total_;
   std::array<double, kQueueCount> clocks_{};
   std::map<uint32_t, double> signalled_;
@@ -170,7 +185,7 @@ class Simulation {
 
 std::string_view name_of(CostKind c) {
   constexpr std::string_view kNames[] = {"e4m3 products", "bf16 products", "f32 products", "attention",
-                                         "memory passes", "optimizer",     "copies"};
+                                         "memory passes", "optimizer",     "copies",       "exchange"};
   return kNames[size_t(c)];
 }
 
@@ -193,6 +208,7 @@ ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
   }
   seconds += double(times) * other.seconds;
   exposed_copy += double(times) * other.exposed_copy;
+  exposed_exchange += double(times) * other.exposed_exchange;
   link_in += double(times) * other.link_in;
   link_out += double(times) * other.link_out;
   return *this;
@@ -215,9 +231,12 @@ InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands
 }
 
 ProgramCost cost_of(const Program& program, Range range, const Rates& rates) {
-  ProgramCost cost = Simulation(program, rates, false).run(range);
-  if (cost.of(CostKind::copy).instructions > 0)
-    cost.exposed_copy = cost.seconds - Simulation(program, rates, true).run(range).seconds;
+  ProgramCost cost = Simulation(program, rates, {}).run(range);
+  const auto exposed = [&](CostKind kind, Free free) {
+    return cost.of(kind).instructions > 0 ? cost.seconds - Simulation(program, rates, free).run(range).seconds : 0;
+  };
+  cost.exposed_copy = exposed(CostKind::copy, {.copies = true});
+  cost.exposed_exchange = exposed(CostKind::exchange, {.exchange = true});
   return cost;
 }
 

@@ -20,11 +20,12 @@ enum class CostKind : uint8_t {
   memory,     // passes over activations: norms, SwiGLU, RoPE, quantize, cross entropy, ...
   optimizer,  // and the gradient norm
   copy,
+  exchange,  // between ranks
 };
-constexpr size_t kCostKindCount = size_t(CostKind::copy) + 1;
+constexpr size_t kCostKindCount = size_t(CostKind::exchange) + 1;
 std::string_view name_of(CostKind c);
 
-// A dispatch, fill or copy, alone on the device.
+// A dispatch, fill, copy or exchange, alone on the device.
 struct InstructionCost {
   CostKind kind = CostKind::memory;
   uint64_t flops = 0, bytes = 0;
@@ -43,7 +44,8 @@ struct KindCost {
 struct ProgramCost {
   std::array<KindCost, kCostKindCount> kinds{};
   double seconds = 0;                // from the first instruction to the last one's end
-  double exposed_copy = 0;           // of them, what copies hold up
+  double exposed_copy = 0;           // seconds of them in which compute waits for copies
+  double exposed_exchange = 0;       // and for other ranks
   double link_in = 0, link_out = 0;  // seconds for which copies and zero-copy access keep the link busy, each way
 
   const KindCost& of(CostKind c) const { return kinds[size_t(c)]; }

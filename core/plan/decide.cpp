@@ -18,7 +18,7 @@ std::optional<StepPlan> plan_asked(const PlanRequest& request, uint32_t head_chu
   const Target& target = request.target;
   try {
     StepPlan plan;
-    plan.compiled = compile_step(request.model, request.precision, request.optimizer, request.shape, policy, target);
+    plan.compiled = compile_step(request, policy, target);
     const MemoryPlan& memory = plan.compiled->memory;
     plan.chosen = {policy, device_bytes(memory, target), memory.host_bytes,
                    cost_of_step(plan.compiled->program, request.shape.accumulation, target.rates), true};

@@ -173,6 +173,14 @@ void read_products(Section products, Rates& rates) {
   }
 }
 
+void read_links(Section links, Links& l) {
+  l.all_gather = links.number("all_gather", kMostRate);
+  l.all_to_all = links.number("all_to_all", kMostRate);
+  l.latency = links.number("latency", 1);
+  l.host_total = links.number_or("host_total", kMostRate, 0);
+  links.finish();
+}
+
 // key = "text", escaped
 std::string toml_line(const char* key, const std::string& text) {
   std::ostringstream line;
@@ -211,6 +219,7 @@ DeviceTable parse_device_table(std::string_view text, const std::string& path) {
   read_limits(top.section("limits"), target);
   read_rates(top.section("rates"), top.section("reached"), target);
   if (top.has("products")) read_products(top.section("products"), target.rates);
+  if (top.has("links")) read_links(top.section("links"), target.rates.links);
   top.finish();
   table.info = {.backend = "table",
                 .index = 0,
@@ -298,6 +307,13 @@ std::string device_table_text(const DeviceTable& table) {
   rate("attention_backward", (r.attention_backward > 0 ? r.attention_backward : r.attention) / r.bf16);
   rate("bandwidth", r.passes);
   rate("optimizer", r.optimizer);
+  if (r.links.all_gather > 0) {
+    text += "\n[links]  # between ranks\n";
+    rate("all_gather", r.links.all_gather);
+    rate("all_to_all", r.links.all_to_all);
+    rate("latency", r.links.latency);
+    if (r.links.host_total > 0) rate("host_total", r.links.host_total);
+  }
   if (r.products.empty()) return text;
   text += "\n[products]  # shares of those rates by the cube root of m n k\n";
   list("sizes", [](const Rates::SizeShare& s) { return s.n; });

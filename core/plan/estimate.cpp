@@ -132,7 +132,7 @@ Estimator::Estimator(const PlanRequest& request) : request_(request), layers_(re
   sample_activations();
   whole_ = line(base_, kLayersWithCopies);
   count_overlaps();
-  if (!request.precision.fp8()) return;
+  if (!may_remake(request)) return;
   Choice choice = base_;
   choice.remade = layers_;
   remade_ = beside(line(choice, kLayersWithCopies), whole_);
@@ -190,11 +190,10 @@ void Estimator::sample_activations() {
 
 // layers: of the sampled model
 Takes Estimator::sample(const Choice& choice, uint32_t layers) const {
-  ModelConfig model = request_.model;
-  model.layers = layers;
-  return takes_of(compile_step(model, request_.precision, request_.optimizer, request_.shape,
-                               policy_of(of_layers(choice, layers_, layers), layers), without_budget(request_.target),
-                               Checks::without),
+  StepSpec smaller = request_;
+  smaller.model.layers = layers;
+  return takes_of(compile_step(smaller, policy_of(of_layers(choice, layers_, layers), layers),
+                               without_budget(request_.target), Checks::without),
                   request_.target);
 }
 

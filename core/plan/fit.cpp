@@ -4,19 +4,18 @@ namespace tandem {
 namespace {
 
 struct Step {
-  const ModelConfig& config;
-  const OptimizerOptions& optimizer;
-  const StepShape& shape;
+  const StepSpec& spec;
   const MemoryPolicy& policy;
   const Target& target;
 
   bool fits(const Precision& precision, uint32_t micro_batch) const {
-    StepShape smaller = shape;
-    smaller.micro_batch = micro_batch;
-    if (shape.head_chunks == choose_head_chunks(config, precision, shape))
-      smaller.head_chunks = choose_head_chunks(config, precision, smaller);
+    StepSpec smaller = spec;
+    smaller.precision = precision;
+    smaller.shape.micro_batch = micro_batch;
+    if (spec.shape.head_chunks == choose_head_chunks(spec.model, precision, spec.shape))
+      smaller.shape.head_chunks = choose_head_chunks(spec.model, precision, smaller.shape);
     try {
-      compile_step(config, precision, optimizer, smaller, policy, target);
+      compile_step(smaller, policy, target);
       return true;
     } catch (const Error& e) {
       if (e.exit() != Exit::does_not_fit) throw;
@@ -27,8 +26,8 @@ struct Step {
   // by halves, in units of what the recipe can take
   uint32_t largest(const Precision& precision) const {
     uint32_t unit = 1;
-    while (uint64_t(unit) * shape.sequence_length % size_multiple(precision.recipe) != 0) ++unit;
-    uint32_t fitting = 0, most = shape.micro_batch / unit;
+    while (uint64_t(unit) * spec.shape.sequence_length % size_multiple(precision.recipe) != 0) ++unit;
+    uint32_t fitting = 0, most = spec.shape.micro_batch / unit;
     while (fitting < most) {
       const uint32_t half = most - (most - fitting) / 2;
       if (fits(precision, half * unit)) fitting = half;
@@ -46,7 +45,8 @@ Precision with_recipe(Precision precision, Recipe recipe) {
   return precision;
 }
 
-std::string suggestion(const Step& step, const Precision& precision) {
+std::string suggestion(const Step& step) {
+  const Precision& precision = step.spec.precision;
   if (const uint32_t b = step.largest(precision); b > 0) return fmt::format("batch.micro_batch = {}", b);
   if (precision.recipe == Recipe::fp32)
     if (const uint32_t b = step.largest(with_recipe(precision, Recipe::bf16)); b > 0)
@@ -56,21 +56,17 @@ std::string suggestion(const Step& step, const Precision& precision) {
 
 }  // namespace
 
-uint32_t largest_micro_batch(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
-                             const StepShape& shape, const MemoryPolicy& policy, const Target& target) {
-  return Step{config, optimizer, shape, policy, target}.largest(precision);
+uint32_t largest_micro_batch(const StepSpec& spec, const MemoryPolicy& policy, const Target& target) {
+  return Step{spec, policy, target}.largest(spec.precision);
 }
 
-Compiled compile_step_or_suggest(const ModelConfig& config, const Precision& precision,
-                                 const OptimizerOptions& optimizer, const StepShape& shape, const MemoryPolicy& policy,
-                                 const Target& target) {
+Compiled compile_step_or_suggest(const StepSpec& spec, const MemoryPolicy& policy, const Target& target) {
   try {
-    return compile_step(config, precision, optimizer, shape, policy, target);
+    return compile_step(spec, policy, target);
   } catch (const Error& e) {
     if (e.exit() != Exit::does_not_fit) throw;
-    const Step step{config, optimizer, shape, policy, target};
     throw Error(Exit::does_not_fit,
-                fmt::format("{}; the largest that fits: {}", e.what(), suggestion(step, precision)));
+                fmt::format("{}; the largest that fits: {}", e.what(), suggestion({spec, policy, target})));
   }
 }
 

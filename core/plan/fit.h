@@ -7,13 +7,10 @@ namespace tandem {
 
 // The largest micro_batch up to shape's whose step fits the target under the policy; 0: none does. LM-head chunks are
 // chosen anew for each where shape's were.
-uint32_t largest_micro_batch(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
-                             const StepShape& shape, const MemoryPolicy& policy, const Target& target);
+uint32_t largest_micro_batch(const StepSpec& spec, const MemoryPolicy& policy, const Target& target);
 
 // compile_step, whose Exit::does_not_fit also names the largest micro_batch that fits, under this recipe or else
 // another.
-Compiled compile_step_or_suggest(const ModelConfig& config, const Precision& precision,
-                                 const OptimizerOptions& optimizer, const StepShape& shape, const MemoryPolicy& policy,
-                                 const Target& target);
+Compiled compile_step_or_suggest(const StepSpec& spec, const MemoryPolicy& policy, const Target& target);
 
 }  // namespace tandem

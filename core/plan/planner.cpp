@@ -36,8 +36,7 @@ std::optional<Attempt> attempt(const PlanRequest& request, const Choice& choice)
     Attempt a{choice,
               {policy, 0, 0, {}, false},
               {},
-              compile_step(request.model, request.precision, request.optimizer, request.shape, policy,
-                           without_budget(request.target), Checks::without)};
+              compile_step(request, policy, without_budget(request.target), Checks::without)};
     a.takes = takes_of(a.compiled, request.target);
     a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
     a.planned.host_bytes = a.compiled.memory.host_bytes;
@@ -194,10 +193,9 @@ ProgramCost floor_of(const PlanRequest& request) {
   MemoryPolicy policy;
   policy.lm_head_chunks = head_chunk_counts(request).front();
   const auto cost = [&](uint32_t n) {
-    ModelConfig model = request.model;
-    model.layers = n;
-    const Compiled compiled = compile_step(model, request.precision, request.optimizer, request.shape, policy,
-                                           without_budget(request.target));
+    StepSpec smaller = request;
+    smaller.model.layers = n;
+    const Compiled compiled = compile_step(smaller, policy, without_budget(request.target));
     return cost_of_step(compiled.program, request.shape.accumulation, request.target.rates);
   };
   ProgramCost floor = cost(fewer);

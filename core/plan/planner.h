@@ -29,6 +29,11 @@ struct PlanRequest : StepSpec {  // shape.head_chunks: the most that the planner
   Target target;        // with rates; memory_bytes and host_memory_bytes (0: no limit) are the budgets
 };
 
+// Copies::remade wants whole bf16 weights, of which several ranks have their own rows alone.
+inline bool may_remake(const PlanRequest& r) {
+  return r.precision.fp8() && r.sharding.ranks == 1;
+}
+
 // A policy whose Program was compiled in full.
 struct PlannedPolicy {
   MemoryPolicy policy;

@@ -17,7 +17,8 @@ double product_seconds(const ProgramCost& step, const Rates& rates) {
 
 Prediction predict_step(const StepPlan& plan, const Rates& rates) {
   const ProgramCost& step = plan.chosen.cost;
-  return {step.seconds, step.exposed_copy, plan.floor.floor(), product_seconds(plan.floor, rates)};
+  return {step.seconds, step.exposed_copy, step.exposed_exchange, plan.floor.floor(),
+          product_seconds(plan.floor, rates)};
 }
 
 }  // namespace tandem

@@ -29,7 +29,7 @@ std::vector<Choice> chunk_choices(const PlanRequest& request) {
   std::vector<Choice> choices;
   for (const uint32_t head : head_chunk_counts(request))
     for (const uint32_t attention : attention_chunk_counts(request))
-      for (uint32_t remade = 0; remade <= (request.precision.fp8() ? layers : 0); remade += layers) {
+      for (uint32_t remade = 0; remade <= (may_remake(request) ? layers : 0); remade += layers) {
         Choice choice;
         choice.recompute(recompute_sets(request.limits, request.coarse).front());
         choice.head_chunks = head;
@@ -94,7 +94,7 @@ Ranking::Ranking(const PlanRequest& request, Estimate estimate, double slack)
       accumulation_(request.shape.accumulation),
       slack_(slack),
       starts_(request.coarse ? kCoarseStarts : kStarts),
-      remakes_(request.precision.fp8()),
+      remakes_(may_remake(request)),
       coarse_(request.coarse),
       budget_(budget_of(request.target)),
       estimate_(std::move(estimate)),

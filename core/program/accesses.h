@@ -8,11 +8,14 @@ namespace tandem {
 struct BufferAccess {
   BufferRef buffer;
   bool write = false;
+  uint64_t span = 0;  // bytes over all ranks
+
+  uint64_t end() const { return buffer.offset + span; }
 };
 
-std::vector<BufferAccess> accesses_of(const Instruction& instruction);
+std::vector<BufferAccess> accesses_of(const Instruction& instruction, uint32_t ranks);
 
-// Do the two overlap, and does one write?
+// Do the two overlap, and does one write? Buffers of one rank_stride are those of one rank, whichever it is.
 bool conflict(const BufferAccess& a, const BufferAccess& b);
 bool conflict(const std::vector<BufferAccess>& a, const std::vector<BufferAccess>& b);
 

@@ -6,7 +6,8 @@ namespace tandem {
 namespace {
 
 std::string text_of(const BufferRef& b) {
-  return fmt::format("{}:{}+{}", b.arena, b.offset, b.bytes);
+  const std::string by_rank = b.rank_stride > 0 ? fmt::format(" by rank {}", b.rank_stride) : "";
+  return fmt::format("{}:{}+{}{}", b.arena, b.offset, b.bytes, by_rank);
 }
 
 std::string text_of(const Operand& o) {
@@ -22,12 +23,22 @@ std::string text_of(const Dispatch& d) {
   return text + " )";
 }
 
+std::string text_of(const Collective& c) {
+  std::string text = fmt::format("{}(", name_of(c.kind));
+  for (size_t i = 0; i < c.to.size(); ++i) {
+    const Part& from = c.from[i];
+    text += fmt::format(" {}{} to {}", text_of(from.buffer),
+                        from.stride > 0 ? fmt::format(" by part {}", from.stride) : "", text_of(c.to[i]));
+  }
+  return text + " )";
+}
+
 std::string text_of(const Command& command) {
   return std::visit(
       overloaded{[](const Dispatch& d) { return text_of(d); },
                  [](const Fill& f) { return "fill " + text_of(f.buffer); },
                  [](const Copy& c) { return fmt::format("copy {} to {}", text_of(c.from), text_of(c.to)); },
-                 [](const Barrier&) { return std::string("barrier"); },
+                 [](const Collective& c) { return text_of(c); }, [](const Barrier&) { return std::string("barrier"); },
                  [](const Signal& s) { return fmt::format("signal {}", s.id); },
                  [](const Wait& w) { return fmt::format("wait {}", w.id); }},
       command);

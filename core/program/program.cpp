@@ -21,6 +21,7 @@ std::string name_of(const Instruction& instruction) {
   const std::string_view kind = std::visit(
       overloaded{[](const Dispatch& d) { return name_of(d.op); }, [](const Fill&) { return std::string_view("fill"); },
                  [](const Copy&) { return std::string_view("copy"); },
+                 [](const Collective& c) { return name_of(c.kind); },
                  [](const Barrier&) { return std::string_view("barrier"); },
                  [](const Signal&) { return std::string_view("signal"); },
                  [](const Wait&) { return std::string_view("wait"); }},
@@ -34,19 +35,58 @@ Descs descs_of(const Dispatch& dispatch) {
   return descs;
 }
 
-std::vector<BufferAccess> accesses_of(const Instruction& instruction) {
+Program for_rank(Program program, uint32_t rank) {
+  const auto resolve = [&](BufferRef& b) {
+    b.offset += rank * b.rank_stride;
+    b.rank_stride = 0;
+  };
+  program.rank = rank;
+  for (Binding& binding : program.bindings) resolve(binding.buffer);
+  for (std::vector<Instruction>& range : program.ranges)
+    for (Instruction& instruction : range)
+      std::visit(overloaded{[&](Dispatch& d) {
+                              for (Operand& o : d.operands) resolve(o.buffer);
+                              resolve(d.workspace);
+                            },
+                            [&](Fill& f) { resolve(f.buffer); },
+                            [&](Copy& c) {
+                              resolve(c.from);
+                              resolve(c.to);
+                            },
+                            [&](Collective& c) {
+                              for (Part& part : c.from) resolve(part.buffer);
+                              for (BufferRef& to : c.to) resolve(to);
+                            },
+                            [](Barrier&) {}, [](Signal&) {}, [](Wait&) {}},
+                 instruction.command);
+  return program;
+}
+
+bool has_exchange(const Program& program) {
+  for (const std::vector<Instruction>& range : program.ranges)
+    for (const Instruction& instruction : range)
+      if (std::holds_alternative<Collective>(instruction.command)) return true;
+  return false;
+}
+
+std::vector<BufferAccess> accesses_of(const Instruction& instruction, uint32_t ranks) {
   std::vector<BufferAccess> accesses;
+  const auto add = [&](const BufferRef& b, bool write, uint64_t stride) {
+    accesses.push_back({b, write, b.bytes + (b.rank_stride + stride) * (ranks - 1)});
+  };
   std::visit(overloaded{[&](const Dispatch& d) {
                           for (const Operand& o : d.operands)
-                            if (o.desc.dtype != DType::none) accesses.push_back({o.buffer, o.access != Access::read});
-                          if (d.workspace.bytes > 0) accesses.push_back({d.workspace, true});
+                            if (o.desc.dtype != DType::none) add(o.buffer, o.access != Access::read, 0);
+                          if (d.workspace.bytes > 0) add(d.workspace, true, 0);
                         },
-                        [&](const Fill& f) {
-                          accesses.push_back({f.buffer, true});
-                        },
+                        [&](const Fill& f) { add(f.buffer, true, 0); },
                         [&](const Copy& c) {
-                          accesses.push_back({c.from, false});
-                          accesses.push_back({c.to, true});
+                          add(c.from, false, 0);
+                          add(c.to, true, 0);
+                        },
+                        [&](const Collective& c) {
+                          for (const Part& part : c.from) add(part.buffer, false, part.stride);
+                          for (const BufferRef& to : c.to) add(to, true, 0);
                         },
                         [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
              instruction.command);
@@ -54,8 +94,10 @@ std::vector<BufferAccess> accesses_of(const Instruction& instruction) {
 }
 
 bool conflict(const BufferAccess& a, const BufferAccess& b) {
-  return (a.write || b.write) && a.buffer.arena == b.buffer.arena &&
-         a.buffer.offset < b.buffer.offset + b.buffer.bytes && b.buffer.offset < a.buffer.offset + a.buffer.bytes;
+  if (!(a.write || b.write) || a.buffer.arena != b.buffer.arena) return false;
+  const bool one_rank = a.buffer.rank_stride == b.buffer.rank_stride && a.buffer.rank_stride > 0;
+  const auto end = [&](const BufferAccess& x) { return one_rank ? x.buffer.offset + x.buffer.bytes : x.end(); };
+  return a.buffer.offset < end(b) && b.buffer.offset < end(a);
 }
 
 bool conflict(const std::vector<BufferAccess>& a, const std::vector<BufferAccess>& b) {

@@ -10,7 +10,9 @@
 
 #include "core/graph/initial.h"
 #include "core/graph/range.h"
+#include "core/graph/rows.h"
 #include "core/ops/op.h"
+#include "core/program/collective.h"
 #include "core/program/queue.h"
 
 namespace tandem {
@@ -28,6 +30,7 @@ struct Arena {
 struct BufferRef {
   uint32_t arena = 0;
   uint64_t offset = 0, bytes = 0;
+  uint64_t rank_stride = 0;  // on rank r it begins at offset + r * rank_stride
 };
 
 struct Operand {
@@ -49,6 +52,17 @@ struct Fill {  // with zero bytes
 struct Copy {
   BufferRef from, to;
 };
+// What a rank gives: a part for each rank, stride bytes from one to the next; stride 0: the same part for each.
+struct Part {
+  BufferRef buffer;
+  uint64_t stride = 0;
+};
+// All ranks run it together. Item i goes from from[i] to to[i]; from may be the rank's own part of to.
+struct Collective {
+  CollectiveKind kind = CollectiveKind::all_gather;
+  std::vector<Part> from;
+  std::vector<BufferRef> to;
+};
 struct Barrier {};  // all before it on this queue happens before all after it
 struct Signal {
   uint32_t id;
@@ -57,7 +71,7 @@ struct Wait {
   uint32_t id;
 };
 
-using Command = std::variant<Dispatch, Fill, Copy, Barrier, Signal, Wait>;
+using Command = std::variant<Dispatch, Fill, Copy, Collective, Barrier, Signal, Wait>;
 
 struct Instruction {
   Queue queue = Queue::compute;
@@ -71,9 +85,12 @@ struct Binding {
   TensorDesc desc;
   BufferRef buffer;
   Initial initial = Initial::undefined;
+  Rows rows;  // that ranks share
 };
 
+// The same for each rank, until for_rank.
 struct Program {
+  uint32_t ranks = 1, rank = 0;
   std::vector<Arena> arenas;
   std::vector<Binding> bindings;
   std::array<std::vector<Instruction>, kRangeCount> ranges;
@@ -85,6 +102,11 @@ struct Program {
 
 // "gemm of layers.3.qkv", "copy": for messages
 std::string name_of(const Instruction& instruction);
+
+// The program of one rank: its buffers have their places there, and no rank_stride.
+Program for_rank(Program program, uint32_t rank);
+// True if some instruction needs the other ranks.
+bool has_exchange(const Program& program);
 
 Descs descs_of(const Dispatch& dispatch);  // of its operands, in their order
 

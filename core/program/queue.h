@@ -25,11 +25,12 @@ constexpr Queue queue_for(Queue role, QueueSet has) {
   return has.contains(role) ? role : Queue::compute;
 }
 
-// Device tables count queues: 1 computes, 2 has one for copies, 3 one for each way.
+// Device tables count queues: 1 computes, 2 has one for copies, 3 one for each way, 4 one for what ranks exchange.
 constexpr QueueSet queues_of(uint32_t count) {
   QueueSet queues{Queue::compute};
   if (count > 1) queues.insert(Queue::in);
   if (count > 2) queues.insert(Queue::out);
+  if (count > 3) queues.insert(Queue::exchange);
   return queues;
 }
 

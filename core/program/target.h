@@ -11,6 +11,13 @@
 
 namespace tandem {
 
+// Between the ranks of a machine; 0: not known. What crosses the link of one rank, each way.
+struct Links {
+  double all_gather = 0, all_to_all = 0;  // bytes/s
+  double latency = 0;                     // seconds per exchange
+  double host_total = 0;  // bytes/s each way that the copies of all ranks to and from the host reach together
+};
+
 // What the cost model reckons with; 0: not known. Matrix products accumulate in f32.
 struct Rates {
   double e4m3 = 0, bf16 = 0, f32 = 0;             // FLOP/s that large products of such operands reach
@@ -29,6 +36,7 @@ struct Rates {
     double n = 0, e4m3 = 0, bf16 = 0, f32 = 0;
   };
   std::vector<SizeShare> products;
+  Links links;
 
   bool known() const { return bandwidth > 0 && f32 > 0; }
 };

@@ -11,6 +11,7 @@ namespace tandem {
 // - An operand's bytes hold its desc, and are within the target's limit; a workspace has what the target asks for; a
 //   copy's sides are equal.
 // - In one instruction, what is written overlaps nothing else that it reads or writes.
+// - An exchange has a place for each rank's part, and overlaps itself only in a rank's own part of what it gathers.
 // - Dispatches and fills are on the compute queue; a Wait's Signal stands earlier in its range.
 void verify(const Program& program, const Target& target);
 

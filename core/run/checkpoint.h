@@ -37,12 +37,19 @@ struct Position {
   uint32_t skipped = 0;   // steps in a row whose loss or norm was not finite, those without targets left out
 };
 
+// How many ranks a run has, and how they share its step.
+struct WorldRecord {
+  uint32_t ranks = 1, hosts = 1, zero = 1;
+  std::string collectives = "none";  // none, nccl or host: who moves the bytes
+};
+
 // manifest.json; its save is counted in sequence
 struct Manifest : Position {
   std::string config;                          // the merged configuration, TOML
   std::string backend, device;                 // where it ran
   uint32_t head_chunks = 1;                    // LM-head chunks: part of the result, kept on resume
   std::map<std::string, std::string> kernels;  // the backend's KernelChoices
+  WorldRecord world;                           // the ranks that it had
   std::vector<InputFile> inputs;               // the model's config.json and the token files
   std::map<std::string, CheckpointFile> files;
 };
@@ -70,10 +77,13 @@ void remove_unfinished(const std::string& directory);
 // The steps of the checkpoints in a directory, newest first, sound or not; none when it is not there.
 std::vector<uint64_t> checkpoint_steps(const std::string& directory);
 
-// A checkpoint whose every byte was verified. Exit::input, naming the file and the reason, for one that is not whole.
+// bytes: each one is read and compared with its hash. sizes: those of files, where another process has read the bytes.
+enum class Verified : uint8_t { bytes, sizes };
+
+// A checkpoint that was verified. Exit::input, naming the file and the reason, for one that is not whole.
 class Checkpoint {
  public:
-  explicit Checkpoint(const std::string& path);
+  explicit Checkpoint(const std::string& path, Verified verified = Verified::bytes);
 
   const std::string& path() const { return path_; }
   const Manifest& manifest() const { return manifest_; }
@@ -82,7 +92,7 @@ class Checkpoint {
   size_t tensors() const { return file_of_.size(); }
 
  private:
-  void verify(const std::string& name, const CheckpointFile& expected);
+  void verify(const std::string& name, const CheckpointFile& expected, Verified verified);
 
   std::string path_;
   Manifest manifest_;

@@ -2,9 +2,12 @@
 
 #include <utility>
 
+#include "core/base/hash.h"
+#include "core/base/json.h"
 #include "core/base/message.h"
 #include "core/plan/decide.h"
 #include "core/plan/fit.h"
+#include "core/program/dump.h"
 #include "core/run/resume.h"
 #include "core/run/saved_state.h"
 #include "core/run/settings.h"
@@ -15,25 +18,100 @@ namespace {
 
 // Exit::does_not_fit, with what would fit, where the plan does not.
 void require_fits(const StepPlan& plan, const PlanRequest& r) {
-  if (!plan.fits())
-    compile_step_or_suggest(r.model, r.precision, r.optimizer, r.shape, policy_asked(r.limits), r.target);
+  if (!plan.fits()) compile_step_or_suggest(r, policy_asked(r.limits), r.target);
+}
+
+// The device of a rank of this host: run.backend's and those after it; a software device serves all.
+DeviceInfo device_of(const RunConfig& config, const Registry& registry, const World* world) {
+  DeviceInfo device = registry.choose(config.run.backend);
+  if (!world || device.kind == DeviceInfo::Kind::software) return device;
+  std::vector<DeviceInfo> all = registry.devices().devices;
+  std::erase_if(all, [&](const DeviceInfo& d) { return d.backend != device.backend || d.index < device.index; });
+  if (all.size() < world->seat().local_ranks)
+    fail(Exit::device, "distributed.devices", "{} ranks on this host want as many devices from {}:{} on, there are {}",
+         world->seat().local_ranks, device.backend, device.index, all.size());
+  return all[world->seat().local_rank];
+}
+
+// What each of several ranks has: they share the host, and a software device; and one Program fits all.
+Target shared_target(Target target, const DeviceInfo& device, World& world) {
+  const uint32_t local_ranks = world.seat().local_ranks;
+  if (device.kind == DeviceInfo::Kind::software) target.memory_bytes /= local_ranks;
+  struct Limits {
+    uint64_t memory, reserve, host, arena;
+  } mine{target.memory_bytes, target.reserve_bytes, target.host_memory_bytes, target.largest_arena};
+  std::vector<Limits> all(world.seat().ranks);
+  world.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), "memory");
+  for (const Limits& other : all) {
+    target.memory_bytes = std::min(target.memory_bytes, other.memory);
+    target.reserve_bytes = std::max(target.reserve_bytes, other.reserve);
+    target.host_memory_bytes = std::min(target.host_memory_bytes, other.host);
+    target.largest_arena = std::min(target.largest_arena, other.arena);
+  }
+  return target;
+}
+
+// Exit::configuration unless every rank has the same text.
+void require_same(World& world, std::string_view text, std::string_view what) {
+  Xxh3 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  const uint64_t mine = hash.digest();
+  std::vector<uint64_t> all(world.seat().ranks);
+  world.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), what);
+  for (size_t r = 0; r < all.size(); ++r)
+    if (all[r] != all[0])
+      fail(Exit::configuration, what, "of rank {} differs from rank 0's; all ranks run one build and configuration", r);
+}
+
+std::string broadcast(World& world, std::string text, std::string_view label) {
+  uint64_t size = text.size();
+  world.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0, label);
+  text.resize(size);
+  world.broadcast(std::as_writable_bytes(std::span(text)), 0, label);
+  return text;
+}
+
+// Kernels decide bits: the root's choices are everyone's.
+std::unique_ptr<Session> load(Engine& engine, Program program) {
+  World* world = engine.world;
+  KernelTable* kernels = engine.backend->kernels();
+  if (!world) return std::make_unique<Session>(*engine.backend, std::move(program));
+  require_same(*world, dump(program), "program");
+  const uint32_t rank = world->seat().rank;
+  program = for_rank(std::move(program), rank);
+  if (kernels && rank > 0)
+    kernels->use(
+        {.given = parse_json(broadcast(*world, {}, "kernels"), "rank 0").get<KernelChoices>(), .timed = false});
+  auto session = std::make_unique<Session>(*engine.backend, std::move(program));
+  if (kernels && rank == 0) broadcast(*world, Json(kernels->chosen()).dump(), "kernels");
+  return session;
 }
 
 }  // namespace
 
-Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs) {
+Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world) {
   Engine engine;
+  engine.world = world;
   engine.spec = inputs.spec;
   StepShape& shape = engine.spec.shape;
-  engine.device = registry.choose(config.run.backend);
+  engine.device = device_of(config, registry, world);
   check_recipe(engine.device, name_of(engine.spec.precision.recipe));
   engine.backend = registry.open(engine.device);
+  if (world) {
+    require_same(*world, config_text(config), "configuration");
+    require_same(*world, engine.device.name, "device");
+    engine.backend->join(*world);
+    if (config.distributed.collectives == "nccl" && engine.backend->transport() != "nccl")
+      fail(Exit::configuration, "distributed.collectives", "is nccl, and ranks on {} exchange through the {}; use auto",
+           engine.device.backend, engine.backend->transport());
+  }
   if (inputs.checkpoint) warn_of_device(inputs.checkpoint->manifest(), engine.device);
   if (KernelTable* kernels = engine.backend->kernels()) kernels->use(inputs.kernels);
   else if (!inputs.kernels.timed)
     warn(fmt::format("--choices changes nothing: {} has no kernels to choose", engine.device.backend));
-  const Target target = with_measured_rates(within_budget(engine.backend->target(), config.memory));
-  PlanRequest request = plan_request(config, engine.spec, target);
+  Target target = with_measured_rates(within_budget(engine.backend->target(), config.memory));
+  if (world) target = shared_target(std::move(target), engine.device, *world);
+  PlanRequest request = plan_request(config, engine.spec, target, world ? world->seat().local_ranks : 1);
   if (inputs.checkpoint) request.limits.lm_head_chunks = shape.head_chunks;
   StepPlan plan = decide(request);
   require_fits(plan, request);
@@ -44,7 +122,7 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   }
   engine.policy = std::move(plan.chosen.policy);
   engine.plan = std::move(plan.compiled->memory);
-  engine.session = std::make_unique<Session>(*engine.backend, std::move(plan.compiled->program));
+  engine.session = load(engine, std::move(plan.compiled->program));
   engine.kernels = record_kernels(*engine.backend, inputs.checkpoint ? "checkpoint" : "file");
   engine.runner =
       std::make_unique<StepRunner>(*engine.session, shape, rope_table(engine.spec.model, shape.sequence_length));

@@ -13,6 +13,7 @@
 namespace tandem {
 
 struct Engine {
+  World* world = nullptr;  // the other ranks; null: there are none
   DeviceInfo device;
   DevicePointer<Backend> backend;
   StepSpec spec;
@@ -26,8 +27,9 @@ struct Engine {
 };
 
 // Opens run.backend's device, plans a step for it and loads its Program; parameters are not yet written. A resumed run
-// goes on with the LM-head chunks and kernels of its checkpoint. Exit::device, Exit::does_not_fit.
-Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs);
+// goes on with the LM-head chunks and kernels of its checkpoint. Of several ranks each opens its device, all run one
+// Program, and the root chooses the kernels. Exit::device, Exit::does_not_fit.
+Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world);
 
 // Writes the parameters: those of the model's files, or drawn.
 void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs);

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "core/base/hash.h"
 #include "core/model/model_directory.h"
 #include "core/run/resume.h"
 #include "core/run/settings.h"
@@ -16,24 +17,61 @@ std::unique_ptr<RunDirectory> lock_directory(const std::string& directory) {
   return std::make_unique<RunDirectory>(directory);
 }
 
+// Peers take the root's, whose bytes it has read.
+Checkpoint open_checkpoint(RunInputs& in, const RunConfig& config, World* world) {
+  uint64_t step = 0;
+  const auto tell = [&] {
+    if (world) world->broadcast(std::as_writable_bytes(std::span(&step, 1)), 0, "checkpoint");
+  };
+  if (world && world->seat().rank > 0) {
+    tell();
+    return Checkpoint(RunDirectory::checkpoints_of(config.run.directory) + "/" + checkpoint_name(step),
+                      Verified::sizes);
+  }
+  in.directory = lock_directory(config.run.directory);
+  Checkpoint newest = newest_checkpoint(in.directory->checkpoints());
+  check_resume(newest.manifest(), config, in.files);
+  remove_unfinished(in.directory->checkpoints());
+  step = newest.manifest().step;
+  tell();
+  return newest;
+}
+
+uint64_t digest_of(const std::string& text) {
+  Xxh3 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  return hash.digest();
+}
+
+// Every host reads the same data: one of its ranks hashes it.
+void compare_files(RunInputs& in, const RunConfig& config, World* world) {
+  if (!world || world->seat().local_rank == 0) in.files = run_inputs(config);
+  if (!world) return;
+  std::string text;
+  for (const InputFile& file : in.files) text += fmt::format("{} {} ", file.bytes, file.hash);
+  const uint64_t mine = in.files.empty() ? 0 : digest_of(text);
+  std::vector<uint64_t> all(world->seat().ranks);
+  world->all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), "data files");
+  for (size_t r = 0; r < all.size(); ++r)
+    if (all[r] != 0 && all[r] != all[0])
+      fail(Exit::configuration, "data", "rank {} has other files than rank 0 under the same names; copy them anew", r);
+}
+
 }  // namespace
 
-RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& choices) {
+RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& choices, World* world) {
   RunInputs in;
   if (!choices.empty()) in.kernels = read_choices(choices);
   in.model = open_model(config.model.path);
   in.spec = step_spec(config, in.model.config);
-  in.files = run_inputs(config);
+  compare_files(in, config, world);
   if (resume) {
-    in.directory = lock_directory(config.run.directory);
-    in.checkpoint.emplace(newest_checkpoint(in.directory->checkpoints()));
-    check_resume(in.checkpoint->manifest(), config, in.files);
-    remove_unfinished(in.directory->checkpoints());
+    in.checkpoint.emplace(open_checkpoint(in, config, world));
     in.spec.shape.head_chunks = in.checkpoint->manifest().head_chunks;
     in.kernels.given = in.checkpoint->manifest().kernels;
   }
   check_copied_files(in.model.path);
-  in.data = open_data(config, in.model, in.spec.shape);
+  in.data = open_data(config, in.model, in.spec.shape, world ? world->seat().rank : 0);
   if (!resume && !config.model.from_scratch) in.weights.emplace(open_weights(in.model));
   return in;
 }

@@ -9,6 +9,7 @@
 #include "core/run/choices.h"
 #include "core/run/run_data.h"
 #include "core/run/run_directory.h"
+#include "core/runtime/world.h"
 #include "core/step/step_spec.h"
 
 namespace tandem {
@@ -24,8 +25,10 @@ struct RunInputs {
   ChoiceRules kernels;                      // the checkpoint's go first, or those that were asked for
 };
 
+// world: the ranks that open them together; null: there is one. The root alone locks the directory and verifies the
+// bytes of a checkpoint.
 // resume: from the newest checkpoint that verifies; Exit::input where there is none. choices: see read_choices; empty:
 // none are asked for. Exit::configuration and Exit::input, naming the key or file, for what a run cannot be made of.
-RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& choices);
+RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& choices, World* world);
 
 }  // namespace tandem

@@ -25,6 +25,7 @@ Json json_of(const Manifest& m) {
           {"config", m.config},
           {"plan",
            {{"backend", m.backend}, {"device", m.device}, {"lm_head_chunks", m.head_chunks}, {"kernels", m.kernels}}},
+          {"world", tandem::json_of(m.world)},
           {"inputs", inputs},
           {"files", files}};
 }
@@ -56,6 +57,15 @@ CheckpointFile file_of(const Reader& reader, const std::string& path) {
   return file;
 }
 
+// Checkpoints of one rank may say nothing.
+WorldRecord world_of(const Reader& root, const Json& json) {
+  if (!json.contains("world")) return {};
+  constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
+  const Reader world = root.object("world");
+  return {uint32_t(world.number("ranks", kMost)), uint32_t(world.number("hosts", kMost)),
+          uint32_t(world.number("zero", kMost)), world.text("collectives")};
+}
+
 void check_format(const Reader& root, const std::string& path) {
   if (const std::string format = root.text("format"); format != kFormat)
     fail(Exit::input, path, "has the format {:.60}, expected {}: this is no checkpoint of Tandem", format, kFormat);
@@ -64,6 +74,10 @@ void check_format(const Reader& root, const std::string& path) {
 }
 
 }  // namespace
+
+Json json_of(const WorldRecord& world) {
+  return {{"ranks", world.ranks}, {"hosts", world.hosts}, {"zero", world.zero}, {"collectives", world.collectives}};
+}
 
 std::string sealed(Json json) {
   json.erase("manifest_xxh3");
@@ -94,6 +108,7 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
              plan.text("device"),
              uint32_t(plan.number("lm_head_chunks", kMax32)),
              {},
+             world_of(root, json),
              {},
              {}};
   const Reader kernels = plan.object("kernels");

@@ -6,6 +6,7 @@
 
 namespace tandem {
 
+Json json_of(const WorldRecord& world);
 std::string sealed(Json json);  // its text, with its hash under manifest_xxh3
 std::string manifest_text(const Manifest& manifest);
 // path: for messages. Exit::input.

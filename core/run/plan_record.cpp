@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/file.h"
+#include "core/run/manifest.h"
 
 namespace tandem {
 
@@ -48,7 +49,7 @@ Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words)
 
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
                 std::span<const std::string> words, const MemoryPlan& plan, uint64_t device_bytes,
-                const KernelRecord& kernels) {
+                const KernelRecord& kernels, const WorldRecord& world) {
   Json arenas = Json::array();
   for (const Arena& arena : plan.arenas)
     arenas.push_back(
@@ -63,7 +64,8 @@ void write_plan(const std::string& path, const DeviceInfo& device, const StepSha
               {"lm_head_chunks", shape.head_chunks},
               {"micro_batch", shape.micro_batch},
               {"kernels", kernels.kernels},
-              {"kernels_from", from}};
+              {"kernels_from", from},
+              {"world", json_of(world)}};
   record.update(policy_json(policy, words));
   replace_file(path, write_json(record));
 }

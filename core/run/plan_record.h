@@ -6,6 +6,7 @@
 #include "core/base/json.h"
 #include "core/passes/plan_memory.h"
 #include "core/passes/policy.h"
+#include "core/run/checkpoint.h"
 #include "core/run/choices.h"
 #include "core/step/step_shape.h"
 
@@ -18,6 +19,6 @@ Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words)
 // device_bytes: what metrics call memory
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
                 std::span<const std::string> words, const MemoryPlan& plan, uint64_t device_bytes,
-                const KernelRecord& kernels);
+                const KernelRecord& kernels, const WorldRecord& world);
 
 }  // namespace tandem

@@ -1,5 +1,7 @@
 #include "core/run/resume.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "core/base/message.h"
@@ -11,8 +13,69 @@ namespace {
 
 bool may_change(std::string_view key) {
   if (key == "memory.lm_head_chunks") return false;
-  return std::ranges::any_of(std::initializer_list<std::string_view>{"memory.", "distributed.", "checkpoint.", "run."},
-                             [&](std::string_view section) { return key.starts_with(section); });
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{"memory.", "distributed.", "checkpoint.", "run.", "batch."},
+      [&](std::string_view section) { return key.starts_with(section); });
+}
+
+uint64_t sequences_per_step(const RunConfig& c) {
+  return uint64_t(c.batch.micro_batch) * c.batch.gradient_accumulation * c.distributed.devices;
+}
+
+// What would make the sequences per step what they were, with the devices asked for.
+std::string fitting_batch(uint64_t product, const RunConfig& c) {
+  std::vector<std::string> ways;
+  const auto way = [&](const char* key, uint64_t other) {
+    if (const uint64_t rest = other * c.distributed.devices; product % rest == 0)
+      ways.push_back(fmt::format("batch.{} = {}", key, product / rest));
+  };
+  way("gradient_accumulation", c.batch.micro_batch);
+  way("micro_batch", c.batch.gradient_accumulation);
+  if (!ways.empty()) return fmt::format("use {}", fmt::join(ways, " or "));
+  std::vector<uint64_t> devices;
+  for (uint64_t d = 1; d <= product; ++d)
+    if (product % d == 0) devices.push_back(d);
+  return fmt::format("use distributed.devices of {}", fmt::join(devices, ", "));
+}
+
+struct Changed {
+  std::string_view key;
+  uint32_t was = 0, is = 0;
+};
+
+// A key that makes the number of sequences another one.
+Changed changed_size(const RunConfig& before, const RunConfig& now) {
+  if (before.distributed.devices != now.distributed.devices)
+    return {"distributed.devices", before.distributed.devices, now.distributed.devices};
+  if (before.batch.micro_batch != now.batch.micro_batch)
+    return {"batch.micro_batch", before.batch.micro_batch, now.batch.micro_batch};
+  return {"batch.gradient_accumulation", before.batch.gradient_accumulation, now.batch.gradient_accumulation};
+}
+
+// A step's data is a function of its sequences: how they are dealt out may change, their number may not.
+void check_batch(const RunConfig& before, const RunConfig& now) {
+  const uint64_t was = sequences_per_step(before), is = sequences_per_step(now);
+  if (was != is) {
+    const Changed changed = changed_size(before, now);
+    fail(Exit::configuration, changed.key,
+         "was {} and is {}: a step would have {} sequences over all ranks (micro_batch * gradient_accumulation * "
+         "devices), it had {}; {}",
+         changed.was, changed.is, is, was, fitting_batch(was, now));
+  }
+  if (before.batch.micro_batch != now.batch.micro_batch ||
+      before.batch.gradient_accumulation != now.batch.gradient_accumulation)
+    warn(fmt::format(
+        "batch.micro_batch was {} and is {}, batch.gradient_accumulation was {} and is {}: fp8 scales per micro-batch "
+        "and the order of sums may differ from those of a run that stays as it was",
+        before.batch.micro_batch, now.batch.micro_batch, before.batch.gradient_accumulation,
+        now.batch.gradient_accumulation));
+}
+
+void warn_of_ranks(const RunConfig::Distributed& before, const RunConfig::Distributed& now) {
+  if (before.devices != now.devices || before.zero != now.zero)
+    warn(fmt::format(
+        "distributed.devices was {} and is {}, distributed.zero was {} and is {}: sums are taken in another order",
+        before.devices, now.devices, before.zero, now.zero));
 }
 
 void check_steps(const Manifest& manifest, uint64_t before, uint64_t now) {
@@ -60,6 +123,8 @@ void check_resume(const Manifest& manifest, const RunConfig& config, const std::
     if (was == is || may_change(key.name) || key.name == "schedule.steps") continue;
     fail(Exit::configuration, key.name, "was {} and is {}; a resumed run keeps it", was, is);
   }
+  check_batch(before, config);
+  warn_of_ranks(before.distributed, config.distributed);
   check_steps(manifest, before.schedule.steps, config.schedule.steps);
   check_inputs(manifest, inputs);
 }

@@ -13,8 +13,9 @@ namespace tandem {
 // Exit::input when there is none.
 Checkpoint newest_checkpoint(const std::string& directory);
 
-// What changed since the checkpoint may change: memory (but lm_head_chunks), distributed, checkpoint, run, and
-// schedule.steps with a warning. Exit::configuration naming another key; Exit::input naming an input that changed.
+// What changed since the checkpoint may change: memory (but lm_head_chunks), checkpoint, run, and with a warning
+// distributed, batch where the sequences per step stay as many, and schedule.steps. Exit::configuration naming another
+// key; Exit::input naming an input that changed.
 void check_resume(const Manifest& manifest, const RunConfig& config, const std::vector<InputFile>& inputs);
 
 // Warns where the checkpoint is of another backend or device: the run goes on, but not to the bit.

@@ -31,8 +31,25 @@ ProfiledStep profiled_step(const std::string& file, uint64_t first, uint64_t ste
 
 template <typename Metrics>
 void write_line(Run& run, const Metrics& m) {
+  if (!run.root()) return;
   run.directory().require_in_place();
-  run.metrics.write(m);
+  run.metrics->write(m);
+}
+
+// What signals ask of the run; any rank may have got them.
+struct Asked {
+  bool stop = false, save = false;
+};
+
+Asked ask(Run& run, const Engine& engine) {
+  Asked asked{run.signals.stop(), run.signals.take_save()};
+  if (!engine.world) return asked;
+  const uint32_t bits = engine.world->agree(uint32_t(asked.stop) | uint32_t(asked.save) << 1, "signals");
+  return {(bits & 1) != 0, (bits & 2) != 0};
+}
+
+bool asked_to_stop(const Run& run, const Engine& engine) {
+  return engine.world ? engine.world->agree(run.signals.stop(), "stop") != 0 : run.signals.stop();
 }
 
 // A step that was submitted.
@@ -48,11 +65,12 @@ StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& b
   const auto start = Clock::now();
   const StepBatch batch = batches.next();
   const double rate = learning_rate(run.config, step);
-  return {batch.tokens, batch.valid_targets, rate, start, engine.runner->train(batch, step, rate, run.config.model.seed)};
+  return {batch.tokens, batch.valid_targets, rate, start,
+          engine.runner->train(batch, step, rate, run.config.model.seed)};
 }
 
 [[noreturn]] void fail_diverged(const Run& run) {
-  const std::string checkpoints = run.directory().checkpoints();
+  const std::string checkpoints = RunDirectory::checkpoints_of(run.config.run.directory);
   const auto good = last_good_checkpoint(checkpoints, run.position.step, run.position.t);
   fail(Exit::diverged, "train",
        "{} steps in a row had a loss or gradient norm that is not finite; lower optimizer.learning_rate or check the "
@@ -87,7 +105,7 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
   if (taught) at.skipped = m.skipped ? at.skipped + 1 : 0;
   at.t = report.updates;
   if (at.skipped >= run.config.run.max_skipped) fail_diverged(run);
-  if (!m.skipped && std::exchange(run.unproven, false))
+  if (!m.skipped && std::exchange(run.unproven, false) && run.root())
     rotate_checkpoints(run.directory().checkpoints(), *run.saved, run.config.checkpoint.keep);
 }
 
@@ -96,7 +114,7 @@ void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
   const StepBatch batch = batches.next();
   const double rate = learning_rate(run.config, run.position.step);
   const StepRunner::Profile profile = engine.runner->profile(batch, run.position.step, rate, run.config.model.seed);
-  replace_file(run.profile.file, trace_of(engine.session->program(), profile.ranges, engine.rates));
+  if (run.root()) replace_file(run.profile.file, trace_of(engine.session->program(), profile.ranges, engine.rates));
   finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, {}}, profile.report);
 }
 
@@ -114,37 +132,47 @@ bool due_for_evaluation(const Run& run) {
 
 // A signal to stop breaks it off; the resumed run does it again.
 void evaluate_now(Run& run, Engine& engine) {
-  const auto e =
-      evaluate(*engine.runner, *run.inputs.data.eval, run.config.run.eval_windows, [&] { return run.signals.stop(); });
+  const auto e = evaluate(*engine.runner, engine.world, *run.inputs.data.eval, run.config.run.eval_windows,
+                          [&] { return asked_to_stop(run, engine); });
   if (!e) return;
   write_line(run, EvalMetrics{run.position.step, e->loss, e->tokens});
   run.progress.message(
       fmt::format("step {}: evaluation loss {:.4f} over {} tokens", run.position.step, e->loss, e->tokens));
 }
 
+WorldRecord world_record(const Engine& engine) {
+  if (!engine.world) return {};
+  const Seat& seat = engine.world->seat();
+  return {seat.ranks, seat.hosts, engine.spec.sharding.zero, std::string(engine.backend->transport())};
+}
+
 void save(Run& run, const Engine& engine) {
   const auto start = Clock::now();
   const Position& at = run.position;
-  const std::string checkpoints = run.directory().checkpoints();
-  run.directory().require_in_place();
-  run.metrics.sync();
+  const std::string checkpoints = RunDirectory::checkpoints_of(run.config.run.directory);
+  if (run.root()) {
+    run.directory().require_in_place();
+    run.metrics->sync();
+  }
   ++run.position.sequence;
   const auto optimizer = make_optimizer(engine.spec.optimizer, engine.spec.precision);
-  save_state(*engine.session, *optimizer, parameter_specs(engine.spec.model), checkpoints,
+  save_state(*engine.session, engine.world, *optimizer, parameter_specs(engine.spec.model), checkpoints,
              {at,
               config_text(run.config),
               engine.device.backend,
               engine.device.name,
               engine.spec.shape.head_chunks,
               engine.kernels.kernels,
+              world_record(engine),
               run.inputs.files,
               {}});
+  run.saved = at.step;
+  if (!run.root()) return;
   run.directory().require_in_place();
   // Until a step from it is done, the one before may be the last good one.
   run.unproven = at.step < run.config.schedule.steps;
   rotate_checkpoints(checkpoints, at.step, run.config.checkpoint.keep,
                      run.unproven ? last_good_checkpoint(checkpoints, at.step, at.t) : std::nullopt);
-  run.saved = at.step;
   run.progress.message(fmt::format("saved step {} in {:.2f} s", at.step, seconds_since(start)));
 }
 
@@ -153,8 +181,9 @@ void announce(Run& run, const Engine& engine) {
   say(fmt::format("{}, {:.2f} GiB on the device", describe(name_of(engine.spec.precision.recipe), engine.device),
                   double(device_memory(engine)) / (1 << 30)));
   if (const auto& p = engine.prediction)
-    say(fmt::format("predicted: {:.3g} s a step, {:.3g} s of them waiting for copies; floor {:.3g} s", p->step,
-                    p->exposed_copy, p->floor));
+    say(fmt::format("predicted: {:.3g} s per step, {:.3g} s of them waiting for copies{}; floor {:.3g} s", p->step,
+                    p->exposed_copy,
+                    engine.world ? fmt::format(" and {:.3g} s for other ranks", p->exposed_exchange) : "", p->floor));
   if (!engine.kernels.kernels.empty()) say(fmt::format("GEMM algorithms: {}", engine.kernels.text()));
   for (const std::string& line : describe_data(run.config, run.inputs.data, engine.spec.shape)) say(line);
   if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
@@ -180,10 +209,8 @@ Exit stop(Run& run, const Engine& engine) {
   return Exit::interrupted;
 }
 
-}  // namespace
-
-Run start_run(const RunConfig& config, Signals& signals, const std::string& profile, const Engine& engine,
-              RunInputs inputs) {
+// Makes the run directory, or goes on in the checkpoint's; true if the step resumed from was evaluated.
+bool open_directory(const RunConfig& config, const Engine& engine, RunInputs& inputs, const Position& at) {
   if (!inputs.directory) {
     require_empty(config.run.directory);
     inputs.directory = std::make_unique<RunDirectory>(config.run.directory);
@@ -193,7 +220,15 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
   directory.require_in_place();
   write_config(directory.config(), config);
   write_plan(directory.plan(), engine.device, engine.spec.shape, engine.policy, offload_words(engine.spec), engine.plan,
-             device_bytes(engine.plan, engine.backend->target()), engine.kernels);
+             device_bytes(engine.plan, engine.backend->target()), engine.kernels, world_record(engine));
+  return cut_metrics(directory.metrics(), at.step);
+}
+
+}  // namespace
+
+Run start_run(const RunConfig& config, Signals& signals, const std::string& profile, const Engine& engine,
+              RunInputs inputs) {
+  const bool root = !engine.world || engine.world->seat().rank == 0;
   Position at;
   std::optional<uint64_t> saved;
   if (inputs.checkpoint) {
@@ -202,35 +237,41 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
   }
   inputs.checkpoint.reset();  // They are large, and read.
   inputs.weights.reset();
-  const bool evaluated = cut_metrics(directory.metrics(), at.step);
+  bool evaluated = false;
+  if (root) evaluated = open_directory(config, engine, inputs, at);
+  if (engine.world) evaluated = engine.world->agree(evaluated, "start") != 0;
+  std::unique_ptr<MetricsWriter> metrics;
+  if (root) metrics = std::make_unique<MetricsWriter>(inputs.directory->metrics());
   return {.config = config,
           .signals = signals,
           .inputs = std::move(inputs),
-          .metrics = MetricsWriter(directory.metrics()),
+          .metrics = std::move(metrics),
           .progress = Progress(config.schedule.steps, at.tokens),
           .profile = profiled_step(profile, at.step, config.schedule.steps),
           .position = at,
           .saved = saved,
           .evaluated = evaluated};
 }
-
 Exit train_steps(Run& run, Engine& engine) {
   const uint64_t first = run.position.step, steps = run.config.schedule.steps;
   Prefetcher batches(*run.inputs.data.train, run.position.step, steps);
   announce(run, engine);
   if (run.saved && !run.evaluated && due_for_evaluation(run)) evaluate_now(run, engine);
-  while (!run.signals.stop() && run.position.step < steps) {
+  bool stopped = asked_to_stop(run, engine);
+  while (!stopped && run.position.step < steps) {
     train_step(run, engine, batches);
     if (run.position.step == first + 1) tell_overrun(run, engine);
     if (due_for_evaluation(run)) evaluate_now(run, engine);
-    const bool asked = run.signals.take_save();
+    const Asked asked = ask(run, engine);
     const uint64_t step = run.position.step;
-    if (asked || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
+    if (asked.save || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
+    stopped = asked.stop;
   }
-  if (run.signals.stop()) return stop(run, engine);
-  run.directory().require_in_place();
-  save_model(*engine.session, run.inputs.model, engine.spec.precision, run.directory().model());
-  run.progress.message(fmt::format("the model is in {}", run.directory().model()));
+  if (stopped) return stop(run, engine);
+  if (run.root()) run.directory().require_in_place();
+  const std::string model = RunDirectory::model_of(run.config.run.directory);
+  save_model(*engine.session, engine.world, run.inputs.model, engine.spec.precision, model);
+  run.progress.message(fmt::format("the model is in {}", model));
   return Exit::ok;
 }
 

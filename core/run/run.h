@@ -1,4 +1,5 @@
-// A run on disk: its directory, metrics and checkpoints, and where it stands. Of several ranks the root alone holds it.
+// A run on disk: its directory, metrics and checkpoints, and where it stands. Of several ranks the root alone has what
+// is on disk; where the run stands, all know.
 #pragma once
 
 #include <memory>
@@ -21,7 +22,7 @@ struct Run {
   const RunConfig& config;
   Signals& signals;
   RunInputs inputs;
-  MetricsWriter metrics;
+  std::unique_ptr<MetricsWriter> metrics;  // the root's
   Progress progress;
   ProfiledStep profile;
   Position position;
@@ -29,7 +30,8 @@ struct Run {
   bool evaluated = false;         // at the step resumed from
   bool unproven = false;          // no step was done since the newest checkpoint, which this process wrote
 
-  const RunDirectory& directory() const { return *inputs.directory; }
+  bool root() const { return metrics != nullptr; }
+  const RunDirectory& directory() const { return *inputs.directory; }  // the root's
 };
 
 // Makes the run directory, or goes on in the checkpoint's, now that all was checked: config.toml, plan.json and

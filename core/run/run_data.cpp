@@ -55,7 +55,7 @@ DocumentEnd document_end_in(const std::vector<TokenFiles>& files, const ModelSou
   return end;
 }
 
-RunData open_data(const RunConfig& config, const ModelSource& model, const StepShape& shape) {
+RunData open_data(const RunConfig& config, const ModelSource& model, const StepShape& shape, uint32_t rank) {
   warn_of_length("data.sequence_length", shape.sequence_length, model.config);
   const RunConfig::Data& d = config.data;
   std::vector<TokenFiles> files = open_sources(d.train, "data.train", !d.weights.empty(), d, model.config.vocabulary);
@@ -73,6 +73,8 @@ RunData open_data(const RunConfig& config, const ModelSource& model, const StepS
   for (const TokenFiles& source : files) sources.push_back(open_windows(source, options));
   data.train = std::make_unique<Loader>(std::move(sources), LoaderOptions{.micro_batch = shape.micro_batch,
                                                                           .accumulation = shape.accumulation,
+                                                                          .rank = rank,
+                                                                          .ranks = config.distributed.devices,
                                                                           .shuffle = d.shuffle,
                                                                           .seed = d.seed,
                                                                           .weights = d.weights});
@@ -82,7 +84,8 @@ RunData open_data(const RunConfig& config, const ModelSource& model, const StepS
 std::vector<std::string> describe_data(const RunConfig& config, const RunData& data, const StepShape& shape) {
   const std::vector<Windows>& sources = data.train->sources();
   const std::vector<uint32_t>& counts = data.train->counts();
-  const double sequences = double(config.schedule.steps) * shape.micro_batch * shape.accumulation;
+  const double sequences =
+      double(config.schedule.steps) * shape.micro_batch * shape.accumulation * config.distributed.devices;
   std::vector<std::string> lines;
   for (size_t i = 0; i < sources.size(); ++i) {
     const double share = counts.empty() ? 1 : double(counts[i]) / kMixtureBlock;

@@ -17,7 +17,7 @@ struct RunData {
 };
 
 // Exit::input for a bad file, Exit::configuration where documents cannot be told apart.
-RunData open_data(const RunConfig& config, const ModelSource& model, const StepShape& shape);
+RunData open_data(const RunConfig& config, const ModelSource& model, const StepShape& shape, uint32_t rank = 0);
 
 // What a run says of its data at the start: a line, or one for each source of a mixture.
 std::vector<std::string> describe_data(const RunConfig& config, const RunData& data, const StepShape& shape);

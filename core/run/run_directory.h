@@ -22,11 +22,13 @@ class RunDirectory {
   // replaced. Called before each write, so that nothing is made anew there.
   void require_in_place() const;
 
+  static std::string checkpoints_of(const std::string& directory) { return directory + "/checkpoints"; }
+  static std::string model_of(const std::string& directory) { return directory + "/model"; }
   std::string config() const { return path_ + "/config.toml"; }
   std::string plan() const { return path_ + "/plan.json"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
-  std::string checkpoints() const { return path_ + "/checkpoints"; }
-  std::string model() const { return path_ + "/model"; }
+  std::string checkpoints() const { return checkpoints_of(path_); }
+  std::string model() const { return model_of(path_); }
 
  private:
   std::string path_;

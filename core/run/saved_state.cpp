@@ -27,25 +27,31 @@ void each_tensor(const Session& session, std::span<const ParameterSpec> specs, s
   }
 }
 
-void append_tensors(const Session& session, std::span<const ParameterSpec> specs, std::string_view suffix,
+void append_tensors(const Session& session, World* world, std::span<const ParameterSpec> specs, std::string_view suffix,
                     std::vector<std::byte>& buffer, std::vector<OutputTensor>& tensors) {
   each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
-    tensors.push_back({std::move(name), {session.desc(binding).dtype, part.shape}, [&session, &buffer, &part, binding] {
-                         return read_stored(session, binding, part, buffer);
-                       }});
+    tensors.push_back(
+        {std::move(name), {session.desc(binding).dtype, part.shape}, [&session, world, &buffer, &part, binding] {
+           return read_stored(session, world, binding, part, buffer);
+         }});
   });
 }
 
 }  // namespace
 
-void save_state(const Session& session, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
+void save_state(const Session& session, World* world, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
                 const std::string& directory, Manifest manifest) {
   session.read("updates", std::as_writable_bytes(std::span(&manifest.t, 1)));
   std::vector<std::byte> buffer;
   std::vector<OutputTensor> model, states;
-  append_tensors(session, specs, "", buffer, model);
+  append_tensors(session, world, specs, "", buffer, model);
   for (const std::string& suffix : suffixes_of(optimizer, specs))
-    append_tensors(session, specs, suffix, buffer, states);
+    append_tensors(session, world, specs, suffix, buffer, states);
+  if (session.program().rank > 0) {
+    for (const auto* tensors : {&model, &states})
+      for (const OutputTensor& tensor : *tensors) tensor.bytes();
+    return;
+  }
   write_checkpoint(directory, std::move(manifest), model, states);
 }
 
@@ -73,11 +79,17 @@ void restore_state(Session& session, const Optimizer& optimizer, std::span<const
   session.write("updates", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
 }
 
-void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out) {
+void save_model(const Session& session, World* world, const ModelSource& model, const Precision& precision,
+                const std::string& out) {
   std::vector<std::byte> data;
   const auto read = [&](const ParameterSpec& spec, const StoredTensor& part) {
-    return read_stored(session, spec.name, part, data);
+    return read_stored(session, world, spec.name, part, data);
   };
+  if (session.program().rank > 0) {
+    for (const ParameterSpec& spec : parameter_specs(model.config))
+      for (const StoredTensor& part : spec.parts) read(spec, part);
+    return;
+  }
   save_model(read, model, precision, out, true);
 }
 

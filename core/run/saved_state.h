@@ -12,7 +12,7 @@ namespace tandem {
 
 // Writes the session's state as a checkpoint of manifest.step; t is filled in. One parameter at a time is in host
 // memory.
-void save_state(const Session& session, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
+void save_state(const Session& session, World* world, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
                 const std::string& directory, Manifest manifest);
 
 // The reverse, to the bit. Exit::input when the checkpoint is of another model or other precisions; nothing is written
@@ -21,6 +21,7 @@ void restore_state(Session& session, const Optimizer& optimizer, std::span<const
                    const Checkpoint& checkpoint);
 
 // The session's parameters as a model directory, replacing one that is there.
-void save_model(const Session& session, const ModelSource& model, const Precision& precision, const std::string& out);
+void save_model(const Session& session, World* world, const ModelSource& model, const Precision& precision,
+                const std::string& out);
 
 }  // namespace tandem

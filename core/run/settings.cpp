@@ -62,7 +62,11 @@ StepSpec step_spec(const RunConfig& config, const ModelConfig& model) {
   const StepShape batch{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
   const StepShape shape = with_head_chunks(batch, model, precision, config.memory.lm_head_chunks);
   check_multiples(model, precision, shape.rows());
-  const StepSpec spec{model, precision, config.optimizer, shape};
+  const StepSpec spec{model,
+                      precision,
+                      config.optimizer,
+                      shape,
+                      {.ranks = config.distributed.devices, .zero = config.distributed.zero}};
   limits_of(config.memory, spec);  // Its words are checked before anything large is read.
   return spec;
 }
@@ -72,6 +76,15 @@ Target within_budget(Target target, const RunConfig::Memory& memory) {
   if (memory.host)
     target.host_memory_bytes =
         target.host_memory_bytes == 0 ? *memory.host : std::min(target.host_memory_bytes, *memory.host);
+  return target;
+}
+
+Target of_one_rank(Target target, uint32_t ranks, uint32_t local_ranks) {
+  if (ranks == 1) return target;
+  target.queues.insert(Queue::exchange);
+  target.host_memory_bytes /= local_ranks;
+  if (const double most = target.rates.links.host_total / local_ranks; most > 0)
+    for (double* rate : {&target.rates.host_to_device, &target.rates.device_to_host}) *rate = std::min(*rate, most);
   return target;
 }
 
@@ -94,11 +107,12 @@ bool has_rates(const Target& target) {
   return rates_of(target).known();
 }
 
-PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target) {
+PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target, uint32_t local_ranks) {
   PlanRequest request{spec, {}, false, target};
   request.limits = limits_of(config.memory, request);
   request.target.rates = rates_of(target);
   if (!request.target.rates.known()) request.target.rates = kSomeCard;
+  request.target = of_one_rank(std::move(request.target), spec.sharding.ranks, local_ranks);
   return request;
 }
 

@@ -15,13 +15,18 @@ StepSpec step_spec(const RunConfig& config, const ModelConfig& model);
 // target with no more memory than [memory] allows
 Target within_budget(Target target, const RunConfig::Memory& memory);
 
+// What one of several ranks of a machine has of it: a share of its memory, of the rates of its link, and a queue for
+// what ranks exchange. The target itself where there is one rank.
+Target of_one_rank(Target target, uint32_t ranks, uint32_t local_ranks);
+
 // memory.recompute, offload, lm_head_chunks and attention_chunks as limits where they are not "auto".
 // Exit::configuration for a word of memory.offload that names nothing.
 PolicyLimits limits_of(const RunConfig::Memory& memory, const StepSpec& spec);
 
-// spec: with the most LM-head chunks to try; target: within its budgets. Where the target's rates are not known, those
+// spec: with the most LM-head chunks to try; target: within its budgets, the machine's, which local_ranks share. Where the target's rates are not known, those
 // of a table with its name; see has_rates.
-PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target);
+PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target,
+                         uint32_t local_ranks = 1);
 
 // A backend's target, with the rates of a measured table (devices --calibrate) where one has its name.
 Target with_measured_rates(Target target);

@@ -53,7 +53,8 @@ std::string trace_of(const Program& program, std::span<const RangeTimes> times, 
       // barriers, signals and waits take no time of their own
       std::visit(overloaded{[&](const Dispatch& d) { add(name_of(d.op), arguments(d, rates)); },
                             [&](const Fill&) { add("fill", Json::object()); },
-                            [&](const Copy&) { add("copy", Json::object()); }, [](const Barrier&) {},
+                            [&](const Copy&) { add("copy", Json::object()); },
+                            [&](const Collective& c) { add(name_of(c.kind), Json::object()); }, [](const Barrier&) {},
                             [](const Signal&) {}, [](const Wait&) {}},
                  instruction.command);
       clock += range.seconds[i];

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "core/run/launch.h"
+#include "core/run/ranks.h"
 #include "core/run/run.h"
 
 namespace tandem {
@@ -27,17 +29,36 @@ void check_config(const RunConfig& config, const TrainOptions& options) {
     fail(Exit::configuration, "--choices", "goes with a new run; one that is resumed keeps its checkpoint's kernels");
 }
 
+// torchrun starts all ranks anew once one has failed: they go on from the newest checkpoint, or from the start.
+TrainOptions after_restart(TrainOptions options, const RunConfig& config, uint32_t rank) {
+  options.resume = !checkpoint_steps(RunDirectory::checkpoints_of(config.run.directory)).empty();
+  if (options.resume || rank > 0) return options;
+  std::error_code none;
+  for (const char* file : {"config.toml", "plan.json", "metrics.jsonl"})
+    std::filesystem::remove(std::filesystem::path(config.run.directory) / file, none);
+  return options;
+}
+
 }  // namespace
 
-Exit train(const RunConfig& config, const Registry& registry, const TrainOptions& options) {
+Exit train(const RunConfig& config, const Registry& registry, const TrainOptions& asked) {
   Signals signals;  // Declared first: a signal during start-up counts.
-  check_config(config, options);
-  RunInputs inputs = open_inputs(config, options.resume, options.choices);
-  Engine engine = open_engine(config, registry, inputs);
-  if (inputs.checkpoint) restore(engine, *inputs.checkpoint);
-  else fill(engine, config.model, inputs);
-  Run run = start_run(config, signals, options.profile, engine, std::move(inputs));
-  return train_steps(run, engine);
+  const std::optional<Launch> launch =
+      read_launch(config.distributed.devices, config.run.directory, config_text(config) + asked.build);
+  const TrainOptions options = launch && launch->restarted ? after_restart(asked, config, launch->rank) : asked;
+  if (!launch || launch->rank == 0) check_config(config, options);
+  const auto train_rank = [&](World* world) {
+    RunInputs inputs = open_inputs(config, options.resume, options.choices, world);
+    Engine engine = open_engine(config, registry, inputs, world);
+    if (inputs.checkpoint) restore(engine, *inputs.checkpoint);
+    else fill(engine, config.model, inputs);
+    Run run = start_run(config, signals, options.profile, engine, std::move(inputs));
+    return train_steps(run, engine);
+  };
+  const auto train_among = [&](World& world) { return train_rank(&world); };
+  if (launch) return run_process(*launch, train_among);
+  if (config.distributed.devices > 1) return run_threads(config.distributed.devices, train_among);
+  return train_rank(nullptr);
 }
 
 }  // namespace tandem

@@ -29,11 +29,12 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
                     const VerifyOptions& options) {
   const ModelSource model = open_model(config.model.path);
   const StepSpec spec = step_spec(config, model.config);
-  const auto& [model_config, precision, optimizer, shape] = spec;
+  const Precision& precision = spec.precision;
+  const StepShape& shape = spec.shape;
   const RunData data = open_data(config, model, shape);
   const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
   const MemoryPolicy policy = policy_asked(limits_of(config.memory, spec));
-  const Program program = compile_step(model_config, precision, optimizer, shape, policy, target).program;
+  const Program program = compile_step(spec, policy, target).program;
   Side a(reference, program, model, precision, config, shape), b(candidate, program, model, precision, config, shape);
   Verifier verifier(a.session, b.session, options);
   const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {

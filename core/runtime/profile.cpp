@@ -20,8 +20,8 @@ std::vector<DispatchTime> time_dispatches(Session& session, Range range) {
     std::visit(overloaded{[&](const Dispatch& d) {
                             times.push_back({&d, op_of(d.op).cost(d.parameters, descs_of(d)), seconds[i]});
                           },
-                          [](const Fill&) {}, [](const Copy&) {}, [](const Barrier&) {}, [](const Signal&) {},
-                          [](const Wait&) {}},
+                          [](const Fill&) {}, [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {},
+                          [](const Signal&) {}, [](const Wait&) {}},
                code[i].command);
   }
   return times;

@@ -18,7 +18,11 @@ Session::Session(Backend& backend, Program program) : backend_(backend), program
 
 void Session::run_instruction(const Instruction& instruction) {
   const bool runs = std::visit(overloaded{[](const Dispatch&) { return true; }, [](const Fill&) { return true; },
-                                          [](const Copy&) { return true; }, [](const Barrier&) { return false; },
+                                          [](const Copy&) { return true; },
+                                          [](const Collective& c) -> bool {
+                                            fail(Exit::internal, name_of(c.kind), "needs the other ranks");
+                                          },
+                                          [](const Barrier&) { return false; },
                                           [](const Signal&) { return false; }, [](const Wait&) { return false; }},
                                instruction.command);
   if (!runs) return;  // an order among others, and it is alone

@@ -11,10 +11,10 @@
 namespace tandem {
 namespace {
 
-using Bytes = std::vector<std::byte>;
+using Contents = std::vector<std::byte>;
 
-Bytes read(const Session& session, const BufferRef& buffer) {
-  Bytes bytes(buffer.bytes);
+Contents read(const Session& session, const BufferRef& buffer) {
+  Contents bytes(buffer.bytes);
   session.read(buffer, bytes);
   return bytes;
 }
@@ -24,7 +24,7 @@ bool present(const Operand& operand) {
 }
 
 // every element differs afterwards, and stays a valid index
-void disturb(const TensorDesc& desc, Bytes& bytes) {
+void disturb(const TensorDesc& desc, Contents& bytes) {
   const auto change = [&](auto zero, auto next) {
     using T = decltype(zero);
     for (uint64_t at = 0; at + sizeof(T) <= desc.bytes(); at += sizeof(T)) {
@@ -57,7 +57,7 @@ bool drifts(const Operand& operand, Budget budget) {
   return budget != Budget::scale && (dtype == DType::f32 || dtype == DType::bf16);
 }
 
-std::string range_of(const TensorDesc& desc, const Bytes& bytes) {
+std::string range_of(const TensorDesc& desc, const Contents& bytes) {
   if (desc.dtype != DType::f32 && desc.dtype != DType::bf16) return {};
   double low = std::numeric_limits<double>::infinity(), high = -low;
   uint64_t odd = 0;
@@ -117,6 +117,7 @@ void Verifier::run(Range range) {
                             else run_on_both(dispatch);
                           },
                           [&](const Fill& fill) { run_on_both(fill); }, [&](const Copy& copy) { run_on_both(copy); },
+                          [&](const Collective& c) { run_on_both(c); },
                           [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
                code[i].command);
   }
@@ -141,13 +142,13 @@ void Verifier::copy_inputs(const Dispatch& dispatch) {
 // what a candidate leaves unwritten must not look right because an earlier instruction wrote it
 void Verifier::poison_outputs(const Dispatch& dispatch) {
   for (const Operand& o : dispatch.operands)
-    if (present(o) && o.access == Access::write) candidate_.write(o.buffer, Bytes(o.buffer.bytes, std::byte{0xff}));
+    if (present(o) && o.access == Access::write) candidate_.write(o.buffer, Contents(o.buffer.bytes, std::byte{0xff}));
 }
 
 void Verifier::perturb(const Dispatch& dispatch) {
   for (const Operand& o : dispatch.operands) {
     if (!present(o) || o.access == Access::read) continue;
-    Bytes bytes = read(candidate_, o.buffer);
+    Contents bytes = read(candidate_, o.buffer);
     disturb(o.desc, bytes);
     candidate_.write(o.buffer, bytes);
   }
@@ -161,7 +162,7 @@ InstructionDifference Verifier::compare_outputs(const InstructionId& id, const I
   for (size_t n = 0; n < descs.size(); ++n) {
     const Operand& o = dispatch.operands[n];
     if (!present(o) || o.access == Access::read) continue;
-    const Bytes a = read(candidate_, o.buffer), b = read(reference_, o.buffer);
+    const Contents a = read(candidate_, o.buffer), b = read(reference_, o.buffer);
     const Budget budget = op.budget(dispatch.parameters, descs, n);
     const Comparison c = compare(o.desc, a, b, budget, op.defined(dispatch.parameters, descs, n));
     const bool over = is_locked() ? !c.wrong.empty() : drifts(o, budget) && !(c.nmse <= kFreeBudget);

@@ -5,18 +5,17 @@
 #include "core/passes/chunk.h"
 #include "core/passes/offload.h"
 #include "core/passes/recompute.h"
+#include "core/passes/shard.h"
 
 namespace tandem {
 
-Compiled compile_step(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
-                      const StepShape& shape, const MemoryPolicy& policy, const Target& target, Checks checks) {
-  StepShape chunked = shape;
-  if (policy.lm_head_chunks > 0) chunked.head_chunks = policy.lm_head_chunks;
-  return compile(apply(build_step_graph(config, precision, optimizer, chunked), policy, target, checks), target,
-                 checks);
+Compiled compile_step(const StepSpec& spec, const MemoryPolicy& policy, const Target& target, Checks checks) {
+  StepSpec chunked = spec;
+  if (policy.lm_head_chunks > 0) chunked.shape.head_chunks = policy.lm_head_chunks;
+  return compile(apply(build_step_graph(chunked), policy, spec.sharding, target, checks), target, checks);
 }
 
-Graph apply(Graph graph, const MemoryPolicy& policy, const Target& target, Checks checks) {
+Graph apply(Graph graph, const MemoryPolicy& policy, const Sharding& sharding, const Target& target, Checks checks) {
   const auto verify = [&] {
     if (checks == Checks::with) graph.verify();
   };
@@ -24,6 +23,8 @@ Graph apply(Graph graph, const MemoryPolicy& policy, const Target& target, Check
   const bool remakes = std::ranges::find(policy.copies, Copies::remade) != policy.copies.end();
   verify();
   if (remakes || !std::ranges::all_of(policy.recompute, empty)) graph = recompute(graph, policy);
+  verify();
+  if (sharding.ranks > 1) graph = shard(graph, sharding, policy);
   verify();
   if (policy.attention_chunks > 1 || policy.optimizer_chunk > 0) graph = chunk(graph, policy, target);
   verify();

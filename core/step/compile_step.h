@@ -8,11 +8,12 @@
 namespace tandem {
 
 // Exit::does_not_fit, naming the largest live values, when the plan takes more than target.memory_bytes on the device.
-Compiled compile_step(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
-                      const StepShape& shape, const MemoryPolicy& policy, const Target& target,
+// With several ranks the Program is the same for each: see for_rank.
+Compiled compile_step(const StepSpec& spec, const MemoryPolicy& policy, const Target& target,
                       Checks checks = Checks::with);
 
-// The policy's passes on the graph of a step: recompute, chunk, offload, each verified.
-Graph apply(Graph graph, const MemoryPolicy& policy, const Target& target, Checks checks = Checks::with);
+// The passes on the graph of a step: recompute, shard, chunk, offload, each verified.
+Graph apply(Graph graph, const MemoryPolicy& policy, const Sharding& sharding, const Target& target,
+            Checks checks = Checks::with);
 
 }  // namespace tandem

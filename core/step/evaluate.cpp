@@ -2,21 +2,48 @@
 
 #include <algorithm>
 
-namespace tandem {
+#include "core/base/size.h"
 
-std::optional<Evaluation> evaluate(StepRunner& runner, const Windows& data, uint64_t windows,
+namespace tandem {
+namespace {
+
+// What a rank has of a batch, or the sum over ranks, in their order.
+struct Share {
+  double loss = 0;
+  uint64_t tokens = 0;
+};
+
+Share sum_over_ranks(World& world, const Share& mine) {
+  std::vector<Share> all(world.seat().ranks);
+  world.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), "evaluation");
+  Share sum;
+  for (const Share& share : all) {
+    sum.loss += share.loss;
+    sum.tokens += share.tokens;
+  }
+  return sum;
+}
+
+}  // namespace
+
+std::optional<Evaluation> evaluate(StepRunner& runner, World* world, const Windows& data, uint64_t windows,
                                    const std::function<bool()>& broken_off) {
   const StepShape& shape = runner.shape();
+  const uint32_t rank = world ? world->seat().rank : 0, ranks = world ? world->seat().ranks : 1;
+  const LoaderOptions options{
+      .micro_batch = shape.micro_batch, .accumulation = shape.accumulation, .rank = rank, .ranks = ranks};
   const uint64_t count = windows == 0 ? data.count() : std::min(windows, data.count());
+  const uint64_t micro_step = uint64_t(shape.micro_batch) * ranks, at_once = micro_step * shape.accumulation;
   Evaluation result;
   double sum = 0;
-  const uint64_t at_once = uint64_t(shape.micro_batch) * shape.accumulation;
   for (uint64_t first = 0; first < count; first += at_once) {
     if (broken_off()) return {};
     const uint64_t sequences = std::min(at_once, count - first);
-    const StepBatch batch = evaluation_batch(data, first, sequences, at_once);
-    sum += runner.evaluate(batch, uint32_t((sequences + shape.micro_batch - 1) / shape.micro_batch));
-    result.tokens += batch.valid_targets;
+    const StepBatch batch = evaluation_batch(data, first, sequences, options);
+    Share share{runner.evaluate(batch, uint32_t(divide_up(sequences, micro_step))), batch.valid_targets};
+    if (world) share = sum_over_ranks(*world, share);
+    sum += share.loss;
+    result.tokens += share.tokens;
     result.sequences += sequences;
   }
   result.loss = sum / double(result.tokens);
@@ -24,7 +51,7 @@ std::optional<Evaluation> evaluate(StepRunner& runner, const Windows& data, uint
 }
 
 Evaluation evaluate(StepRunner& runner, const Windows& data, uint64_t windows) {
-  return *evaluate(runner, data, windows, [] { return false; });
+  return *evaluate(runner, nullptr, data, windows, [] { return false; });
 }
 
 }  // namespace tandem

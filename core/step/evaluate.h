@@ -16,7 +16,8 @@ struct Evaluation {
 };
 
 // The first `windows` windows (0: all), each once, in order. Nothing when broken_off, asked between batches, says so.
-std::optional<Evaluation> evaluate(StepRunner& runner, const Windows& data, uint64_t windows,
+// world: the ranks that share them, which all call this alike and get the same; null: one rank has them all.
+std::optional<Evaluation> evaluate(StepRunner& runner, World* world, const Windows& data, uint64_t windows,
                                    const std::function<bool()>& broken_off);
 Evaluation evaluate(StepRunner& runner, const Windows& data, uint64_t windows = 0);
 

@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "core/step/state.h"
+
 namespace tandem {
 namespace {
 
@@ -9,14 +11,14 @@ namespace {
 // parameter.
 template <typename Source>
 void fill_parameters(Session& session, const Precision& precision, const Source& source) {
-  source(precision.compute(), [&](const ParameterSpec& spec, auto data) { session.write(spec.name, data); });
+  source(precision.compute(), [&](const ParameterSpec& spec, auto data) { write_whole(session, spec.name, data); });
   std::map<DType, std::multimap<std::string, std::string>> copies;  // by dtype: bindings by parameter
   for (const Binding& b : session.program().bindings)
     if (b.initial == Initial::parameter) copies[b.desc.dtype].emplace(b.name.substr(0, b.name.rfind('.')), b.name);
   for (const auto& [dtype, bindings] : copies)
     source(dtype, [&, &names = bindings](const ParameterSpec& spec, auto data) {
       const auto [first, last] = names.equal_range(spec.name);
-      for (auto i = first; i != last; ++i) session.write(i->second, data);
+      for (auto i = first; i != last; ++i) write_whole(session, i->second, data);
     });
 }
 

@@ -1,20 +1,69 @@
 #include "core/step/state.h"
 
-namespace tandem {
+#include <algorithm>
 
-std::span<const std::byte> read_stored(const Session& session, const std::string& binding, const StoredTensor& part,
-                                       std::vector<std::byte>& buffer) {
-  const DType dtype = session.desc(binding).dtype;
+namespace tandem {
+namespace {
+
+// Consecutive bytes of a whole tensor, and where a rank has them in its binding.
+struct Bytes {
+  uint64_t in_whole = 0, in_binding = 0, count = 0;
+};
+
+// Those of bytes [first, first + count) of the whole that lie in a rank's own rows; all of what is not shared.
+Bytes own_part(const Binding& binding, uint32_t rank, uint64_t first, uint64_t count) {
+  const Rows& rows = binding.rows;
+  if (!rows.shared()) return {first, first, count};
+  const uint64_t row_bytes = binding.desc.bytes() / binding.desc.shape[0];
+  const uint64_t begin = std::max(first, rows.first(rank) * row_bytes);
+  const uint64_t end = std::min(first + count, rows.first(rank + 1) * row_bytes);
+  if (end <= begin) return {};
+  return {begin, rows.in_whole ? begin : begin - rows.first(rank) * row_bytes, end - begin};
+}
+
+void write_part(Session& session, const std::string& name, uint64_t first, std::span<const std::byte> bytes) {
+  const Program& program = session.program();
+  const Bytes own = own_part(program.binding(name), program.rank, first, bytes.size());
+  if (own.count > 0) session.write(name, bytes.subspan(own.in_whole - first, own.count), own.in_binding);
+}
+
+// Every rank sends as many bytes, so that one message serves all.
+void gather(const Session& session, World& world, const Binding& binding, uint64_t first, std::span<std::byte> bytes) {
+  const uint32_t ranks = world.seat().ranks, rank = world.seat().rank;
+  uint64_t most = 0;
+  for (uint32_t r = 0; r < ranks; ++r) most = std::max(most, own_part(binding, r, first, bytes.size()).count);
+  std::vector<std::byte> mine(most), all(rank == 0 ? ranks * most : 0);
+  const Bytes own = own_part(binding, rank, first, bytes.size());
+  if (own.count > 0) session.read(binding.name, std::span(mine).first(own.count), own.in_binding);
+  world.gather(mine, all, 0, binding.name);
+  if (rank != 0) return;
+  for (uint32_t r = 0; r < ranks; ++r) {
+    const Bytes part = own_part(binding, r, first, bytes.size());
+    std::copy_n(all.begin() + ptrdiff_t(r * most), part.count, bytes.begin() + ptrdiff_t(part.in_whole - first));
+  }
+}
+
+}  // namespace
+
+std::span<const std::byte> read_stored(const Session& session, World* world, const std::string& name,
+                                       const StoredTensor& part, std::vector<std::byte>& buffer) {
+  const Binding& binding = session.program().binding(name);
+  const DType dtype = binding.desc.dtype;
   buffer.resize(part.place_bytes(dtype));
-  session.read(binding, buffer, part.first_byte(dtype));
+  if (binding.rows.shared()) gather(session, *world, binding, part.first_byte(dtype), buffer);
+  else session.read(name, buffer, part.first_byte(dtype));
   unpad(part, dtype, buffer);
   return buffer;
 }
 
-void write_stored(Session& session, const std::string& binding, const StoredTensor& part,
-                  std::span<const std::byte> bytes, std::vector<std::byte>& buffer) {
-  const DType dtype = session.desc(binding).dtype;
-  session.write(binding, pad(part, dtype, bytes, buffer), part.first_byte(dtype));
+void write_stored(Session& session, const std::string& name, const StoredTensor& part, std::span<const std::byte> bytes,
+                  std::vector<std::byte>& buffer) {
+  const DType dtype = session.desc(name).dtype;
+  write_part(session, name, part.first_byte(dtype), pad(part, dtype, bytes, buffer));
+}
+
+void write_whole(Session& session, const std::string& binding, std::span<const std::byte> bytes) {
+  write_part(session, binding, 0, bytes);
 }
 
 }  // namespace tandem

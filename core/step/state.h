@@ -1,4 +1,5 @@
-// The bytes of a step's state, between a session and files.
+// The bytes of a step's state, between sessions and files. Files hold whole tensors; of several ranks each has its own
+// rows of a matrix.
 #pragma once
 
 #include "core/model/weights.h"
@@ -6,11 +7,14 @@
 
 namespace tandem {
 
-// The part of a parameter or state that a file holds, without padding; the result lies in buffer.
-std::span<const std::byte> read_stored(const Session& session, const std::string& binding, const StoredTensor& part,
-                                       std::vector<std::byte>& buffer);
-// The reverse.
+// The part of a parameter or state that a file holds, without padding; the result lies in buffer. world: that of a
+// session of several ranks, all of which call this alike; the root gets the bytes, the others nothing.
+std::span<const std::byte> read_stored(const Session& session, World* world, const std::string& binding,
+                                       const StoredTensor& part, std::vector<std::byte>& buffer);
+// The reverse: a rank writes the rows of it that it has.
 void write_stored(Session& session, const std::string& binding, const StoredTensor& part,
                   std::span<const std::byte> bytes, std::vector<std::byte>& buffer);
+// All of a parameter or state, of which a rank writes what it has.
+void write_whole(Session& session, const std::string& binding, std::span<const std::byte> bytes);
 
 }  // namespace tandem

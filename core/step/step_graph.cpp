@@ -9,15 +9,18 @@ namespace {
 
 class StepGraph {
  public:
-  StepGraph(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
-            const StepShape& shape)
-      : optimizer_(optimizer), shape_(shape), model_(graph_, config, precision, parameter_specs(config)) {
-    inputs_ = declare_inputs(graph_, shape.accumulation, shape.rows());
-    rope_ = graph_.variable("rope", {DType::f32, {shape.sequence_length, config.head_dim / 2, 2}});
+  explicit StepGraph(const StepSpec& spec)
+      : optimizer_(spec.optimizer),
+        shape_(spec.shape),
+        model_(graph_, spec.model, spec.precision, parameter_specs(spec.model)) {
+    graph_.set_ranks(spec.sharding.ranks);
+    inputs_ = declare_inputs(graph_, shape_.accumulation, shape_.rows());
+    rope_ = graph_.variable("rope", {DType::f32, {shape_.sequence_length, spec.model.head_dim / 2, 2}});
   }
 
   void begin(bool training) {
     scalars_ = begin_step(graph_, inputs_);
+    graph_.keep(scalars_, "scalars");
     loss_ = graph_.zeros(Range::begin, {DType::f32, {1}}, "loss");
     graph_.keep(loss_, "loss");
     if (training)
@@ -93,9 +96,8 @@ class StepGraph {
 
 }  // namespace
 
-Graph build_step_graph(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
-                       const StepShape& shape) {
-  StepGraph step(config, precision, optimizer, shape);
+Graph build_step_graph(const StepSpec& spec) {
+  StepGraph step(spec);
   step.begin(true);
   step.micro_step();
   step.update();
@@ -104,7 +106,7 @@ Graph build_step_graph(const ModelConfig& config, const Precision& precision, co
 }
 
 Graph build_evaluation_graph(const ModelConfig& config, const Precision& precision, const StepShape& shape) {
-  StepGraph step(config, precision, {}, shape);
+  StepGraph step({config, precision, {}, shape, {}});
   step.begin(false);
   step.evaluate();
   return step.take();

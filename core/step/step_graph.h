@@ -2,18 +2,16 @@
 #pragma once
 
 #include "core/graph/graph.h"
-#include "core/optimizer/options.h"
-#include "core/step/step_shape.h"
+#include "core/step/step_spec.h"
 
 namespace tandem {
 
 // Bindings that the graph declares beside the parameters, which are named as their specs; a gradient has .gradient
 // behind that, a state its suffix:
 //   inputs.tokens, inputs.targets, inputs.positions (2, A, B*T) i32; inputs.scalars (2, 16) u32, abi StepScalars;
-//   report (2, 16) u32; counter (16) i32, updates (1) u32 and, in fp8, amax (64 words per tensor) u32, zero at first;
+//   scalars (16) u32, those of the step under way; report (2, 16) u32; counter (16) i32, updates (1) u32 and, in fp8, amax (64 words per tensor) u32, zero at first;
 //   rope (T, head_dim/2, 2) f32, filled by the host; loss (1) f32, the sum since begin
-Graph build_step_graph(const ModelConfig& config, const Precision& precision, const OptimizerOptions& optimizer,
-                       const StepShape& shape);
+Graph build_step_graph(const StepSpec& spec);
 
 // Evaluation alone: begin and evaluate, no gradients or optimizer states.
 Graph build_evaluation_graph(const ModelConfig& config, const Precision& precision, const StepShape& shape);

@@ -14,7 +14,7 @@ StepRunner::StepRunner(Session& session, const StepShape& shape, const std::vect
     : session_(session), shape_(shape) {
   session_.write("rope", bytes_of(rope));
   for (const Binding& b : session_.program().bindings)
-    if (b.initial == Initial::zero) session_.zero(b.name);
+    if (b.initial == Initial::zero || b.rows.shared()) session_.zero(b.name);
 }
 
 uint32_t StepRunner::fill(const StepBatch& batch, const abi::StepScalars& scalars) {
@@ -48,13 +48,13 @@ void StepRunner::for_each_range(const Run& run) const {
 }
 
 StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
-  Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed))};
+  Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed, rank()))};
   for_each_range([&](Range range) { pending.done = session_.submit(range); });
   return pending;
 }
 
 StepRunner::Profile StepRunner::profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
-  const uint32_t slot = fill(batch, scalars_of(batch, step, learning_rate, seed));
+  const uint32_t slot = fill(batch, scalars_of(batch, step, learning_rate, seed, rank()));
   Profile profile;
   for_each_range([&](Range range) {
     std::vector<double> seconds = session_.executable().profile(range);

@@ -52,6 +52,7 @@ class StepRunner {
 
   Session& session_;
   StepShape shape_;
+  uint32_t rank() const { return session_.program().rank; }
   uint64_t begins_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/optimizer/options.h"
+#include "core/program/sharding.h"
 #include "core/step/step_shape.h"
 
 namespace tandem {
@@ -14,6 +15,7 @@ struct StepSpec {
   Precision precision;
   OptimizerOptions optimizer;
   StepShape shape;
+  Sharding sharding;
 };
 
 // The words of memory.offload for such a step, by Offload (core/passes/policy.h).

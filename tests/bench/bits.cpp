@@ -47,7 +47,7 @@ Program compile_config(const std::string& path, const MemoryPolicy& policy, uint
   target.name = "bits";
   target.queues = queues_of(queues);
   target.largest_arena = target.largest_operand = target.memory_bytes = uint64_t{1} << 50;
-  return compile_step(model, precision, config.optimizer, shape, policy, target, Checks::without).program;
+  return compile_step({model, precision, config.optimizer, shape}, policy, target, Checks::without).program;
 }
 
 std::vector<Line> hash_program(const std::string& name, const Program& program) {
@@ -166,7 +166,7 @@ std::vector<Line> hash_steps(const std::string& name, Backend& backend, const Mo
   const Precision precision = toy_precision(recipe);
   OptimizerOptions optimizer;
   optimizer.z_loss = 1e-4;
-  Session session(backend, compile_step(config, precision, optimizer, kShape, {}, backend.target()).program);
+  Session session(backend, compile_step({config, precision, optimizer, kShape}, {}, backend.target()).program);
   initialise_parameters(session, {name, config}, precision, 1);
   const std::vector<double> losses = train(session, config);
   if (!std::ranges::all_of(losses, [](double x) { return std::isfinite(x); }))

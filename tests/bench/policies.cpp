@@ -66,7 +66,7 @@ std::vector<Named> policies(const StepSpec& spec) {
 struct Loaded {
   Loaded(Backend& backend, const Precision& precision, const Named& named, const Rates& rates)
       : name(named.name),
-        compiled(compile_step(small_config(), precision, {}, kShape, named.policy, backend.target())),
+        compiled(compile_step({small_config(), precision, {}, kShape}, named.policy, backend.target())),
         predicted(cost_of_step(compiled.program, kShape.accumulation, rates).seconds),
         session(backend, compiled.program),
         runner(session, kShape, rope_table(small_config(), kShape.sequence_length)) {

@@ -83,7 +83,7 @@ void run(const Options& o) {
   StepPlan plan;
   Compiled compiled;
   if (o.memory.empty()) {
-    compiled = compile_step(config, precision, {}, shape, {}, target);
+    compiled = compile_step({config, precision, {}, shape}, {}, target);
   } else {
     plan = plan_step(plan_request(keys, spec, target));
     if (!plan.fits())

@@ -156,5 +156,33 @@ TEST_CASE("plan: shipped configurations, the largest too, plan with nothing but 
   }
 }
 
+TEST_CASE("plan: 32B on four 24 GiB cards, 14B and 7B with less of a host") {
+  struct Planned {
+    const char *name, *host;
+    uint64_t host_bytes;
+  };
+  for (const auto& [name, host, most] : {Planned{"qwen2.5-32b", "256GiB", uint64_t(256) << 30},
+                                         {"qwen2.5-14b", "128GiB", uint64_t(128) << 30},
+                                         {"qwen2.5-7b", "128GiB", uint64_t(128) << 30}}) {
+    CAPTURE(std::string(name));
+    const Workplace place;
+    const Outcome o =
+        place.tandem({"plan", source(fmt::format("configs/{}.toml", name)),
+                      "--model.path=" + source(fmt::format("configs/models/{}", name)), "--device", "rtx-4090",
+                      "--host-memory", host, "--distributed.devices=4", "--distributed.zero=3", "--batch.micro_batch=8",
+                      "--batch.gradient_accumulation=16", "--json"});
+    INFO(o.err);
+    REQUIRE(o.exit == 0);
+    const Json plan = o.json();
+    CHECK(plan.at("device_bytes") <= uint64_t(24564) << 20);
+    CHECK(plan.at("host_bytes") <= most);
+    CHECK(plan.at("ranks") == 4);
+    CHECK(plan.at("zero") == 3);
+    CHECK(plan.at("exchange_seconds").get<double>() >= 0);
+    CHECK(plan.at("tokens_per_second").get<double>() ==
+          doctest::Approx(524288 / plan.at("step_seconds").get<double>()).epsilon(1e-6));
+  }
+}
+
 }  // namespace
 }  // namespace tandem::test

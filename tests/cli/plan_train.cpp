@@ -95,11 +95,11 @@ bool check_same(const Workplace& place, const std::vector<std::string>& override
   Registry registry;
   registry.add({load_device_table(kDevice).info.backend, paper_devices, open_paper});
   if (o.exit != 0) {
-    const std::string said = thrown(Exit::does_not_fit, [&] { open_engine(config, registry, inputs); });
+    const std::string said = thrown(Exit::does_not_fit, [&] { open_engine(config, registry, inputs, nullptr); });
     CHECK(said.find("the largest that fits") != std::string::npos);
     return false;
   }
-  const Json planned = o.json(), loaded = json_of(open_engine(config, registry, inputs));
+  const Json planned = o.json(), loaded = json_of(open_engine(config, registry, inputs, nullptr));
   for (const auto& [key, value] : loaded.items()) {
     CAPTURE(key);
     CHECK(planned.at(key) == value);

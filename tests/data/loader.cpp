@@ -132,8 +132,8 @@ TEST_CASE("evaluation: every window once in order, the rest of the last batch wi
   const TwoFiles two;
   const Windows windows = open_windows(two.files, {.sequence_length = 4});
   CHECK(windows.count() == 5);
-  CHECK(firsts(evaluation_batch(windows, 0, 4, 4), 4) == std::vector<int32_t>{100, 104, 200, 204});
-  const StepBatch last = evaluation_batch(windows, 4, 1, 3);
+  CHECK(firsts(evaluation_batch(windows, 0, 4, {.micro_batch = 4}), 4) == std::vector<int32_t>{100, 104, 200, 204});
+  const StepBatch last = evaluation_batch(windows, 4, 1, {.micro_batch = 3});
   CHECK(last.inputs.size() == 12);
   CHECK(last.valid_targets == 4);
   CHECK(std::vector<int32_t>(last.targets.begin(), last.targets.begin() + 4) == counting(209, 4));

@@ -124,7 +124,7 @@ void check_saved(Backend& backend, const char* recipe) {
   Manifest manifest;
   const auto optimizer = make_optimizer({}, precision_of(config_of(model, recipe)));
   manifest.step = 2, manifest.backend = "none", manifest.inputs = {{"a", 1, "00"}};
-  save_state(run.session(), *optimizer, run.specs(), place / "checkpoints", manifest);
+  save_state(run.session(), nullptr, *optimizer, run.specs(), place / "checkpoints", manifest);
   const Checkpoint checkpoint(place / "checkpoints/step_00000002");
   const TensorDesc up{run.session().desc("layers.1.gate_up.weight.m").dtype, {kFfn, 32}};
   CHECK(checkpoint.bytes("model.layers.1.mlp.up_proj.weight.m", up).size() == up.bytes());
@@ -136,7 +136,7 @@ void check_saved(Backend& backend, const char* recipe) {
   CHECK(restored.step(2).loss == run.step(2).loss);
   CHECK(restored.state() == run.state());
 
-  save_model(run.session(), model, precision_of(config_of(model, recipe)), place / "saved");
+  save_model(run.session(), nullptr, model, precision_of(config_of(model, recipe)), place / "saved");
   const ModelFiles saved(place / "saved");
   check_file(run, saved);
   const Run again(backend, {place / "saved", model.config}, config_of(model, recipe));

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "core/abi/numeric.h"
+#include "core/step/state.h"
 #include "tests/support/tensor.h"
 
 namespace tandem::test {
@@ -52,17 +53,25 @@ RunConfig Golden::config(const std::vector<std::string>& overrides) const {
   return parse_config(text, "golden.toml", overrides);
 }
 
-Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, const MemoryPolicy& policy)
-    : config_(config), specs_(parameter_specs(model.config)) {
+Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, const MemoryPolicy& policy,
+         const Rank& rank)
+    : config_(config), world_(rank.world), specs_(parameter_specs(model.config)) {
   const Precision precision = precision_of(config);
   const StepShape shape = shape_of(config, model.config, precision);
   check_multiples(model.config, precision, shape.rows());
   eval_ = std::make_unique<Windows>(open_windows(open_token_files(config.data.train, model.config.vocabulary),
                                                  {.sequence_length = shape.sequence_length}));
-  loader_ = std::make_unique<Loader>(
-      *eval_, LoaderOptions{.micro_batch = shape.micro_batch, .accumulation = shape.accumulation});
-  Compiled compiled = compile_step(model.config, precision, config.optimizer, shape, policy, backend.target());
+  loader_ = std::make_unique<Loader>(*eval_, LoaderOptions{.micro_batch = shape.micro_batch,
+                                                           .accumulation = shape.accumulation,
+                                                           .rank = rank.world ? rank.world->seat().rank : 0,
+                                                           .ranks = rank.sharding.ranks});
+  Compiled compiled =
+      compile_step({model.config, precision, config.optimizer, shape, rank.sharding}, policy, backend.target());
   plan_ = compiled.memory;
+  if (rank.world) {
+    backend.join(*rank.world);
+    compiled.program = for_rank(std::move(compiled.program), rank.world->seat().rank);
+  }
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   runner_ = std::make_unique<StepRunner>(*session_, shape, rope_table(model.config, shape.sequence_length));
   if (config.model.from_scratch) initialise_parameters(*session_, model, precision, config.model.seed);
@@ -98,9 +107,14 @@ std::vector<float> Run::values(const std::string& binding) const {
 State Run::state() const {
   State state;
   for (const ParameterSpec& spec : specs_)
-    for (const char* suffix : {"", ".m", ".v", ".master"})
-      if (session_->has(spec.name + suffix))
-        state.emplace_back(spec.name + suffix, bytes_of_binding(*session_, spec.name + suffix));
+    for (const char* suffix : {"", ".m", ".v", ".master"}) {
+      const std::string name = spec.name + suffix;
+      if (!session_->has(name)) continue;
+      const StoredTensor all{.shape = spec.shape, .place = spec.shape};
+      std::vector<std::byte> bytes;
+      read_stored(*session_, world_, name, all, bytes);
+      state.emplace_back(name, std::move(bytes));
+    }
   return state;
 }
 

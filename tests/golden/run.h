@@ -30,10 +30,17 @@ constexpr const char* kGoldens[] = {"qwen2", "llama", "qwen3"};
 // What a step reports, and the whole state's bits after it.
 using State = std::vector<std::pair<std::string, std::vector<std::byte>>>;
 
+// A rank's place in a run of several; none: one rank.
+struct Rank {
+  World* world = nullptr;
+  Sharding sharding;
+};
+
 // A training run as `tandem train` makes it, without a run directory.
 class Run {
  public:
-  Run(Backend& backend, const ModelSource& model, const RunConfig& config, const MemoryPolicy& policy = {});
+  Run(Backend& backend, const ModelSource& model, const RunConfig& config, const MemoryPolicy& policy = {},
+      const Rank& rank = {});
 
   abi::StepReport step(uint64_t s);                          // of the loader's data
   abi::StepReport step(const StepBatch& batch, uint64_t s);  // of this data
@@ -41,7 +48,7 @@ class Run {
   double evaluation_loss();                                  // over the training data
 
   std::vector<float> values(const std::string& binding) const;
-  State state() const;  // parameters, moments and masters
+  State state() const;  // parameters, moments and masters, whole; of several ranks the root alone has them
 
   StepBatch batch(uint64_t s) const { return loader_->step(s); }
   StepRunner& runner() { return *runner_; }
@@ -51,6 +58,7 @@ class Run {
 
  private:
   RunConfig config_;
+  World* world_;
   std::vector<ParameterSpec> specs_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Windows> eval_;

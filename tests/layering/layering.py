@@ -14,7 +14,7 @@ CORE = {
     "abi": [],
     "ops": ["base", "abi"],
     "graph": ["base", "abi", "ops"],
-    "program": ["base", "ops", "graph/initial.h", "graph/range.h"],
+    "program": ["base", "ops", "graph/initial.h", "graph/range.h", "graph/rows.h"],
     "passes": ["base", "ops", "graph", "program"],
     "data": ["base", "abi"],
     "model": ["base", "abi", "ops", "graph", "data"],

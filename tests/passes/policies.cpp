@@ -166,7 +166,7 @@ using Bits = std::map<std::string, std::vector<std::byte>>;
 
 Bits run(const RandomStep& step, const MemoryPolicy& policy, uint32_t queues, uint32_t seed) {
   const auto backend = test::open_host(queues, seed);
-  Compiled compiled = compile(apply(step.graph, policy, backend->target()), backend->target());
+  Compiled compiled = compile(apply(step.graph, policy, {}, backend->target()), backend->target());
   CHECK(compiled.memory.arena_bytes() >= compiled.memory.lower_bound);
   Session session(*backend, std::move(compiled.program));
   std::mt19937 random(7);
@@ -230,7 +230,7 @@ TEST_CASE("passes: recompute adds dispatches, offload copies in pairs, several q
   const RandomStep step(3);
   const auto compiled = [&](const MemoryPolicy& policy, uint32_t queues) {
     const auto backend = test::open_host(queues, 0);
-    return compile(apply(step.graph, policy, backend->target()), backend->target());
+    return compile(apply(step.graph, policy, {}, backend->target()), backend->target());
   };
   const Compiled none = compiled({}, 1);
   CHECK(count<Copy>(none.program) == 0);

@@ -35,7 +35,7 @@ Target target(uint32_t queues = 1) {
 
 Compiled compiled(const MemoryPolicy& policy, Recipe recipe = Recipe::fp8, const Target& t = target()) {
   const StepShape shape{.micro_batch = 4, .accumulation = 2, .sequence_length = 64};
-  return compile_step(small_model(), {.recipe = recipe}, {}, shape, policy, t);
+  return compile_step({small_model(), {.recipe = recipe}, {}, shape}, policy, t);
 }
 
 MemoryPolicy recompute_of(EnumSet<Recompute> set) {
@@ -214,15 +214,15 @@ TEST_CASE("a budget: the error names what is alive and the largest that fits, wh
   const auto bytes_of_batch = [&](uint32_t b) {
     StepShape s = shape;
     s.micro_batch = b;
-    return compile_step(small_model(), precision, {}, s, {}, target()).memory.arena_bytes();
+    return compile_step({small_model(), precision, {}, s}, {}, target()).memory.arena_bytes();
   };
   small.reserve_bytes = 1 << 20;
   small.memory_bytes = bytes_of_batch(5) + small.reserve_bytes;
-  CHECK(largest_micro_batch(small_model(), precision, {}, shape, {}, small) == 5);
-  CHECK_THROWS_WITH_AS(compile_step_or_suggest(small_model(), precision, {}, shape, {}, small),
+  CHECK(largest_micro_batch({small_model(), precision, {}, shape}, {}, small) == 5);
+  CHECK_THROWS_WITH_AS(compile_step_or_suggest({small_model(), precision, {}, shape}, {}, small),
                        doctest::Contains("the largest that fits: batch.micro_batch = 5"), Error);
   --small.memory_bytes;
-  CHECK(largest_micro_batch(small_model(), precision, {}, shape, {}, small) == 4);
+  CHECK(largest_micro_batch({small_model(), precision, {}, shape}, {}, small) == 4);
   small.memory_bytes = small.reserve_bytes;
-  CHECK(largest_micro_batch(small_model(), precision, {}, shape, {}, small) == 0);
+  CHECK(largest_micro_batch({small_model(), precision, {}, shape}, {}, small) == 0);
 }

@@ -50,7 +50,7 @@ TEST_CASE("train: the metrics' memory is what plan.json says") {
   const Target target = registry.open(registry.choose("auto"))->target();
   const StepShape shape{.micro_batch = 2, .accumulation = 1, .sequence_length = 32, .head_chunks = 2};
   const MemoryPlan plan =
-      compile_step(open_model(model).config, precision_of(config), config.optimizer, shape, {}, target).memory;
+      compile_step({open_model(model).config, precision_of(config), config.optimizer, shape}, {}, target).memory;
   CHECK(memory == plan.arena_bytes() + target.staging_bytes + target.reserve_bytes);
 }
 

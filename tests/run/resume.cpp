@@ -71,7 +71,7 @@ std::map<std::string, Change> changes() {
           {"memory.offload", {Words{"m"}, kAllowed}},
           {"memory.lm_head_chunks", {int64_t(2)}},
           {"memory.attention_chunks", {int64_t(2), kAllowed}},
-          {"distributed.devices", {int64_t(2), kAllowed}},
+          {"distributed.devices", {int64_t(2)}},
           {"distributed.zero", {int64_t(2), kAllowed}},
           {"distributed.collectives", {std::string("copy"), kAllowed}},
           {"checkpoint.every", {int64_t(7), kAllowed}},
@@ -101,6 +101,28 @@ TEST_CASE("resume: each key may change or is refused by name") {
   }
 }
 
+TEST_CASE("resume: ranks and batch may change where a step's sequences stay as many") {
+  RunConfig four = base();
+  four.batch.micro_batch = 2;
+  four.batch.gradient_accumulation = 4;
+  four.distributed.devices = 4;
+  const Manifest before = manifest_of(four);
+  const auto resumed = [&](uint32_t micro_batch, uint32_t accumulation, uint32_t devices) {
+    RunConfig config = four;
+    config.batch.micro_batch = micro_batch;
+    config.batch.gradient_accumulation = accumulation;
+    config.distributed.devices = devices;
+    check_resume(before, config, before.inputs);
+  };
+  resumed(2, 8, 2);
+  resumed(4, 4, 2);
+  resumed(32, 1, 1);
+  check_fails(Exit::configuration,
+              {"distributed.devices", "was 4 and is 2", "batch.gradient_accumulation = 8", "batch.micro_batch = 4"},
+              [&] { resumed(2, 4, 2); });
+  check_fails(Exit::configuration, {"distributed.devices", "devices of 1, 2, 4, 8, 16, 32"}, [&] { resumed(2, 4, 3); });
+}
+
 TEST_CASE("resume: not with fewer steps than are done, nor with inputs that changed") {
   const Manifest before = manifest_of(base());
   RunConfig config = base();
@@ -112,7 +134,9 @@ TEST_CASE("resume: not with fewer steps than are done, nor with inputs that chan
   check_fails(Exit::input, {"a.bin", "has changed"}, [&] { check_resume(before, base(), {{"a.bin", 5, "01"}}); });
   check_fails(Exit::input, {"a.bin", "has changed"}, [&] { check_resume(before, base(), {{"a.bin", 6, "00"}}); });
   check_fails(Exit::input, {"data.train", "restore them"},  // a pattern that matches another file
-              [&] { check_resume(before, base(), {{"a.bin", 5, "00"}, {"b.bin", 5, "00"}}); });
+              [&] {
+                check_resume(before, base(), {{"a.bin", 5, "00"}, {"b.bin", 5, "00"}});
+              });
 }
 
 }  // namespace

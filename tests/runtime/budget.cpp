@@ -46,7 +46,7 @@ PlanRequest request_for(const Target& target) {
 // The step as `train` compiles it: as it is where that fits, else as the planner has it; nothing where no plan fits.
 std::optional<Compiled> accepted(const Target& target) {
   try {
-    return compile_step(small_model(), kPrecision, {}, kShape, {}, target);
+    return compile_step({small_model(), kPrecision, {}, kShape}, {}, target);
   } catch (const Error& error) {
     if (error.exit() != Exit::does_not_fit) throw;
   }

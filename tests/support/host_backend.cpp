@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/base/overloaded.h"
+#include "core/runtime/collectives.h"
 
 namespace tandem::test {
 namespace {
@@ -24,8 +25,10 @@ struct HostMemory : Memory {
 
 class HostExecutable : public Executable {
  public:
-  HostExecutable(const Program& program, std::span<Memory* const> memories, QueueSet queues, uint32_t seed)
-      : program_(program), queues_(queues), random_(seed) {
+  HostExecutable(const Program& program, std::span<Memory* const> memories, QueueSet queues, uint32_t seed,
+                 World* world)
+      : program_(program), queues_(queues), random_(seed), world_(world) {
+    TANDEM_CHECK(world != nullptr || !has_exchange(program), "the program has {} ranks, join them", program.ranks);
     TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                  program.arenas.size());
     for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
@@ -69,13 +72,16 @@ class HostExecutable : public Executable {
   }
   void run(const Fill& f) { std::memset(at(f.buffer), 0, f.buffer.bytes); }
   void run(const Copy& c) { std::memmove(at(c.to), at(c.from), c.to.bytes); }
+  void run(const Collective& c) {
+    run_collective(*world_, c, {}, [this](const BufferRef& b) { return at(b); });
+  }
   void run(const Barrier&) {}  // a queue runs in list order
   void run(const Signal& s) { signalled_.insert(s.id); }
   void run(const Wait&) {}
   bool may_run(const Instruction& instruction) const {
     return std::visit(
         overloaded{[](const Dispatch&) { return true; }, [](const Fill&) { return true; },
-                   [](const Copy&) { return true; }, [](const Barrier&) { return true; },
+                   [](const Copy&) { return true; }, [](const Collective&) { return true; }, [](const Barrier&) { return true; },
                    [](const Signal&) { return true; }, [&](const Wait& wait) { return signalled_.contains(wait.id); }},
         instruction.command);
   }
@@ -85,6 +91,7 @@ class HostExecutable : public Executable {
   std::mt19937 random_;
   std::set<uint32_t> signalled_;  // in the range that runs
   std::vector<HostMemory*> memories_;
+  World* world_;
   uint64_t submitted_ = 0;
 };
 
@@ -109,12 +116,14 @@ class HostBackend : public Backend {
     std::memcpy(bytes.data(), data.data() + offset, bytes.size());
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    return std::make_unique<HostExecutable>(program, memories, target_.queues, seed_);
+    return std::make_unique<HostExecutable>(program, memories, target_.queues, seed_, world_);
   }
+  void join(World& world) override { world_ = &world; }
 
  private:
   Target target_;
   uint32_t seed_;
+  World* world_ = nullptr;
 };
 
 DeviceList devices() {

@@ -4,8 +4,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 
 #include "core/base/overloaded.h"
+#include "core/runtime/collectives.h"
 #include "kernels/kernel.h"
 
 #if defined(TANDEM_CUDA_HOST_ASAN)
@@ -88,14 +90,15 @@ class Fence {
 
 class HostExecutable : public Executable {
  public:
-  HostExecutable(const Program& program, std::span<Memory* const> memories) : program_(program) {
+  HostExecutable(const Program& program, std::span<Memory* const> memories, World* world)
+      : program_(program), world_(world) {
     TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
                  program.arenas.size());
     for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
     for (const std::vector<Instruction>& range : program_.ranges)
       for (const Instruction& i : range)
         std::visit(overloaded{[](const Dispatch& d) { require_kernel(d.op); }, [](const Fill&) {}, [](const Copy&) {},
-                              [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
+                              [](const Collective&) {}, [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
                    i.command);
   }
 
@@ -115,6 +118,8 @@ class HostExecutable : public Executable {
   std::byte* at(const BufferRef& b) const { return memories_.at(b.arena)->at(b.offset, b.bytes); }
 
   void run(const Dispatch& d) {
+    static std::mutex one_at_a_time;  // ranks are threads, and __shared__ is one variable
+    const std::lock_guard lock(one_at_a_time);
     const Fence fence(memories_);
     std::vector<kernels::Operand> operands;
     std::string dtypes;
@@ -138,11 +143,16 @@ class HostExecutable : public Executable {
   }
   void run(const Fill& f) { std::memset(at(f.buffer), 0, f.buffer.bytes); }
   void run(const Copy& c) { std::memmove(at(c.to), at(c.from), c.to.bytes); }
+  void run(const Collective& c) {
+    TANDEM_CHECK(world_ != nullptr, "the program has {} ranks, join them", program_.ranks);
+    run_collective(*world_, c, {}, [this](const BufferRef& b) { return at(b); });
+  }
   void run(const Barrier&) {}  // list order is the order of everything
   void run(const Signal&) {}
   void run(const Wait&) {}
 
   Program program_;
+  World* world_;
   std::vector<HostMemory*> memories_;
   uint64_t submitted_ = 0;
 };
@@ -166,11 +176,13 @@ class CudaHostBackend : public Backend {
     if (!bytes.empty()) std::memcpy(bytes.data(), from, bytes.size());
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    return std::make_unique<HostExecutable>(program, memories);
+    return std::make_unique<HostExecutable>(program, memories, world_);
   }
+  void join(World& world) override { world_ = &world; }
 
  private:
   Target target_;
+  World* world_ = nullptr;
 };
 
 DeviceList devices() {

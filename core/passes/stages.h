@@ -1,0 +1,14 @@
+// Stages of a range: what passes count distances in. A layer's forward or backward pass, or in begin and update one
+// node.
+#pragma once
+
+#include <vector>
+
+#include "core/graph/graph.h"
+
+namespace tandem {
+
+// By node: its stage, counted in its range.
+std::vector<uint32_t> stages_of(const Graph& graph);
+
+}  // namespace tandem
