@@ -12,7 +12,7 @@ struct AdamwCorrections {
 
 struct UpdateScalars {
   float learning_rate;
-  float coefficient;       // of the gradient, clipping
+  float coefficient;       // the factor of the gradient, clipping
   float correction1;       // 1 - beta1^t
   float correction2_root;  // sqrt(1 - beta2^t)
   uint32_t skipped;

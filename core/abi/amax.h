@@ -5,7 +5,7 @@
 #include "core/abi/abi.h"
 TANDEM_ABI_BEGIN
 
-const uint32_t kAmaxWords = 64;  // of an amax operand, so that slots keep an operand's alignment
+const uint32_t kAmaxWords = 64;  // an amax operand's words, so many that slots keep an operand's alignment
 const uint32_t kAmaxGuess = 1;   // word 0 is the amax, this one what it was in the run before
 
 struct Amax {

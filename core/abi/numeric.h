@@ -212,7 +212,7 @@ TANDEM_FN float silu(float x) {
 
 TANDEM_FN float silu_derivative(float x) {
   PRECISE float e = exp_f32(x < 0.0f ? x : -x);
-  PRECISE float larger = 1.0f / (1.0f + e);  // of sigmoid(x) and 1 - sigmoid(x): neither is a difference that cancels
+  PRECISE float larger = 1.0f / (1.0f + e);  // sigmoid(x) and 1 - sigmoid(x): neither is a difference that cancels
   PRECISE float smaller = e * larger;
   PRECISE float y = x < 0.0f ? smaller * (1.0f + x * larger) : larger * (1.0f + x * smaller);
   return y;

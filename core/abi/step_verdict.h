@@ -20,7 +20,7 @@ struct StepVerdict {
 // What an update does, whatever the optimizer.
 struct Verdict {
   float learning_rate;
-  float coefficient;  // of the gradient, clipping
+  float coefficient;  // the factor of the gradient, clipping
   uint32_t skipped;
   uint32_t step;
   uint32_t seed_low, seed_high;

@@ -8,7 +8,7 @@
 TANDEM_ABI_BEGIN
 
 struct SwigluBackwardQuantize {
-  uint32_t rows, columns;  // of dy: multiples of 16
+  uint32_t rows, columns;  // sizes of dy: multiples of 16
   uint32_t scale;          // kScaleGuessed or kScaleChecked
 };
 

@@ -8,7 +8,7 @@
 TANDEM_ABI_BEGIN
 
 struct SwigluQuantize {
-  uint32_t rows, columns;  // of y: multiples of 16
+  uint32_t rows, columns;  // sizes of y: multiples of 16
   uint32_t has_q, has_qt;  // q is always there where a scale is guessed or checked
   uint32_t scale;          // kScale...
 };
