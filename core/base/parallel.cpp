@@ -11,7 +11,7 @@ void parallel_for(uint64_t count, uint64_t grain, const std::function<void(uint6
   const uint64_t grains = (count + grain - 1) / grain;
   const uint64_t parts = std::min<uint64_t>(grains, std::max(1u, std::thread::hardware_concurrency()));
   const auto begin = [&](uint64_t part) { return std::min(count, grains * part / parts * grain); };
-  std::vector<std::future<void>> others;  // which wait when they are destroyed
+  std::vector<std::future<void>> others;  // threads wait when they are destroyed
   for (uint64_t part = 1; part < parts; ++part)
     others.push_back(std::async(std::launch::async, [&, part] { body(begin(part), begin(part + 1)); }));
   if (parts > 0) body(0, begin(1));

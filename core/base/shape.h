@@ -26,7 +26,7 @@ class Shape {
   uint64_t count() const;  // number of elements; 1 for rank 0
   uint64_t rows() const;   // count() / back()
   Shape without_last() const;
-  Shape with_first(uint64_t size) const;  // of axis 0
+  Shape with_first(uint64_t size) const;  // axis 0 has so many
   bool operator==(const Shape&) const = default;
   std::string text() const;  // "(4, 512, 64)"
   std::span<const uint64_t> sizes() const { return {sizes_.data(), rank_}; }

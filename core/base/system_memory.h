@@ -8,7 +8,7 @@ namespace tandem {
 // Bytes; MemAvailable of /proc/meminfo. Exit::device when it has no such line.
 uint64_t available_system_memory();
 
-// Of them, what a plan may take, the rest of the system being left some.
+// The part of them that a plan may take, the rest of the system being left some.
 uint64_t plannable_system_memory();
 
 }  // namespace tandem
