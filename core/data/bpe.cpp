@@ -115,7 +115,7 @@ bool Bpe::merges_byte_or_unk(const std::vector<Merge>& merges) const {
   return false;
 }
 
-// Which characters stand side by side in a token: nothing else is ever merged.
+// Characters that stand side by side in a token: nothing else is ever merged.
 void Bpe::add_neighbours() {
   std::vector<uint64_t> pairs;
   for (uint32_t id = 0; id < tokens_->id_end(); ++id) {
@@ -259,7 +259,7 @@ bool Bpe::append_bytes(std::string_view character, uint32_t length, std::vector<
 
 void Bpe::merge_short(std::vector<Symbol>& symbols, size_t first) const {
   constexpr uint32_t kNone = UINT32_MAX;
-  std::array<uint32_t, kLongWord> ranks;  // of each symbol with its right neighbour
+  std::array<uint32_t, kLongWord> ranks;  // for each symbol and its right neighbour
   std::array<int32_t, kLongWord> results;
   Symbol* s = symbols.data() + first;
   size_t count = symbols.size() - first;

@@ -25,7 +25,7 @@ struct BpeTokenizerParts {
   std::vector<NormalizerStep> prefix;  // what the pre-tokenizer does to the text of each part between added tokens
   bool prefix_at_start_only = false;   // its Prepend is for the start of the text alone
   std::vector<PieceStep> pieces;
-  std::shared_ptr<const TokenTable> tokens;  // of the model
+  std::shared_ptr<const TokenTable> tokens;  // the model's
   std::vector<Merge> merges;
   BpeOptions options;
   std::optional<std::vector<DecoderStep>> decoder;

@@ -1,4 +1,4 @@
-// Which windows a step trains on, as a function of the step alone.
+// The windows that a step trains on, as a function of the step alone.
 //
 // Step s, micro-step k, rank r, row b make sequence n = ((s*A + k)*R + r)*B + b of the run. Without weights it is
 // window n mod W of epoch n div W, over all files; or, shuffled, window permuted_window(n mod W): see permutation.h.

@@ -11,7 +11,7 @@ namespace tandem {
 
 struct NamedTokenizer {
   std::unique_ptr<Tokenizer> tokenizer;
-  std::optional<int32_t> end;  // of a document: the tokenizer's end token, or else the first of config.json's
+  std::optional<int32_t> end;  // a document's: the tokenizer's end token, or else the first of config.json's
 };
 
 // where: "bytes" or a model directory. Exit::configuration: neither, or a tokenizer that is not read.

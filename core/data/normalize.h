@@ -22,7 +22,7 @@ using NormalizerStep = std::variant<Nfc, Replace, Prepend>;
 
 // A text, and for each of its bytes the bytes of the original that it stands for.
 struct Normalized {
-  std::string_view text;           // of the original, or of storage
+  std::string_view text;           // in the original, or in storage
   std::vector<ByteRange> origins;  // (text) where they were asked for; else empty
   std::string storage;
 

@@ -1,4 +1,4 @@
-// Which documents share a window, so that none is cut that fits into one: data.packing = "whole".
+// The documents that share a window, so that none is cut that fits into one: data.packing = "whole".
 //
 // A document of L tokens takes L - 1 places: its inputs, all but the last token; one that takes more than T is cut into
 // pieces of T and a rest. Pieces go, in the file's order, each into the first window that has room. The plan is a

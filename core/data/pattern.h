@@ -24,7 +24,7 @@ struct PatternNode {
   Kind kind = Kind::sequence;
   Greed greed = Greed::greedy;
   uint32_t set = 0;              // index
-  uint32_t least = 1, most = 1;  // of a repeat
+  uint32_t least = 1, most = 1;  // a repeat's
   std::vector<PatternNode> children;
 };
 
@@ -54,8 +54,8 @@ class Pattern {
     enum class Op : uint8_t { set, run, split, jump, ahead, not_ahead, atomic, accept };
     Op op = Op::accept;
     Greed greed = Greed::greedy;
-    uint32_t set = 0;                // of set and run
-    uint32_t least = 0, most = 0;    // of run
+    uint32_t set = 0;                // for set and run
+    uint32_t least = 0, most = 0;    // for run
     uint32_t first = 0, second = 0;  // split: tried in this order; jump, ahead, not_ahead and atomic: first goes on
   };
   struct Choice;

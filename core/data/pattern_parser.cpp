@@ -8,7 +8,7 @@ namespace tandem {
 namespace {
 
 constexpr uint32_t kDeepest = 100;       // groups and classes in each other
-constexpr size_t kMostSets = 256;        // of 136 KB each, at most
+constexpr size_t kMostSets = 256;        // 136 KB each, at most
 constexpr uint32_t kMostTimes = 100000;  // Oniguruma's limit for a count
 constexpr std::string_view kQuantifiers = "?*+{";
 

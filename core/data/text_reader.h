@@ -14,7 +14,7 @@ namespace tandem {
 struct TextChunk {
   std::string text;
   bool lines = false;                 // whole lines of JSONL; else a part of one document
-  std::string name;                   // of the input
+  std::string name;                   // the input's
   uint64_t first_line = 0;            // from 1
   bool begins = false, ends = false;  // the document
 };
@@ -42,7 +42,7 @@ class TextReader {
   std::unique_ptr<ByteSource> source_;
   bool lines_ = false, ended_ = false, begun_ = false;
   std::string pending_;  // read, and not handed out yet
-  std::string tail_;     // of a .txt: a character's first bytes
+  std::string tail_;     // a .txt file's: a character's first bytes
   size_t searched_ = 0;  // no cut in front of it
   uint64_t line_ = 1;
   uint64_t replaced_ = 0;

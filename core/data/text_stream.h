@@ -27,7 +27,7 @@ class TextStream {
   const Tokenizer& tokenizer_;
   std::vector<int32_t> tokens_;  // the newest ones, behind the context; first the prompt is the context
   std::string context_;          // its text
-  std::string shown_;            // of the tokens behind it
+  std::string shown_;            // the tokens behind it
   size_t most_;                  // tokens that are kept
 };
 

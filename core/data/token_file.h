@@ -17,7 +17,7 @@ class TokenFile {
   // offset: what read_layout and read_megatron refuse; a token of 2^31 or more.
   explicit TokenFile(const std::string& path, RawFormat raw = RawFormat::none);
 
-  const std::string& path() const { return file_.path(); }  // of the tokens
+  const std::string& path() const { return file_.path(); }  // in tokens
   TokenFormat format() const { return layout_.format; }
   uint64_t size() const { return layout_.size; }
   int32_t vocabulary_size() const { return layout_.vocabulary_size; }    // what the header says; 0: nothing

@@ -32,7 +32,7 @@ constexpr std::string_view kDocumentsMagic = "DOC.BEG\n";  // words 8 and 9, whe
 struct TokenLayout {
   TokenFormat format = TokenFormat::llmq_v2;
   uint64_t token_bytes = 4;         // 2: unsigned
-  uint64_t first_byte = 0;          // of the tokens
+  uint64_t first_byte = 0;          // in tokens
   uint64_t size = 0;                // tokens
   int32_t vocabulary_size = 0;      // what the header says; 0: nothing
   std::span<const std::byte> mask;  // a bit per token, lowest first; empty: no mask

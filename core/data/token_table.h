@@ -28,7 +28,7 @@ class TokenTable {
     bool there = false;
   };
   struct Slot {
-    uint32_t hash = 0;  // of the text, which is looked at only where this agrees
+    uint32_t hash = 0;  // the text's, which is looked at only where this agrees
     int32_t id = -1;    // -1: free
   };
   size_t slot_of(std::string_view text, uint32_t hash) const;

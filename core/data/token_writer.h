@@ -34,8 +34,8 @@ class TokenWriter {
 
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }            // tokens
-  uint64_t documents() const { return documents_; }  // that hold tokens
-  uint64_t targets() const { return targets_; }      // that have an input
+  uint64_t documents() const { return documents_; }  // those that hold tokens
+  uint64_t targets() const { return targets_; }      // those that have an input
 
  private:
   void set_bits(uint64_t count, bool value);

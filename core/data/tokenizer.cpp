@@ -21,7 +21,7 @@ std::optional<int32_t> as_id(const Json& value) {
 // The tokenizer's files in a directory.
 struct Directory {
   TokenizerFiles files;
-  std::string path;          // of tokenizer.json
+  std::string path;          // tokenizer.json's
   std::optional<Json> json;  // what it holds, where it is there
 
   explicit Directory(const std::string& where) : files(tokenizer_files(where)), path(where + "/tokenizer.json") {

@@ -37,7 +37,7 @@ class Tokenizer {
   virtual uint32_t vocabulary_size() const = 0;                            // every id is below
   virtual std::optional<int32_t> id_of(std::string_view token) const = 0;  // added tokens included
   virtual std::optional<int32_t> bos() const { return {}; }                // what the model's prompts begin with
-  virtual std::optional<int32_t> end() const { return {}; }                // of a document, where no file need name it
+  virtual std::optional<int32_t> end() const { return {}; }                // a document's, where no file need name it
   virtual bool takes_any_bytes() const { return false; }                   // else texts are valid UTF-8
 
   // Appends the text's tokens to out. Nothing is added: neither bos nor an end token.

@@ -20,8 +20,8 @@ constexpr uint32_t kVowelCount = 21, kTrailingCount = 28, kLeadingCount = 19;
 struct Normalization {
   std::unordered_map<char32_t, std::u32string> decompositions;
   std::unordered_map<uint64_t, char32_t> pairs;  // first << 32 | second: what NFC makes of them
-  std::unordered_map<char32_t, uint32_t> ranks;  // of marks that canonical order moves, from 1
-  std::unordered_set<char32_t> seconds;          // of the pairs, but for Hangul
+  std::unordered_map<char32_t, uint32_t> ranks;  // marks that canonical order moves, from 1
+  std::unordered_set<char32_t> seconds;          // the pairs', but for Hangul
   std::vector<char32_t> undone;                  // decomposed, and put together again
 
   Normalization();

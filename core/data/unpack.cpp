@@ -45,7 +45,7 @@ class Packed {
   std::unique_ptr<ByteSource> source_;
   std::vector<char> buffer_;
   size_t used_ = 0, size_ = 0;
-  uint64_t offset_ = 0;  // of the buffer in the file
+  uint64_t offset_ = 0;  // the buffer's place in the file
 };
 
 // What one call of a library did.

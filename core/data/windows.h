@@ -73,7 +73,7 @@ class Windows {
   struct Source {
     std::shared_ptr<const TokenFile> file;
     Documents documents;           // known where they are kept apart
-    std::optional<PackPlan> plan;  // of "whole"
+    std::optional<PackPlan> plan;  // for "whole"
   };
   void count_all();
 
