@@ -33,7 +33,7 @@ enum class Kind : uint8_t {
   swiglu,     // the product and its fp8 copies
   final_norm,
   logits,
-  cotangent,  // of activations, and all else that the backward pass makes
+  cotangent,  // gradients of activations, and all else that the backward pass makes
   workspace,  // scratch of one node
 };
 constexpr size_t kKindCount = size_t(Kind::workspace) + 1;
@@ -46,13 +46,13 @@ struct Tag {
   Kind kind = Kind::other;
   uint32_t layer = kNoLayer;
   Phase phase = Phase::forward;
-  uint32_t state = 0;  // of Kind::state: its position in Optimizer::states
+  uint32_t state = 0;  // Kind::state alone: its position in Optimizer::states
 };
 
 struct Value {
   TensorDesc desc;
   Lifetime lifetime = Lifetime::transient;
-  std::string name;            // of variables, externals and outputs to keep: the binding's name
+  std::string name;            // the binding's, for variables, externals and outputs to keep
   uint32_t node = UINT32_MAX;  // producer; UINT32_MAX for variables and externals
   uint32_t output = 0;
   bool on_host = false;  // its bytes lie in host memory, as every external's do
@@ -81,10 +81,10 @@ enum class Form : uint8_t {
 };
 
 struct Node : OpNode {
-  Form form = Form::dispatch;  // of all others, op is kNoOp
+  Form form = Form::dispatch;  // op is kNoOp for all others
   Range range = Range::begin;
   uint32_t in_place = 0, first_output = 0;  // see Signature
-  uint64_t first_row = 0;                   // of a slice
+  uint64_t first_row = 0;                   // a slice's
   Tag tag;
   ValueId workspace = {};  // not present: it has none
 

@@ -1,4 +1,4 @@
-// Which bytes a value lives in. In-place outputs share their input's bytes, a slice names part of its input's, the
+// The bytes that a value lives in. In-place outputs share their input's bytes, a slice names part of its input's, the
 // parts of a concat name part of its output's; the value at the end of that chain is the root.
 #pragma once
 
