@@ -11,7 +11,8 @@
 namespace tandem {
 namespace {
 
-constexpr uint64_t kMaxWidth = uint64_t{1} << 24;    // of hidden, ffn and all heads together; keeps products in 64 bits
+constexpr uint64_t kMaxWidth = uint64_t{1}
+                               << 24;  // bounds hidden, ffn and all heads together; keeps products in 64 bits
 constexpr uint64_t kMaxOperand = uint64_t{1} << 32;  // elements
 constexpr uint64_t kMaxVocabulary = (uint64_t{1} << 31) - 16;
 

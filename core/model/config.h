@@ -36,7 +36,7 @@ struct ModelConfig {
   double initializer_range = 0.02;
   RopeConfig rope;
   uint64_t max_positions = 0;
-  std::vector<uint32_t> eos_ids;  // of config.json; empty: none
+  std::vector<uint32_t> eos_ids;  // config.json's; empty: none
 
   // what parameters hold of the ffn width: zeros behind, so that kernels find a multiple of 8
   uint32_t padded_ffn() const { return uint32_t(round_up(ffn, 8)); }
@@ -48,7 +48,7 @@ using ConfigWarning = std::function<void(const std::string&)>;
 
 // text: the file's content; file: its name in messages. Unknown keys: one warning, all in it.
 ModelConfig parse_model_config(std::string_view text, std::string_view file, const ConfigWarning& warn);
-// of directory/config.json
+// directory/config.json's
 ModelConfig load_model_config(const std::string& directory, const ConfigWarning& warn);
 
 // The ids that end a generated text: eos_token_id of generation_config.json, else config.json's.

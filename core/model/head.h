@@ -16,7 +16,7 @@ struct HeadInputs {
 
 struct HeadResult {
   ValueId loss;       // (1) f32: the sum of -ln p over valid targets, added
-  ValueId cotangent;  // of hidden, as it; not present() without a backward pass
+  ValueId cotangent;  // shaped as hidden; not present() without a backward pass
 };
 
 // Logits, cross entropy and, with backward, the head's gradients, in that many chunks of the tokens.

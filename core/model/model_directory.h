@@ -17,7 +17,7 @@ struct ExtraFile {
 
 struct SaveOptions {
   std::vector<ExtraFile> extra;  // further files, which the source does not have
-  bool replace = false;          // of a directory that is not empty; else Exit::configuration
+  bool replace = false;          // a directory's that is not empty; else Exit::configuration
   uint64_t shard_bytes = kShardBytes;
 };
 

@@ -20,7 +20,7 @@ struct Precision {
   Recipe recipe = Recipe::fp8;
   DType gradient = DType::bf16, m = DType::bf16, v = DType::bf16;
   bool master = false;             // f32 copies of the parameters
-  bool fast_accumulation = false;  // of the training forward's e4m3 products
+  bool fast_accumulation = false;  // for the training forward's e4m3 products
 
   bool fp8() const { return recipe == Recipe::fp8; }
   DType compute() const { return recipe == Recipe::fp32 ? DType::f32 : DType::bf16; }  // parameters and activations

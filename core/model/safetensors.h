@@ -49,7 +49,7 @@ class TensorFile {
   bool contains(const std::string& name) const { return tensors_.count(name) != 0; }
   const StoredInfo& info(const std::string& name) const;
   std::span<const std::byte> bytes(const std::string& name) const;
-  std::span<const std::byte> bytes() const { return file_.bytes(); }  // of the whole file
+  std::span<const std::byte> bytes() const { return file_.bytes(); }  // the whole file's
 
   // Elements [first, first + out.size() / size_of(to)) as f32 or bf16, rounded to nearest even.
   void read(const std::string& name, DType to, std::span<std::byte> out, uint64_t first = 0) const;

@@ -59,7 +59,7 @@ void Transformer::quantize_weights(Range range, bool training) {
     }
 }
 
-// of the nodes that follow
+// the tag of the nodes that follow
 void Transformer::tag(Kind kind, uint32_t layer) {
   graph_.set_tag({kind, layer});
 }

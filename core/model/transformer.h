@@ -74,7 +74,7 @@ class Transformer {
   std::vector<ParameterSpec> specs_;
   std::unordered_map<std::string, ValueId> parameters_;
   std::unordered_map<std::string, Quantized> quantized_;  // by parameter name
-  // of the pass being built
+  // the pass being built
   ValueId positions_, rope_;
   uint32_t sequence_length_ = 1;
   std::span<const ValueId> caches_;
