@@ -17,7 +17,7 @@ Cost cost(const Parameters&, Operands operands) {
   return {.flops = 8, .bytes = bytes_of(operands)};
 }
 
-// of the words of update
+// the words of update
 Defined fields_of_update(const Parameters&, Operands operands, size_t i) {
   return {sizeof(abi::UpdateScalars) / sizeof(uint32_t), operands[i].shape.count()};
 }

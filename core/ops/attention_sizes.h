@@ -24,7 +24,7 @@ uint32_t batch_of(const Parameters& parameters, Operands) {
   return parameters.as<P>().batch;
 }
 
-// of one product over the causal half of all (query, key) pairs
+// FLOPs of one product over the causal half of all (query, key) pairs
 template <typename P>
 uint64_t causal_product_flops(const P& p) {
   return uint64_t(p.batch) * p.q_heads * p.sequence_length * (uint64_t(p.sequence_length) + 1) * p.head_dim;

@@ -20,8 +20,8 @@ Signature infer(Operands inputs, Parameters& parameters) {
   return {.outputs = {{qkv.dtype, {1, uint64_t(p.q_heads) * p.head_dim}}}};
 }
 
-// of a full cache; workspace: of each head and part of the keys the weighted values, the largest score and the weights'
-// sum
+// cost of a full cache; workspace: of each head and part of the keys the weighted values, the largest score and the
+// weights' sum
 Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::CachedAttention>();
   const uint64_t parts = (uint64_t(p.capacity) + abi::kCachedAttentionPart - 1) / abi::kCachedAttentionPart;

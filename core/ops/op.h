@@ -57,13 +57,13 @@ struct Cost {
   uint64_t workspace = 0;  // bytes of scratch that the op's CUDA kernel wants: Target::workspace
   struct Product {
     uint32_t m = 0, n = 0, k = 0;
-  } product;  // of CostClass::product
+  } product;  // for CostClass::product
 };
 
 // Whose rate a dispatch runs at.
 enum class CostClass : uint8_t {
   memory,   // passes over memory: norms, SwiGLU, RoPE, quantize, cross entropy, ...
-  product,  // of matrices, at the rate of operand 0's dtype
+  product,  // products of matrices, at the rate of operand 0's dtype
   attention,
   attention_backward,
   gradient_norm,

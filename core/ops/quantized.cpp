@@ -5,7 +5,7 @@
 namespace tandem::ops {
 
 Signature quantized_signature(const Inputs& in, size_t own, const Shape& shape, uint32_t scale, bool q, bool qt) {
-  require(shape[0] % 16 == 0 && shape[1] % 16 == 0, "quantize: {} is no multiple of 16 both ways", shape);
+  require(shape[0] % 16 == 0 && shape[1] % 16 == 0, "quantize: {} is not a multiple of 16 both ways", shape);
   require(q || (qt && scale == abi::kScaleKnown), "quantize: q is not asked for");
   const TensorDesc codes = q ? TensorDesc{DType::e4m3, shape} : TensorDesc{};
   const TensorDesc transposed = qt ? TensorDesc{DType::e4m3, {shape[1], shape[0]}} : TensorDesc{};

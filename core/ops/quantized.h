@@ -26,7 +26,7 @@ Parameters wanted_copies(const Parameters& parameters, Outputs wanted) {
 // Bytes of one pass that reads the op's own inputs and writes the copies; next to none where a right guess is checked.
 uint64_t quantized_bytes(Operands operands, size_t own, uint32_t scale);
 
-// of the copies, their scale and the amax that is taken for it
+// descs of the copies, their scale and the amax that is taken for it
 Budget quantized_budget(const Parameters& parameters, Operands operands, size_t i);
 
 }  // namespace tandem::ops

@@ -32,7 +32,7 @@ Cost cost(const Parameters&, Operands operands) {
   return {.flops = operands[0].shape.count(), .bytes = bytes_of(operands)};
 }
 
-// of the words of verdict
+// the words of verdict
 Defined fields_of_verdict(const Parameters&, Operands operands, size_t i) {
   if (i != 5) return {};
   return {sizeof(abi::Verdict) / sizeof(uint32_t), operands[i].shape.count()};
