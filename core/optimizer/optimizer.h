@@ -16,7 +16,7 @@ struct State {
   std::string name;    // "m"
   TensorDesc desc;     // any shape and dtype
   Initial initial;     // zero, or the parameter itself
-  std::string suffix;  // of its binding behind the parameter's name, and of its tensors in checkpoints: ".m"
+  std::string suffix;  // ends its binding's name behind the parameter's name, and of its tensors in checkpoints: ".m"
   std::string word;    // in memory.offload
 };
 
