@@ -106,7 +106,8 @@ class Offloader {
     const uint32_t root = root_of(v);
     const TensorDesc &desc = graph_.desc(v), &whole = graph_.desc({root});
     const uint64_t row_bytes = whole.bytes() / whole.shape[0], offset = storage_.places[v.index].offset;
-    TANDEM_CHECK(offset % row_bytes == 0 && desc.bytes() % row_bytes == 0, "%{} is no rows of %{}", v.index, root);
+    TANDEM_CHECK(offset % row_bytes == 0 && desc.bytes() % row_bytes == 0, "%{} is not made of rows of %{}", v.index,
+                 root);
     const auto [found, fresh] = part_index_.try_emplace({root, offset, desc.bytes()}, uint32_t(parts_.size()));
     if (fresh) parts_.push_back({root, offset / row_bytes, desc, desc.bytes() == whole.bytes()});
     return found->second;
@@ -250,7 +251,7 @@ class Offloader {
   };
   std::array<End, kRangeCount> ends_{};                         // the last ones, by range
   std::map<Stage, std::vector<uint32_t>> prefetches_, evicts_;  // parts, before the stage's first node
-  // of the new graph
+  // in the new graph
   std::vector<ValueId> homes_;                             // by root: where it lives on the host
   std::vector<ValueId> current_;                           // by part: where it is on the device
   std::map<std::pair<uint32_t, Range>, ValueId> evicted_;  // by part and range

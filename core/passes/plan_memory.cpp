@@ -148,7 +148,7 @@ class Planner {
                        maker.label.empty() ? "" : " of ", maker.label);
   }
 
-  // of a kind of memory, those alive at its peak, largest first
+  // Values in a kind of memory that are alive at its peak, largest first
   std::string largest_values(ArenaKind kind) const {
     const LiveRange peaks[] = {live_peak(false).at, live_peak(true).at};
     std::vector<uint32_t> alive;

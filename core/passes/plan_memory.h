@@ -13,7 +13,7 @@ struct MemoryPlan {
   std::vector<Arena> arenas;       // device arenas first, then host
   std::vector<BufferRef> buffers;  // by root
   uint64_t persistent_bytes = 0, transient_bytes = 0, staging_bytes = 0, host_bytes = 0;
-  // of device bytes: persistent ones and the largest sum of live transients at one instruction
+  // Least device bytes: persistent ones and the largest sum of live transients at one instruction
   uint64_t lower_bound = 0;
 
   uint64_t arena_bytes() const { return persistent_bytes + transient_bytes + staging_bytes; }  // on the device

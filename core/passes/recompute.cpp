@@ -40,7 +40,7 @@ bool drops(EnumSet<Recompute> set, const Tag& node, Kind kind) {
   }
 }
 
-// Of inputs, by position: the output that overwrites each in place.
+// By position of an input: the output that overwrites each in place.
 std::optional<size_t> overwriting(const Node& node, size_t input) {
   const size_t read_only = node.inputs.size() - node.in_place;
   if (input < read_only) return {};
@@ -170,7 +170,7 @@ class Recomputer {
 
   // ---- fp8 copies of parameters ----
 
-  using Pass = std::pair<Range, bool>;  // of a range, forward or backward
+  using Pass = std::pair<Range, bool>;  // a range's, forward or backward
   static Pass pass_of(const Node& node) { return {node.range, backward(node)}; }
   static constexpr Pass kBackwardPass{Range::micro_step, true};
 

@@ -18,7 +18,7 @@ struct Root {
   bool host = false;        // external, or placed there
   bool staging = false;     // a copy made it: apart from what dispatches make
   bool workspace = false;   // a node's scratch
-  LiveRange live;           // of transients
+  LiveRange live;           // a transient's
 };
 
 struct Storage {
