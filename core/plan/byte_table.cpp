@@ -57,7 +57,7 @@ bool on_device(const Root& root) {
   return !root.host;
 }
 
-// which of the live transients share bytes over time: those that are neither persistent nor staging
+// True for live transients that share bytes over time: those that are neither persistent nor staging
 bool is_shared(const Root& root) {
   return on_device(root) && !root.persistent && !root.staging;
 }
@@ -87,7 +87,7 @@ bool alive_at(const Root& root, const Position& at) {
          at.instruction <= root.live.last;
 }
 
-// of the instruction at a position of a range, as live ranges count
+// The node of the instruction at a position of a range, as live ranges count
 const Node* node_at(const Graph& graph, const Position& at) {
   uint32_t position = 0;
   for (const Node& node : graph.nodes())

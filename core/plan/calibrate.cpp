@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kFirstHidden = 256, kLastHidden = 4096;
 constexpr double kLongRun = 0.2;  // seconds of a step after which no larger model, 8 times the work, is tried
-constexpr int kProfiles = 5;      // of each step; the fastest run of each instruction counts
+constexpr int kProfiles = 5;      // runs of each step; the fastest run of each instruction counts
 constexpr uint64_t kCopyBytes = 64 << 20;
 constexpr int kCopies = 4;
 constexpr uint32_t kFewLaunches = 64, kManyLaunches = 576;
@@ -52,7 +52,7 @@ Precision precision_of(const std::string& recipe) {
 // What dispatches of one kind do, and how long they take.
 struct Sum {
   double flops = 0, bytes = 0, seconds = 0;
-  double cubes = 0;  // of products: m n k, weighted by FLOPs
+  double cubes = 0;  // for products: m n k, weighted by FLOPs
 
   void add(const DispatchTime& t) {
     flops += double(t.cost.flops);
@@ -65,7 +65,7 @@ struct Sum {
   double flop_rate() const { return flops / seconds; }
 };
 
-// Of the steps of one model under every recipe.
+// Sums over the steps of one model under every recipe.
 struct Sums {
   Sum e4m3, bf16, f32, attention, attention_backward, passes, optimizer;
 
@@ -151,7 +151,7 @@ class Calibration {
     rates.device_to_host = double(bytes) / (out_alone * std::max(1.0, slower));
   }
 
-  // of a dispatch that reads host memory and writes as much of it
+  // The rate of a dispatch that reads host memory and writes as much of it
   void zero_copy() {
     progress_("zero-copy access");
     const Target& target = table_.target;
@@ -206,7 +206,7 @@ class Calibration {
     return seconds;
   }
 
-  // Of whole steps: a micro-step that no begin came before would read beyond the step's tokens.
+  // Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens.
   std::vector<DispatchTime> fastest_dispatches(Session& session) const {
     std::vector<DispatchTime> best;
     for (int i = 0; i < kProfiles; ++i) {
@@ -224,7 +224,7 @@ class Calibration {
     return best;
   }
 
-  // of the largest model; products of smaller ones as shares of its
+  // Rates of the largest model; products of smaller ones as shares of its
   void rates() {
     Rates& r = table_.target.rates;
     const Sums& last = by_size_.back();

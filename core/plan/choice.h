@@ -7,18 +7,18 @@
 
 namespace tandem {
 
-constexpr uint32_t kMostDistance = 2;  // of those that a search ranks
+constexpr uint32_t kMostDistance = 2;  // the longest that a search ranks
 
 // A policy as the search writes it: what the first layers do, what the rest do, how many layers offload what.
 struct Choice {
   EnumSet<Recompute> first, rest;
-  uint32_t first_layers = 0;  // that recompute `first`
+  uint32_t first_layers = 0;  // layers that recompute `first`
   std::array<uint32_t, kOffloadCount>
       offloaded{};  // layers, by Offload; one more than all: what is outside of them too
   uint32_t head_chunks = 1, attention_chunks = 1;
   uint32_t remade = 0;  // layers whose fp8 copies are remade rather than kept
   EnumSet<Offload> zero_copy;
-  uint32_t distance = 1, update_distance = 1;  // of prefetches in layers, and in begin and update
+  uint32_t distance = 1, update_distance = 1;  // prefetch distances in layers, and in begin and update
 
   void recompute(EnumSet<Recompute> set) { first = rest = set; }  // in all layers
   bool copies_in_layers() const;
@@ -29,7 +29,7 @@ MemoryPolicy policy_of(const Choice& choice, uint32_t layers);
 // The same in a model of few layers, for what a choice does in all of them or in none; some layers become all.
 Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few);
 
-// Which of n layers out of all a choice means, spread evenly so that copies are.
+// True if the layer is among the n out of all that a choice means, spread evenly so that copies are.
 bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers);
 
 // The sets that the limits leave, without two that do the same.

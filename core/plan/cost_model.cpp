@@ -18,7 +18,7 @@ struct Tile {
 };
 constexpr Tile kTiles[] = {{256, 128, 1.0}, {128, 256, 1.0}, {128, 128, 0.95},
                            {128, 64, 0.8},  {64, 128, 0.8},  {64, 64, 0.65}};
-constexpr uint64_t kSplits[] = {1, 2, 4, 8};  // of the inner dimension, when there are few tiles
+constexpr uint64_t kSplits[] = {1, 2, 4, 8};  // parts of the inner dimension, when there are few tiles
 constexpr uint64_t kLeastSplit = 512;         // inner elements that a split keeps
 constexpr double kSplitShare = 0.95;          // what a split leaves of the rate
 

@@ -14,8 +14,8 @@ namespace tandem {
 namespace {
 
 constexpr std::string_view kLeastFp8 = "8.9";  // compute capability
-constexpr double kMostShare = 4;               // of the largest product's: smaller ones may be faster
-constexpr double kMostAttention = 10;          // of the bf16 rate: attention is no product
+constexpr double kMostShare = 4;               // times the largest product's: smaller ones may be faster
+constexpr double kMostAttention = 10;          // times the bf16 rate: attention is not a product
 constexpr double kMostRate = 1e18;             // FLOP/s or bytes/s: a slipped exponent, not a device
 
 // A table read key by key; what is left over is unknown.

@@ -304,7 +304,7 @@ const Takes& Estimator::offloaded(const Choice& choice, Offload kind) const {
   return found != offloaded_.end() ? found->second : offloaded_[key] = offloaded_anew(choice, kind);
 }
 
-// Of what layers use, begin and update take what the distance there makes of them.
+// For what layers use, begin and update take what the distance there makes of them.
 Takes Estimator::offloaded_anew(const Choice& choice, Offload kind) const {
   const bool in_layers = !is_state(kind), in_update = kind != Offload::residuals;
   Takes takes = offloaded(choice, kind, in_layers ? choice.distance : choice.update_distance);

@@ -28,7 +28,7 @@ struct Takes {
 
   double device() const;
   Takes& add(const Takes& other, double times);
-  double seconds(uint32_t accumulation) const;  // of a step
+  double seconds(uint32_t accumulation) const;  // a step's
 };
 
 // the Target with room for any plan
@@ -41,7 +41,7 @@ class Estimator {
  public:
   // request must outlive it
   explicit Estimator(const PlanRequest& request);
-  // of the same model with another micro_batch: what does not depend on it is taken from other
+  // For the same model with another micro_batch: what does not depend on it is taken from other
   Estimator(const PlanRequest& request, const Estimator& other);
 
   Takes estimate(const Choice& choice) const;
@@ -52,12 +52,12 @@ class Estimator {
   };
   struct Sample {
     Choice choice;
-    uint32_t layers;  // of the sampled model
+    uint32_t layers;  // the sampled model's
   };
   void sample_activations();
   Takes sample(const Choice& choice, uint32_t layers) const;
   std::vector<Takes> sample_all(const std::vector<Sample>& samples) const;  // on all processors
-  Line line(const Choice& choice, uint32_t fewer) const;  // of a choice that does the same in every layer
+  Line line(const Choice& choice, uint32_t fewer) const;  // for a choice that does the same in every layer
   static Line line(const Takes& fewer, const Takes& more, uint32_t layers);  // through models of layers, and one more
   uint32_t few(uint32_t layers) const { return std::min(layers, std::max(1u, layers_ - 1)); }
   static Line beside(const Line& with, const Line& without);

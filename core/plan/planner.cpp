@@ -9,18 +9,18 @@
 namespace tandem {
 namespace {
 
-constexpr size_t kCompiledNodes = 100000;  // of the graphs that a search compiles in full
-constexpr size_t kCoarseNodes = 40000;     // of a coarse one
-constexpr size_t kVariedNodes = 50000;     // of variations of the best one
+constexpr size_t kCompiledNodes = 100000;  // nodes of the graphs that a search compiles in full
+constexpr size_t kCoarseNodes = 40000;     // nodes for a coarse one
+constexpr size_t kVariedNodes = 50000;     // nodes of variations of the best one
 constexpr size_t kRunnersUp = 5;
-constexpr double kSlack = 1.01;  // of estimated bytes, as long as little was compiled
-constexpr double kError = 0.03;  // of estimated seconds, in models so small that all policies are ranked
+constexpr double kSlack = 1.01;  // times the estimated bytes, as long as little was compiled
+constexpr double kError = 0.03;  // share of the estimated seconds, in models so small that all policies are ranked
 constexpr int kRoomTries = 2;    // where none fitted, with room for what the estimates erred by
 constexpr int kLeastTries = 3;
-constexpr double kNewError = 0.02;  // of estimated seconds of policies that none was compiled like
+constexpr double kNewError = 0.02;  // share of the estimated seconds of policies that none was compiled like
 constexpr int kNewTries = 2;
 constexpr uint32_t kFurthest = 4;      // prefetch distance that is tried
-constexpr double kWorthTrying = 2e-4;  // of a step's seconds, that one more variation may win
+constexpr double kWorthTrying = 2e-4;  // share of a step's seconds that one more variation may win
 
 struct Attempt {
   Choice choice;
@@ -143,7 +143,7 @@ class Search {
     }
   }
 
-  // of the best one, where there is something to win
+  // Variations of the best one, where there is something to win
   std::vector<Choice> variations() const {
     const auto& [begin, micro_step, update] = best_->takes.ranges;
     const double worth = kWorthTrying * best_->planned.seconds();

@@ -38,7 +38,7 @@ inline bool may_remake(const PlanRequest& r) {
 struct PlannedPolicy {
   MemoryPolicy policy;
   uint64_t device_bytes = 0, host_bytes = 0;
-  ProgramCost cost;  // of a step
+  ProgramCost cost;  // a step's
   bool fits = false;
 
   double seconds() const { return cost.seconds; }
@@ -48,10 +48,10 @@ class Estimator;
 
 struct StepPlan {
   PlannedPolicy chosen;                        // the fastest that fits; where none does, one that takes little
-  std::vector<PlannedPolicy> runners_up;       // that fit too, by time
-  std::optional<Compiled> compiled;            // of chosen
-  ProgramCost floor;                           // of a step with no policy, for its floors: nothing is computed twice
-  uint32_t compiles = 0;                       // of the whole model
+  std::vector<PlannedPolicy> runners_up;       // others that fit, by time
+  std::optional<Compiled> compiled;            // chosen's
+  ProgramCost floor;                           // a step's with no policy, for its floors: nothing is computed twice
+  uint32_t compiles = 0;                       // compiles of the whole model
   std::shared_ptr<const Estimator> estimates;  // null: nothing was searched for
 
   bool fits() const { return chosen.fits; }

@@ -6,7 +6,7 @@
 namespace tandem {
 namespace {
 
-// of steps to faster policies, that differ in more than what they recompute
+// starts of steps to faster policies that differ in more than what they recompute
 constexpr size_t kStarts = 16, kCoarseStarts = 4;
 constexpr double kSmallSlack = 1.1;    // in models so small that every policy is ranked
 constexpr double kNearSlack = 1.005;   // where a policy was compiled that differs in what it recomputes

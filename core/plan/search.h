@@ -38,9 +38,9 @@ class Ranking {
   // The policies that may fit the request's budgets, by estimates, fastest first. Where there are few policies, all of
   // them; else a good part, and what steps from the fastest of it lead to.
   std::vector<Ranked> fitting() const;
-  std::vector<Ranked> uniform_fitting() const;  // of them, some that do alike in all layers
+  std::vector<Ranked> uniform_fitting() const;  // some of them that do alike in all layers
   bool ranks_all() const { return !every_.empty(); }
-  // of all but some, the one that is estimated to take least of the device's memory, of the host's no more than there
+  // The choice not in `but` with the least estimated device memory, and if that can be no more of the host's than there
   // is if that can be; none where all are left out
   std::optional<Ranked> least(const std::set<Choice>& but = {}) const;
   // whether a policy near this one was compiled
@@ -51,7 +51,7 @@ class Ranking {
   void correct(const Choice& choice, const Takes& takes);
 
  private:
-  struct Count {  // of layers, in a choice
+  struct Count {  // number of layers in a choice
     uint32_t* value;
     uint32_t most;
   };
@@ -81,7 +81,7 @@ class Ranking {
   std::vector<EnumSet<Recompute>> all_sets_;
   std::vector<Choice> all_chunks_;        // counts of chunks, copies of all layers kept or remade
   std::vector<EnumSet<Recompute>> sets_;  // none beaten by another in bytes and seconds; least bytes first
-  std::vector<Choice> chunks_;            // likewise
+  std::vector<Choice> chunks_;            // so for chunks
   std::vector<Ranked> every_;             // policy, not corrected; none where there are too many
   std::map<Choice, Takes> corrections_, near_corrections_;  // by family, by near family
 };
