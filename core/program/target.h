@@ -23,7 +23,7 @@ struct Rates {
   double e4m3 = 0, bf16 = 0, f32 = 0;             // FLOP/s that large products of such operands reach
   double attention = 0;                           // FLOP/s that attention reaches
   double attention_backward = 0;                  // 0: as attention
-  uint32_t multiprocessors = 0;                   // that a product's tiles spread over
+  uint32_t multiprocessors = 0;                   // a product's tiles spread over them
   double bandwidth = 0;                           // bytes/s of device memory at its peak
   double passes = 0.9, optimizer = 0.9;           // shares of it that passes over memory reach, and AdamW
   double host_to_device = 0, device_to_host = 0;  // bytes/s of a copy, while one runs the other way too
@@ -51,13 +51,13 @@ struct Target {
   uint64_t largest_arena = 0;      // bytes
   uint64_t largest_operand = 0;    // bytes of one operand
   uint64_t largest_chunk = 0;      // bytes of an operand that is made in chunks: every kernel takes so many
-  uint64_t alignment = 256;        // of an operand's offset, bytes
-  uint64_t memory_bytes = 0;       // that the process may take on the device, the reserve included
-  uint64_t reserve_bytes = 0;      // that it takes beside what is planned: context, libraries, graphs
+  uint64_t alignment = 256;        // an operand's offset is a multiple, bytes
+  uint64_t memory_bytes = 0;       // what the process may take on the device, the reserve included
+  uint64_t reserve_bytes = 0;      // what it takes beside what is planned: context, libraries, graphs
   uint64_t workspace_bytes = 0;    // scratch of an op that a library may run, at least; 0: no kernel wants any
   ScratchOf scratch;               // what the device's own shaders want; empty: nothing
   uint64_t staging_bytes = 0;      // on the device, for copies to and from the host
-  uint64_t host_memory_bytes = 0;  // that the process may take on the host; 0: not known
+  uint64_t host_memory_bytes = 0;  // what the process may take on the host; 0: not known
   Rates rates;
 
   // Bytes of scratch that plan_memory gives a dispatch: what scratch says, and Cost::workspace where workspace_bytes
