@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPrefix = "step_", kUnfinished = ".tmp-";
 
 uint64_t bytes_of_tensors(std::span<const OutputTensor> tensors) {
-  constexpr uint64_t kDescription = 512;  // of one tensor in a header and the manifest
+  constexpr uint64_t kDescription = 512;  // bytes of one tensor in a header and the manifest
   uint64_t total = 0;
   for (const OutputTensor& tensor : tensors) total += tensor.desc.bytes() + kDescription;
   return total;
@@ -122,7 +122,7 @@ void require_kind(const std::string& path, bool directory) {
   if (::lstat(path.c_str(), &status) != 0) fail(Exit::input, path, "cannot be opened: {}", std::strerror(errno));
   if (S_ISLNK(status.st_mode)) fail(Exit::input, path, "is a symbolic link; name the checkpoint itself");
   if (directory ? !S_ISDIR(status.st_mode) : !S_ISREG(status.st_mode))
-    fail(Exit::input, path, "is no {}", directory ? "directory" : "regular file");
+    fail(Exit::input, path, "is not a {}", directory ? "directory" : "regular file");
 }
 
 void require_read(std::span<const std::byte> bytes, const std::string& path) {
@@ -157,7 +157,7 @@ void write_checkpoint(const std::string& directory, Manifest manifest, std::span
                       std::span<const OutputTensor> optimizer, uint64_t shard_bytes) {
   const std::string path = directory + "/" + checkpoint_name(manifest.step), draft = beside(path);
   make_directory(directory);
-  sync_directory(fs::absolute(directory).parent_path().string());  // which holds the directory, perhaps a new one
+  sync_directory(fs::absolute(directory).parent_path().string());  // the root holds the directory, perhaps a new one
   remove_unfinished(directory);
   require_space(directory, bytes_of_tensors(model) + bytes_of_tensors(optimizer));
   manifest.files.clear();
@@ -211,7 +211,7 @@ Checkpoint::Checkpoint(const std::string& path, Verified verified) : path_(path)
   require_kind(path_, true);
   const std::string name = fs::path(path_).filename().string(), manifest = path_ + "/manifest.json";
   if (name.starts_with(kUnfinished)) fail(Exit::input, path_, "was never finished; name another checkpoint");
-  if (!file_exists(manifest)) fail(Exit::input, path_, "has no manifest.json: it is no whole checkpoint");
+  if (!file_exists(manifest)) fail(Exit::input, path_, "has no manifest.json: it is not a whole checkpoint");
   require_kind(manifest, false);
   manifest_ = parse_manifest(read_text(manifest), manifest);
   for (const auto& [file, expected] : manifest_.files) verify(file, expected, verified);

@@ -24,7 +24,7 @@ InputFile input_file(const std::string& path);  // reads it whole; Exit::input
 
 struct CheckpointFile {
   uint64_t bytes = 0;
-  std::string header_hash;                    // of all before the first tensor
+  std::string header_hash;                    // bytes of all before the first tensor
   std::map<std::string, std::string> hashes;  // xxh3 by tensor
 };
 

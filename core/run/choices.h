@@ -1,4 +1,4 @@
-// Which kernels a run takes where its backend has a choice, and how that is told.
+// The kernels that a run takes where its backend has a choice, and how that is told.
 #pragma once
 
 #include <string>

@@ -22,7 +22,7 @@ bool is_word(const Value& value, std::string_view word) {
   return text != nullptr && *text == word;
 }
 
-// of a file or the like; a NUL would cut it short
+// a file's or the like; a NUL would cut it short
 bool is_name(const std::string& text) {
   return !text.empty() && text.find('\0') == text.npos;
 }

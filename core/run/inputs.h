@@ -17,7 +17,7 @@ namespace tandem {
 struct RunInputs {
   ModelSource model;
   StepSpec spec;                 // LM-head chunks: the checkpoint's, or as configured
-  std::vector<InputFile> files;  // that decide the result
+  std::vector<InputFile> files;  // they decide the result
   RunData data;
   std::optional<ModelFiles> weights;        // to start from; none: they are drawn, or the checkpoint has them
   std::optional<Checkpoint> checkpoint;     // to go on from

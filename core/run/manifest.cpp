@@ -68,7 +68,7 @@ WorldRecord world_of(const Reader& root, const Json& json) {
 
 void check_format(const Reader& root, const std::string& path) {
   if (const std::string format = root.text("format"); format != kFormat)
-    fail(Exit::input, path, "has the format {:.60}, expected {}: this is no checkpoint of Tandem", format, kFormat);
+    fail(Exit::input, path, "has the format {:.60}, expected {}: this is not a checkpoint of Tandem", format, kFormat);
   if (const uint64_t version = root.number("version"); version != kVersion)
     fail(Exit::input, path, "has version {}, this program reads version {}", version, kVersion);
 }

@@ -1,4 +1,4 @@
-// Which checkpoint a run goes on from, and whether it may.
+// The checkpoint that a run goes on from, and whether it may.
 #pragma once
 
 #include <optional>

@@ -9,7 +9,7 @@
 namespace tandem {
 namespace {
 
-// Of no particular card: it ranks policies where nothing is known of the device.
+// No particular card's: it ranks policies where nothing is known of the device.
 constexpr Rates kSomeCard{.e4m3 = 80e12,
                           .bf16 = 40e12,
                           .f32 = 20e12,

@@ -62,7 +62,7 @@ InstructionId parse_instruction(const std::string& text) {
     const auto [end, error] = std::from_chars(text.data() + colon + 1, last, id.index);
     if (error == std::errc() && end == last) return id;
   }
-  fail(Exit::configuration, "--only", "'{}' is no RANGE:INDEX; RANGE is begin, micro_step, update or evaluate", text);
+  fail(Exit::configuration, "--only", "'{}' is not RANGE:INDEX; RANGE is begin, micro_step, update or evaluate", text);
 }
 
 std::string name_of(const InstructionId& id) {
