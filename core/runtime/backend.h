@@ -57,7 +57,7 @@ struct DeviceInfo {
   uint32_t index = 0;
   std::string name;
   uint64_t memory_bytes = 0;
-  std::vector<std::string> recipes;  // of fp32, bf16, fp8
+  std::vector<std::string> recipes;  // some of fp32, bf16, fp8
   enum class Kind { software, integrated, discrete } kind = Kind::software;
 };
 

@@ -18,12 +18,12 @@ struct MemoryPart {
 struct DeviceBudget {
   uint64_t free_now = 0;
   std::vector<MemoryPart> taken;  // By this process, before free_now was read.
-  uint64_t to_come = 0;           // That it takes after that, beside what is planned: what loading and running make.
-  uint64_t margin = 0;            // That to_come may be too small by.
+  uint64_t to_come = 0;           // What it takes after that, beside what is planned: what loading and running make.
+  uint64_t margin = 0;            // What to_come may be too small by.
 
   // For a Target. What is planned beside the reserve is then at most free_now - to_come - margin.
-  uint64_t memory_bytes() const;   // That the process may take in all.
-  uint64_t reserve_bytes() const;  // Of them, what is not planned.
+  uint64_t memory_bytes() const;   // What the process may take in all.
+  uint64_t reserve_bytes() const;  // The part of them that is not planned.
 };
 
 // Bytes that the process has taken beyond its plan and to_come. planned: arenas and staging; free: on the

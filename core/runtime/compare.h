@@ -10,7 +10,7 @@ namespace tandem {
 
 struct Comparison {
   double nmse = 0;     // sum (a - b)^2 / sum b^2 over finite elements; inf against a reference of zeros
-  double max_ulp = 0;  // of the stored dtype; integers and codes count steps
+  double max_ulp = 0;  // steps of the stored dtype; integers and codes count steps
   std::string wrong;   // what is over the budget; empty when nothing is
 };
 

@@ -1,5 +1,5 @@
-// Which kernel a library's caller takes where the library proposes several. The choice decides bits, so it is part of a
-// run's numerics: it is recorded, kept in checkpoints, and can be given.
+// The kernel that a library's caller takes where the library proposes several. The choice decides bits, so it is part
+// of a run's numerics: it is recorded, kept in checkpoints, and can be given.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ class KernelProposals {
   virtual ~KernelProposals() = default;
   virtual std::vector<std::string> all() = 0;                            // The one it deems best first.
   virtual bool accepts(const std::string& kernel) = 0;                   // The library's own check, which runs nothing.
-  virtual std::optional<double> seconds(const std::string& kernel) = 0;  // Of one run; nullopt: it does not run.
+  virtual std::optional<double> seconds(const std::string& kernel) = 0;  // One run's; nullopt: it does not run.
 };
 
 // The choices of one device and library. They are made once per name, and timed ones are kept in a cache file.
@@ -44,7 +44,7 @@ class KernelTable {
   void save();  // Writes what was timed here to the cache, and nothing that was given.
 
   const KernelChoices& chosen() const { return chosen_; }
-  std::array<size_t, kChoiceSources> counts() const { return counts_; }  // Of chosen(), by source.
+  std::array<size_t, kChoiceSources> counts() const { return counts_; }  // Counts of chosen(), by source.
 
  private:
   std::string take(const std::string& name, std::string kernel, ChoiceSource source);

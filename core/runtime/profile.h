@@ -6,7 +6,7 @@
 namespace tandem {
 
 struct DispatchTime {
-  const Dispatch* dispatch;  // of the session's program
+  const Dispatch* dispatch;  // in the session's program
   Cost cost;
   double seconds;
 };

@@ -25,7 +25,7 @@ class Session {
   void run(Range range) { wait(submit(range)); }
   void run_instruction(const Instruction& instruction);  // one of the program's, alone
 
-  uint64_t device_bytes() const;  // that it allocated there
+  uint64_t device_bytes() const;  // what it allocated there
   const Program& program() const { return program_; }
   Executable& executable() { return *executable_; }
 
@@ -35,7 +35,7 @@ class Session {
   Backend& backend_;
   Program program_;
   std::vector<DevicePointer<Memory>> memories_;
-  std::vector<Memory*> views_;            // of memories_
+  std::vector<Memory*> views_;            // views of memories_
   DevicePointer<Executable> executable_;  // destroyed before the memories it uses
 };
 
