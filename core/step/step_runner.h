@@ -26,7 +26,7 @@ class StepRunner {
   // step: s, from 0. Returns at once; at most two steps may be pending, as inputs and reports have two slots.
   Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
   abi::StepReport finish(const Pending& pending);  // waits
-  abi::StepReport report(uint32_t slot) const;     // of the last step there; nothing may be pending
+  abi::StepReport report(uint32_t slot) const;     // the last step's there; nothing may be pending
   // The same step, instruction by instruction; nothing may be pending. Exit::device where the device has no timestamps;
   // then nothing has run.
   struct Profile {
@@ -48,7 +48,7 @@ class StepRunner {
 
  private:
   template <typename Run>
-  void for_each_range(const Run& run) const;  // of a step, in order
+  void for_each_range(const Run& run) const;  // a step's, in order
 
   Session& session_;
   StepShape shape_;
