@@ -90,7 +90,7 @@ void Device::wait(cudaEvent_t event, std::string_view at) {
       // copies are waited for by the hundred microseconds; longer work may be noticed a little late
       if (waited > Seconds(1e-3)) std::this_thread::sleep_for(std::clamp(waited / 16, Seconds(50e-6), Seconds(1e-3)));
       else std::this_thread::yield();
-    if (result == cudaErrorNotReady) return (void)cudaGetLastError(), 0;  // which would be taken for a launch's
+    if (result == cudaErrorNotReady) return (void)cudaGetLastError(), 0;  // it would be taken for a launch's
     check_device(result, at.empty() ? "cudaEventQuery" : at);
     return 1;
   });

@@ -55,7 +55,7 @@ class Device {
   };
   std::deque<Mark> marks_;  // not known to be reached, in order
   std::vector<OwnedEvent> unused_;
-  OwnedEvent all_;  // of wait_all
+  OwnedEvent all_;  // for wait_all
   const Seconds timeout_ = device_timeout();
   uint64_t counter_ = 0;
   std::string failure_;

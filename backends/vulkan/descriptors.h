@@ -20,12 +20,12 @@ class Descriptors {
                         VkDescriptorSetLayout layout);
 
  private:
-  // of operand i; one past the operands: the workspace
+  // operand i's; one past the operands: the workspace
   VkDescriptorBufferInfo range_of(const Dispatch& dispatch, size_t i) const;
   VkBufferView view_of(const VkDescriptorBufferInfo& range, VkFormat format);
 
   std::shared_ptr<Device> device_;
-  std::vector<VkBuffer> buffers_;  // of the arenas
+  std::vector<VkBuffer> buffers_;  // the arenas'
   ArenaMemory absent_;             // stands for absent operands
   OwnedDescriptorPool pool_;
   std::map<std::array<uint64_t, 4>, OwnedBufferView> views_;  // by buffer, offset, bytes, format

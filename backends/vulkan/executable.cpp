@@ -33,7 +33,7 @@ VulkanExecutable::~VulkanExecutable() {
 
 // Chooses shaders, makes pipelines and writes descriptor sets.
 void VulkanExecutable::prepare(Pipelines& pipelines) {
-  std::array<std::vector<std::vector<const Shader*>>, kRangeCount> shaders;  // of each instruction, in their order
+  std::array<std::vector<std::vector<const Shader*>>, kRangeCount> shaders;  // each instruction's, in their order
   uint32_t sets = 0, buffers = 0, texels = 0;
   const auto choose = [&](const Dispatch& dispatch, std::string_view label, std::vector<const Shader*>& passes) {
     const PhysicalDevice& physical = device_->physical();

@@ -9,7 +9,7 @@ namespace tandem::vulkan {
 struct Allocation {
   OwnedDeviceMemory memory;
   OwnedBuffer buffer;           // destroyed before its memory
-  uint32_t type = 0;            // of memory
+  uint32_t type = 0;            // the memory's
   std::byte* mapped = nullptr;  // null: the host does not see it
 };
 

@@ -1,4 +1,4 @@
-// Which shaders a device runs, and which of them runs a dispatch.
+// The shaders that a device runs, and the one of them that runs a dispatch.
 #pragma once
 
 #include "backends/vulkan/physical_device.h"

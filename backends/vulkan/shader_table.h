@@ -10,7 +10,7 @@
 
 namespace tandem::vulkan {
 
-// Of an operand: a DType that it must have, or anything, absent included.
+// What an operand must have: a DType that it must have, or anything, absent included.
 constexpr uint8_t kAnyDType = 0xFF;
 
 struct Grid {
@@ -21,7 +21,7 @@ struct Grid {
 // workspace.
 struct ShaderBinding {
   uint32_t binding;
-  VkFormat format;  // of a texel of a storage texel buffer; VK_FORMAT_UNDEFINED: a storage buffer
+  VkFormat format;  // a texel's, of a storage texel buffer; VK_FORMAT_UNDEFINED: a storage buffer
 };
 constexpr uint32_t kSecondView = 16;
 
@@ -60,7 +60,7 @@ struct Shader {
   ShaderCode code;
 };
 
-std::span<const Shader> shader_table();       // of an op, the first that fits is to be taken
+std::span<const Shader> shader_table();       // for an op, the first that fits is to be taken
 std::span<const ShaderCode> shader_probes();  // what shows that a device runs shaders rightly: probe.h
 
 }  // namespace tandem::vulkan
