@@ -18,7 +18,7 @@ namespace {
 template <int kDim>
 struct ForwardTile {
   static constexpr int kM = kDim > 64 ? 1 : 2, kKeys = kDim > 64 ? 32 : 64, kRows = int(kTileWarps) * 16 * kM;
-  static constexpr int kBlocks = kDim > 64 && kDim <= 128 ? 3 : 2;  // of a multiprocessor
+  static constexpr int kBlocks = kDim > 64 && kDim <= 128 ? 3 : 2;  // a multiprocessor's
   // two tiles of keys, two of values; the queries stand where all but the first will
   static constexpr int kTileRows = kKeys + (kRows > 3 * kKeys ? kRows : 3 * kKeys);
   static constexpr size_t kBytes = tile_bytes<kDim>(kTileRows) + sizeof(int) * size_t(kRows) + 16;

@@ -35,7 +35,7 @@ __device__ __forceinline__ void load_stats(QueryStats<kQueries>& to, const abi::
 template <int kDim>
 struct KeyGradientTile {
   static constexpr int kM = kDim > 128 ? 1 : 2, kRows = 2 * 16 * kM, kQueries = kRows / 2, kStages = 4;
-  static constexpr int kPacks = kQueries / 16 * kM * 32;  // of four words: the weights that a warp makes of a tile
+  static constexpr int kPacks = kQueries / 16 * kM * 32;  // four words each: the weights that a warp makes of a tile
   using Stats = QueryStats<kQueries>;
   static constexpr size_t kBytes =
       tile_bytes<kDim>(kStages * 2 * kQueries) + 4 * kPacks * sizeof(uint4) + kStages * sizeof(Stats) + 16;

@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   const GroupRows group(tile.positions(), tile.first, tile.last, warp / 4);
   const int first = first_key(tile.positions(), tile.first) / kKeys * kKeys, tiles = (tile.last - first) / kKeys + 1;
 
-  using KeyRequest = TileRequest<kStages, kKeys, kDim>;  // of values too
+  using KeyRequest = TileRequest<kStages, kKeys, kDim>;  // for values too
   const int column = int(p.q_heads + tile.kv_head) * kDim, sequence = int(tile.sequence);
   const KeyRequest ask_keys{s.keys, map, column, first, sequence};
   const KeyRequest ask_values{s.values, map, column + int(p.kv_heads) * kDim, first, sequence};

@@ -59,7 +59,7 @@ __device__ __forceinline__ void load_tile(bf16* tile, const HeadRows<const bf16>
   constexpr int kLanes = kDim <= 64    ? 8
                          : kDim <= 128 ? 16
                                        : 32,
-                kStep = int(kTileThreads) / kLanes;  // of a row; rows at once
+                kStep = int(kTileThreads) / kLanes;  // a row's; rows at once
   const int row = int(threadIdx.x) / kLanes, column = int(threadIdx.x) % kLanes * 8;
   if (column >= kDim) return;
   bf16* to = tile + row * kTileStride<kDim> + column;

@@ -33,7 +33,7 @@ struct Weight<bf16> {
   __device__ __forceinline__ float operator()(float x) const { return exp2_approximate(fmaf(x, kLog2E, -offset)); }
 };
 
-// of one thread so far
+// one thread's so far
 template <typename T>
 struct OnlineSum {
   float largest = -0x1p126f, sum = 0.0f;  // finite, in bits of 2 as well: -inf - largest is -inf
@@ -106,7 +106,7 @@ struct Gradient {
   uint32_t target, vocabulary;
   float largest, factor, inverse_targets;
 
-  // of pack i
+  // pack i's
   template <typename T>
   __device__ __forceinline__ void write(T* row, uint32_t i, const Raw<T>& logits) const {
     const Weight<T> weight{largest};

@@ -12,7 +12,7 @@ namespace tandem::kernels {
 namespace {
 
 constexpr uint32_t kThreads = 128, kWarps = kThreads / 32;
-constexpr uint32_t kWords = 3, kSpans = 64;     // of the index
+constexpr uint32_t kWords = 3, kSpans = 64;     // the index's
 constexpr uint32_t kPasses = 8;                 // a tile of tokens is gathered in so many passes
 constexpr uint32_t kTile = kThreads * kPasses;  // tokens
 constexpr uint32_t kListed = 2 * kTile;         // rows that the list holds; it has room for a tile before a sum ...

@@ -26,7 +26,7 @@ struct GemmOutput {
   uint32_t m, n, ldc;
   bool accumulate;
   bool wide;   // c and bias are f32, else bf16
-  bool packs;  // of 8 columns stand at 16 bytes
+  bool packs;  // parts of 8 columns stand at 16 bytes
 };
 
 template <typename C>

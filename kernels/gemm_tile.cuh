@@ -11,7 +11,7 @@ constexpr uint32_t kGemmThreads = 256;
 constexpr uint32_t kTileRows = 128, kTileBytes = 8192, kTileChunks = kTileBytes / 16;
 
 template <typename T>
-constexpr uint32_t kTileDepth = 64 / sizeof(T);  // of k
+constexpr uint32_t kTileDepth = 64 / sizeof(T);  // along k
 template <typename T, bool k_along>
 constexpr uint32_t kLineChunks = k_along ? 4 : kTileRows * sizeof(T) / 16;
 

@@ -7,7 +7,7 @@
 namespace tandem::kernels {
 
 constexpr uint32_t kCodeTile = 128, kCodeThreads = 256;
-constexpr uint32_t kCodeWords = kCodeTile / 4;  // of a row: 4 codes each
+constexpr uint32_t kCodeWords = kCodeTile / 4;  // a row's: 4 codes each
 constexpr size_t kCodeTileBytes = kCodeTile * kCodeTile;
 
 // Each row's 8 chunks of 4 words change places with the row's group of 16, so that neither a row nor a word column over
@@ -24,7 +24,7 @@ struct Coder {
 
   __device__ __forceinline__ explicit Coder(uint32_t amax)
       : poisoned(abi::is_poisoned(amax)), k(abi::scale_exponent(amax)), scale(abi::power_of_two(k)) {}
-  // Of 8 elements; a poisoned tensor's are all NaN. keeps_signs: of NaNs too
+  // Codes of 8 elements; a poisoned tensor's are all NaN. keeps_signs: of NaNs too
   template <bool keeps_signs = true>
   __device__ __forceinline__ uint2 of(const Raw<bf16>& x) const {
     if (poisoned) return make_uint2(0x7f7f7f7fu, 0x7f7f7f7fu);
@@ -36,8 +36,8 @@ struct Coder {
 
 // A tile of a matrix of codes: where it stands in it.
 struct CodeTile {
-  uint32_t rows, columns;            // of the matrix
-  uint32_t first_row, first_column;  // of the tile
+  uint32_t rows, columns;            // the matrix's
+  uint32_t first_row, first_column;  // the tile's
 
   // tile number i of the matrix
   __device__ __forceinline__ static CodeTile at(uint32_t rows, uint32_t columns, uint32_t i) {
@@ -45,7 +45,7 @@ struct CodeTile {
     return {rows, columns, i / tiles_a_row * kCodeTile, i % tiles_a_row * kCodeTile};
   }
 
-  // Of the thread's packs of 8 elements number u: its row and column in the tile, and whether the matrix has it.
+  // Pack number u of the thread, of 8 elements: its row and column in the tile, and whether the matrix has it.
   static constexpr uint32_t kPacksPerThread = kCodeTile * kCodeTile / 8 / kCodeThreads;
   struct Place {
     uint32_t row, column;

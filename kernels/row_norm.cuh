@@ -12,13 +12,13 @@ namespace tandem::kernels {
 
 constexpr uint32_t kRowThreads = 256, kMostRowWarps = kRowThreads / 32;
 template <typename T>
-constexpr uint32_t kRowPacks = 64 / sizeof(Raw<T>);    // that a thread keeps
+constexpr uint32_t kRowPacks = 64 / sizeof(Raw<T>);    // a thread keeps so many
 constexpr size_t kRowShared = 2 * 32 * sizeof(float);  // scratch of row_sum, then of raise_amax
 
 // f(std::integral_constant<uint32_t, warps>{}) for a row's warps
 template <typename T, typename F>
 void with_row_warps(uint32_t columns, const F& f) {
-  constexpr uint32_t kColumns = 32 * kRowPacks<T> * 8;  // of a warp
+  constexpr uint32_t kColumns = 32 * kRowPacks<T> * 8;  // a warp's
   if (columns <= kColumns) return f(std::integral_constant<uint32_t, 1>{});
   if (columns <= 2 * kColumns) return f(std::integral_constant<uint32_t, 2>{});
   if (columns <= 4 * kColumns) return f(std::integral_constant<uint32_t, 4>{});
