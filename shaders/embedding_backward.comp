@@ -18,7 +18,7 @@ layout(binding = 0) readonly buffer Tokens { int tokens[]; };
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer dy;
 layout(binding = 2, rgba32ui) uniform uimageBuffer g;
 
-// Which of the 8 rows from `first` on hold the token: bit r is row first + r.
+// The 8 rows from `first` on that hold the token: bit r is row first + r.
 uint rows_with(int token, uint first) {
   const uint r = first + lane();
   uint bits = r < p.rows && tokens[r] == token ? 1u << lane() : 0u;
@@ -34,7 +34,7 @@ void work() {
   precise vec4 low = vec4(0.0), high = vec4(0.0);
   for (uint first = 0u; first < p.rows; first += 8u) {
     uint found = rows_with(token, first);
-    if (found != 0u && first + uint(findLSB(found)) < row) return;  // that row sums them
+    if (found != 0u && first + uint(findLSB(found)) < row) return;  // the row that sums them
     for (; found != 0u; found &= found - 1u) {
       const Pack v = LOAD(T, dy, (first + uint(findLSB(found))) * packs + min(i, packs - 1u));
       low += v.low;

@@ -4,7 +4,7 @@
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/unroll.glsl"
 
-layout(constant_id = 0) const uint kElements = 32u;  // that a lane has: p.head_dim / 8
+layout(constant_id = 0) const uint kElements = 32u;  // a lane has so many: p.head_dim / 8
 
 #define EACH_ELEMENT(M) EACH8_1(M, 0u) EACH8_1(M, 8u) EACH8_1(M, 16u) EACH8_1(M, 24u)
 bool present(uint i) { return i < kElements; }
