@@ -40,7 +40,8 @@ struct Options {
 // The table of the chosen device, to standard output or to a file that is not there yet.
 void print_calibration(const Options& o, const Registry& registry) {
   if (!o.out.empty() && !o.out.ends_with(".toml"))
-    fail(Exit::configuration, "--out", "'{}' is no device table's name; expected one that ends in .toml", o.out);
+    fail(Exit::configuration, "--out", "'{}' is not the name of a device table, expected one that ends in .toml",
+         o.out);
   if (!o.out.empty() && file_exists(o.out))
     fail(Exit::configuration, o.out, "exists, and is not overwritten; remove it or choose another --out");
   if (const auto directory = std::filesystem::path(o.out).parent_path(); !directory.empty() && !file_exists(directory))

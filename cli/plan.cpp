@@ -233,7 +233,7 @@ class Report {
     return timed_ ? fmt::format("{:.3f} s, {}", p.seconds(), bytes) : bytes;
   }
 
-  // of a runner-up, what it does otherwise
+  // A runner-up's lines: what it does otherwise
   void policies() {
     const std::vector<PolicyLine> chosen = lines_of(plan_.chosen);
     put("\nPolicy: {}\n", totals(plan_.chosen));
@@ -288,11 +288,11 @@ class Report {
   }
 
   const PlanRequest& request_;
-  std::vector<std::string> words_;  // of memory.offload
+  std::vector<std::string> words_;  // words of memory.offload
   const StepPlan& plan_;
   const BatchAdvice& advice_;
   const Device& device_;
-  std::string_view host_source_;  // of the host's budget
+  std::string_view host_source_;  // where the host's budget comes from
   bool timed_;
   std::string text_;
 };

@@ -23,7 +23,7 @@ struct Options {
 OpId op_named(const std::string& name) {
   for (size_t i = 0; i < kOpCount; ++i)
     if (name_of(OpId(i)) == name) return OpId(i);
-  fail(Exit::configuration, "--perturb", "'{}' is no op; core/ops/table.inc lists them, for example gemm", name);
+  fail(Exit::configuration, "--perturb", "'{}' is not an op; core/ops/table.inc lists them, for example gemm", name);
 }
 
 VerifyOptions verify_options(const Options& o) {
@@ -80,7 +80,7 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   };
   const DevicePointer<Backend> reference = open(o.reference), candidate = open(o.candidate);
   const Verifier v = verify_run(config, *reference, *candidate, o.steps, options);
-  if (!v.worst()) fail(Exit::configuration, "--only", "{} is no dispatch of this program", o.only);
+  if (!v.worst()) fail(Exit::configuration, "--only", "{} is not a dispatch of this program", o.only);
   if (options.perturb && !options.only && !v.ops().contains(*options.perturb))
     fail(Exit::configuration, "--perturb", "this program has no {}; verify without it lists its ops", o.perturb);
   print(o.json ? json_text(v) : table_text(o, v));
