@@ -11,7 +11,7 @@
 
 namespace tandem::bench {
 
-Registry backends();  // of this build
+Registry backends();  // this build's
 
 double median(std::vector<double> values);
 

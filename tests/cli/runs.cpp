@@ -338,7 +338,7 @@ TEST_CASE("a model with no text for its tokens on vulkan") {
   const Outcome o = place.tandem(
       {"generate", "--json", "--model", "golden", "--prompt-tokens", "1,2,19,42,11,82,3,26", "--max-tokens", "3"});
   check_done(o);
-  CHECK(o.json() == Json{{"tokens", {85, 88, 49}}, {"text", nullptr}});  // of golden.json
+  CHECK(o.json() == Json{{"tokens", {85, 88, 49}}, {"text", nullptr}});  // golden.json's
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ TEST_CASE("loader: a shuffled epoch has every window once, epochs and seeds diff
       CHECK(order == std::vector<int32_t>{100, 104, 200, 204, 208});
     }
   }
-  CHECK(orders.size() >= 7);  // of 8; 120 orders exist
+  CHECK(orders.size() >= 7);  // 8 at most; 120 orders exist
 }
 
 // expected: a Python program written from the comment in loader.h

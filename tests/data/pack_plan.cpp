@@ -40,7 +40,7 @@ PackPlan naive_plan(const Documents& documents, uint32_t T) {
 }
 
 TEST_CASE("pack plan: documents go in order, each into the first window that has room") {
-  // of 4 places: inputs 3, 2, 1, 6 (4 and 2), none, 2
+  // 4 places: inputs 3, 2, 1, 6 (4 and 2), none, 2
   const PackPlan plan = make_pack_plan(of_lengths({4, 3, 2, 7, 1, 3}), 4);
   CHECK(plan.windows == std::vector<uint64_t>{0, 2, 4, 5, 6});
   CHECK(plan.first == std::vector<uint64_t>{0, 7, 4, 13, 9, 17});

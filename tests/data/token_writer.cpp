@@ -57,7 +57,7 @@ TEST_CASE("token writer: a file whose tokens all count has no mask, unless it is
 TEST_CASE("token writer: what waits on the disk comes back whole") {
   const ScratchDirectory scratch;
   TokenWriter writer(scratch.path("a.bin"), 300);
-  constexpr int32_t kDocuments = 600000;  // of 3 tokens: more of each part than a buffer holds
+  constexpr int32_t kDocuments = 600000;  // 3 tokens each: more of each part than a buffer holds
   for (int32_t d = 0; d < kDocuments; ++d) {
     writer.begin_document();
     writer.append(std::vector<int32_t>{d % 300}, false);

@@ -114,7 +114,7 @@ std::string describe(const MemoryPolicy& p) {
 
 void check_policies(Backend& backend, const char* name, const char* recipe) {
   Golden golden(name);
-  golden.model.config.layers = 4;  // of weights drawn, not stored
+  golden.model.config.layers = 4;  // with weights drawn, not stored
   const RunConfig config =
       golden.config({fmt::format("--precision.recipe={}", recipe), "--model.from_scratch=true", "--batch.micro_batch=4",
                      "--batch.gradient_accumulation=2", "--memory.lm_head_chunks=3", "--optimizer.master_dtype=f32"});

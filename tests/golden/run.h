@@ -42,9 +42,9 @@ class Run {
   Run(Backend& backend, const ModelSource& model, const RunConfig& config, const MemoryPolicy& policy = {},
       const Rank& rank = {});
 
-  abi::StepReport step(uint64_t s);                          // of the loader's data
-  abi::StepReport step(const StepBatch& batch, uint64_t s);  // of this data
-  std::vector<double> losses(uint64_t steps);                // of steps 0 .. steps-1
+  abi::StepReport step(uint64_t s);                          // the loader's data
+  abi::StepReport step(const StepBatch& batch, uint64_t s);  // this data's
+  std::vector<double> losses(uint64_t steps);                // steps 0 .. steps-1
   double evaluation_loss();                                  // over the training data
 
   std::vector<float> values(const std::string& binding) const;

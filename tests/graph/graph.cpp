@@ -95,7 +95,7 @@ static void check_amax_passes(FurtherUse use, uint32_t passes) {
     if (node.op != OpId::quantize) continue;
     ++quantized;
     CHECK(node.inputs[0] == backward.cotangent(y));
-    const Value& amax = g.values()[node.inputs[1].index];  // of the same tensor: by its producer, or by a pass over it
+    const Value& amax = g.values()[node.inputs[1].index];  // the same tensor's: by its producer, or by a pass over it
     const Node& taken = g.nodes()[amax.node];
     if (taken.op == OpId::amax) CHECK(taken.inputs[0] == node.inputs[0]);
     else CHECK(taken.outputs[0] == node.inputs[0]);

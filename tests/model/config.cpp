@@ -167,7 +167,7 @@ TEST_CASE("config: windows that no layer has are neutral, others are refused") {
            Json{{"use_sliding_window", false}, {"sliding_window", 16}, {"max_window_layers", 0}},
            Json{{"use_sliding_window", nullptr}, {"sliding_window", 16}},
            Json{{"use_sliding_window", true}, {"sliding_window", 16}, {"max_window_layers", 2}},
-           Json{{"use_sliding_window", true}, {"sliding_window", 16}},  // of two layers none is behind the 28th
+           Json{{"use_sliding_window", true}, {"sliding_window", 16}},  // two layers: none is behind the 28th
            Json{{"use_sliding_window", true}, {"max_window_layers", 0}, {"sliding_window", 2048}},
            Json{{"use_sliding_window", true}, {"max_window_layers", 0}, {"sliding_window", 16}, {"layer_types", full}},
            Json{{"layer_types", one}, {"sliding_window", 2048}},

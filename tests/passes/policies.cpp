@@ -173,7 +173,7 @@ Bits run(const RandomStep& step, const MemoryPolicy& policy, uint32_t queues, ui
   for (const std::string& name : step.inputs) {
     std::vector<std::byte> bytes(session.desc(name).bytes());
     test::Tensor tensor(session.desc(name), bytes.data());
-    const bool second = name.ends_with(".v");  // of squares: positive
+    const bool second = name.ends_with(".v");  // sums of squares: positive
     for (uint64_t i = 0; i < tensor.size(); ++i) {
       if (name == "scalars") tensor.set_bits(i, i < 4 ? abi::float_bits(0.25f) : i == 4 ? 0 : 11);
       else tensor.set(i, double(random() % 1000) / 1000 - (second ? 0 : 0.5));

@@ -70,7 +70,7 @@ std::vector<uint32_t> positions(const Graph& graph) {
   return at;
 }
 
-// that no clone is made while the forward pass's own value still holds its bytes
+// no clone is made while the forward pass's own value still holds its bytes
 void check_nothing_live_twice(const Compiled& c) {
   const std::vector<uint32_t> at = positions(c.graph);
   std::map<std::tuple<OpId, std::string, uint32_t>, ValueId> forward;

@@ -61,7 +61,7 @@ TEST_CASE("configs: each file loads and names a model that is shipped") {
 TEST_CASE("configs: LM-head chunks keep their logits within what is asked for") {
   const ModelConfig config = open_model(source("configs/models/qwen2.5-0.5b")).config;
   const StepShape shape{16, 1, 1024, 1};
-  const uint64_t row = 151936 * 2;  // of logits, bytes; rows are counted in 64s
+  const uint64_t row = 151936 * 2;  // bytes of logits; rows are counted in 64s
   for (const uint64_t bytes : {uint64_t{64} << 20, uint64_t{1} << 30}) {
     const uint32_t chunks = choose_head_chunks(config, {.recipe = Recipe::fp8}, shape, bytes);
     const uint64_t rows = bytes / row / 64 * 64;

@@ -122,7 +122,7 @@ TEST_CASE("a save whose open or close fails exits with 7 and leaves sound checkp
     const std::string checkpoints = place / "checkpoints";
     failed += run_helper(checkpoints, "4", {fmt::format("close:{}:{}:/.tmp-step_", n, EIO), ""}) == kStorage;
   }
-  CHECK(failed == 3);  // of a save's two tensor files and its manifest
+  CHECK(failed == 3);  // a save's two tensor files and its manifest
 }
 
 TEST_CASE("a directory that vanishes in a save ends it with 7") {

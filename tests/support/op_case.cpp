@@ -20,7 +20,7 @@ struct Prepared {
   Program program;
   Image before;
   Dispatch dispatch;
-  Descs descs;  // of its operands
+  Descs descs;  // its operands'
 
   const std::vector<Operand>& operands() const { return dispatch.operands; }
   Tensor view(Image& image, size_t operand) const {

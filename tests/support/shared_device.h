@@ -11,7 +11,7 @@ struct SharedDevice {
   uint64_t total = 0, others = 0;     // `others` may hold more, or less, once it is open.
   uint64_t context = 0, kernels = 0;  // At open.
   uint64_t load = 0, first_run = 0;   // At a load; at the first submission of each range.
-  uint64_t granularity = 1;           // Of an allocation.
+  uint64_t granularity = 1;           // An allocation's.
   uint64_t to_come = 0, margin = 0;   // As its backend states them.
 };
 

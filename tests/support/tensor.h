@@ -89,7 +89,7 @@ class Tensor {
 
   int32_t i32(uint64_t i) const { return load<int32_t>(i); }
   uint32_t u32(uint64_t i) const { return load<uint32_t>(i); }
-  float word_as_float(uint64_t i) const { return load<float>(i); }  // of a u32 operand that holds floats by their bits
+  float word_as_float(uint64_t i) const { return load<float>(i); }  // for a u32 operand that holds floats by their bits
   void set_word(uint64_t i, float value) { store(i, value); }
   bool wide() const { return wide_ != nullptr; }
   bool is_nan(uint64_t i) const { return std::isnan(get(i)); }

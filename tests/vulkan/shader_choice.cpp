@@ -1,4 +1,4 @@
-// Which shaders run on which devices. Needs no device.
+// The shaders that run on a device. Needs no device.
 #include "backends/vulkan/shader_choice.h"
 
 #include <doctest/doctest.h>

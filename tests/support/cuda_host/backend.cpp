@@ -132,7 +132,7 @@ class HostExecutable : public Executable {
       Fence::allow(operands.back().data, o.desc.bytes());
     }
     const uint64_t scratch =
-        op_of(d.op).cost(d.parameters, descs_of(d)).workspace;  // of the kernel; a library wants more
+        op_of(d.op).cost(d.parameters, descs_of(d)).workspace;  // the kernel's; a library wants more
     TANDEM_CHECK(d.workspace.bytes >= scratch, "{}: a workspace of {} bytes, expected {}", name_of(d.op),
                  d.workspace.bytes, scratch);
     std::byte* const workspace = scratch > 0 ? at(d.workspace) : nullptr;

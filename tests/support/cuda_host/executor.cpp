@@ -153,7 +153,7 @@ class Executor {
   void (*body_)(const void*) = nullptr;
   const void* arguments_ = nullptr;
 
-  uint32_t count_ = 0, finished_ = 0, current_ = 0;  // of the block's threads
+  uint32_t count_ = 0, finished_ = 0, current_ = 0;  // the block's threads
   ReadySet ready_;
   Barrier barrier_;
   std::array<Warp, kLargestBlock / kWarp> warps_;

@@ -7,13 +7,13 @@
 
 #include "tests/support/cuda_host/vectors.h"
 
-extern uint3 threadIdx, blockIdx;  // of the thread that runs
+extern uint3 threadIdx, blockIdx;  // the thread's that runs
 extern dim3 blockDim, gridDim;
 
 namespace tandem::cuda_host {
 
-// Which of the threads that can go on does: the lowest, the highest, or a random one; blocks likewise. A kernel that
-// needs no more than its barriers gives the same bits in every order.
+// The thread, of those that can go on, that does: the lowest, the highest, or a random one; blocks likewise. A kernel
+// that needs no more than its barriers gives the same bits in every order.
 enum class Order { forward, reversed, shuffled };
 constexpr Order kOrders[] = {Order::forward, Order::reversed, Order::shuffled};
 // The default is TANDEM_CUDA_HOST_ORDER's, else forward. The seed is of all that is random, copies' arrival too.
@@ -54,13 +54,13 @@ struct Mma {
   const uint32_t* a;  // (4)
   const uint32_t* b;  // (2)
 };
-void mma_bf16(void* const* lanes);  // of Mma
+void mma_bf16(void* const* lanes);  // for Mma
 void mma_e4m3(void* const* lanes);
 struct MatrixRow {
   uint32_t* r;      // (4)
   uint32_t row[4];  // eight 16-bit elements
 };
-void exchange_rows(void* const* lanes);             // of MatrixRow
+void exchange_rows(void* const* lanes);             // for MatrixRow
 void exchange_rows_transposed(void* const* lanes);  // the same, each 8x8 matrix transposed
 
 }  // namespace tandem::cuda_host

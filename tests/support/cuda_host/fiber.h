@@ -13,7 +13,7 @@ namespace tandem::cuda_host {
 
 class Fiber {
  public:
-  Fiber();  // of the stack that runs now
+  Fiber();  // the stack's that runs now
   // number: spreads the tops of the stacks over the cache's sets. entry calls arrived() first, and never returns.
   Fiber(void (*entry)(), uint32_t number);
   ~Fiber();
