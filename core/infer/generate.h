@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/model/model_source.h"
-#include "core/runtime/session.h"
 #include "core/run/settings.h"
+#include "core/runtime/session.h"
 
 namespace tandem {
 
