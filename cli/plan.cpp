@@ -60,9 +60,7 @@ bool says_host_memory(const RunConfig::Memory& memory, const Options& o) {
 
 // flags win over the configuration, upwards too, and both over what a table assumes of the host
 Target with_budgets(const Device& device, const RunConfig::Memory& memory, const Options& o) {
-  Target target = device.target;
-  if (!device.here && says_host_memory(memory, o)) target.host_memory_bytes = 0;
-  target = within_budget(target, memory);
+  Target target = within_budget(device.target, memory);
   if (!o.memory.empty()) target.memory_bytes = parse_size(o.memory, "--memory");
   if (!o.host_memory.empty()) target.host_memory_bytes = parse_size(o.host_memory, "--host-memory");
   return target;

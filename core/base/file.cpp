@@ -149,8 +149,14 @@ std::string beside(const std::string& path) {
 }
 
 void replace_file(const std::string& path, std::string_view text) {
-  write_file_synced(beside(path), text);
-  rename_synced(beside(path), path);
+  const std::string temporary = beside(path);
+  try {
+    write_file_synced(temporary, text);
+    rename_synced(temporary, path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
 }
 
 void rename_synced(const std::string& from, const std::string& to) {

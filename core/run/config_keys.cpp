@@ -14,6 +14,8 @@ using Value = ConfigValue;
 using Strings = std::vector<std::string>;
 
 constexpr uint64_t kMax32 = 0x7fffffff;
+// Of attention's backward pass: more parts save nothing that 256 do not, and take minutes to plan.
+constexpr uint64_t kMostAttentionChunks = 256;
 constexpr uint64_t kMax64 = std::numeric_limits<int64_t>::max();  // TOML's largest integer
 constexpr double kMaxF32 = 3e38;                                  // optimizer scalars become f32
 
@@ -300,7 +302,7 @@ std::vector<ConfigKey> make_keys() {
       key("memory.recompute", &C::memory, &C::Memory::recompute, RecomputeSet{}),
       key("memory.offload", &C::memory, &C::Memory::offload, OffloadWords{}),
       key("memory.lm_head_chunks", &C::memory, &C::Memory::lm_head_chunks, AutoOrCount{{1, kMax32}}),
-      key("memory.attention_chunks", &C::memory, &C::Memory::attention_chunks, AutoOrCount{{1, kMax32}}),
+      key("memory.attention_chunks", &C::memory, &C::Memory::attention_chunks, AutoOrCount{{1, kMostAttentionChunks}}),
       key("distributed.devices", &C::distributed, &C::Distributed::devices, Count{1, 65536}),
       key("distributed.zero", &C::distributed, &C::Distributed::zero, Count{1, 3}),
       key("distributed.collectives", &C::distributed, &C::Distributed::collectives, Choice{{"auto", "nccl", "copy"}}),

@@ -73,9 +73,7 @@ StepSpec step_spec(const RunConfig& config, const ModelConfig& model) {
 
 Target within_budget(Target target, const RunConfig::Memory& memory) {
   if (memory.device) target.memory_bytes = std::min(target.memory_bytes, *memory.device);
-  if (memory.host)
-    target.host_memory_bytes =
-        target.host_memory_bytes == 0 ? *memory.host : std::min(target.host_memory_bytes, *memory.host);
+  if (memory.host) target.host_memory_bytes = *memory.host;
   return target;
 }
 

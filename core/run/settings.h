@@ -12,7 +12,8 @@ Precision precision_of(const RunConfig& config);
 // Exit::does_not_fit, naming the key, for sizes that the recipe or an operand cannot have, or words that name nothing.
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model);
 
-// target with no more memory than [memory] allows
+// The target with no more memory of its device than memory.device, and what memory.host says of the host: more than the
+// machine reports, too.
 Target within_budget(Target target, const RunConfig::Memory& memory);
 
 // What one of several ranks of a machine has of it: a share of its memory, of the rates of its link, and a queue for

@@ -1,8 +1,10 @@
 #include "core/base/file.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <utility>
 
@@ -73,6 +75,25 @@ TEST_CASE("directories are renamed onto nothing and onto an empty one") {
   remove_all(directory / "empty");
   remove_all(directory / "empty");
   CHECK(!file_exists(directory / "empty"));
+}
+
+TEST_CASE("a file that cannot be replaced leaves nothing beside it") {
+  const TemporaryDirectory directory;
+  make_directories(directory / "full/sub");
+  check_fails(Exit::storage, {"full"}, [&] { replace_file(directory / "full", "x"); });
+  CHECK_FALSE(file_exists(beside(directory / "full")));
+
+  write_file_synced(directory / "file", "before");
+  rlimit limit{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit none{0, limit.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &none) == 0);
+  check_fails(Exit::storage, {"write", "too large"}, [&] { replace_file(directory / "file", "behind"); });
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  std::signal(SIGXFSZ, handler);
+  CHECK_FALSE(file_exists(beside(directory / "file")));
+  CHECK(read_text(directory / "file") == "before");
 }
 
 TEST_CASE("the name beside stays in the directory") {

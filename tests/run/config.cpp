@@ -309,6 +309,25 @@ TEST_CASE("config: what is not built is refused") {
             .empty());
 }
 
+TEST_CASE("config: as many attention chunks as can be planned quickly") {
+  CHECK(with({"--memory.attention_chunks=256"}).memory.attention_chunks == 256u);
+  check_says(flag_refusal({"--memory.attention_chunks=257"}), "from 1 to 256");
+}
+
+TEST_CASE("config: memory.device lowers what the device has, memory.host replaces what the machine reports") {
+  Target target;
+  target.memory_bytes = target.host_memory_bytes = uint64_t(8) << 30;
+  const auto within = [&](const char* device, const char* host) {
+    return within_budget(target,
+                         with({std::string("--memory.device=") + device, std::string("--memory.host=") + host}).memory);
+  };
+  CHECK(within("4GiB", "auto").memory_bytes == uint64_t(4) << 30);
+  CHECK(within("16GiB", "auto").memory_bytes == target.memory_bytes);
+  CHECK(within("auto", "auto").host_memory_bytes == target.host_memory_bytes);
+  CHECK(within("auto", "4GiB").host_memory_bytes == uint64_t(4) << 30);
+  CHECK(within("auto", "100GiB").host_memory_bytes == uint64_t(100) << 30);
+}
+
 TEST_CASE("sizes: bytes, KiB, MiB, GiB, GB") {
   CHECK(parse_size("1024", "f") == 1024);
   CHECK(parse_size("3KiB", "f") == 3072);
