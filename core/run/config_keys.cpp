@@ -14,7 +14,7 @@ using Value = ConfigValue;
 using Strings = std::vector<std::string>;
 
 constexpr uint64_t kMax32 = 0x7fffffff;
-// Of attention's backward pass: more parts save nothing that 256 do not, and take minutes to plan.
+// Parts of attention's backward pass: more save nothing that 256 do not, and take minutes to plan.
 constexpr uint64_t kMostAttentionChunks = 256;
 constexpr uint64_t kMax64 = std::numeric_limits<int64_t>::max();  // TOML's largest integer
 constexpr double kMaxF32 = 3e38;                                  // optimizer scalars become f32

@@ -115,10 +115,8 @@ TEST_CASE("graph verify: no variable, external, kept value or value on the host 
   const Range range = Range::micro_step;
   const ValueId x = g.variable("x", kEight);
   ValueId part = g.zeros(range, kOne);
-  SUBCASE("a sound part") {
-    g.concat(range, {part, g.zeros(range, kOne)});
-    return CHECK_NOTHROW(g.verify());
-  }
+  g.concat(range, {g.zeros(range, kOne), g.zeros(range, kOne)});
+  CHECK_NOTHROW(g.verify());
   SUBCASE("a variable") {
     part = g.variable("part", kOne);
   }
