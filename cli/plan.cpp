@@ -186,7 +186,7 @@ class Report {
 
   uint32_t ranks() const { return request_.sharding.ranks; }
   double tokens() const { return double(request_.shape.rows()) * request_.shape.accumulation * ranks(); }
-  uint64_t host_bytes() const { return plan_.chosen.host_bytes * ranks(); }  // of the machine
+  uint64_t host_bytes() const { return plan_.chosen.host_bytes * ranks(); }  // the machine's
 
   // What `train` would take: a device's own transport where several are, else the host.
   std::string_view collectives() const {
@@ -202,10 +202,9 @@ class Report {
         name_of(request_.precision.recipe), ranks() > 1 ? fmt::format("{} x ", ranks()) : "", device_.info.name,
         s.micro_batch, s.sequence_length, s.accumulation,
         ranks() > 1 ? fmt::format(" x {} ranks, zero = {}", ranks(), request_.sharding.zero) : "", uint64_t(tokens()));
-    put("{}: {:.2f} GiB on {} device of {}, {:.2f} GiB on the host of {}{}\n\n",
-        plan_.fits() ? "fits" : "DOES NOT FIT", gib(double(plan_.chosen.device_bytes)), ranks() > 1 ? "each" : "the",
-        budget(request_.target.memory_bytes), gib(double(host_bytes())),
-        budget(request_.target.host_memory_bytes * ranks()), host_source_);
+    put("{}: {:.2f} GiB on {} device of {}, {:.2f} GiB on the host of {}{}\n\n", plan_.fits() ? "fits" : "DOES NOT FIT",
+        gib(double(plan_.chosen.device_bytes)), ranks() > 1 ? "each" : "the", budget(request_.target.memory_bytes),
+        gib(double(host_bytes())), budget(request_.target.host_memory_bytes * ranks()), host_source_);
   }
 
   void bytes() {

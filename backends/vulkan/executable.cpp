@@ -47,11 +47,10 @@ void VulkanExecutable::prepare(Pipelines& pipelines) {
   for (size_t r = 0; r < kRangeCount; ++r)
     for (const Instruction& instruction : program_.ranges[r]) {
       std::vector<const Shader*>& passes = shaders[r].emplace_back();
-      std::visit(
-          overloaded{[&](const Dispatch& dispatch) { choose(dispatch, instruction.label, passes); }, [](const Fill&) {},
-                     [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {}, [](const Signal&) {},
-                     [](const Wait&) {}},
-          instruction.command);
+      std::visit(overloaded{[&](const Dispatch& dispatch) { choose(dispatch, instruction.label, passes); },
+                            [](const Fill&) {}, [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {},
+                            [](const Signal&) {}, [](const Wait&) {}},
+                 instruction.command);
     }
   descriptors_.emplace(device_, arenas_, sets, buffers, texels);
   for (size_t r = 0; r < kRangeCount; ++r) {
@@ -173,7 +172,8 @@ Timepoint VulkanExecutable::submit(Range range) {
 }
 
 void VulkanExecutable::run(const Collective& collective, std::string_view label) {
-  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, std::vector<std::byte>> copies;  // of what the host does not see
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, std::vector<std::byte>>
+      copies;  // bytes that the host does not see
   const auto copy_of = [&](const BufferRef& b) -> std::vector<std::byte>& {
     return copies.try_emplace({b.arena, b.offset, b.bytes}, b.bytes).first->second;
   };

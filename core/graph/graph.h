@@ -60,21 +60,21 @@ struct Value {
   uint32_t layer = kNoLayer;
   uint32_t state = 0;
   Initial initial = Initial::undefined;
-  Rows rows;                 // that ranks share
-  abi::Segments segments{};  // of a parameter: the stored tensors in it
+  Rows rows;                 // how ranks share it
+  abi::Segments segments{};  // a parameter's: the stored tensors in it
 
   Tag tag() const { return {.kind = kind, .layer = layer, .state = state}; }
 };
 
-// What a node becomes: a dispatch of its op, a fill with zeros, a copy, an exchange between ranks. Slice, rank_slice and
-// concat, over axis 0, become nothing: they only say where bytes stand.
+// What a node becomes: a dispatch of its op, a fill with zeros, a copy, an exchange between ranks. Slice, rank_slice
+// and concat, over axis 0, become nothing: they only say where bytes stand.
 enum class Form : uint8_t {
   dispatch,
   fill,
   copy,
   slice,
   concat,
-  rank_slice,  // of a value that has all rows, those that the rank answers for
+  rank_slice,  // the rows that the rank answers for, from a value that has all
   all_gather,
   all_to_all,
   all_reduce_max,
@@ -116,13 +116,15 @@ class Graph {
   // Bytes of a value's memory: more than its desc's where ranks share its rows and it has them all.
   uint64_t memory_bytes(ValueId value) const;
   ValueId rank_slice(Range range, ValueId whole);  // (of_rank rows, ...)
-  // One exchange of several values; what comes of each, in order. Gathered: (R, ...) of what is alike on all ranks but in
-  // its elements, (R) of one element. gather_rows: a rank's rows become all of `rows`; onto: in place of what has them, from their own part of it.
+  // One exchange of several values; what comes of each, in order. Gathered: (R, ...) of what is alike on all ranks but
+  // in its elements, (R) of one element. gather_rows: a rank's rows become all of `rows`; onto: in place of what has
+  // them, from their own part of it.
   std::vector<ValueId> all_gather(Range range, std::vector<ValueId> values, std::string label);
   std::vector<ValueId> gather_rows(Range range, std::vector<ValueId> own, std::span<const Rows> rows,
                                    std::string label);
   std::vector<ValueId> gather_rows_onto(Range range, std::vector<ValueId> wholes, std::string label);
-  // Rows that other ranks answer for, of values that have all: (R, of_rank rows, ...), what each rank has of this one's.
+  // Rows that other ranks answer for, of values that have all: (R, of_rank rows, ...), what each rank has of this
+  // one's.
   std::vector<ValueId> all_to_all(Range range, std::vector<ValueId> wholes, std::string label);
   std::vector<ValueId> all_reduce_max(Range range, std::vector<ValueId> words, std::string label);  // in place
   // Any of these: outputs of such descs, in place of the last inputs.

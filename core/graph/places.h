@@ -7,7 +7,7 @@
 namespace tandem {
 
 struct Place {
-  uint32_t root = 0;    // a value's index
+  uint32_t root = 0;         // a value's index
   uint64_t offset = 0;       // bytes from the root's start, on rank 0
   uint64_t rank_stride = 0;  // bytes from a rank's place to the next one's
 };

@@ -45,19 +45,19 @@ enum class Weights : uint8_t { gathered, resident };
 struct MemoryPolicy {
   // by layer; the last entry holds for further ones, none at all is the empty set
   std::vector<EnumSet<Recompute>> recompute;
-  // by layer, likewise; what belongs to no layer (embedding, final norm, LM head) has its own set
+  // by layer too; what belongs to no layer (embedding, final norm, LM head) has its own set
   std::vector<EnumSet<Offload>> offload;
   EnumSet<Offload> offload_outside;
-  std::vector<Copies> copies;  // by layer, likewise; none at all is with_parameters
+  std::vector<Copies> copies;    // by layer too; none at all is with_parameters
   std::vector<Weights> weights;  // by layer, likewise; none at all is gathered
   uint32_t gather_distance = 1;  // how many layers ahead weights are gathered
-  // of these kinds the device reads and writes host memory itself, with no copy: m, v, master, gradients, where
+  // Kinds of which the device reads and writes host memory itself, with no copy: m, v, master, gradients, where
   // offloaded
   EnumSet<Offload> zero_copy;
   // how many layers ahead a prefetch is issued and how many later an evict's memory is free again: 1 keeps three
   // buffers, so that both directions run while the device computes; 0 keeps one
   uint32_t prefetch_distance = 1;
-  uint32_t update_distance = 1;   // likewise in begin and update, in parameters
+  uint32_t update_distance = 1;   // the same in begin and update, in parameters
   uint32_t lm_head_chunks = 0;    // parts of the tokens; 0: as StepShape says
   uint32_t attention_chunks = 1;  // parts of the sequences, at most, in attention's backward pass
   uint64_t optimizer_chunk = 0;   // elements that one AdamW instruction updates, at most; 0: whole parameters

@@ -356,7 +356,7 @@ class Sharder {
   std::map<uint32_t, ValueId> variables_;     // by gradient: the parameter's variable, before anything is gathered
   std::vector<ValueId> own_;                  // by source: the rank's rows
   std::vector<bool> transposed_;              // by source: since its last gather
-  std::vector<const Node*> maxima_, copies_;  // of begin
+  std::vector<const Node*> maxima_, copies_;  // begin's
   std::map<uint32_t, ValueId> accumulated_;   // by gradient, the rank's rows before this micro-step
   std::vector<Waiting> waiting_;              // exchanges whose parts are not added yet
   bool begun_ = false, updating_ = false;

@@ -16,7 +16,7 @@ struct SharedParameter {
   ValueId value;
   uint32_t gradient = 0;  // the root of its accumulator
   ValueId last_gradient;  // as the update reads it
-  Rows rows;              // of a matrix; vectors are whole on each rank
+  Rows rows;              // a matrix's; vectors are whole on each rank
   bool whole = false;     // each rank has all rows in its memory, its own ones updated
 
   bool matrix() const { return rows.shared(); }
@@ -35,7 +35,7 @@ class Shares {
 
   std::vector<SharedParameter> parameters;
   std::vector<SharedSource> sources;
-  std::vector<std::pair<ValueId, Rows>> states;  // of optimizers, shaped as their parameters
+  std::vector<std::pair<ValueId, Rows>> states;  // the optimizer's, shaped as their parameters
   // Sources to gather before a range's stage begins.
   using Stage = std::pair<Range, uint32_t>;
   std::map<Stage, std::vector<uint32_t>> gathers;

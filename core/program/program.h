@@ -85,7 +85,7 @@ struct Binding {
   TensorDesc desc;
   BufferRef buffer;
   Initial initial = Initial::undefined;
-  Rows rows;  // that ranks share
+  Rows rows;  // how ranks share it
 };
 
 // The same for each rank, until for_rank.
@@ -108,6 +108,6 @@ Program for_rank(Program program, uint32_t rank);
 // True if some instruction needs the other ranks.
 bool has_exchange(const Program& program);
 
-Descs descs_of(const Dispatch& dispatch);  // of its operands, in their order
+Descs descs_of(const Dispatch& dispatch);  // its operands', in their order
 
 }  // namespace tandem

@@ -12,6 +12,6 @@ namespace tandem {
 // - What a rank gathers in place is its own part.
 // - Ranges end, whatever the order in which queues and ranks run: no exchange waits for one behind it.
 void verify_ranks(std::span<const Program> by_rank);
-void verify_ranks(const Program& program);  // of the program of all ranks
+void verify_ranks(const Program& program);  // the program is that of all ranks
 
 }  // namespace tandem

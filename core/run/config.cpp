@@ -128,7 +128,7 @@ ConfigValue override_value(const std::string& text) {
 void read_override(RunConfig& config, const std::string& flag, Places& places) {
   const size_t equals = flag.find('=');
   if (!flag.starts_with("--") || equals == std::string::npos)
-    fail(Exit::configuration, flag, "is no override, expected --section.key=value");
+    fail(Exit::configuration, flag, "is not an override, expected --section.key=value");
   const std::string place = flag.substr(0, equals), text = flag.substr(equals + 1);
   if (!is_utf8(flag))
     fail(Exit::configuration, place, "is not UTF-8, in which a configuration is written; rename what it names");

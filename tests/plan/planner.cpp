@@ -375,6 +375,6 @@ TEST_CASE("planner: few whole models are compiled for 7B and 32B") {
   const StepPlan plan7 = plan_step(shipped("qwen2.5-7b", "rtx-5060-ti-16gb"));
   CHECK(plan7.fits());
   CHECK(plan7.compiles <= 40);
-  const StepPlan plan32 = plan_step(shipped("qwen2.5-32b", "rtx-4090"));  // of four ranks, as it is configured
+  const StepPlan plan32 = plan_step(shipped("qwen2.5-32b", "rtx-4090"));  // four ranks, as it is configured
   CHECK(plan32.compiles <= 40);
 }

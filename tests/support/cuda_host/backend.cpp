@@ -97,9 +97,10 @@ class HostExecutable : public Executable {
     for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
     for (const std::vector<Instruction>& range : program_.ranges)
       for (const Instruction& i : range)
-        std::visit(overloaded{[](const Dispatch& d) { require_kernel(d.op); }, [](const Fill&) {}, [](const Copy&) {},
-                              [](const Collective&) {}, [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
-                   i.command);
+        std::visit(
+            overloaded{[](const Dispatch& d) { require_kernel(d.op); }, [](const Fill&) {}, [](const Copy&) {},
+                       [](const Collective&) {}, [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
+            i.command);
   }
 
   Timepoint submit(Range range) override {
