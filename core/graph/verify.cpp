@@ -3,6 +3,7 @@
 // - Only what begin makes, and variables and externals, are used in several ranges.
 // - An overwrite spoils every value that shares its bytes: transients for good, variables and externals until the range
 //   ends. Evaluate comes right behind begin, whatever else there is.
+// - No part of a concat is a binding or lies on the host: its bytes are the concat's.
 // - Values that ranks share say how: own rows are rows of a whole, exchanges fit what they exchange.
 #include <algorithm>
 
@@ -66,6 +67,28 @@ class Checker {
     if (node.is_collective()) check_exchange(node);
     for (ValueId v : node.outputs)
       if (v.present()) made_[v.index] = now_;
+    if (node.form == Form::concat)
+      for (ValueId part : node.inputs) check_part(n, part);
+  }
+
+  // The part, and all that it overwrote in place.
+  void check_part(uint32_t n, ValueId part) const {
+    for (ValueId v = part; v.present(); v = overwritten(v)) {
+      const Value& value = graph_.values()[v.index];
+      TANDEM_CHECK(value.name.empty() && value.lifetime == Lifetime::transient && !value.on_host,
+                   "node {} (concat) has %{} for a part, whose bytes are those of {}: a part's are the concat's", n,
+                   part.index, value.name.empty() ? "the host" : value.name);
+    }
+  }
+
+  // The value whose bytes v took over in place; not present: its bytes are its own.
+  ValueId overwritten(ValueId v) const {
+    const Value& value = graph_.values()[v.index];
+    if (value.node == UINT32_MAX) return {};
+    const Node& maker = graph_.nodes()[value.node];
+    const bool in_place = value.output >= maker.first_output && value.output < maker.first_output + maker.in_place;
+    return in_place ? maker.inputs[maker.inputs.size() - maker.in_place + value.output - maker.first_output]
+                    : ValueId{};
   }
 
   // part: the value whose bytes of v are read

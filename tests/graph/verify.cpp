@@ -110,6 +110,32 @@ TEST_CASE("graph verify: an overwrite of a part spoils the concat") {
   check_refused(g, "has overwritten");
 }
 
+TEST_CASE("graph verify: no variable, external, kept value or value on the host is a part of a concat") {
+  Graph g;
+  const Range range = Range::micro_step;
+  const ValueId x = g.variable("x", kEight);
+  ValueId part = g.zeros(range, kOne);
+  g.concat(range, {g.zeros(range, kOne), g.zeros(range, kOne)});
+  CHECK_NOTHROW(g.verify());
+  SUBCASE("a variable") {
+    part = g.variable("part", kOne);
+  }
+  SUBCASE("an external") {
+    part = g.external("part", kOne);
+  }
+  SUBCASE("a kept value") {
+    g.keep(part, "part");
+  }
+  SUBCASE("what overwrote a variable") {
+    part = accumulate(g, range, x, accumulate(g, range, x, g.variable("part", kOne)));
+  }
+  SUBCASE("a value on the host") {
+    g.place_on_host(part);
+  }
+  g.concat(range, {g.zeros(range, kOne), part});
+  check_refused(g, "a part's are the concat's");
+}
+
 TEST_CASE("graph verify: an overwrite spoils a variable, and an external, until the range ends") {
   for (const bool external : {false, true}) {
     CAPTURE(external);
