@@ -3,13 +3,16 @@
 
     tools/build_id.py ROOT OUT DEPFILE WORD...
 
-It covers the headers of ROOT/core and the words: the compiler, its version, and options that change layouts. OUT is
+It covers the headers of ROOT/core, those between the CUDA and the NCCL module, and the words: the compiler, its version, and options that change layouts. OUT is
 left alone where nothing changed, so that nothing is compiled anew.
 """
 
 import hashlib
 import pathlib
 import sys
+
+
+BETWEEN_MODULES = ["backends/cuda/exchange_calls.h", "backends/cuda/communicator.h"]
 
 
 def build_id(headers, root, words):
@@ -22,6 +25,7 @@ def build_id(headers, root, words):
 def main(root, out, depfile, *words):
     root, out = pathlib.Path(root), pathlib.Path(out)
     headers = sorted(path for pattern in ("*.h", "*.inc") for path in (root / "core").rglob(pattern))
+    headers += [root / name for name in BETWEEN_MODULES if (root / name).exists()]
     text = ("#pragma once\n\nnamespace tandem {\n\n"
             f'constexpr char kBuildId[] = "{build_id(headers, root, words)}";\n\n}}  // namespace tandem\n')
     if not out.exists() or out.read_text() != text:

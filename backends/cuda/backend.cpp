@@ -1,5 +1,6 @@
 #include "backends/cuda/cuda.h"
 #include "backends/cuda/executable.h"
+#include "backends/cuda/first_exchanges.h"
 #include "backends/cuda/kernel_list.h"
 #include "backends/cuda/nvml.h"
 #include "core/base/system_memory.h"
@@ -17,28 +18,32 @@ constexpr uint64_t kToCome = uint64_t{192} << 20;
 constexpr uint64_t kMargin = kToCome / 3;
 constexpr uint64_t kContext = uint64_t{512} << 20;  // Where NVML does not tell what one takes.
 
-// A device on which all is made that can be before anything is planned, and what is left of its memory then.
+// A device on which all is made that can be before anything is planned, and what that took of its memory.
 struct OpenDevice {
   std::shared_ptr<Device> device;
-  DeviceBudget budget;
+  MemoryMeter meter;
+  uint64_t to_come = 0;
+
+  DeviceBudget budget() const { return meter.budget(to_come, kMargin); }
 };
 
-OpenDevice open_with_budget(uint32_t index) {
+OpenDevice open_measured(uint32_t index) {
   const std::optional<uint64_t> before = free_by_nvml(int(index));
   const auto device = std::make_shared<Device>(index);
-  MemoryMeter meter(before.value_or(device->free_bytes() + kContext), [&] { return device->free_bytes(); });
+  MemoryMeter meter(before.value_or(device->free_bytes() + kContext), [device] { return device->free_bytes(); });
   meter.took("context");
   const uint64_t local_memory = load_kernels(*device);
   meter.took("kernels");
   run_each_product(*device);
   meter.took("products");
-  return {device, meter.budget(kToCome + local_memory, kMargin)};
+  return {device, std::move(meter), kToCome + local_memory};
 }
 
-Target target_of(const cudaDeviceProp& device, const DeviceBudget& budget) {
+Target target_of(const Device& opened, const DeviceBudget& budget) {
+  const cudaDeviceProp& device = opened.properties();
   Target target;
   target.name = device.name;
-  target.queues = kQueues;
+  target.queues = opened.queues();
   target.largest_arena = target.largest_operand = target.largest_chunk =
       device.totalGlobalMem / kAlignment * kAlignment;
   target.alignment = kAlignment;
@@ -53,9 +58,10 @@ Target target_of(const cudaDeviceProp& device, const DeviceBudget& budget) {
 class CudaBackend : public Backend {
  public:
   explicit CudaBackend(OpenDevice opened)
-      : device_(std::move(opened.device)),
-        budget_(std::move(opened.budget)),
-        target_(target_of(device_->properties(), budget_)),
+      : opened_(std::move(opened)),
+        device_(opened_.device),
+        budget_(opened_.budget()),
+        target_(target_of(*device_, budget_)),
         transfer_(device_),
         choices_(fmt::format("cublaslt-{}-sm{}{}-{}.json", device_->properties().name, device_->properties().major,
                              device_->properties().minor, cublasLtGetVersion())) {}
@@ -72,19 +78,34 @@ class CudaBackend : public Backend {
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     auto executable = std::make_unique<CudaExecutable>(device_, choices_, program, memories);
-    choices_.save();
+    if (is_root_) choices_.save();
     return executable;
+  }
+  std::string_view transport() const override { return device_->communicator() != nullptr ? "nccl" : "host"; }
+  void join(World& world) override {
+    is_root_ = world.seat().rank == 0;
+    if (world.seat().ranks == 1) return;
+    check_devices_differ(*device_, world);
+    device_->make_current();
+    device_->join(connect(world));
+    run_first_exchanges(*device_, world.seat());
+    transfer_.prepare();
+    opened_.meter.took("nccl");
+    budget_ = opened_.budget();
+    target_ = target_of(*device_, budget_);
   }
   DeviceBudget budget() const override { return budget_; }
   std::optional<uint64_t> free_bytes() override { return device_->free_bytes(); }
   KernelTable* kernels() override { return &choices_; }
 
  private:
+  OpenDevice opened_;
   std::shared_ptr<Device> device_;
   DeviceBudget budget_;
   Target target_;
   Transfer transfer_;
   KernelTable choices_;  // A GEMM's is its cuBLASLt algorithm.
+  bool is_root_ = true;  // of several ranks it alone writes the cache of choices
 };
 
 DeviceInfo info_of(uint32_t index, const cudaDeviceProp& device) {
@@ -121,7 +142,7 @@ DeviceList list_devices() {
 }
 
 std::unique_ptr<Backend> open_device(uint32_t index) {
-  return std::make_unique<CudaBackend>(open_with_budget(index));
+  return std::make_unique<CudaBackend>(open_measured(index));
 }
 
 }  // namespace

@@ -17,7 +17,6 @@ namespace tandem {
 BackendFactory cuda_backend();
 
 // What the module exports: the id of its build, and its factory.
-using CudaModuleBuild = const char* (*)();
 constexpr const char* kCudaModuleBuild = "tandem_cuda_build";
 using CudaModuleEntry = const BackendFactory& (*)();
 constexpr const char* kCudaModuleEntry = "tandem_cuda_module";
@@ -27,8 +26,7 @@ struct CudaModule {
   std::string missing;  // Why there is no factory.
 };
 
-// Opens the module at path, which stays open. Calls nothing of a module of another build: objects laid out otherwise
-// would be read as this program's.
+// As open_module (backends/cuda/module.h).
 CudaModule open_cuda_module(const std::string& path);
 
 }  // namespace tandem

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <thread>
 
 namespace tandem::cuda {
@@ -9,12 +10,8 @@ namespace tandem::cuda {
 Device::Device(uint32_t index) : index_(index) {
   make_current();
   check(cudaGetDeviceProperties(&properties_, int(index)), "cudaGetDeviceProperties");
-  for (size_t q = 0; q < kQueueCount; ++q) {
-    if (!kQueues.contains(Queue(q))) continue;
-    cudaStream_t stream = nullptr;
-    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
-    streams_[q] = OwnedStream(stream);
-  }
+  for (size_t q = 0; q < kQueueCount; ++q)
+    if (kQueues.contains(Queue(q))) open_queue(Queue(q));
   cublasLtHandle_t blas = nullptr;
   check(cublasLtCreate(&blas), "cublasLtCreate");
   blas_ = OwnedLt(blas);
@@ -25,6 +22,23 @@ Device::Device(uint32_t index) : index_(index) {
   check(cudaMemcpyAsync(ones, kOnes, sizeof(kOnes), cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync");
   all_ = make_event();
   wait_all();
+}
+
+void Device::open_queue(Queue queue) {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  streams_[size_t(queue)] = OwnedStream(stream);
+  queues_.insert(queue);
+}
+
+void Device::join(std::unique_ptr<Communicator> communicator) {
+  make_current();
+  communicator_ = std::move(communicator);
+  open_queue(Queue::exchange);
+}
+
+std::string Device::bus_id() const {
+  return fmt::format("{:04x}:{:02x}:{:02x}", properties_.pciDomainID, properties_.pciBusID, properties_.pciDeviceID);
 }
 
 uint64_t Device::free_bytes() {
@@ -78,7 +92,7 @@ void Device::wait(Timepoint timepoint) {
 }
 
 void Device::wait(cudaEvent_t event, std::string_view at) {
-  if (std::isinf(timeout_.count()))
+  if (std::isinf(timeout_.count()) && communicator_ == nullptr)
     return check_device(cudaEventSynchronize(event), at.empty() ? "cudaEventSynchronize" : at);
   const std::string name = properties_.name + (at.empty() ? "" : fmt::format(", at {}", at));
   wait_for_device(name, 1, timeout_, [&](Seconds at_most) -> uint64_t {
@@ -90,7 +104,11 @@ void Device::wait(cudaEvent_t event, std::string_view at) {
       // copies are waited for by the hundred microseconds; longer work may be noticed a little late
       if (waited > Seconds(1e-3)) std::this_thread::sleep_for(std::clamp(waited / 16, Seconds(50e-6), Seconds(1e-3)));
       else std::this_thread::yield();
-    if (result == cudaErrorNotReady) return (void)cudaGetLastError(), 0;  // it would be taken for a launch's
+    if (result == cudaErrorNotReady) {
+      (void)cudaGetLastError();  // which would be taken for a launch's
+      if (communicator_ != nullptr) communicator_->check();
+      return 0;
+    }
     check_device(result, at.empty() ? "cudaEventQuery" : at);
     return 1;
   });
@@ -107,6 +125,8 @@ void Device::wait_all(std::string_view at) {
 
 void Device::wait_idle() noexcept {
   if (device_hangs()) return;
+  // who leaves by an exception may be what a peer waits for, and the device for the peer
+  if (communicator_ != nullptr && std::uncaught_exceptions() > 0) communicator_->abort();
   try {
     wait_all();
   } catch (const Error&) {  // reported already, by what met it first

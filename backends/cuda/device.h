@@ -6,12 +6,13 @@
 #include <vector>
 
 #include "backends/cuda/api.h"
+#include "backends/cuda/communicator.h"
 #include "core/runtime/backend.h"
 #include "core/runtime/watchdog.h"
 
 namespace tandem::cuda {
 
-constexpr QueueSet kQueues{Queue::compute, Queue::in, Queue::out};
+constexpr QueueSet kQueues{Queue::compute, Queue::in, Queue::out};  // and Queue::exchange, once ranks have joined
 
 class Device {
  public:
@@ -22,10 +23,17 @@ class Device {
 
   const cudaDeviceProp& properties() const { return properties_; }
   bool has_fp8() const { return properties_.major > 8 || (properties_.major == 8 && properties_.minor >= 9); }
-  // queue: one of kQueues
+  QueueSet queues() const { return queues_; }
+  // queue: one of queues()
   cudaStream_t stream(Queue queue = Queue::compute) const { return streams_[size_t(queue)].get(); }
   cublasLtHandle_t blas() const { return blas_.get(); }
   const float* ones() const { return static_cast<const float*>(ones_.get()); }  // (2), on the device
+
+  std::string bus_id() const;
+
+  // From here on it is one rank's: it has a queue for exchanges, and waits end when a peer fails.
+  void join(std::unique_ptr<Communicator> communicator);
+  Communicator* communicator() const { return communicator_.get(); }  // null: it works alone
 
   void make_current();  // for the calling thread; throws an earlier failure again
   // What comes back is reached when all on the compute queue so far is done.
@@ -44,8 +52,11 @@ class Device {
   uint64_t allocated = 0;  // bytes of device memory in arenas
 
  private:
+  void open_queue(Queue queue);
+
   uint32_t index_;
   cudaDeviceProp properties_{};
+  QueueSet queues_;
   std::array<OwnedStream, kQueueCount> streams_;
   OwnedLt blas_;
   OwnedDeviceMemory ones_;
@@ -59,6 +70,7 @@ class Device {
   const Seconds timeout_ = device_timeout();
   uint64_t counter_ = 0;
   std::string failure_;
+  DevicePointer<Communicator> communicator_;
 };
 
 }  // namespace tandem::cuda

@@ -31,6 +31,7 @@ CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, KernelTable& choi
   use_graphs_ = !synchronous_ && !environment_says("TANDEM_CUDA_GRAPHS", '0');
   device_->make_current();
   prepare(choices);
+  if (device_->communicator() != nullptr) make_ready();
 }
 
 CudaExecutable::~CudaExecutable() {
@@ -40,11 +41,12 @@ CudaExecutable::~CudaExecutable() {
 void CudaExecutable::prepare(KernelTable& choices) {
   for (size_t r = 0; r < kRangeCount; ++r)
     for (const Instruction& instruction : program_.ranges[r]) {
-      queues_.insert(queue_for(instruction.queue, kQueues));
+      queues_.insert(queue_for(instruction.queue, device_->queues()));
       Step& step = steps_[r].emplace_back();
       std::visit(
           overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, choices, step); }, [](const Fill&) {},
-                     [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {},
+                     [](const Copy&) {}, [&](const Collective& collective) { prepare(collective, Range(r), step); },
+                     [](const Barrier&) {},
                      [&](const Signal& signal) { signals_.try_emplace(signal.id, make_event()); }, [](const Wait&) {}},
           instruction.command);
     }
@@ -56,6 +58,12 @@ void CudaExecutable::prepare(const Dispatch& dispatch, KernelTable& choices, Ste
     step.operands.push_back({o.desc.dtype == DType::none ? nullptr : at(o.buffer), o.desc.dtype});
   step.launcher = kernels::launcher_of(dispatch.op);
   if (op_of(dispatch.op).library) step.gemm = GemmPlan::make(*device_, choices, call_of(dispatch, step));
+}
+
+void CudaExecutable::prepare(const Collective& collective, Range range, Step& step) {
+  TANDEM_CHECK(device_->communicator() != nullptr, "the program has {} ranks, join them", program_.ranks);
+  step.calls = calls_of(collective, program_.ranks, [this](const BufferRef& buffer) { return at(buffer); });
+  exchanges_[size_t(range)] = true;
 }
 
 kernels::Call CudaExecutable::call_of(const Dispatch& dispatch, const Step& step) const {
@@ -95,13 +103,13 @@ void CudaExecutable::run(Range range) {
   for (size_t i = 0; i < code.size(); ++i) {
     run(code[i], steps_[size_t(range)][i]);
     check_launch(range, code[i]);
-    if (synchronous_) device_->wait_all(describe(code[i], range));
+    if (synchronous_ && !capturing_) device_->wait_all(describe(code[i], range));
   }
   join();
 }
 
 void CudaExecutable::run(const Instruction& instruction, const Step& step) {
-  const cudaStream_t stream = device_->stream(queue_for(instruction.queue, kQueues));
+  const cudaStream_t stream = device_->stream(queue_for(instruction.queue, device_->queues()));
   std::visit(
       overloaded{
           [&](const Dispatch& dispatch) {
@@ -118,7 +126,9 @@ void CudaExecutable::run(const Instruction& instruction, const Step& step) {
                 cudaMemcpyAsync(at(copy.to), at(copy.from), copy.from.bytes, cudaMemcpyDefault, stream),
                 "cudaMemcpyAsync");
           },
-          [&](const Collective& c) { fail(Exit::internal, name_of(c.kind), "needs the other ranks"); },
+          [&](const Collective&) {
+            if (!capturing_) device_->communicator()->run(step.calls, stream);
+          },
           [](const Barrier&) {},  // what a stream does anyway
           [&](const Signal& signal) {
             device_->check_device(cudaEventRecord(signals_.at(signal.id).get(), stream), "cudaEventRecord");
@@ -129,19 +139,41 @@ void CudaExecutable::run(const Instruction& instruction, const Step& step) {
       instruction.command);
 }
 
-void CudaExecutable::capture(Range range) {
+// Loads what CUDA else loads at a first launch, and makes the graphs: both may wait for all that the device has to do,
+// also for an exchange whose other ranks wait for this host.
+void CudaExecutable::make_ready() {
+  for (size_t r = 0; r < kRangeCount; ++r) {
+    if (program_.ranges[r].empty()) continue;
+    if (use_graphs_ && !exchanges_[r]) make_graph(Range(r));
+    else (void)capture(Range(r));
+  }
+}
+
+void CudaExecutable::meet(Range range) {
+  if (exchanges_[size_t(range)]) device_->communicator()->barrier(fmt::format("range {}", name_of(range)));
+}
+
+// Exchanges are left out: a graph with some is there to load kernels alone.
+OwnedGraph CudaExecutable::capture(Range range) {
   cudaGraph_t made = nullptr;
   device_->check_device(cudaStreamBeginCapture(device_->stream(), cudaStreamCaptureModeThreadLocal),
                         "cudaStreamBeginCapture");
+  capturing_ = true;
   try {
     run(range);
   } catch (...) {
+    capturing_ = false;
     (void)cudaStreamEndCapture(device_->stream(), &made);
     OwnedGraph(made).reset();
     throw;
   }
+  capturing_ = false;
   device_->check_device(cudaStreamEndCapture(device_->stream(), &made), "cudaStreamEndCapture");
-  const OwnedGraph graph(made);
+  return OwnedGraph(made);
+}
+
+void CudaExecutable::make_graph(Range range) {
+  const OwnedGraph graph = capture(range);
   cudaGraphExec_t executable = nullptr;
   cudaError_t result = cudaGraphInstantiate(&executable, graph.get(), 0);
   OwnedGraphExec owned(executable);
@@ -159,11 +191,13 @@ void CudaExecutable::capture(Range range) {
 
 Timepoint CudaExecutable::submit(Range range) {
   device_->make_current();
-  if (use_graphs_ && !graphs_[size_t(range)] && !program_.range(range).empty()) capture(range);
+  const bool captured = use_graphs_ && !exchanges_[size_t(range)] && !program_.range(range).empty();
+  if (captured && !graphs_[size_t(range)]) make_graph(range);
   if (graphs_[size_t(range)]) {
     device_->check_device(cudaGraphLaunch(graphs_[size_t(range)].get(), device_->stream()),
                           fmt::format("range {}", name_of(range)));
   } else {
+    meet(range);
     run(range);
   }
   return device_->mark();
@@ -175,6 +209,7 @@ std::vector<double> CudaExecutable::profile(Range range) {
   std::vector<OwnedEvent> events;
   for (size_t i = 0; i <= code.size(); ++i) events.push_back(make_event(true));
   device_->wait_all();
+  meet(range);
   device_->check_device(cudaEventRecord(events[0].get(), device_->stream()), "cudaEventRecord");
   for (size_t i = 0; i < code.size(); ++i) {
     fork();

@@ -1,4 +1,5 @@
-// A loaded Program: calls prepared once; a range runs on the device's streams, captured as a CUDA graph or not.
+// A loaded Program: calls prepared once; a range runs on the device's streams, captured as a CUDA graph or not. A range
+// in which ranks meet is never captured: the host issues it, behind a barrier of all ranks' hosts.
 #pragma once
 
 #include "backends/cuda/gemm.h"
@@ -17,21 +18,26 @@ class CudaExecutable : public Executable {
   std::vector<double> profile(Range range) override;
 
  private:
-  // A dispatch that is ready to be launched.
+  // A dispatch or Collective that is ready to be launched.
   struct Step {
     std::vector<kernels::Operand> operands;
     kernels::Launcher launcher = nullptr;
-    std::unique_ptr<GemmPlan> gemm;  // in the launcher's place
+    std::unique_ptr<GemmPlan> gemm;   // in the launcher's place
+    std::vector<ExchangeCall> calls;  // of a Collective
   };
 
   void prepare(KernelTable& choices);
   void prepare(const Dispatch& dispatch, KernelTable& choices, Step& step);
+  void prepare(const Collective& collective, Range range, Step& step);
   kernels::Call call_of(const Dispatch& dispatch, const Step& step) const;
   std::byte* at(const BufferRef& buffer) const { return arenas_.at(buffer.arena)->at(buffer.offset); }
   void run(Range range);
   void run(const Instruction& instruction, const Step& step);
   void check_launch(Range range, const Instruction& instruction);
-  void capture(Range range);
+  void meet(Range range);  // all ranks, before a range that has exchanges
+  void make_ready();
+  OwnedGraph capture(Range range);
+  void make_graph(Range range);
   template <typename Visit>
   void each_other_queue(const Visit& visit) const;  // in use, but for compute
   void fork();                                      // the other queues begin where compute is
@@ -40,11 +46,13 @@ class CudaExecutable : public Executable {
   std::shared_ptr<Device> device_;
   Program program_;
   std::vector<const ArenaMemory*> arenas_;
-  std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; filled in for dispatches
+  std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; filled in for those
   std::map<uint32_t, OwnedEvent> signals_;            // by id
   QueueSet queues_{Queue::compute};                   // in use
   std::array<OwnedEvent, kQueueCount> joins_;
   std::array<OwnedGraphExec, kRangeCount> graphs_;
+  std::array<bool, kRangeCount> exchanges_{};  // whether ranks meet in it
+  bool capturing_ = false;
   bool use_graphs_ = true, synchronous_ = false;
 };
 

@@ -1,10 +1,8 @@
 // Opens the module; linked into the programs in its place.
-#include <dlfcn.h>
-
 #include <filesystem>
 
 #include "backends/cuda/cuda.h"
-#include "core/build_id.h"
+#include "backends/cuda/module.h"
 
 namespace tandem {
 namespace {
@@ -38,15 +36,9 @@ std::unique_ptr<Backend> open(uint32_t index) {
 }  // namespace
 
 CudaModule open_cuda_module(const std::string& path) {
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return {nullptr, fmt::format("its module does not open: {}", dlerror())};
-  const auto build = reinterpret_cast<CudaModuleBuild>(dlsym(handle, kCudaModuleBuild));
-  const auto entry = reinterpret_cast<CudaModuleEntry>(dlsym(handle, kCudaModuleEntry));
-  if (entry == nullptr || build == nullptr) return {nullptr, fmt::format("{} is not a module of this program", path)};
-  if (std::string_view(build()) != kBuildId)
-    return {nullptr, fmt::format("{} is of build {}, but this program is of build {}; build or install both together",
-                                 path, build(), kBuildId)};
-  return {&entry(), {}};
+  const OpenedModule opened = open_module(path, kCudaModuleBuild, kCudaModuleEntry);
+  if (opened.entry == nullptr) return {nullptr, opened.missing};
+  return {&reinterpret_cast<CudaModuleEntry>(opened.entry)(), {}};
 }
 
 BackendFactory cuda_backend() {

@@ -28,6 +28,7 @@ class Transfer {
   explicit Transfer(std::shared_ptr<Device> device) : device_(std::move(device)) {}
   void write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes);
   void read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes);
+  void prepare();  // takes its memory, else the first write or read does
 
  private:
   struct Staging {
@@ -35,7 +36,6 @@ class Transfer {
     OwnedEvent copied;
     std::byte* data() const { return static_cast<std::byte*>(memory.get()); }
   };
-  void prepare();
 
   std::shared_ptr<Device> device_;
   Staging staging_[2];

@@ -37,15 +37,9 @@ void write_line(Run& run, const Metrics& m) {
 }
 
 // What signals ask of the run; any rank may have got them.
-struct Asked {
-  bool stop = false, save = false;
-};
-
-Asked ask(Run& run, const Engine& engine) {
-  Asked asked{run.signals.stop(), run.signals.take_save()};
-  if (!engine.world) return asked;
-  const uint32_t bits = engine.world->agree(uint32_t(asked.stop) | uint32_t(asked.save) << 1, "signals");
-  return {(bits & 1) != 0, (bits & 2) != 0};
+bool asked_to_save(Run& run, const Engine& engine) {
+  const bool asked = run.signals.take_save();
+  return engine.world ? engine.world->agree(asked, "save") != 0 : asked;
 }
 
 bool asked_to_stop(const Run& run, const Engine& engine) {
@@ -262,10 +256,10 @@ Exit train_steps(Run& run, Engine& engine) {
     train_step(run, engine, batches);
     if (run.position.step == first + 1) tell_overrun(run, engine);
     if (due_for_evaluation(run)) evaluate_now(run, engine);
-    const Asked asked = ask(run, engine);
+    const bool asked = asked_to_save(run, engine);
     const uint64_t step = run.position.step;
-    if (asked.save || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
-    stopped = asked.stop;
+    if (asked || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
+    stopped = asked_to_stop(run, engine);
   }
   if (stopped) return stop(run, engine);
   if (run.root()) run.directory().require_in_place();

@@ -34,7 +34,8 @@ TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no we
   const Json j = o.json();
   CHECK(keys_of(j) == std::vector<std::string>{"fits", "device_bytes", "host_bytes", "arenas", "recompute", "offload",
                                                "lm_head_chunks", "attention_chunks", "micro_batch", "step_seconds",
-                                               "tokens_per_second", "floor_seconds", "flops", "largest_micro_batch"});
+                                               "tokens_per_second", "floor_seconds", "flops", "largest_micro_batch",
+                                               "ranks", "zero", "collectives", "exchange_seconds"});
   CHECK(j.at("fits") == true);
   uint64_t device = 0;
   for (const Json& arena : j.at("arenas"))
@@ -43,6 +44,9 @@ TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no we
   CHECK(j.at("step_seconds").get<double>() >= j.at("floor_seconds").get<double>() * 0.9);
   CHECK(j.at("tokens_per_second").get<double>() == doctest::Approx(32 / j.at("step_seconds").get<double>()));
   CHECK(j.at("largest_micro_batch").get<uint32_t>() >= 2);
+  CHECK(j.at("ranks") == 1);
+  CHECK(j.at("collectives") == "none");
+  CHECK(j.at("exchange_seconds") == 0);
   CHECK_FALSE(file_exists(place.path("run")));
 }
 

@@ -1,7 +1,6 @@
 // Several ranks train as one does, and every way of sharing gives the bits that it promises (docs/distributed.md).
 #include "tests/golden/run.h"
-#include "tests/support/executors.h"
-#include "tests/support/host_backend.h"
+#include "tests/support/rank_devices.h"
 #include "tests/support/rank_threads.h"
 
 namespace tandem::test {
@@ -14,13 +13,6 @@ struct Outcome {
   std::vector<std::string> thrown;
 };
 
-std::unique_ptr<Backend> open_executor(const std::string& name, uint32_t rank) {
-  if (name == "host") return open_host(4, 17 + rank);
-  for (const BackendFactory& factory : test_backends())
-    if (factory.name == name) return factory.open(0);
-  return nullptr;
-}
-
 constexpr uint64_t kSteps = 3;
 
 Outcome train(const std::string& executor, const Golden& golden, const RunConfig& config, const Sharding& sharding,
@@ -29,7 +21,7 @@ Outcome train(const std::string& executor, const Golden& golden, const RunConfig
   const auto body = [&](World& world) {
     const uint32_t rank = world.seat().rank;
     Outcome& mine = outcomes[rank];
-    const std::unique_ptr<Backend> backend = open_executor(executor, rank);
+    const std::unique_ptr<Backend> backend = open_for_rank(executor, rank);
     Run run(*backend, golden.model, config, policy, {sharding.ranks > 1 ? &world : nullptr, sharding});
     for (uint64_t s = 0; s < kSteps; ++s) mine.reports.push_back(run.step(s));
     mine.state = run.state();
@@ -133,6 +125,80 @@ TEST_CASE("executors exchange the same") {
 #ifdef TANDEM_VULKAN
 TEST_CASE("ranks train as one does on vulkan") {
   trains_as_one("vulkan", "qwen2", "fp8", {.ranks = 2}, 2);
+}
+#endif
+
+#ifdef TANDEM_CUDA
+constexpr const char* kRecipes[] = {"fp32", "bf16", "fp8"};
+
+// An environment variable that has a value while it lives.
+class Set {
+ public:
+  Set(const char* name, const char* value) : name_(name) { REQUIRE(setenv(name, value, 1) == 0); }
+  ~Set() { (void)unsetenv(name_); }
+  Set(const Set&) = delete;
+  Set& operator=(const Set&) = delete;
+
+ private:
+  const char* name_;
+};
+
+TEST_CASE("ranks train as one does on cuda ranks") {
+  for (const char* recipe : kRecipes)
+    for (uint32_t zero : {1u, 2u, 3u}) trains_as_one("cuda", "qwen2", recipe, {.ranks = 2, .zero = zero}, 2);
+  for (const char* golden : {"llama", "qwen3"}) trains_as_one("cuda", golden, "bf16", {.ranks = 2}, 2);
+}
+
+TEST_CASE("where sums happen changes no bit on cuda ranks") {
+  for (const char* recipe : kRecipes) {
+    const auto outcome = [&](uint32_t zero, uint32_t accumulation, bool every = false) {
+      return train_shared("cuda", "qwen2", recipe, {2, zero, every}, accumulation);
+    };
+    check_same(outcome(1, 1), outcome(2, 1));
+    const Outcome two = outcome(2, 2);
+    check_same(outcome(1, 2, true), two);
+    check_same(outcome(3, 2), two);
+  }
+}
+
+TEST_CASE("graphs change no bit on cuda ranks") {
+  for (uint32_t zero : {1u, 2u, 3u}) {
+    const auto outcome = [&] { return train_shared("cuda", "qwen2", "bf16", {.ranks = 2, .zero = zero}, 2); };
+    const Outcome graphs = outcome();
+    const Set none("TANDEM_CUDA_GRAPHS", "0");
+    check_same(outcome(), graphs);
+  }
+}
+
+// For each share of the exchanges: steps enough for hosts and devices to meet in many orders, two steps in flight.
+void soak(World& world, const Golden& golden, const RunConfig& config, uint32_t zero, uint64_t steps,
+          std::vector<double>& losses) {
+  const std::unique_ptr<Backend> backend = open_for_rank("cuda", world.seat().rank);
+  Run run(*backend, golden.model, config, {}, {&world, {.ranks = world.seat().ranks, .zero = zero}});
+  Stumble stumble(world.seat().rank);
+  std::optional<StepRunner::Pending> before;
+  const auto finish = [&] { losses.push_back(run.runner().finish(*before).loss); };
+  for (uint64_t s = 0; s < steps; ++s) {
+    const StepRunner::Pending now = run.runner().train(run.batch(s % 4), s, 1e-4, 1);
+    if (before) finish();
+    before = now;
+    stumble();
+  }
+  finish();
+}
+
+TEST_CASE("soak of 2000 steps on cuda ranks") {
+  const Golden golden("qwen2");
+  for (uint32_t zero : {1u, 2u, 3u}) {
+    std::vector<double> losses[2];
+    const auto thrown = run_ranks(local_worlds(2), [&](World& world) {
+      soak(world, golden, config_of(golden, "bf16", 2, 2), zero, 2000, losses[world.seat().rank]);
+    });
+    for (const std::string& text : thrown) REQUIRE(text == "");
+    INFO("zero ", zero, ", losses ", losses[0].front(), " to ", losses[0].back());
+    CHECK(losses[0] == losses[1]);
+    CHECK(losses[0].back() < losses[0].front());
+  }
 }
 #endif
 

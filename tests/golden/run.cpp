@@ -65,13 +65,11 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, co
                                                            .accumulation = shape.accumulation,
                                                            .rank = rank.world ? rank.world->seat().rank : 0,
                                                            .ranks = rank.sharding.ranks});
+  if (rank.world) backend.join(*rank.world);
   Compiled compiled =
       compile_step({model.config, precision, config.optimizer, shape, rank.sharding}, policy, backend.target());
   plan_ = compiled.memory;
-  if (rank.world) {
-    backend.join(*rank.world);
-    compiled.program = for_rank(std::move(compiled.program), rank.world->seat().rank);
-  }
+  if (rank.world) compiled.program = for_rank(std::move(compiled.program), rank.world->seat().rank);
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   runner_ = std::make_unique<StepRunner>(*session_, shape, rope_table(model.config, shape.sequence_length));
   if (config.model.from_scratch) initialise_parameters(*session_, model, precision, config.model.seed);

@@ -1,13 +1,14 @@
 // main of every test binary. Where TANDEM_TEST_EXECUTOR names an executor that has no device here, the binary is
-// skipped (exit 77, Meson's word for it); "small_disk" is one, for tests that mount a file system, and "mpirun" one for
-// those that start it. With the environment
-// variable CI set, a missing Vulkan device is a failure: software Vulkan runs anywhere.
+// skipped (exit 77, Meson's word for it); "small_disk" is one, for tests that mount a file system, "mpirun" one for
+// those that start it, "cuda_ranks" one for those that want two GPUs. With the environment variable CI set, a missing
+// Vulkan device is a failure: software Vulkan runs anywhere.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
 
-#include "tests/support/op_case.h"
+#include "tests/support/executors.h"
+#include "tests/support/rank_devices.h"
 #include "tests/support/small_disk.h"
 
 namespace {
@@ -18,6 +19,7 @@ constexpr int kSkipped = 77;
 std::string missing(const std::string& executor) {
   if (executor == "small_disk") return tandem::test::SmallDisk::missing();
   if (executor == "mpirun") return std::system("command -v mpirun >/dev/null") == 0 ? "" : "mpirun is not installed";
+  if (executor == "cuda_ranks") return tandem::test::too_few_devices("cuda", 2);
   for (const tandem::BackendFactory& factory : tandem::test::test_backends())
     if (factory.name == executor) return factory.devices().missing;
   return "not linked into this binary";

@@ -30,7 +30,8 @@ class BuildId(unittest.TestCase):
 
     def test_headers_and_words_change_it(self):
         seen = [self.made("gcc", "12")]
-        for name, text in [("core/a.h", "struct A { int a; };\n"), ("core/ops/table.inc", "OP(a)\nOP(b)\n"), ("core/b.h", "")]:
+        for name, text in [("core/a.h", "struct A { int a; };\n"), ("core/ops/table.inc", "OP(a)\nOP(b)\n"), ("core/b.h", ""),
+                           ("backends/cuda/communicator.h", "")]:
             self.write(name, text)
             seen.append(self.made("gcc", "12"))
         seen += [self.made("gcc", "13"), self.made("gcc", "13", "-D_GLIBCXX_DEBUG")]

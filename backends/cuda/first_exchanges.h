@@ -1,0 +1,15 @@
+// What a backend does when ranks join, before its memory's budget is read.
+#pragma once
+
+#include "backends/cuda/device.h"
+
+namespace tandem::cuda {
+
+// Exit::configuration where two ranks are on one device, which NCCL refuses.
+void check_devices_differ(Device& device, World& world);
+
+// Runs each kind of exchange, small and large, on a joined device, so that NCCL has taken what it takes at the first;
+// Exit::device where wrong bytes come, as some pairs of devices are known to give.
+void run_first_exchanges(Device& device, const Seat& seat);
+
+}  // namespace tandem::cuda

@@ -1,0 +1,98 @@
+// What exchanges between the GPUs of a machine reach, through the same backend as training. Prints one figure a line:
+// GB/s of the bytes that cross one GPU's link, each way.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "tests/bench/bench.h"
+
+using namespace tandem;
+
+namespace {
+
+constexpr int kTimes = 10;  // exchanges in one submission
+
+// bytes: what all ranks' parts make together
+Program exchanges(CollectiveKind kind, uint32_t ranks, uint64_t bytes) {
+  const uint64_t part = bytes / ranks;
+  const bool gather = kind == CollectiveKind::all_gather;
+  Program program;
+  program.ranks = ranks;
+  program.arenas = {{"from", ArenaKind::device, bytes}, {"to", ArenaKind::device, bytes}};
+  std::vector<Instruction>& code = program.ranges[size_t(Range::evaluate)];
+  for (int i = 0; i < kTimes; ++i) {
+    if (i > 0) code.push_back({Queue::exchange, Barrier{}, {}});
+    const Part in_place{{.arena = 1, .bytes = part, .rank_stride = part}}, parts{{.bytes = part}, part};
+    code.push_back(
+        {Queue::exchange, Collective{kind, {gather ? in_place : parts}, {{.arena = 1, .bytes = bytes}}}, {}});
+  }
+  return program;
+}
+
+struct Figure {
+  CollectiveKind kind;
+  uint64_t bytes = 0;
+  double seconds = 0;  // of one exchange
+};
+
+// The median of some submissions, of one rank.
+double seconds_of(Backend& backend, World& world, const Figure& figure) {
+  const uint32_t rank = world.seat().rank, ranks = world.seat().ranks;
+  Session session(backend, for_rank(exchanges(figure.kind, ranks, figure.bytes), rank));
+  session.run(Range::evaluate);
+  std::vector<double> seconds;
+  for (int i = 0; i < 5; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    session.run(Range::evaluate);
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / kTimes);
+  }
+  return bench::median(seconds);
+}
+
+void measure(World& world, const DeviceInfo& device, std::vector<Figure>& figures) {
+  const auto backend = bench::backends().open(device);
+  backend->join(world);
+  for (Figure& figure : figures) figure.seconds = seconds_of(*backend, world, figure);
+}
+
+void print(const Figure& f, uint32_t ranks) {
+  const double crossing = double(f.bytes) * (ranks - 1) / ranks;
+  fmt::print("{}_{}_mib_gb_per_second {:.1f}\n", name_of(f.kind), f.bytes >> 20, crossing / f.seconds * 1e-9);
+}
+
+int run(const std::string& backend, uint32_t ranks) {
+  std::vector<std::vector<Figure>> figures(ranks);
+  for (auto& mine : figures)
+    for (const CollectiveKind kind : {CollectiveKind::all_gather, CollectiveKind::all_to_all})
+      for (const uint64_t mib : {1, 16, 128, 1024}) mine.push_back({kind, mib << 20});
+  std::vector<std::unique_ptr<World>> worlds = local_worlds(ranks);
+  std::vector<std::string> failures(ranks);
+  std::vector<std::thread> threads;
+  for (uint32_t r = 0; r < ranks; ++r)
+    threads.emplace_back([&, r, world = std::move(worlds[r])] {
+      try {
+        measure(*world, bench::backends().choose(fmt::format("{}:{}", backend, r)), figures[r]);
+      } catch (const Error& e) {
+        world->fail(e.exit(), e.what());
+        failures[r] = e.what();
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& failure : failures)
+    if (!failure.empty()) return fmt::print(stderr, "{}\n", failure), 1;
+  for (const Figure& figure : figures[0]) print(figure, ranks);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("exchanges between GPUs");
+  std::string backend = "cuda";
+  uint32_t ranks = 2;
+  app.add_option("--backend", backend);
+  app.add_option("--ranks", ranks)->check(CLI::Range(2, 64));
+  CLI11_PARSE(app, argc, argv);
+  return run(backend, ranks);
+}
