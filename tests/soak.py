@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Soak: runs stopped at random moments and resumed must end as the uninterrupted run did, to the bit.
 
-    tests/soak.py --tandem BUILD/cli/tandem [--runs 100] [--seed 1] [--backend auto]
+    tests/soak.py --tandem BUILD/cli/tandem [--runs 100] [--seed 1] [--backend auto] [--ranks 1]
 
-Recipes in turn, two shuffled token files, more than two epochs. Each run is stopped up to five times by SIGKILL,
+Recipes in turn (and with several ranks, threads of one process, zero 1 to 3 in turn), two shuffled token files, more than two epochs. Each run is stopped up to five times by SIGKILL,
 SIGTERM, SIGINT or two SIGINTs, and started again with --resume until it ends by itself. Compared then: every byte of
 model/, and step, loss, grad_norm, learning_rate, tokens, targets and skipped of every line of metrics.jsonl.
 
@@ -42,13 +42,14 @@ def write_tokens(path, count, seed):
     path.write_bytes(header.ljust(1024, b"\0") + struct.pack(f"<{count}i", *(draw.randrange(96) for _ in range(count))))
 
 
-def write_config(path, work, recipe, backend):
+def write_config(path, work, recipe, backend, ranks):
     model = ROOT / "tests/golden/cases/llama"
     path.write_text(
         f'[model]\npath = "{model}"\nfrom_scratch = true\n'
         f'[data]\ntrain = ["{work}/a.bin", "{work}/b.bin"]\neval = ["{work}/eval.bin"]\n'
         "sequence_length = 32\nshuffle = true\n"
         "[batch]\nmicro_batch = 2\ngradient_accumulation = 2\n"
+        f"[distributed]\ndevices = {ranks}\nzero = {1 + RECIPES.index(recipe) if ranks > 1 else 1}\n"
         f'[precision]\nrecipe = "{recipe}"\n'
         f"[schedule]\nsteps = {STEPS}\nwarmup_steps = 2\n[optimizer]\nlearning_rate = 3e-3\n"
         "[checkpoint]\nevery = 3\nkeep = 2\n"
@@ -185,6 +186,7 @@ def main():
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--backend", default="auto")
+    parser.add_argument("--ranks", type=int, default=1)
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     agreed = counted = not_interrupted = 0
@@ -195,7 +197,7 @@ def main():
             write_tokens(work / name, count, seed)
         expected = {}
         for recipe in RECIPES:
-            write_config(work / f"{recipe}.toml", work, recipe, arguments.backend)
+            write_config(work / f"{recipe}.toml", work, recipe, arguments.backend, arguments.ranks)
             expected[recipe] = uninterrupted(arguments.tandem, work / f"{recipe}.toml", work / f"whole-{recipe}")
         while counted < arguments.runs:
             recipe = RECIPES[counted % len(RECIPES)]

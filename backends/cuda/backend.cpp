@@ -105,7 +105,7 @@ class CudaBackend : public Backend {
   Target target_;
   Transfer transfer_;
   KernelTable choices_;  // A GEMM's is its cuBLASLt algorithm.
-  bool is_root_ = true;  // of several ranks it alone writes the cache of choices
+  bool is_root_ = true;  // the root alone writes the cache of choices
 };
 
 DeviceInfo info_of(uint32_t index, const cudaDeviceProp& device) {

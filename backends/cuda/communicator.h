@@ -20,7 +20,7 @@ class Communicator {
 
   // One group, behind all on the stream; returns when it is on its way there.
   virtual void run(std::span<const ExchangeCall> calls, cudaStream_t stream) = 0;
-  virtual void barrier(std::string_view label) = 0;  // of the hosts
+  virtual void barrier(std::string_view label) = 0;  // among the hosts
   // Throws Exit::device once a peer or NCCL has failed. Then, and after abort, nothing on the device waits for peers.
   virtual void check() = 0;
   virtual void abort() noexcept = 0;

@@ -105,7 +105,7 @@ void Device::wait(cudaEvent_t event, std::string_view at) {
       if (waited > Seconds(1e-3)) std::this_thread::sleep_for(std::clamp(waited / 16, Seconds(50e-6), Seconds(1e-3)));
       else std::this_thread::yield();
     if (result == cudaErrorNotReady) {
-      (void)cudaGetLastError();  // which would be taken for a launch's
+      (void)cudaGetLastError();  // it would be taken for a launch's
       if (communicator_ != nullptr) communicator_->check();
       return 0;
     }

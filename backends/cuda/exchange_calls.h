@@ -11,8 +11,8 @@ struct ExchangeCall {
   CallKind kind = CallKind::all_gather;
   const std::byte* from = nullptr;  // null for receive
   std::byte* to = nullptr;          // null for send
-  uint64_t bytes = 0;               // of one rank's part
-  uint32_t peer = 0;                // of send and receive; may be the rank itself
+  uint64_t bytes = 0;               // bytes in one rank's part
+  uint32_t peer = 0;                // the peer that sends or receives; may be the rank itself
 };
 
 // The calls of one rank, whose buffers `at` finds. Between two ranks parts are sent and received in one order.

@@ -23,7 +23,7 @@ class CudaExecutable : public Executable {
     std::vector<kernels::Operand> operands;
     kernels::Launcher launcher = nullptr;
     std::unique_ptr<GemmPlan> gemm;   // in the launcher's place
-    std::vector<ExchangeCall> calls;  // of a Collective
+    std::vector<ExchangeCall> calls;  // what a Collective becomes
   };
 
   void prepare(KernelTable& choices);

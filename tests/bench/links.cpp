@@ -33,7 +33,7 @@ Program exchanges(CollectiveKind kind, uint32_t ranks, uint64_t bytes) {
 struct Figure {
   CollectiveKind kind;
   uint64_t bytes = 0;
-  double seconds = 0;  // of one exchange
+  double seconds = 0;  // per exchange
 };
 
 // The median of some submissions, of one rank.

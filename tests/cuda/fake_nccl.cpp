@@ -32,7 +32,7 @@ std::mutex mutex;
 FakeNccl state;
 int ranks = 0, arrived = 0;
 std::map<int, Group> groups;
-thread_local std::vector<Call> open;  // of the group that the thread has begun
+thread_local std::vector<Call> open;  // calls in the group that the thread has begun
 thread_local ncclComm_t open_comm = nullptr;
 
 }  // namespace
