@@ -27,6 +27,9 @@ struct Side {
 
 Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candidate, uint64_t steps,
                     const VerifyOptions& options) {
+  if (config.distributed.devices > 1)
+    fail(Exit::configuration, "distributed.devices",
+         "is {}, and verify compares the step of one rank; use --distributed.devices=1", config.distributed.devices);
   const ModelSource model = open_model(config.model.path);
   const StepSpec spec = step_spec(config, model.config);
   const Precision& precision = spec.precision;

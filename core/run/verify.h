@@ -8,7 +8,7 @@
 namespace tandem {
 
 // Trains `steps` steps and evaluates once, on the run's own model and data. Compiles once, for what both backends can
-// do. The result outlives the sessions.
+// do. The result outlives the sessions. Exit::configuration for several ranks.
 Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candidate, uint64_t steps,
                     const VerifyOptions& options);
 

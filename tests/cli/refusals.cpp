@@ -50,6 +50,13 @@ TEST_CASE("train refuses bad arguments") {
   check_refused(place.tandem({"train"}), 2, {"config"});
 }
 
+TEST_CASE("verify refuses several ranks") {
+  const TrainingPlace place;
+  check_refused(place.tandem({"verify", "c.toml", "--reference", "vulkan", "--candidate", "vulkan",
+                              "--distributed.devices=2"}),
+                2, {"distributed.devices", "--distributed.devices=1"});
+}
+
 TEST_CASE("train refuses a model that it cannot train") {
   const TrainingPlace place;
   place.check({"--model.path=nowhere"}, 2, {"nowhere"});
