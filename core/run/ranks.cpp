@@ -41,13 +41,19 @@ Exit run_rank(World& world, const std::function<Exit(World&)>& body, Failures& f
   }
 }
 
+// A World's errors name their rank themselves.
+std::string of_rank(int64_t rank, const std::string& text) {
+  const std::string name = fmt::format("[rank {}] ", rank);
+  return text.starts_with(name) ? text : name + text;
+}
+
 [[noreturn]] void throw_again(const std::exception_ptr& thrown, int64_t rank) {
   try {
     std::rethrow_exception(thrown);
   } catch (const DeviceHangs& e) {
-    throw DeviceHangs(fmt::format("[rank {}] {}", rank, e.what()));
+    throw DeviceHangs(of_rank(rank, e.what()));
   } catch (const Error& e) {
-    throw Error(e.exit(), fmt::format("[rank {}] {}", rank, e.what()));
+    throw Error(e.exit(), of_rank(rank, e.what()));
   }
 }
 
