@@ -89,10 +89,11 @@ std::string on_terminal(const ShowPlace& place, const char* term, const char* no
   place.tandem({"data", "show", "a.bin", "--document", "2"}, streams);
   unsetenv("NO_COLOR");
   close(end);
-  std::string text(4096, '\0');
-  const ssize_t got = read(terminal, text.data(), text.size());
+  std::string text;
+  char piece[4096];  // one read may bring less than all
+  for (ssize_t got; (got = read(terminal, piece, sizeof piece)) > 0;) text.append(piece, size_t(got));
   close(terminal);
-  return text.substr(0, size_t(std::max<ssize_t>(0, got)));
+  return text;
 }
 
 TEST_CASE("data show is green on a terminal, but not with NO_COLOR or TERM=dumb") {
