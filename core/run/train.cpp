@@ -46,8 +46,8 @@ Exit train(const RunConfig& config, const Registry& registry, const TrainOptions
   const std::optional<Launch> launch =
       read_launch(config.distributed.devices, config.run.directory, config_text(config) + asked.build);
   const TrainOptions options = launch && launch->restarted ? after_restart(asked, config, launch->rank) : asked;
-  if (!launch || launch->rank == 0) check_config(config, options);
   const auto train_rank = [&](World* world) {
+    if (!world || world->seat().rank == 0) check_config(config, options);
     RunInputs inputs = open_inputs(config, options.resume, options.choices, world);
     Engine engine = open_engine(config, registry, inputs, world);
     if (inputs.checkpoint) restore(engine, *inputs.checkpoint);
