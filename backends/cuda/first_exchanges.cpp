@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/size.h"
+
 namespace tandem::cuda {
 namespace {
 
@@ -48,9 +50,7 @@ class FirstExchanges {
 
  private:
   // size, rounded up to parts that are aligned
-  uint64_t all_of(uint64_t size) const {
-    return (size + kPart * seat_.ranks - 1) / (kPart * seat_.ranks) * kPart * seat_.ranks;
-  }
+  uint64_t all_of(uint64_t size) const { return round_up(size, kPart * seat_.ranks); }
 
   Device& device_;
   const Seat& seat_;

@@ -23,7 +23,7 @@ VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pi
   }
   prepare(pipelines);
   pool_ = device_->make_command_pool();
-  for (size_t r = 0; r < kRangeCount; ++r) record_parts(Range(r));
+  for (size_t r = 0; r < kRangeCount; ++r) record_stretches(Range(r));
   device_->check_validation();
 }
 
@@ -89,24 +89,24 @@ Grid VulkanExecutable::grid_of(const Shader& shader, const Dispatch& dispatch, s
   return grid;
 }
 
-void VulkanExecutable::record_parts(Range range) {
+void VulkanExecutable::record_stretches(Range range) {
   const auto begin = [&] {
-    parts_[size_t(range)].push_back({device_->allocate_commands(pool_.get()), nullptr});
-    device_->begin_commands(parts_[size_t(range)].back().commands, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT);
+    stretches_[size_t(range)].push_back({device_->allocate_commands(pool_.get()), nullptr});
+    device_->begin_commands(stretches_[size_t(range)].back().commands, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT);
   };
   begin();
   const std::vector<Instruction>& code = program_.range(range);
   for (size_t i = 0; i < code.size(); ++i) {
-    Part& part = parts_[size_t(range)].back();
+    Stretch& stretch = stretches_[size_t(range)].back();
     if (std::holds_alternative<Collective>(code[i].command)) {
-      part.meeting = &code[i];
-      device_->end_commands(part.commands);
+      stretch.meeting = &code[i];
+      device_->end_commands(stretch.commands);
       begin();
     } else {
-      record(part.commands, code[i].command, steps_[size_t(range)][i]);
+      record(stretch.commands, code[i].command, steps_[size_t(range)][i]);
     }
   }
-  device_->end_commands(parts_[size_t(range)].back().commands);
+  device_->end_commands(stretches_[size_t(range)].back().commands);
 }
 
 void VulkanExecutable::record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage,
@@ -162,11 +162,11 @@ void VulkanExecutable::record(VkCommandBuffer commands, const Copy& copy) const 
 
 Timepoint VulkanExecutable::submit(Range range) {
   Timepoint done;
-  for (const Part& part : parts_[size_t(range)]) {
-    done = device_->submit(part.commands);
-    if (part.meeting == nullptr) break;
+  for (const Stretch& stretch : stretches_[size_t(range)]) {
+    done = device_->submit(stretch.commands);
+    if (stretch.meeting == nullptr) break;
     device_->wait(done);
-    run(std::get<Collective>(part.meeting->command), part.meeting->label);
+    run(std::get<Collective>(stretch.meeting->command), stretch.meeting->label);
   }
   return done;
 }
@@ -178,7 +178,7 @@ void VulkanExecutable::run(const Collective& collective, std::string_view label)
     return copies.try_emplace({b.arena, b.offset, b.bytes}, b.bytes).first->second;
   };
   const auto seen = [&](const BufferRef& b) { return arenas_[b.arena]->mapped() != nullptr; };
-  for (const tandem::Part& part : collective.from)
+  for (const Part& part : collective.from)
     if (const BufferRef from = span_of(part, program_.ranks); !seen(from))
       transfer_.read(*arenas_[from.arena], from.offset, copy_of(from));
   run_collective(*world_, collective, label, [&](const BufferRef& b) {
@@ -189,7 +189,7 @@ void VulkanExecutable::run(const Collective& collective, std::string_view label)
 }
 
 std::vector<double> VulkanExecutable::profile(Range range) {
-  if (device_->physical().timestamp_bits == 0 || parts_[size_t(range)].size() > 1) return {};
+  if (device_->physical().timestamp_bits == 0 || stretches_[size_t(range)].size() > 1) return {};
   const uint32_t count = uint32_t(program_.range(range).size()) + 1;
   auto info = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
   info.queryType = VK_QUERY_TYPE_TIMESTAMP;

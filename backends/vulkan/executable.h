@@ -34,7 +34,7 @@ class VulkanExecutable : public Executable {
   Grid grid_of(const Shader& shader, const Dispatch& dispatch, std::string_view label) const;
   // queries: null, or a pool that takes a timestamp before the first instruction and after each
   void record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage, VkQueryPool queries);
-  void record_parts(Range range);
+  void record_stretches(Range range);
   void run(const Collective& collective, std::string_view label);
   void record(VkCommandBuffer commands, const Command& command, const Step& step) const;
   void record(VkCommandBuffer commands, const Dispatch& dispatch, const Step& step) const;
@@ -42,7 +42,7 @@ class VulkanExecutable : public Executable {
   void record(VkCommandBuffer commands, const Copy& copy) const;
 
   // Commands up to where ranks meet, through the host.
-  struct Part {
+  struct Stretch {
     VkCommandBuffer commands = nullptr;
     const Instruction* meeting = nullptr;  // behind them; null: the range ends
   };
@@ -55,7 +55,7 @@ class VulkanExecutable : public Executable {
   std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; empty but for dispatches
   std::optional<Descriptors> descriptors_;
   OwnedCommandPool pool_;
-  std::array<std::vector<Part>, kRangeCount> parts_;
+  std::array<std::vector<Stretch>, kRangeCount> stretches_;
 };
 
 }  // namespace tandem::vulkan

@@ -54,8 +54,9 @@ class Loader {
   std::vector<uint32_t> counts_;
 };
 
-// Windows first .. first+count-1 for evaluation, dealt out to micro-steps and ranks as sequences of a step are: those
-// of one rank, where others have targets -1. count is at most A * R * B; valid_targets and tokens are the rank's alone.
+// One rank's share of windows first .. first+count-1 for evaluation, dealt out to micro-steps and ranks as the
+// sequences of a step are; the rest has targets -1. count is at most A * R * B; valid_targets and tokens are the rank's
+// alone.
 StepBatch evaluation_batch(const Windows& windows, uint64_t first, uint64_t count, const LoaderOptions& options);
 
 }  // namespace tandem

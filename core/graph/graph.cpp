@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/size.h"
+
 namespace tandem {
 
 std::string_view name_of(Kind kind) {
@@ -57,8 +59,7 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
   for (uint32_t i = 0; i < node.in_place; ++i) {
     const ValueId in = node.inputs[node.inputs.size() - node.in_place + i], out = node.outputs[node.first_output + i];
     if (!in.present()) continue;
-    set_kind(out, values_[in.index]);
-    set_rows(out, values_[in.index].rows);
+    take_over(out, values_[in.index]);
   }
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;
@@ -100,8 +101,7 @@ ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) 
   if (!onto.present()) return out;
   TANDEM_CHECK(desc(onto) == desc(from), "a copy of {} onto {}", desc(from), desc(onto));
   nodes_.back().in_place = 1;
-  set_kind(out, values_[onto.index]);
-  set_rows(out, values_[onto.index].rows);
+  take_over(out, values_[onto.index]);
   return out;
 }
 
@@ -133,11 +133,8 @@ std::vector<ValueId> Graph::collective(Range range, Form form, Descs descs, std:
   Node node{{kNoOp, {}, std::move(inputs), {}, {}, std::move(label)}, form, range, in_place, 0, 0, tag_};
   for (uint32_t i = 0; i < descs.size(); ++i)
     node.outputs.push_back(make({std::move(descs[i]), Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
-  for (uint32_t i = 0; i < in_place; ++i) {
-    const Value& onto = values_[node.inputs[node.inputs.size() - in_place + i].index];
-    set_kind(node.outputs[i], onto);
-    set_rows(node.outputs[i], onto.rows);
-  }
+  for (uint32_t i = 0; i < in_place; ++i)
+    take_over(node.outputs[i], values_[node.inputs[node.inputs.size() - in_place + i].index]);
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;
 }
@@ -208,7 +205,7 @@ Descs Graph::operands_of(const Node& node) const {
 
 void Graph::give_workspace(uint32_t node, uint64_t bytes) {
   constexpr uint64_t kWord = sizeof(uint32_t);
-  Value value{.desc = {DType::u32, {(bytes + kWord - 1) / kWord}}, .node = node};
+  Value value{.desc = {DType::u32, {divide_up(bytes, kWord)}}, .node = node};
   value.kind = Kind::workspace;
   value.layer = nodes_.at(node).tag.layer;
   values_.push_back(std::move(value));

@@ -139,6 +139,11 @@ class Graph {
   }
   // The kind of another one, and which state it is.
   void set_kind(ValueId value, const Value& like) { set_kind(value, like.kind, like.state); }
+  // What overwrites another value is of its kind, and shared by ranks as it is.
+  void take_over(ValueId value, const Value& from) {
+    set_kind(value, from);
+    set_rows(value, from.rows);
+  }
   // from's bytes in memory of their own, or in place of onto's
   ValueId copy(Range range, ValueId from, ValueId onto, std::string label = {});
   void place_on_host(ValueId value) { values_.at(value.index).on_host = true; }

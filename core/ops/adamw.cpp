@@ -54,7 +54,6 @@ const Op adamw{.infer = infer,
                .cost_class = CostClass::optimizer,
                .budget = always<Budget::elementwise>,
                .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of, .part = from_row},
-               .on_rows = [](size_t) { return OnRows::rows; },
                .by_rank = by_rank};
 
 }  // namespace tandem::ops

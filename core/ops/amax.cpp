@@ -20,7 +20,7 @@ Cost cost(const Parameters&, Operands operands) {
 
 }  // namespace
 
-const Op amax{.infer = infer, .cost = cost, .budget = always<Budget::exact>,
-              .on_rows = [](size_t) { return OnRows::maximum; }};
+const Op amax{
+    .infer = infer, .cost = cost, .budget = always<Budget::exact>, .on_rows = [](size_t) { return OnRows::maximum; }};
 
 }  // namespace tandem::ops

@@ -124,7 +124,6 @@ enum class OnRows : uint8_t {
   rows,     // Those rows of it.
   columns,  // Those columns: it is made of all rows of the output before instead, as its transpose.
   maximum,  // u32 words whose maximum over ranks stands for all rows.
-  part,     // A part of a sum, which what reads it adds up.
   same,     // The same on every rank.
 };
 

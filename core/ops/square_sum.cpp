@@ -22,8 +22,6 @@ Cost cost(const Parameters&, Operands operands) {
 
 }  // namespace
 
-const Op square_sum{.infer = infer, .cost = cost, .cost_class = CostClass::gradient_norm, .on_rows = [](size_t) {
-                      return OnRows::part;
-                    }};
+const Op square_sum{.infer = infer, .cost = cost, .cost_class = CostClass::gradient_norm};
 
 }  // namespace tandem::ops

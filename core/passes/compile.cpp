@@ -17,6 +17,12 @@ void give_workspaces(Graph& graph, const Target& target) {
 
 }  // namespace
 
+void verify_whole(const Program& program, const Target& target) {
+  verify(program, target);
+  check_hazards(program);
+  if (program.ranks > 1) verify_ranks(program);
+}
+
 Compiled compile(Graph graph, const Target& target, Checks checks) {
   if (checks == Checks::with) graph.verify();
   give_workspaces(graph, target);
@@ -24,11 +30,7 @@ Compiled compile(Graph graph, const Target& target, Checks checks) {
   MemoryPlan plan = plan_memory(graph, storage, target);
   Program program = linearize(graph, storage, plan, target.queues);
   synchronize(program);
-  if (checks == Checks::with) {
-    verify(program, target);
-    check_hazards(program);
-    if (program.ranks > 1) verify_ranks(program);
-  }
+  if (checks == Checks::with) verify_whole(program, target);
   return {std::move(program), std::move(plan), std::move(graph), std::move(storage)};
 }
 

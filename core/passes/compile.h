@@ -16,6 +16,8 @@ struct Compiled {
 
 // without: for estimates, whose Programs never run
 enum class Checks : uint8_t { with, without };
+// All checks of a Program that will run: verify, check_hazards and, for several ranks, verify_ranks.
+void verify_whole(const Program& program, const Target& target);
 Compiled compile(Graph graph, const Target& target, Checks checks = Checks::with);
 
 // The instructions in the graph's order, range by range, with no order between them yet. Copies run on the

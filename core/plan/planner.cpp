@@ -83,8 +83,7 @@ class Search {
            "allocates at most {} bytes at once, which no plan keeps to; use a smaller batch.micro_batch or "
            "data.sequence_length",
            request_.target.largest_arena);
-    verify(best_->compiled.program, request_.target);
-    check_hazards(best_->compiled.program);
+    verify_whole(best_->compiled.program, request_.target);
     StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), floor_of(request_), compiles_, estimator_};
     std::ranges::stable_sort(others_, {}, [](const PlannedPolicy& p) { return p.seconds(); });
     for (PlannedPolicy& other : others_)

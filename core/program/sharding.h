@@ -5,8 +5,8 @@
 
 namespace tandem {
 
-// zero 1: a rank has its rows of the optimizer's states, and gradients are summed once per step. 2: of gradients too,
-// which are summed in each micro-step. 3: of weights too, which are gathered where they are read.
+// zero 1: a rank has its rows of the optimizer's states, and gradients are summed once per step. 2: its rows of
+// gradients too, summed in each micro-step. 3: its rows of weights too, gathered where they are read.
 struct Sharding {
   uint32_t ranks = 1;
   uint32_t zero = 1;

@@ -2,12 +2,12 @@
 
 #include <utility>
 
-#include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/base/message.h"
 #include "core/plan/decide.h"
 #include "core/plan/fit.h"
 #include "core/program/dump.h"
+#include "core/run/ranks.h"
 #include "core/run/resume.h"
 #include "core/run/saved_state.h"
 #include "core/run/settings.h"
@@ -20,6 +20,8 @@ namespace {
 void require_fits(const StepPlan& plan, const PlanRequest& r) {
   if (!plan.fits()) compile_step_or_suggest(r, policy_asked(r.limits), r.target);
 }
+
+constexpr const char* kOneBuild = "all ranks run one build and configuration, on devices of one kind";
 
 // The device of a rank of this host: run.backend's and those after it; a software device serves all.
 DeviceInfo device_of(const RunConfig& config, const Registry& registry, const World* world) {
@@ -40,27 +42,13 @@ Target shared_target(Target target, const DeviceInfo& device, World& world) {
   struct Limits {
     uint64_t memory, reserve, host, arena;
   } mine{target.memory_bytes, target.reserve_bytes, target.host_memory_bytes, target.largest_arena};
-  std::vector<Limits> all(world.seat().ranks);
-  world.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), "memory");
-  for (const Limits& other : all) {
+  for (const Limits& other : gather_values(world, mine, "memory")) {
     target.memory_bytes = std::min(target.memory_bytes, other.memory);
     target.reserve_bytes = std::max(target.reserve_bytes, other.reserve);
     target.host_memory_bytes = std::min(target.host_memory_bytes, other.host);
     target.largest_arena = std::min(target.largest_arena, other.arena);
   }
   return target;
-}
-
-// Exit::configuration unless every rank has the same text.
-void require_same(World& world, std::string_view text, std::string_view what) {
-  Xxh3 hash;
-  hash.update(std::as_bytes(std::span(text)));
-  const uint64_t mine = hash.digest();
-  std::vector<uint64_t> all(world.seat().ranks);
-  world.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), what);
-  for (size_t r = 0; r < all.size(); ++r)
-    if (all[r] != all[0])
-      fail(Exit::configuration, what, "of rank {} differs from rank 0's; all ranks run one build and configuration", r);
 }
 
 std::string broadcast(World& world, std::string text, std::string_view label) {
@@ -76,7 +64,7 @@ std::unique_ptr<Session> load(Engine& engine, Program program) {
   World* world = engine.world;
   KernelTable* kernels = engine.backend->kernels();
   if (!world) return std::make_unique<Session>(*engine.backend, std::move(program));
-  require_same(*world, dump(program), "program");
+  require_same(*world, dump(program), "the instructions", kOneBuild);
   const uint32_t rank = world->seat().rank;
   program = for_rank(std::move(program), rank);
   if (kernels && rank > 0)
@@ -98,8 +86,8 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   check_recipe(engine.device, name_of(engine.spec.precision.recipe));
   engine.backend = registry.open(engine.device);
   if (world) {
-    require_same(*world, config_text(config), "configuration");
-    require_same(*world, engine.device.name, "device");
+    require_same(*world, config_text(config), "the keys", kOneBuild);
+    require_same(*world, engine.device.name, "the devices", kOneBuild);
     engine.backend->join(*world);
     if (config.distributed.collectives == "nccl" && engine.backend->transport() != "nccl")
       fail(Exit::configuration, "distributed.collectives", "is nccl, and ranks on {} exchange through the {}; use auto",

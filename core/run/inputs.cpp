@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "core/base/hash.h"
 #include "core/model/model_directory.h"
+#include "core/run/ranks.h"
 #include "core/run/resume.h"
 #include "core/run/settings.h"
 
@@ -37,24 +37,13 @@ Checkpoint open_checkpoint(RunInputs& in, const RunConfig& config, World* world)
   return newest;
 }
 
-uint64_t digest_of(const std::string& text) {
-  Xxh3 hash;
-  hash.update(std::as_bytes(std::span(text)));
-  return hash.digest();
-}
-
 // Every host reads the same data: one of its ranks hashes it.
 void compare_files(RunInputs& in, const RunConfig& config, World* world) {
   if (!world || world->seat().local_rank == 0) in.files = run_inputs(config);
   if (!world) return;
   std::string text;
   for (const InputFile& file : in.files) text += fmt::format("{} {} ", file.bytes, file.hash);
-  const uint64_t mine = in.files.empty() ? 0 : digest_of(text);
-  std::vector<uint64_t> all(world->seat().ranks);
-  world->all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), "data files");
-  for (size_t r = 0; r < all.size(); ++r)
-    if (all[r] != 0 && all[r] != all[0])
-      fail(Exit::configuration, "data", "rank {} has other files than rank 0 under the same names; copy them anew", r);
+  require_same(*world, text, "data files", "copy them anew, under the same names");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <optional>
 #include <thread>
 
+#include "core/base/hash.h"
 #include "core/base/message.h"
 #include "core/runtime/watchdog.h"
 
@@ -73,6 +74,15 @@ Exit run_threads(uint32_t ranks, const std::function<Exit(World&)>& body) {
   for (std::thread& peer : peers) peer.join();
   if (failures.first >= 0) throw_again(failures.thrown[size_t(failures.first)], failures.first);
   return exit;
+}
+
+void require_same(World& world, std::string_view text, std::string_view what, std::string_view remedy) {
+  Xxh3 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  const std::vector<uint64_t> all = gather_values(world, text.empty() ? 0 : hash.digest(), what);
+  for (size_t r = 0; r < all.size(); ++r)
+    if (all[r] != 0 && all[r] != all[0])
+      fail(Exit::configuration, what, "of rank {} differ from rank 0's; {}", r, remedy);
 }
 
 Exit run_process(const Launch& launch, const std::function<Exit(World&)>& body) {

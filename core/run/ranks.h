@@ -16,4 +16,7 @@ Exit run_threads(uint32_t ranks, const std::function<Exit(World&)>& body);
 // to them, and thrown again, naming the rank.
 Exit run_process(const Launch& launch, const std::function<Exit(World&)>& body);
 
+// Exit::configuration, naming the first that differs, unless every rank has the same text; an empty one says nothing.
+void require_same(World& world, std::string_view text, std::string_view what, std::string_view remedy);
+
 }  // namespace tandem

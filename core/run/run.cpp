@@ -36,14 +36,13 @@ void write_line(Run& run, const Metrics& m) {
   run.metrics->write(m);
 }
 
-// What signals ask of the run; any rank may have got them.
-bool asked_to_save(Run& run, const Engine& engine) {
-  const bool asked = run.signals.take_save();
-  return engine.world ? engine.world->agree(asked, "save") != 0 : asked;
+// Any rank may have got a signal.
+bool any_rank(const Engine& engine, bool mine, std::string_view label) {
+  return engine.world ? engine.world->agree(mine, label) != 0 : mine;
 }
 
 bool asked_to_stop(const Run& run, const Engine& engine) {
-  return engine.world ? engine.world->agree(run.signals.stop(), "stop") != 0 : run.signals.stop();
+  return any_rank(engine, run.signals.stop(), "stop");
 }
 
 // A step that was submitted.
@@ -231,9 +230,7 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
   }
   inputs.checkpoint.reset();  // They are large, and read.
   inputs.weights.reset();
-  bool evaluated = false;
-  if (root) evaluated = open_directory(config, engine, inputs, at);
-  if (engine.world) evaluated = engine.world->agree(evaluated, "start") != 0;
+  const bool evaluated = any_rank(engine, root && open_directory(config, engine, inputs, at), "start");
   std::unique_ptr<MetricsWriter> metrics;
   if (root) metrics = std::make_unique<MetricsWriter>(inputs.directory->metrics());
   return {.config = config,
@@ -256,7 +253,7 @@ Exit train_steps(Run& run, Engine& engine) {
     train_step(run, engine, batches);
     if (run.position.step == first + 1) tell_overrun(run, engine);
     if (due_for_evaluation(run)) evaluate_now(run, engine);
-    const bool asked = asked_to_save(run, engine);
+    const bool asked = any_rank(engine, run.signals.take_save(), "save");
     const uint64_t step = run.position.step;
     if (asked || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
     stopped = asked_to_stop(run, engine);

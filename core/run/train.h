@@ -9,7 +9,7 @@ namespace tandem {
 struct TrainOptions {
   bool resume = false;
   std::string profile;  // a file for the trace of one step, see step_profile.h; empty: none
-  std::string build;      // equal for programs of one build, which alone run together as ranks
+  std::string build;    // equal for programs of one build, which alone run together as ranks
   std::string choices;  // "default" or a file, see choices.h; empty: kernels are timed, or taken from the cache
 };
 

@@ -90,6 +90,14 @@ class World {
   Seat seat_;
 };
 
+// A value of each rank, in rank order; T is trivially copyable, and the same on all.
+template <typename T>
+std::vector<T> gather_values(World& world, const T& mine, std::string_view label) {
+  std::vector<T> all(world.seat().ranks);
+  world.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), label);
+  return all;
+}
+
 // One World per thread of this process, of which each may be used by one thread; fail and check by any. A World that
 // is destroyed while others still wait for it fails them.
 std::vector<std::unique_ptr<World>> local_worlds(uint32_t ranks);

@@ -14,10 +14,8 @@ struct Share {
 };
 
 Share sum_over_ranks(World& world, const Share& mine) {
-  std::vector<Share> all(world.seat().ranks);
-  world.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), "evaluation");
   Share sum;
-  for (const Share& share : all) {
+  for (const Share& share : gather_values(world, mine, "evaluation")) {
     sum.loss += share.loss;
     sum.tokens += share.tokens;
   }

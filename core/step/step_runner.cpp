@@ -14,7 +14,7 @@ StepRunner::StepRunner(Session& session, const StepShape& shape, const std::vect
     : session_(session), shape_(shape) {
   session_.write("rope", bytes_of(rope));
   for (const Binding& b : session_.program().bindings)
-    if (b.initial == Initial::zero || b.rows.shared()) session_.zero(b.name);
+    if (b.initial == Initial::zero || b.rows.padded(session_.program().ranks)) session_.zero(b.name);
 }
 
 uint32_t StepRunner::fill(const StepBatch& batch, const abi::StepScalars& scalars) {
