@@ -86,7 +86,10 @@ bool is_bytes_tokenizer(const Json& tokenizer) {
   if (!child(tokenizer, "normalizer").is_null() || child(child(tokenizer, "pre_tokenizer"), "type") != "ByteLevel")
     return false;
   if (child(child(tokenizer, "pre_tokenizer"), "add_prefix_space") != false) return false;
+  if (child(child(tokenizer, "decoder"), "type") != "ByteLevel" || !child(tokenizer, "post_processor").is_null())
+    return false;
   if (!added.is_array() || added.size() != 1 || child(added[0], "id") != BytesTokenizer::kEnd) return false;
+  if (child(added[0], "content") != kEndText) return false;  // another one is read where a text writes it out
   if (vocabulary.size() != BytesTokenizer::kEnd) return false;
   for (int32_t b = 0; b < BytesTokenizer::kEnd; ++b)
     if (child(vocabulary, byte_text(b).c_str()) != b) return false;

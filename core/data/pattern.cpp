@@ -55,6 +55,13 @@ Start start_of(const Node& node, const std::vector<CodeSet>& sets) {
   return start;
 }
 
+// True for an empty group, and for what repeats or holds such groups alone: none of them takes an instruction, so that
+// no count of them would reach the limit.
+bool matches_nothing_else(const Node& node) {
+  if (node.kind == Kind::repeat) return node.most == 0 || matches_nothing_else(node.children[0]);
+  return node.kind == Kind::sequence && std::ranges::all_of(node.children, matches_nothing_else);
+}
+
 }  // namespace
 
 struct Pattern::Choice {
@@ -268,6 +275,7 @@ void Pattern::compile_repeat(const Node& node) {
   }
   if (node.most == kUnlimited && start_of(child, sets_).empty)
     fail(Exit::configuration, where_, "the pattern repeats a group that may match nothing, which is not read");
+  if (matches_nothing_else(child)) return;
   const bool possessive = node.greed == Greed::possessive;
   const uint32_t atomic = possessive ? emit({.op = Op::atomic}) : 0;
   for (uint32_t i = 0; i < node.least; ++i) compile(child);

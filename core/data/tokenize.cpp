@@ -91,7 +91,8 @@ TokenizeResult tokenize(const TokenizeOptions& options) {
         result.empty += rows.empty;
       });
   if (shards.files().empty())
-    fail(Exit::input, fmt::format("{}", fmt::join(options.inputs, ", ")), "hold no document, so nothing is written");
+    fail(Exit::input, fmt::format("{}", fmt::join(options.inputs, ", ")), "{} no document, so nothing is written",
+         options.inputs.size() == 1 ? "holds" : "hold");
   shards.finish();
   for (const auto& file : shards.files())
     result.files.push_back({file->path(), file->size(), file->documents(), file->targets()});

@@ -266,10 +266,8 @@ void read_model(const Json& json, std::string_view file, BpeTokenizerParts& part
   parts.options.byte_fallback = model.boolean("byte_fallback").value_or(false);
   parts.options.fuse_unk = model.boolean("fuse_unk").value_or(false);
   parts.options.ignore_merges = model.boolean("ignore_merges").value_or(false);
-  if (const auto unk = model.string("unk_token")) {
-    parts.options.unk = tokens->find(*unk);
-    if (!parts.options.unk) model.wrong("unk_token", "a token of model.vocab");
-  }
+  // one that the vocabulary lacks fails where a text wants it, as in the reference
+  if (const auto unk = model.string("unk_token")) parts.options.unk = tokens->find(*unk);
 }
 
 // The reference does not read an added token's id: it has that of model.vocab, or else the next one that is free.
@@ -330,6 +328,8 @@ void read_bos(const Json& json, std::string_view file, BpeTokenizerParts& parts)
 BpeTokenizerParts read_tokenizer_json(const Json& json, const std::string& file) {
   BpeTokenizerParts parts;
   parts.where = file;
+  if (const Json& version = child(json, "version"); !version.is_null() && version != "1.0")
+    refuse(file, "version", version, "\"1.0\" is");
   read_model(json, file, parts);
   read_added_tokens(json, file, parts);
   read_normalizer(json, file, parts);

@@ -149,6 +149,11 @@ TEST_CASE("pattern: what is not read is refused, with its place") {
   CHECK(thrown(Exit::configuration, [&] { Pattern(deep, "t"); }).find("too many groups") != std::string::npos);
 }
 
+TEST_CASE("pattern: empty groups, counted in each other, take no time") {
+  CHECK(pieces(Pattern("(?:(?:(?:){99999}){99999}){99999}a", "t"), "aba") == Ends{1, 2, 3});
+  CHECK(pieces(Pattern("(?:(?:b{0}){0,99999}){99999}a", "t"), "aba") == Ends{1, 2, 3});
+}
+
 TEST_CASE("pattern: a match that takes too long is an error; a run of one class is one step") {
   const auto first = [](const char* pattern, const std::string& text) {
     uint64_t steps = 0;

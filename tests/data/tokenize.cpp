@@ -65,7 +65,7 @@ TEST_CASE("tokenize: what is wrong is named with its line, and no file is left")
     CHECK(thrown(Exit::input, [&] { tokenize(bytes({path}, out)); }).starts_with("[" + path + ":2"));
   }
   scratch.write("b.jsonl", "\n");
-  CHECK(thrown(Exit::input, [&] { tokenize(bytes({scratch.path("b.jsonl")}, out)); }).find("hold no document") !=
+  CHECK(thrown(Exit::input, [&] { tokenize(bytes({scratch.path("b.jsonl")}, out)); }).find("holds no document") !=
         std::string::npos);
   CHECK(!thrown(Exit::input, [&] { tokenize(bytes({scratch.path("none.txt")}, out)); }).empty());
   CHECK(!thrown(Exit::input, [&] { tokenize(bytes({scratch.path(".txt")}, out)); }).empty());

@@ -68,6 +68,22 @@ TEST_CASE("open_tokenizer: bytes by name, by its tokenizer.json, or by a large e
   CHECK(!thrown(Exit::input, [&] { open_tokenizer(directory, 257); }).empty());
 }
 
+// The added token of another model is read where a text writes it out, as no byte is.
+TEST_CASE("open_tokenizer: 256 bytes and another added token are no bytes") {
+  const ScratchDirectory scratch;
+  Json json = parse_json(bytes_tokenizer_json(), "tokenizer.json");
+  const auto open = [&] {
+    scratch.write("tokenizer.json", json.dump());
+    return open_tokenizer(scratch.path(""), 0);
+  };
+  CHECK(open()->takes_any_bytes());
+  json["added_tokens"][0]["content"] = "<|endoftext|>";
+  CHECK_FALSE(open()->takes_any_bytes());
+  CHECK(open()->encode("a<|endoftext|>b") == std::vector<int32_t>{'a', 256, 'b'});
+  json["added_tokens"][0] = {{"id", 256}};
+  CHECK(thrown(Exit::input, open).find("added_tokens[0].content is missing") != std::string::npos);
+}
+
 TEST_CASE("end_token: what tokenizer_config.json names, by the tokenizer's ids") {
   const ScratchDirectory scratch;
   const std::string directory = scratch.path("");

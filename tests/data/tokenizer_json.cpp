@@ -33,6 +33,7 @@ TEST_CASE("tokenizer.json: what is not read is refused by its path") {
     Json value;
     std::string message;
   } cases[] = {
+      {"/version", "2.0", R"(version is "2.0", which is not read; "1.0" is)"},
       {"/model/type", "Unigram", R"(model.type is "Unigram", which is not read; BPE is)"},
       {"/model/type", "WordPiece", R"(model.type is "WordPiece", which is not read; BPE is)"},
       {"/model/dropout", 0.1, "model.dropout is 0.1, which is not read; null is"},
@@ -85,7 +86,6 @@ TEST_CASE("tokenizer.json: damage is named") {
       {"/model/vocab/c", -1, "model.vocab has the id -1"},
       {"/model/vocab/c", 1u << 30, "model.vocab has the id 1073741824"},
       {"/model/vocab", Json::array(), "key model.vocab is"},
-      {"/model/unk_token", "<x>", "key model.unk_token is \"<x>\""},
       {"/model/ignore_merges", 1, "key model.ignore_merges is 1"},
       {"/model", nullptr, "model is null"},
       {"/added_tokens", Json::array({Json::object()}), "key added_tokens[0].content is missing"},
@@ -111,6 +111,9 @@ TEST_CASE("tokenizer.json: characters that are no token") {
   CHECK(tokenizer_with(bytes).encode("a\u00e9b") == Ids{0, 4, 5, 1});
   CHECK(tokenizer_with(bytes).encode("a\u00fc\u00e9b") == Ids{0, 4, 5, 3, 1});  // the bytes overtake what is unk
   CHECK(tokenizer_with(bytes).encode("z\u00e9a") == Ids{4, 5, 3, 0});
+  const BpeTokenizer unknown = tokenizer_with({{"/model/unk_token", "<x>"}});  // which the vocabulary lacks
+  CHECK(unknown.encode("abba") == Ids{2, 1, 0});
+  CHECK(thrown(Exit::input, [&] { unknown.encode("az"); }).starts_with("[t.json] the text has U+007A"));
 }
 
 // As in the reference, a file's ids of added tokens are not read.

@@ -80,7 +80,10 @@ class Rows(unittest.TestCase):
             {"documents": [{"text": "d"}], "x": 1},
         )
         self.assertEqual(self.read({**message, "id": 3, "empty": None}).others, {"id": 3})
+        for nothing in ("", " \n", "null", None):
+            self.assertEqual(self.read({**message, "tools": nothing}).arguments, {})
         self.refuse({**message, "tools": "{"}, "tools", "JSON")
+        self.refuse({**message, "tools": "[" * 100_000}, "tools", "deep")
         self.refuse({**message, "tools": {"name": "f"}}, "tools")
         self.refuse({**message, "chat_template_kwargs": [1]}, "chat_template_kwargs")
 
@@ -95,6 +98,8 @@ class Rows(unittest.TestCase):
         self.refuse({"prompt": "q", "chosen": chat, "rejected": chat}, "chosen")
         self.refuse({"prompt": "q", "completion": "a", "label": True}, "label")
         self.refuse({"conversations": [{"from": "bing", "value": "q"}]}, "conversations[0].from", "bing", "human")
+        for speaker in (None, 5, ["human"], {"human": 1}):
+            self.refuse({"conversations": [{"from": speaker, "value": "q"}]}, "conversations[0].from")
         self.refuse({"messages": []}, "messages")
         self.refuse({"messages": "hello"}, "messages")
         self.refuse({"messages": [*chat, "hello"]}, "messages[2]")
@@ -201,6 +206,7 @@ class Command(support.Place):
         self.write("b.jsonl", '{"messages": 1}\n')
         self.write("c.jsonl", b'{"prompt": "q", "completion": "a"}\n{"text": "\xff"}\n')
         self.write("chat.jsonl", '{"messages": [{"role": "user", "content": "q"}]}\n')
+        os.mkfifo(self.place / "fifo.jsonl")  # which nobody writes to
         for code, word, *arguments in (
             (2, "usage", "--tokenizer", "bytes", "a.jsonl"),
             (2, "usage", "a.jsonl", "--out", "o"),
@@ -208,6 +214,7 @@ class Command(support.Place):
             (2, "[a.csv]", "--tokenizer", "bytes", "a.jsonl", "a.csv", "--out", "o"),
             (2, "not overwritten", "--tokenizer", "bytes", "a.jsonl", "--out", "a.jsonl"),
             (2, "standard input", "--tokenizer", "bytes", "-", "-", "--out", "o"),
+            (3, "[fifo.jsonl] is not a regular file", "--tokenizer", "bytes", "a.jsonl", "fifo.jsonl", "--out", "o"),
             (3, "[none.jsonl]", "--tokenizer", "bytes", "none.jsonl", "--out", "o"),
             (3, "[b.jsonl:1]", "--tokenizer", "bytes", "b.jsonl", "--out", "o"),
             (3, "[c.jsonl:2]", "--tokenizer", "bytes", "c.jsonl", "--out", "o"),

@@ -130,7 +130,7 @@ def as_message(value, place, path):
         raise Fault(3, place, f"{path} is not an object with role and content")
     check_once(value, place, path)
     if "from" in value and "role" not in value:
-        if value["from"] not in ROLES:
+        if not isinstance(value["from"], str) or value["from"] not in ROLES:
             raise Fault(3, place, f"{path}.from is {value['from']!r}, which is none of {', '.join(ROLES)}")
         rest = {key: part for key, part in value.items() if key not in ("from", "value")}
         value = {"role": ROLES[value["from"]], "content": value.get("value"), **rest}
@@ -161,8 +161,10 @@ def read_list(row, name, place):
     """A list, or the JSON text of one; None where there is none."""
     value = row.get(name)
     if isinstance(value, str):
-        try:
-            value = json.loads(value, object_pairs_hook=as_object)
+        try:  # an empty text stands for none in tables whose columns are texts
+            value = json.loads(value, object_pairs_hook=as_object) if value.strip() else None
+        except RecursionError:
+            raise Fault(3, place, f"{name} is nested too deep") from None
         except ValueError as error:
             raise Fault(3, place, f"{name} is a text that is not JSON: {error}") from None
     if value is not None and not isinstance(value, list):

@@ -2,8 +2,10 @@
 
 import contextlib
 import gzip
+import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import zlib
@@ -23,6 +25,8 @@ def is_lines(path):
 @contextlib.contextmanager
 def unpacked(path):
     """The bytes of a file, or of standard input."""
+    if path != "-" and not stat.S_ISREG(os.stat(path).st_mode):
+        raise Fault(3, path, "is not a regular file; name a file, or - for standard input")
     if path == "-":
         yield sys.stdin.buffer
     elif path.endswith(".gz"):
