@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "core/base/json.h"
 #include "core/model/model_source.h"
+#include "core/plan/batch.h"
 #include "core/plan/byte_table.h"
 #include "core/plan/decide.h"
 #include "core/plan/device_table.h"
@@ -153,6 +154,7 @@ class Report {
                  {"lm_head_chunks", plan_.chosen.policy.lm_head_chunks},
                  {"attention_chunks", plan_.chosen.policy.attention_chunks},
                  {"micro_batch", request_.shape.micro_batch},
+                 {"gradient_accumulation", request_.shape.accumulation},
                  {"step_seconds", seconds(plan_.chosen.seconds())},
                  {"tokens_per_second", seconds(tokens() / plan_.chosen.seconds())},
                  {"floor_seconds", seconds(plan_.floor.floor())},
@@ -267,7 +269,9 @@ class Report {
     else
       put("\nNo batch.micro_batch fits: it takes more memory, a smaller model or a shorter data.sequence_length{}\n",
           request_.limits.recompute || request_.limits.offload ? ", or memory.recompute and offload = \"auto\"" : "");
-    if (!timed_ || advice_.micro_batch == 0 || advice_.micro_batch == request_.shape.micro_batch) return;
+    if (!timed_ || request_.sequences > 0 || advice_.micro_batch == 0 ||
+        advice_.micro_batch == request_.shape.micro_batch)
+      return;
     put("Hint: batch.micro_batch = {} with gradient_accumulation = {} would take {:.3f} s\n", advice_.micro_batch,
         advice_.accumulation, advice_.seconds);
   }
@@ -303,7 +307,9 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   check_recipe(device.info, name_of(spec.precision.recipe));
 
   const Target target = with_budgets(device, config.memory, o);
-  const PlanRequest request = plan_request(config, spec, target, spec.sharding.ranks);
+  PlanRequest asked = plan_request(config, spec, target, spec.sharding.ranks);
+  asked.sequences = free_sequences(config);
+  const PlanRequest request = with_batch(std::move(asked));
   const StepPlan plan = decide(request);
   const BatchAdvice advice = advise_batch(request, plan);
   const std::string_view host = says_host_memory(config.memory, o) ? ""

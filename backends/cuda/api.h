@@ -31,7 +31,6 @@ using OwnedEvent = Owned<cudaEvent_t, cudaEventDestroy>;
 using OwnedGraph = Owned<cudaGraph_t, cudaGraphDestroy>;
 using OwnedGraphExec = Owned<cudaGraphExec_t, cudaGraphExecDestroy>;
 using OwnedDeviceMemory = Owned<void*, cudaFree>;
-using OwnedHostMemory = Owned<void*, cudaFreeHost>;
 using OwnedLt = Owned<cublasLtHandle_t, cublasLtDestroy>;
 using OwnedMatmul = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
 using OwnedLayout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;

@@ -76,6 +76,9 @@ class CudaBackend : public Backend {
   void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override {
     transfer_.read(dynamic_cast<const ArenaMemory&>(memory), offset, bytes);
   }
+  void zero(Memory& memory, uint64_t offset, uint64_t bytes) override {
+    transfer_.zero(dynamic_cast<ArenaMemory&>(memory), offset, bytes);
+  }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     auto executable = std::make_unique<CudaExecutable>(device_, choices_, program, memories);
     if (is_root_) choices_.save();

@@ -3,24 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/parallel.h"
+
 namespace tandem::cuda {
 namespace {
 
 constexpr uint64_t kStagingBytes = 16 << 20;
-
-OwnedHostMemory allocate_pinned(Device& device, uint64_t bytes, std::string_view what) {
-  void* address = nullptr;
-  const cudaError_t result = cudaHostAlloc(&address, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
-  if (result == cudaErrorMemoryAllocation) {
-    (void)cudaGetLastError();
-    fail(Exit::does_not_fit, "cuda",
-         "{} takes {} bytes of pinned host memory, which the system does not have left; "
-         "lower memory.host",
-         what, bytes);
-  }
-  device.check_device(result, "cudaHostAlloc");
-  return OwnedHostMemory(address);
-}
+constexpr uint64_t kGrain = 4 << 20;  // bytes of host memory that one thread writes: fewer do not pay for it
 
 void check_range(const ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
   TANDEM_CHECK(offset <= memory.arena().bytes && bytes <= memory.arena().bytes - offset,
@@ -34,8 +23,8 @@ ArenaMemory::ArenaMemory(std::shared_ptr<Device> device, const Arena& arena)
   device_->make_current();
   const uint64_t bytes = std::max<uint64_t>(arena.bytes, 1);
   if (arena.kind == ArenaKind::host) {
-    host_memory_ = allocate_pinned(*device_, bytes, fmt::format("arena {}", arena.name));
-    address_ = static_cast<std::byte*>(host_memory_.get());
+    host_memory_ = PinnedMemory(*device_, bytes, fmt::format("arena {}", arena.name));
+    address_ = host_memory_.data();
     return;
   }
   void* address = nullptr;
@@ -61,7 +50,7 @@ void Transfer::prepare() {
   device_->make_current();
   if (staging_[0].memory) return;
   for (Staging& staging : staging_) {
-    staging.memory = allocate_pinned(*device_, kStagingBytes, "a staging buffer");
+    staging.memory = PinnedMemory(*device_, kStagingBytes, "a staging buffer");
     staging.copied = make_event();
   }
 }
@@ -69,7 +58,9 @@ void Transfer::prepare() {
 void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes) {
   check_range(memory, offset, bytes.size());
   if (memory.arena().kind == ArenaKind::host) {
-    std::copy(bytes.begin(), bytes.end(), memory.at(offset));
+    parallel_for(bytes.size(), kGrain, [&](uint64_t first, uint64_t last) {
+      std::memcpy(memory.at(offset + first), bytes.data() + first, last - first);
+    });
     return;
   }
   prepare();
@@ -78,12 +69,23 @@ void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::
     const Staging& staging = staging_[piece % 2];
     const uint64_t count = std::min(kStagingBytes, bytes.size() - at);
     device_->wait(staging.copied.get());
-    std::memcpy(staging.data(), bytes.data() + at, count);
+    std::memcpy(staging.memory.data(), bytes.data() + at, count);
     device_->check_device(
-        cudaMemcpyAsync(memory.at(offset + at), staging.data(), count, cudaMemcpyHostToDevice, stream),
+        cudaMemcpyAsync(memory.at(offset + at), staging.memory.data(), count, cudaMemcpyHostToDevice, stream),
         "cudaMemcpyAsync");
     device_->check_device(cudaEventRecord(staging.copied.get(), stream), "cudaEventRecord");
   }
+}
+
+void Transfer::zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
+  check_range(memory, offset, bytes);
+  if (memory.arena().kind == ArenaKind::host) {
+    parallel_for(bytes, kGrain,
+                 [&](uint64_t first, uint64_t last) { std::memset(memory.at(offset + first), 0, last - first); });
+    return;
+  }
+  device_->make_current();
+  device_->check_device(cudaMemsetAsync(memory.at(offset), 0, bytes, device_->stream()), "cudaMemsetAsync");
 }
 
 void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes) {
@@ -100,7 +102,7 @@ void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::b
       const Staging& staging = staging_[piece % 2];
       const uint64_t at = piece * kStagingBytes, count = std::min(kStagingBytes, bytes.size() - at);
       device_->check_device(
-          cudaMemcpyAsync(staging.data(), memory.at(offset + at), count, cudaMemcpyDeviceToHost, stream),
+          cudaMemcpyAsync(staging.memory.data(), memory.at(offset + at), count, cudaMemcpyDeviceToHost, stream),
           "cudaMemcpyAsync");
       device_->check_device(cudaEventRecord(staging.copied.get(), stream), "cudaEventRecord");
     }
@@ -108,7 +110,7 @@ void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::b
       const Staging& staging = staging_[(piece - 1) % 2];
       const uint64_t at = (piece - 1) * kStagingBytes, count = std::min(kStagingBytes, bytes.size() - at);
       device_->wait(staging.copied.get());
-      std::memcpy(bytes.data() + at, staging.data(), count);
+      std::memcpy(bytes.data() + at, staging.memory.data(), count);
     }
   }
 }

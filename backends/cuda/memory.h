@@ -1,7 +1,7 @@
 // Arenas, and the copies between them and the host.
 #pragma once
 
-#include "backends/cuda/device.h"
+#include "backends/cuda/pinned_memory.h"
 
 namespace tandem::cuda {
 
@@ -18,7 +18,7 @@ class ArenaMemory : public Memory {
   std::shared_ptr<Device> device_;
   Arena arena_;
   OwnedDeviceMemory device_memory_;
-  OwnedHostMemory host_memory_;
+  PinnedMemory host_memory_;
   std::byte* address_ = nullptr;
 };
 
@@ -28,13 +28,13 @@ class Transfer {
   explicit Transfer(std::shared_ptr<Device> device) : device_(std::move(device)) {}
   void write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes);
   void read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes);
+  void zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes);
   void prepare();  // takes its memory, else the first write or read does
 
  private:
   struct Staging {
-    OwnedHostMemory memory;
+    PinnedMemory memory;
     OwnedEvent copied;
-    std::byte* data() const { return static_cast<std::byte*>(memory.get()); }
   };
 
   std::shared_ptr<Device> device_;

@@ -58,6 +58,11 @@ StepBatch Loader::step(uint64_t s) const {
   return batch;
 }
 
+void Loader::deal(uint32_t micro_batch, uint32_t accumulation) {
+  options_.micro_batch = micro_batch;
+  options_.accumulation = accumulation;
+}
+
 StepBatch evaluation_batch(const Windows& windows, uint64_t first, uint64_t count, const LoaderOptions& options) {
   const uint64_t B = options.micro_batch, A = options.accumulation, R = options.ranks;
   TANDEM_CHECK(count <= A * R * B, "{} windows in a batch of {}", count, A * R * B);

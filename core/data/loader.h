@@ -38,6 +38,8 @@ class Loader {
   Loader(Windows windows, const LoaderOptions& options);
 
   StepBatch step(uint64_t s) const;
+  // Deals the same sequences out to other micro-steps; nothing else may run meanwhile.
+  void deal(uint32_t micro_batch, uint32_t accumulation);
   const std::vector<Windows>& sources() const { return sources_; }
   // Sequences of each block of the run that a source has; empty without weights.
   const std::vector<uint32_t>& counts() const { return counts_; }

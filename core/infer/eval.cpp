@@ -35,7 +35,7 @@ Evaluation evaluate_model(const EvalOptions& options, const Registry& registry) 
   write_message(fmt::format("tandem: {}\n", describe(name_of(precision.recipe), device)));
   const DevicePointer<Backend> backend = registry.open(device);
   Session session(*backend, compile(build_evaluation_graph(model.config, precision, shape), backend->target()).program);
-  load_parameters(session, model, weights, precision);
+  load_parameters(session, model, weights);
   StepRunner runner(session, shape, rope_table(model.config, shape.sequence_length));
   return evaluate(runner, windows);
 }

@@ -47,7 +47,7 @@ Generator::Generator(Backend& backend, const ModelSource& model, const ModelFile
   Compiled compiled = compile(build_generation_graph(model_.config, precision, capacity), backend.target());
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   session_->write("rope", bytes_of(rope_table(model_.config, capacity)));
-  load_parameters(*session_, model_, weights, precision);
+  load_parameters(*session_, model_, weights);
 }
 
 std::vector<float> Generator::logits(int32_t token, uint32_t position) {

@@ -98,19 +98,29 @@ void check_tied_head(const ModelFiles& files) {
   }
 }
 
-// one processor would take the pages of a mapped file one fault after another
-void read_in_parallel(const ModelFiles& files, const StoredTensor& part, DType dtype, std::span<std::byte> place) {
-  constexpr uint64_t kGrain = 1 << 20;  // elements
-  const auto read = [&](uint64_t first, uint64_t count) {
-    files.read(part.name, dtype, place.subspan(part.position(first) * size_of(dtype), count * size_of(dtype)), first);
-  };
-  if (!part.padded())
-    return parallel_for(part.shape.count(), kGrain, [&](uint64_t first, uint64_t last) { read(first, last - first); });
-  std::ranges::fill(place, std::byte{});
-  const uint64_t columns = part.shape.back();
-  parallel_for(part.shape.rows(), kGrain / columns + 1, [&](uint64_t first, uint64_t last) {
-    for (uint64_t row = first; row < last; ++row) read(row * columns, columns);
-  });
+// Elements of whole rows of a parameter that one thread makes at a time.
+constexpr uint64_t kGrain = 1 << 18;
+
+// Elements per row: 1 of a vector.
+uint64_t row_size(const Shape& shape) {
+  return shape.count() / shape[0];
+}
+
+// One row, or consecutive rows where none is padded to the side.
+void fill_some(const StoredTensor& part, uint64_t row, uint64_t rows, DType dtype, std::byte* out,
+               const ElementSource& fill) {
+  const uint64_t columns = row_size(part.shape), place = row_size(part.place), size = size_of(dtype);
+  const uint64_t stored = row < part.shape[0] ? std::min(rows, part.shape[0] - row) : 0;
+  if (columns == place) {
+    if (stored > 0) fill(part, row * columns, {out, stored * columns * size});
+  } else {
+    for (uint64_t r = 0; r < stored; ++r) {
+      std::byte* const at = out + r * place * size;
+      fill(part, (row + r) * columns, {at, columns * size});
+      std::fill_n(at + columns * size, (place - columns) * size, std::byte{});
+    }
+  }
+  std::fill_n(out + stored * place * size, (rows - stored) * place * size, std::byte{});
 }
 
 // visit(the row's first byte in the file's tensor, in the place, its bytes)
@@ -174,16 +184,25 @@ void check_parameters(const ModelFiles& files, std::span<const ParameterSpec> sp
   }
 }
 
-void load_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs, DType dtype,
-                     const ParameterSink& sink) {
-  check_parameters(files, specs);
-  std::vector<std::byte> data;
-  for (const ParameterSpec& spec : specs) {
-    data.resize(TensorDesc{dtype, spec.shape}.bytes());
-    for (const StoredTensor& part : spec.parts)
-      read_in_parallel(files, part, dtype, std::span(data).subspan(part.first_byte(dtype), part.place_bytes(dtype)));
-    sink(spec, data);
-  }
+void fill_rows(const ParameterSpec& spec, uint64_t first, DType dtype, std::span<std::byte> out,
+               const ElementSource& fill) {
+  const uint64_t row_bytes = row_size(spec.shape) * size_of(dtype), count = out.size() / row_bytes;
+  parallel_for(count, kGrain / row_size(spec.shape) + 1, [&](uint64_t begin, uint64_t end) {
+    for (const StoredTensor& part : spec.parts) {
+      const uint64_t part_first = part.first / row_size(spec.shape);
+      const uint64_t from = std::max(first + begin, part_first), to = std::min(first + end, part_first + part.place[0]);
+      if (from < to)
+        fill_some(part, from - part_first, to - from, dtype, out.data() + (from - first) * row_bytes, fill);
+    }
+  });
+}
+
+// One processor would take the pages of a mapped file one fault after another.
+void load_rows(const ModelFiles& files, const ParameterSpec& spec, uint64_t first, DType dtype,
+               std::span<std::byte> out) {
+  fill_rows(spec, first, dtype, out, [&](const StoredTensor& part, uint64_t element, std::span<std::byte> place) {
+    files.read(part.name, dtype, place, element);
+  });
 }
 
 }  // namespace tandem

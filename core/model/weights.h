@@ -53,24 +53,27 @@ abi::Segments segments_of(const ParameterSpec& spec);
 // config.padded_ffn(): their zeros have no part in any sum and gradients of zero, so that they stay zeros.
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config);
 
-// data: the whole parameter, as its spec's shape says; lasts until the call returns
-using ParameterSink = std::function<void(const ParameterSpec& spec, std::span<const std::byte> data)>;
-
 // Exit::input, naming the tensor: missing, of another shape or a dtype that is not read, beyond the specs (but
 // *.rotary_emb.inv_freq), or an lm_head of a tied model that is not its embedding.
 void check_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs);
 
-// Every parameter in order, as dtype (f32 or bf16); checked first, as by check_parameters.
-void load_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs, DType dtype,
-                     const ParameterSink& sink);
+// Rows of a parameter (elements of a vector), from the first one on and as many as out holds, as dtype (f32 or bf16).
+// Made on all processors; padding is zeros.
+using RowSource = std::function<void(const ParameterSpec&, uint64_t first, DType, std::span<std::byte> out)>;
 
-// Every parameter in order, drawn from seed: matrices N(0, initializer_range), norms 1, biases 0. Values are rounded to
-// f32, and from there to bf16, to nearest even.
-void draw_parameters(const ModelConfig& config, std::span<const ParameterSpec> specs, uint64_t seed, DType dtype,
-                     const ParameterSink& sink);
+// As a RowSource, from files that check_parameters has taken, rounded to nearest even.
+void load_rows(const ModelFiles& files, const ParameterSpec& spec, uint64_t first, DType dtype,
+               std::span<std::byte> out);
 
-// The z with probability p below it; p in (0, 1), relative error under 1e-12 for p and 1 - p from 2^-34. Additions,
-// multiplications, divisions and square roots of f64 alone, so that it is the same on every machine.
-double inverse_normal(double p);
+// As a RowSource, drawn from seed: matrices N(0, initializer_range), norms 1, biases 0. Values are rounded to f32, and
+// from there to bf16, to nearest even. Element e of stored tensor n has the same bits in any rows.
+void draw_rows(const ModelConfig& config, const ParameterSpec& spec, uint64_t seed, uint64_t first, DType dtype,
+               std::span<std::byte> out);
+
+// Calls fill(part, first, place) at the same time for consecutive elements of stored tensors that make up those rows;
+// what is padding is zeroed.
+using ElementSource = std::function<void(const StoredTensor& part, uint64_t first_element, std::span<std::byte> place)>;
+void fill_rows(const ParameterSpec& spec, uint64_t first, DType dtype, std::span<std::byte> out,
+               const ElementSource& fill);
 
 }  // namespace tandem

@@ -9,6 +9,9 @@
 namespace tandem {
 namespace {
 
+// A batch that takes so much longer than the best one has no better one behind it. Smaller, and the search ends in a
+// batch whose neighbours alone are slower; larger, and it takes longer.
+constexpr double kHopeless = 1.1;
 constexpr int kTries = 3;  // batches whose plans are compiled, for the largest one and for the fastest
 
 class Advisor {
@@ -122,12 +125,12 @@ class Advisor {
     std::map<uint32_t, double> seconds;  // planned, or else estimated
     for (const auto& [b, planned] : planned_)
       if (product() % b == 0) seconds[b] = planned;
-    for (const bool up : {true, false}) {  // from the configured one on, as long as it gets better
-      double before = plan_.fits() ? plan_.chosen.seconds() : kNever;
+    for (const bool up : {true, false}) {  // from the configured one on, until one is much slower
+      double best = plan_.fits() ? plan_.chosen.seconds() : kNever;
       for (uint32_t b = next(configured, up); b != 0 && b <= legal(b); b = next(b, up)) {
         if (!planned_.contains(b)) seconds[b] = estimated(b);
-        if (seconds[b] > before) break;
-        before = seconds[b];
+        if (seconds[b] > kHopeless * best) break;
+        best = std::min(best, seconds[b]);
       }
     }
     for (int tries = 0; !seconds.empty(); ++tries) {

@@ -27,6 +27,8 @@ struct PlanRequest : StepSpec {  // shape.head_chunks: the most that the planner
   PolicyLimits limits;
   bool coarse = false;  // with few recompute sets, for estimates that only compare batches
   Target target;        // with rates; memory_bytes and host_memory_bytes (0: no limit) are the budgets
+  // A rank's sequences per step, where micro_batch and accumulation are the planner's to choose; 0: they are as set.
+  uint32_t sequences = 0;
 };
 
 // Copies::remade wants whole bf16 weights, of which several ranks have their own rows alone.

@@ -47,6 +47,7 @@ struct WorldRecord {
 struct Manifest : Position {
   std::string config;                          // the merged configuration, TOML
   std::string backend, device;                 // where it ran
+  uint32_t micro_batch = 0, accumulation = 0;  // as chosen or set; 0: a checkpoint that leaves them to config
   uint32_t head_chunks = 1;                    // LM-head chunks: part of the result, kept on resume
   std::map<std::string, std::string> kernels;  // the backend's KernelChoices
   WorldRecord world;                           // the ranks that it had

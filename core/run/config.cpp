@@ -180,6 +180,38 @@ void check_fast_accumulation(const RunConfig& config, const Places& places) {
        "precision.fast_accumulation is of the recipe fp8, not of {}; leave it out", config.precision.recipe);
 }
 
+// With sequences, what is not set is auto; what is set must divide a rank's share of them.
+void settle_batch(RunConfig& config, const Places& places) {
+  RunConfig::Batch& b = config.batch;
+  const auto refuse = [&](const char* key, const std::string& what) {
+    fail(Exit::configuration, place_of(places, key), "{} {}", key, what);
+  };
+  if (b.sequences == 0) {
+    constexpr const char* kAlone = "is \"auto\", expected a number, or batch.sequences to be set too";
+    if (!b.micro_batch) refuse("batch.micro_batch", kAlone);
+    if (!b.gradient_accumulation) refuse("batch.gradient_accumulation", kAlone);
+    return;
+  }
+  if (!places.contains("batch.micro_batch")) b.micro_batch.reset();
+  if (!places.contains("batch.gradient_accumulation")) b.gradient_accumulation.reset();
+  const uint64_t ranks = config.distributed.devices, B = b.micro_batch.value_or(1),
+                 A = b.gradient_accumulation.value_or(1), product = ranks * B * A;
+  if (b.micro_batch && b.gradient_accumulation ? b.sequences == product : b.sequences % product == 0) return;
+  std::string of;
+  const auto factor = [&](const char* name, uint64_t value) {
+    of += fmt::format("{}{} = {}", of.empty() ? "" : ", ", name, value);
+  };
+  if (b.micro_batch) factor("batch.micro_batch", B);
+  if (b.gradient_accumulation) factor("batch.gradient_accumulation", A);
+  if (ranks > 1) factor("distributed.devices", ranks);
+  refuse("batch.sequences",
+         b.micro_batch && b.gradient_accumulation
+             ? fmt::format("is {}, expected {}, the product of {}; use that, 0, or leave one of them out", b.sequences,
+                           product, of)
+             : fmt::format("is {}, expected a multiple of {}, for {}; use {}", b.sequences, product, of,
+                           std::max<uint64_t>(1, (b.sequences + product / 2) / product) * product));
+}
+
 void check_weights(const RunConfig& config, const Places& places) {
   const std::vector<double>& weights = config.data.weights;
   if (weights.empty()) return;
@@ -209,6 +241,7 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   for (const std::string& flag : overrides) read_override(config, flag, places);
   require_all(places, path);
   settle_fp32(config, places);
+  settle_batch(config, places);
   check_fast_accumulation(config, places);
   check_weights(config, places);
   check_built(config, places);

@@ -36,8 +36,9 @@ struct RunConfig {
   } data;
 
   struct Batch {
-    uint32_t micro_batch = 4;  // sequences, per rank
-    uint32_t gradient_accumulation = 1;
+    std::optional<uint32_t> micro_batch = 4;  // sequences, per rank; none: "auto"
+    std::optional<uint32_t> gradient_accumulation = 1;
+    uint32_t sequences = 0;  // per step, over all ranks; 0: the product of the two and the ranks
   } batch;
 
   struct Precision {

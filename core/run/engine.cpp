@@ -4,6 +4,7 @@
 
 #include "core/base/json.h"
 #include "core/base/message.h"
+#include "core/plan/batch.h"
 #include "core/plan/decide.h"
 #include "core/plan/fit.h"
 #include "core/program/dump.h"
@@ -77,7 +78,8 @@ std::unique_ptr<Session> load(Engine& engine, Program program) {
 
 }  // namespace
 
-Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world) {
+Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world,
+                   StartTimes& times) {
   Engine engine;
   engine.world = world;
   engine.spec = inputs.spec;
@@ -93,6 +95,7 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
       fail(Exit::configuration, "distributed.collectives", "is nccl, and ranks on {} exchange through the {}; use auto",
            engine.device.backend, engine.backend->transport());
   }
+  times.took("device");
   if (inputs.checkpoint) warn_of_device(inputs.checkpoint->manifest(), engine.device);
   if (KernelTable* kernels = engine.backend->kernels()) kernels->use(inputs.kernels);
   else if (!inputs.kernels.timed)
@@ -100,9 +103,13 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   Target target = with_measured_rates(within_budget(engine.backend->target(), config.memory));
   if (world) target = shared_target(std::move(target), engine.device, *world);
   PlanRequest request = plan_request(config, engine.spec, target, world ? world->seat().local_ranks : 1);
-  if (inputs.checkpoint) request.limits.lm_head_chunks = shape.head_chunks;
+  request.sequences = inputs.sequences;
+  if (inputs.head_chunks) request.limits.lm_head_chunks = inputs.head_chunks;
+  request = with_batch(std::move(request));
+  shape = request.shape;
   StepPlan plan = decide(request);
   require_fits(plan, request);
+  if (inputs.checkpoint && (!world || world->seat().rank == 0)) warn_of_batch(inputs.checkpoint->manifest(), shape);
   shape.head_chunks = plan.chosen.policy.lm_head_chunks;
   if (has_rates(target)) {
     engine.rates = request.target.rates;
@@ -110,17 +117,19 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   }
   engine.policy = std::move(plan.chosen.policy);
   engine.plan = std::move(plan.compiled->memory);
+  times.took("plan");
   engine.session = load(engine, std::move(plan.compiled->program));
+  times.took("memory and kernels");
   engine.kernels = record_kernels(*engine.backend, inputs.checkpoint ? "checkpoint" : "file");
   engine.runner =
       std::make_unique<StepRunner>(*engine.session, shape, rope_table(engine.spec.model, shape.sequence_length));
+  times.took("states");
   return engine;
 }
 
 void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs) {
-  const Precision& precision = engine.spec.precision;
-  if (inputs.weights) load_parameters(*engine.session, inputs.model, *inputs.weights, precision);
-  else initialise_parameters(*engine.session, inputs.model, precision, model.seed);
+  if (inputs.weights) load_parameters(*engine.session, inputs.model, *inputs.weights);
+  else initialise_parameters(*engine.session, inputs.model, model.seed);
 }
 
 void restore(Engine& engine, const Checkpoint& checkpoint) {

@@ -7,6 +7,7 @@
 #include "core/plan/prediction.h"
 #include "core/run/choices.h"
 #include "core/run/inputs.h"
+#include "core/run/start_times.h"
 #include "core/runtime/registry.h"
 #include "core/step/step_runner.h"
 
@@ -27,9 +28,10 @@ struct Engine {
 };
 
 // Opens run.backend's device, plans a step for it and loads its Program; parameters are not yet written. A resumed run
-// goes on with the LM-head chunks and kernels of its checkpoint. Of several ranks each opens its device, all run one
-// Program, and the root chooses the kernels. Exit::device, Exit::does_not_fit.
-Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world);
+// goes on with the LM-head chunks and kernels of its checkpoint. times: gets the stages. Of several ranks each opens
+// its device, all run one Program, and the root chooses the kernels. Exit::device, Exit::does_not_fit.
+Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world,
+                   StartTimes& times);
 
 // Writes the parameters: those of the model's files, or drawn.
 void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs);

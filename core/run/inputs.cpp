@@ -37,6 +37,19 @@ Checkpoint open_checkpoint(RunInputs& in, const RunConfig& config, World* world)
   return newest;
 }
 
+// A batch that the planner chose holds as long as as many ranks share it, and LM-head chunks with their micro_batch.
+void keep_batch(RunInputs& in, const Manifest& manifest, const RunConfig& config) {
+  const StepShape was = batch_of(manifest);
+  StepShape& shape = in.spec.shape;
+  if (in.sequences > 0 && manifest.world.ranks == config.distributed.devices) {
+    shape.micro_batch = was.micro_batch;
+    shape.accumulation = was.accumulation;
+    in.sequences = 0;
+  }
+  if (in.sequences > 0 || shape.micro_batch != was.micro_batch) return;
+  in.head_chunks = shape.head_chunks = manifest.head_chunks;
+}
+
 // Every host reads the same data: one of its ranks hashes it.
 void compare_files(RunInputs& in, const RunConfig& config, World* world) {
   if (!world || world->seat().local_rank == 0) in.files = run_inputs(config);
@@ -53,10 +66,11 @@ RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& c
   if (!choices.empty()) in.kernels = read_choices(choices);
   in.model = open_model(config.model.path);
   in.spec = step_spec(config, in.model.config);
+  in.sequences = free_sequences(config);
   compare_files(in, config, world);
   if (resume) {
     in.checkpoint.emplace(open_checkpoint(in, config, world));
-    in.spec.shape.head_chunks = in.checkpoint->manifest().head_chunks;
+    keep_batch(in, in.checkpoint->manifest(), config);
     in.kernels.given = in.checkpoint->manifest().kernels;
   }
   check_copied_files(in.model.path);

@@ -16,8 +16,10 @@ namespace tandem {
 
 struct RunInputs {
   ModelSource model;
-  StepSpec spec;                 // LM-head chunks: the checkpoint's, or as configured
-  std::vector<InputFile> files;  // they decide the result
+  StepSpec spec;                        // with the checkpoint's batch and LM-head chunks, or as configured
+  uint32_t sequences = 0;               // a rank's per step, where the planner chooses the batch; 0: it is the spec's
+  std::optional<uint32_t> head_chunks;  // the checkpoint's, of the same micro_batch
+  std::vector<InputFile> files;         // they decide the result
   RunData data;
   std::optional<ModelFiles> weights;        // to start from; none: they are drawn, or the checkpoint has them
   std::optional<Checkpoint> checkpoint;     // to go on from

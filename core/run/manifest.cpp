@@ -24,7 +24,12 @@ Json json_of(const Manifest& m) {
           {"skipped_in_a_row", m.skipped},
           {"config", m.config},
           {"plan",
-           {{"backend", m.backend}, {"device", m.device}, {"lm_head_chunks", m.head_chunks}, {"kernels", m.kernels}}},
+           {{"backend", m.backend},
+            {"device", m.device},
+            {"micro_batch", m.micro_batch},
+            {"gradient_accumulation", m.accumulation},
+            {"lm_head_chunks", m.head_chunks},
+            {"kernels", m.kernels}}},
           {"world", tandem::json_of(m.world)},
           {"inputs", inputs},
           {"files", files}};
@@ -102,10 +107,15 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
                           .tokens = root.number("tokens"),
                           .t = uint32_t(root.number("t", kMax32)),
                           .skipped = uint32_t(root.number("skipped_in_a_row", kMax32))};
+  const auto count_if_any = [&](std::string_view key) {
+    return plan.value().contains(key) ? uint32_t(plan.number(key, kMax32)) : 0;
+  };
   Manifest m{position,
              root.text("config"),
              plan.text("backend"),
              plan.text("device"),
+             count_if_any("micro_batch"),
+             count_if_any("gradient_accumulation"),
              uint32_t(plan.number("lm_head_chunks", kMax32)),
              {},
              world_of(root, json),

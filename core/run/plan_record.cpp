@@ -63,6 +63,7 @@ void write_plan(const std::string& path, const DeviceInfo& device, const StepSha
               {"arenas", arenas},
               {"lm_head_chunks", shape.head_chunks},
               {"micro_batch", shape.micro_batch},
+              {"gradient_accumulation", shape.accumulation},
               {"kernels", kernels.kernels},
               {"kernels_from", from},
               {"world", json_of(world)}};

@@ -18,10 +18,6 @@ bool may_change(std::string_view key) {
       [&](std::string_view section) { return key.starts_with(section); });
 }
 
-uint64_t sequences_per_step(const RunConfig& c) {
-  return uint64_t(c.batch.micro_batch) * c.batch.gradient_accumulation * c.distributed.devices;
-}
-
 // What would make the sequences per step what they were, with the devices asked for.
 std::string fitting_batch(uint64_t product, const RunConfig& c) {
   std::vector<std::string> ways;
@@ -29,8 +25,9 @@ std::string fitting_batch(uint64_t product, const RunConfig& c) {
     if (const uint64_t rest = other * c.distributed.devices; product % rest == 0)
       ways.push_back(fmt::format("batch.{} = {}", key, product / rest));
   };
-  way("gradient_accumulation", c.batch.micro_batch);
-  way("micro_batch", c.batch.gradient_accumulation);
+  if (c.batch.sequences > 0) return fmt::format("use batch.sequences = {}", product);
+  way("gradient_accumulation", c.batch.micro_batch.value());
+  way("micro_batch", c.batch.gradient_accumulation.value());
   if (!ways.empty()) return fmt::format("use {}", fmt::join(ways, " or "));
   std::vector<uint64_t> devices;
   for (uint64_t d = 1; d <= product; ++d)
@@ -40,35 +37,29 @@ std::string fitting_batch(uint64_t product, const RunConfig& c) {
 
 struct Changed {
   std::string_view key;
-  uint32_t was = 0, is = 0;
+  uint64_t was = 0, is = 0;
 };
 
 // A key that makes the number of sequences another one.
 Changed changed_size(const RunConfig& before, const RunConfig& now) {
+  const RunConfig::Batch &was = before.batch, &is = now.batch;
+  if (was.sequences > 0 || is.sequences > 0)
+    return {"batch.sequences", sequences_per_step(before), sequences_per_step(now)};
   if (before.distributed.devices != now.distributed.devices)
     return {"distributed.devices", before.distributed.devices, now.distributed.devices};
-  if (before.batch.micro_batch != now.batch.micro_batch)
-    return {"batch.micro_batch", before.batch.micro_batch, now.batch.micro_batch};
-  return {"batch.gradient_accumulation", before.batch.gradient_accumulation, now.batch.gradient_accumulation};
+  if (was.micro_batch != is.micro_batch) return {"batch.micro_batch", was.micro_batch.value(), is.micro_batch.value()};
+  return {"batch.gradient_accumulation", was.gradient_accumulation.value(), is.gradient_accumulation.value()};
 }
 
 // A step's data is a function of its sequences: how they are dealt out may change, their number may not.
 void check_batch(const RunConfig& before, const RunConfig& now) {
   const uint64_t was = sequences_per_step(before), is = sequences_per_step(now);
-  if (was != is) {
-    const Changed changed = changed_size(before, now);
-    fail(Exit::configuration, changed.key,
-         "was {} and is {}: a step would have {} sequences over all ranks (micro_batch * gradient_accumulation * "
-         "devices), it had {}; {}",
-         changed.was, changed.is, is, was, fitting_batch(was, now));
-  }
-  if (before.batch.micro_batch != now.batch.micro_batch ||
-      before.batch.gradient_accumulation != now.batch.gradient_accumulation)
-    warn(fmt::format(
-        "batch.micro_batch was {} and is {}, batch.gradient_accumulation was {} and is {}: fp8 scales per micro-batch "
-        "and the order of sums may differ from those of a run that stays as it was",
-        before.batch.micro_batch, now.batch.micro_batch, before.batch.gradient_accumulation,
-        now.batch.gradient_accumulation));
+  if (was == is) return;
+  const Changed changed = changed_size(before, now);
+  fail(Exit::configuration, changed.key,
+       "was {} and is {}: a step would have {} sequences over all ranks (micro_batch * gradient_accumulation * "
+       "devices), it had {}; {}",
+       changed.was, changed.is, is, was, fitting_batch(was, now));
 }
 
 void warn_of_ranks(const RunConfig::Distributed& before, const RunConfig::Distributed& now) {
@@ -127,6 +118,23 @@ void check_resume(const Manifest& manifest, const RunConfig& config, const std::
   warn_of_ranks(before.distributed, config.distributed);
   check_steps(manifest, before.schedule.steps, config.schedule.steps);
   check_inputs(manifest, inputs);
+}
+
+StepShape batch_of(const Manifest& manifest) {
+  const RunConfig config = parse_config(manifest.config, "the checkpoint's configuration", {});
+  const auto recorded = [](uint32_t count, std::optional<uint32_t> set) { return count > 0 ? count : set.value(); };
+  return {recorded(manifest.micro_batch, config.batch.micro_batch),
+          recorded(manifest.accumulation, config.batch.gradient_accumulation), config.data.sequence_length,
+          manifest.head_chunks};
+}
+
+void warn_of_batch(const Manifest& manifest, const StepShape& now) {
+  const StepShape before = batch_of(manifest);
+  if (before.micro_batch != now.micro_batch || before.accumulation != now.accumulation)
+    warn(fmt::format(
+        "batch.micro_batch was {} and is {}, batch.gradient_accumulation was {} and is {}: fp8 scales per micro-batch "
+        "and the order of sums may differ from those of a run that stays as it was",
+        before.micro_batch, now.micro_batch, before.accumulation, now.accumulation));
 }
 
 void warn_of_device(const Manifest& manifest, const DeviceInfo& device) {

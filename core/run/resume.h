@@ -6,6 +6,7 @@
 #include "core/run/checkpoint.h"
 #include "core/run/config.h"
 #include "core/runtime/backend.h"
+#include "core/step/step_shape.h"
 
 namespace tandem {
 
@@ -17,6 +18,11 @@ Checkpoint newest_checkpoint(const std::string& directory);
 // distributed, batch where the sequences per step stay as many, and schedule.steps. Exit::configuration naming another
 // key; Exit::input naming an input that changed.
 void check_resume(const Manifest& manifest, const RunConfig& config, const std::vector<InputFile>& inputs);
+
+// The micro_batch and gradient_accumulation of the run that made a checkpoint.
+StepShape batch_of(const Manifest& manifest);
+// Warns where the checkpoint was made with another one.
+void warn_of_batch(const Manifest& manifest, const StepShape& now);
 
 // Warns where the checkpoint is of another backend or device: the run goes on, but not to the bit.
 void warn_of_device(const Manifest& manifest, const DeviceInfo& device);

@@ -154,6 +154,8 @@ void save(Run& run, const Engine& engine) {
               config_text(run.config),
               engine.device.backend,
               engine.device.name,
+              engine.spec.shape.micro_batch,
+              engine.spec.shape.accumulation,
               engine.spec.shape.head_chunks,
               engine.kernels.kernels,
               world_record(engine),
@@ -182,8 +184,11 @@ void announce(Run& run, const Engine& engine) {
   if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
 }
 
-// Says what the process took beyond the plan by its first step, in which all that a run takes is taken once.
-void tell_overrun(Run& run, const Engine& engine) {
+// Says when the first step was done, and what the process took beyond the plan by then: all that a run takes is taken
+// once.
+void tell_first_step(Run& run, const Engine& engine) {
+  run.times.took("first step");
+  run.progress.message(fmt::format("the first step was done after {}", run.times.text()));
   const std::optional<uint64_t> free = engine.backend->free_bytes();
   if (!free) return;
   const DeviceBudget budget = engine.backend->budget();
@@ -220,7 +225,7 @@ bool open_directory(const RunConfig& config, const Engine& engine, RunInputs& in
 }  // namespace
 
 Run start_run(const RunConfig& config, Signals& signals, const std::string& profile, const Engine& engine,
-              RunInputs inputs) {
+              RunInputs inputs, StartTimes times) {
   const bool root = !engine.world || engine.world->seat().rank == 0;
   Position at;
   std::optional<uint64_t> saved;
@@ -239,6 +244,7 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
           .metrics = std::move(metrics),
           .progress = Progress(config.schedule.steps, at.tokens),
           .profile = profiled_step(profile, at.step, config.schedule.steps),
+          .times = std::move(times),
           .position = at,
           .saved = saved,
           .evaluated = evaluated};
@@ -251,7 +257,7 @@ Exit train_steps(Run& run, Engine& engine) {
   bool stopped = asked_to_stop(run, engine);
   while (!stopped && run.position.step < steps) {
     train_step(run, engine, batches);
-    if (run.position.step == first + 1) tell_overrun(run, engine);
+    if (run.position.step == first + 1) tell_first_step(run, engine);
     if (due_for_evaluation(run)) evaluate_now(run, engine);
     const bool asked = any_rank(engine, run.signals.take_save(), "save");
     const uint64_t step = run.position.step;

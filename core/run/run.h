@@ -25,6 +25,7 @@ struct Run {
   std::unique_ptr<MetricsWriter> metrics;  // the root's
   Progress progress;
   ProfiledStep profile;
+  StartTimes times;
   Position position;
   std::optional<uint64_t> saved;  // the step of the newest checkpoint
   bool evaluated = false;         // at the step resumed from
@@ -35,9 +36,9 @@ struct Run {
 };
 
 // Makes the run directory, or goes on in the checkpoint's, now that all was checked: config.toml, plan.json and
-// metrics.jsonl. profile: a file for the trace of a step; empty: none.
+// metrics.jsonl. profile: a file for the trace of a step; empty: none. times: what the start took so far.
 Run start_run(const RunConfig& config, Signals& signals, const std::string& profile, const Engine& engine,
-              RunInputs inputs);
+              RunInputs inputs, StartTimes times);
 
 // Trains to the last step and writes the model; what it returns and throws: see train.
 Exit train_steps(Run& run, Engine& engine);

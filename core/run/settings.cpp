@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/plan/batch.h"
 #include "core/plan/device_table.h"
 
 namespace tandem {
@@ -37,6 +38,17 @@ std::optional<EnumSet<Offload>> offload_of(const std::vector<std::string>& asked
   return set;
 }
 
+// parse_config has made sure that sequences are a multiple of what is set.
+StepShape batch_of(const RunConfig& config, Recipe recipe) {
+  const RunConfig::Batch& b = config.batch;
+  const uint32_t length = config.data.sequence_length;
+  const uint64_t share = sequences_per_step(config) / config.distributed.devices;
+  const uint32_t micro_batch = b.micro_batch             ? *b.micro_batch
+                               : b.gradient_accumulation ? uint32_t(share / *b.gradient_accumulation)
+                                                         : first_micro_batch(uint32_t(share), length, recipe);
+  return {micro_batch, uint32_t(share / micro_batch), length, 1};
+}
+
 Rates rates_of(const Target& target) {
   if (target.rates.known()) return target.rates;
   const std::optional<DeviceTable> table = device_table_of(target.name);
@@ -57,10 +69,21 @@ Precision precision_of(const RunConfig& config) {
   return p;
 }
 
+uint64_t sequences_per_step(const RunConfig& config) {
+  const RunConfig::Batch& b = config.batch;
+  if (b.sequences > 0) return b.sequences;
+  return uint64_t(b.micro_batch.value()) * b.gradient_accumulation.value() * config.distributed.devices;
+}
+
+uint32_t free_sequences(const RunConfig& config) {
+  const RunConfig::Batch& b = config.batch;
+  return b.micro_batch || b.gradient_accumulation ? 0 : b.sequences / config.distributed.devices;
+}
+
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model) {
   const Precision precision = precision_of(config);
-  const StepShape batch{config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1};
-  const StepShape shape = with_head_chunks(batch, model, precision, config.memory.lm_head_chunks);
+  const StepShape shape =
+      with_head_chunks(batch_of(config, precision.recipe), model, precision, config.memory.lm_head_chunks);
   check_multiples(model, precision, shape.rows());
   const StepSpec spec{model,
                       precision,

@@ -8,9 +8,16 @@ namespace tandem {
 
 Precision precision_of(const RunConfig& config);
 
-// The step that a configuration asks of a model, with the most LM-head chunks to try. Exit::configuration and
+// The step that a configuration asks of a model, with the most LM-head chunks to try, and with some batch where that
+// is free. Exit::configuration and
 // Exit::does_not_fit, naming the key, for sizes that the recipe or an operand cannot have, or words that name nothing.
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model);
+
+// Sequences per step over all ranks.
+uint64_t sequences_per_step(const RunConfig& config);
+
+// A rank's sequences per step where both batch.micro_batch and gradient_accumulation are "auto"; else 0.
+uint32_t free_sequences(const RunConfig& config);
 
 // The target with no more memory of its device than memory.device, and what memory.host says of the host: more than the
 // machine reports, too.

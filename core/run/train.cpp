@@ -48,11 +48,15 @@ Exit train(const RunConfig& config, const Registry& registry, const TrainOptions
   const TrainOptions options = launch && launch->restarted ? after_restart(asked, config, launch->rank) : asked;
   const auto train_rank = [&](World* world) {
     if (!world || world->seat().rank == 0) check_config(config, options);
+    StartTimes times;
     RunInputs inputs = open_inputs(config, options.resume, options.choices, world);
-    Engine engine = open_engine(config, registry, inputs, world);
+    times.took("data");
+    Engine engine = open_engine(config, registry, inputs, world, times);
+    inputs.data.train->deal(engine.spec.shape.micro_batch, engine.spec.shape.accumulation);
     if (inputs.checkpoint) restore(engine, *inputs.checkpoint);
     else fill(engine, config.model, inputs);
-    Run run = start_run(config, signals, options.profile, engine, std::move(inputs));
+    times.took("parameters");
+    Run run = start_run(config, signals, options.profile, engine, std::move(inputs), std::move(times));
     return train_steps(run, engine);
   };
   const auto train_among = [&](World& world) { return train_rank(&world); };

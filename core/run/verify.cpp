@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "core/plan/batch.h"
 #include "core/plan/decide.h"
 #include "core/run/run_data.h"
 #include "core/run/schedule.h"
@@ -13,11 +14,11 @@ namespace {
 
 // A run on one of the two backends.
 struct Side {
-  Side(Backend& backend, const Program& program, const ModelSource& model, const Precision& precision,
-       const RunConfig& config, const StepShape& shape)
+  Side(Backend& backend, const Program& program, const ModelSource& model, const RunConfig& config,
+       const StepShape& shape)
       : session(backend, program), runner(session, shape, rope_table(model.config, shape.sequence_length)) {
-    if (config.model.from_scratch) initialise_parameters(session, model, precision, config.model.seed);
-    else load_parameters(session, model, open_weights(model), precision);
+    if (config.model.from_scratch) initialise_parameters(session, model, config.model.seed);
+    else load_parameters(session, model, open_weights(model));
   }
   Session session;
   StepRunner runner;
@@ -31,14 +32,15 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
     fail(Exit::configuration, "distributed.devices",
          "is {}, and verify compares the step of one rank; use --distributed.devices=1", config.distributed.devices);
   const ModelSource model = open_model(config.model.path);
-  const StepSpec spec = step_spec(config, model.config);
-  const Precision& precision = spec.precision;
+  const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
+  PlanRequest request = plan_request(config, step_spec(config, model.config), target);
+  request.sequences = free_sequences(config);
+  const StepSpec spec = with_batch(std::move(request));
   const StepShape& shape = spec.shape;
   const RunData data = open_data(config, model, shape);
-  const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
   const MemoryPolicy policy = policy_asked(limits_of(config.memory, spec));
   const Program program = compile_step(spec, policy, target).program;
-  Side a(reference, program, model, precision, config, shape), b(candidate, program, model, precision, config, shape);
+  Side a(reference, program, model, config, shape), b(candidate, program, model, config, shape);
   Verifier verifier(a.session, b.session, options);
   const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {
     a.runner.fill(batch, scalars);

@@ -40,6 +40,7 @@ class Backend {
   // that was submitted.
   virtual void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) = 0;
   virtual void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) = 0;
+  virtual void zero(Memory& memory, uint64_t offset, uint64_t bytes);  // as write does
   // memories: one an arena of the program, in order; they outlive the executable
   virtual std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) = 0;
   // Joins the other ranks, whose World outlives what the backend loads from here on: before the budget is read.

@@ -20,8 +20,4 @@ void run_collective(World& world, const Collective& collective, std::string_view
   exchange(world, collective.kind, label, items);
 }
 
-void Backend::join(World& world) {
-  fail(Exit::device, target().name, "works alone; use distributed.devices = 1 rather than {}", world.seat().ranks);
-}
-
 }  // namespace tandem

@@ -17,14 +17,12 @@ Session::Session(Backend& backend, Program program) : backend_(backend), program
 }
 
 void Session::run_instruction(const Instruction& instruction) {
-  const bool runs = std::visit(overloaded{[](const Dispatch&) { return true; }, [](const Fill&) { return true; },
-                                          [](const Copy&) { return true; },
-                                          [](const Collective& c) -> bool {
-                                            fail(Exit::internal, name_of(c.kind), "needs the other ranks");
-                                          },
-                                          [](const Barrier&) { return false; },
-                                          [](const Signal&) { return false; }, [](const Wait&) { return false; }},
-                               instruction.command);
+  const bool runs = std::visit(
+      overloaded{
+          [](const Dispatch&) { return true; }, [](const Fill&) { return true; }, [](const Copy&) { return true; },
+          [](const Collective& c) -> bool { fail(Exit::internal, name_of(c.kind), "needs the other ranks"); },
+          [](const Barrier&) { return false; }, [](const Signal&) { return false; }, [](const Wait&) { return false; }},
+      instruction.command);
   if (!runs) return;  // an order among others, and it is alone
   Program alone;
   alone.arenas = program_.arenas;
@@ -59,11 +57,8 @@ void Session::read(const BufferRef& from, std::span<std::byte> bytes) const {
 }
 
 void Session::zero(std::string_view binding) {
-  constexpr uint64_t kPiece = 16 << 20;
-  const uint64_t size = program_.binding(binding).buffer.bytes;
-  const std::vector<std::byte> zeros(std::min(kPiece, size));
-  for (uint64_t at = 0; at < size; at += kPiece)
-    write(binding, std::span(zeros).first(std::min(kPiece, size - at)), at);
+  const BufferRef& buffer = program_.binding(binding).buffer;
+  backend_.zero(*memories_.at(buffer.arena), buffer.offset, buffer.bytes);
 }
 
 uint64_t Session::device_bytes() const {

@@ -1,41 +1,82 @@
 #include "core/step/parameters.h"
 
+#include <algorithm>
+#include <future>
 #include <map>
-
-#include "core/step/state.h"
 
 namespace tandem {
 namespace {
 
-// Writes what `source(dtype, sink)` yields to the parameters, and once more to the states that begin as their
-// parameter.
-template <typename Source>
-void fill_parameters(Session& session, const Precision& precision, const Source& source) {
-  source(precision.compute(), [&](const ParameterSpec& spec, auto data) { write_whole(session, spec.name, data); });
-  std::map<DType, std::multimap<std::string, std::string>> copies;  // by dtype: bindings by parameter
-  for (const Binding& b : session.program().bindings)
-    if (b.initial == Initial::parameter) copies[b.desc.dtype].emplace(b.name.substr(0, b.name.rfind('.')), b.name);
-  for (const auto& [dtype, bindings] : copies)
-    source(dtype, [&, &names = bindings](const ParameterSpec& spec, auto data) {
-      const auto [first, last] = names.equal_range(spec.name);
-      for (auto i = first; i != last; ++i) write_whole(session, i->second, data);
-    });
+// Bytes made at a time: enough for all processors. Two such pieces are in host memory at once.
+constexpr uint64_t kPieceBytes = 64 << 20;
+
+// Some rows of a parameter, and where a binding has them.
+struct Piece {
+  const ParameterSpec* spec = nullptr;
+  const Binding* binding = nullptr;
+  uint64_t first = 0, rows = 0;  // in the whole parameter
+  uint64_t offset = 0;           // bytes in the binding
+};
+
+// Those that this rank has, in pieces.
+void append_pieces(const ParameterSpec& spec, const Binding& binding, uint32_t rank, std::vector<Piece>& pieces) {
+  const Rows& shared = binding.rows;
+  const uint64_t row_bytes = binding.desc.bytes() / binding.desc.shape[0];
+  const uint64_t first = shared.shared() ? shared.first(rank) : 0;
+  const uint64_t last = shared.shared() ? shared.first(rank + 1) : spec.shape[0];
+  const uint64_t most = std::max<uint64_t>(1, kPieceBytes / row_bytes);
+  for (uint64_t row = first; row < last; row += most) {
+    const uint64_t in_binding = shared.shared() && !shared.in_whole ? row - first : row;
+    pieces.push_back({&spec, &binding, row, std::min(most, last - row), in_binding * row_bytes});
+  }
+}
+
+// A parameter's binding has its name; that of a state which begins as it has a suffix.
+std::vector<Piece> pieces_of(const Program& program, std::span<const ParameterSpec> specs) {
+  std::multimap<std::string, const Binding*> bindings;
+  for (const Binding& b : program.bindings)
+    bindings.emplace(b.initial == Initial::parameter ? b.name.substr(0, b.name.rfind('.')) : b.name, &b);
+  std::vector<Piece> pieces;
+  for (const ParameterSpec& spec : specs) {
+    const auto [first, last] = bindings.equal_range(spec.name);
+    for (auto i = first; i != last; ++i) append_pieces(spec, *i->second, program.rank, pieces);
+  }
+  return pieces;
+}
+
+// A piece is made while the one before is written.
+void write_parameters(Session& session, const ModelConfig& config, const RowSource& source) {
+  const std::vector<ParameterSpec> specs = parameter_specs(config);
+  const std::vector<Piece> pieces = pieces_of(session.program(), specs);
+  std::vector<std::byte> buffers[2];
+  const auto make = [&](size_t i) {
+    const Piece& p = pieces[i];
+    const TensorDesc& desc = p.binding->desc;
+    std::vector<std::byte>& buffer = buffers[i % 2];
+    buffer.resize(p.rows * (desc.bytes() / desc.shape[0]));
+    source(*p.spec, p.first, desc.dtype, buffer);
+  };
+  std::future<void> making;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (i == 0) make(0);
+    else making.get();
+    if (i + 1 < pieces.size()) making = std::async(std::launch::async, make, i + 1);
+    session.write(pieces[i].binding->name, buffers[i % 2], pieces[i].offset);
+  }
 }
 
 }  // namespace
 
-void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights,
-                     const Precision& precision) {
-  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
-  fill_parameters(session, precision,
-                  [&](DType dtype, const ParameterSink& sink) { load_parameters(weights, specs, dtype, sink); });
+void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights) {
+  check_parameters(weights, parameter_specs(model.config));
+  write_parameters(session, model.config, [&](const auto&... rows) { load_rows(weights, rows...); });
 }
 
-void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed) {
-  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
-  fill_parameters(session, precision, [&](DType dtype, const ParameterSink& sink) {
-    draw_parameters(model.config, specs, seed, dtype, sink);
-  });
+void initialise_parameters(Session& session, const ModelSource& model, uint64_t seed) {
+  write_parameters(session, model.config,
+                   [&](const ParameterSpec& spec, uint64_t first, DType dtype, std::span<std::byte> out) {
+                     draw_rows(model.config, spec, seed, first, dtype, out);
+                   });
 }
 
 }  // namespace tandem

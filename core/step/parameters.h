@@ -7,8 +7,8 @@
 namespace tandem {
 
 // Writes every parameter of the session, and every state that begins as its parameter: from open_weights, or drawn from
-// seed.
-void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights, const Precision& precision);
-void initialise_parameters(Session& session, const ModelSource& model, const Precision& precision, uint64_t seed);
+// seed. One of several ranks makes the rows alone that it has.
+void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights);
+void initialise_parameters(Session& session, const ModelSource& model, uint64_t seed);
 
 }  // namespace tandem

@@ -62,8 +62,4 @@ void write_stored(Session& session, const std::string& name, const StoredTensor&
   write_part(session, name, part.first_byte(dtype), pad(part, dtype, bytes, buffer));
 }
 
-void write_whole(Session& session, const std::string& binding, std::span<const std::byte> bytes) {
-  write_part(session, binding, 0, bytes);
-}
-
 }  // namespace tandem

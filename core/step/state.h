@@ -14,7 +14,5 @@ std::span<const std::byte> read_stored(const Session& session, World* world, con
 // The reverse: a rank writes the rows of it that it has.
 void write_stored(Session& session, const std::string& binding, const StoredTensor& part,
                   std::span<const std::byte> bytes, std::vector<std::byte>& buffer);
-// All of a parameter or state, of which a rank writes what it has.
-void write_whole(Session& session, const std::string& binding, std::span<const std::byte> bytes);
 
 }  // namespace tandem

@@ -38,7 +38,7 @@ struct Case {
 
 // Exit::does_not_fit cannot happen: the target has more memory than any model takes.
 Program compile_config(const std::string& path, const MemoryPolicy& policy, uint32_t queues) {
-  const RunConfig config = load_config(path, {});
+  const RunConfig config = load_config(path, std::vector<std::string>{"--batch.micro_batch=8"});
   const ModelConfig model = open_model(config.model.path).config;
   const Precision precision = precision_of(config);
   const StepShape shape = with_head_chunks(
@@ -167,7 +167,7 @@ std::vector<Line> hash_steps(const std::string& name, Backend& backend, const Mo
   OptimizerOptions optimizer;
   optimizer.z_loss = 1e-4;
   Session session(backend, compile_step({config, precision, optimizer, kShape}, {}, backend.target()).program);
-  initialise_parameters(session, {name, config}, precision, 1);
+  initialise_parameters(session, {name, config}, 1);
   const std::vector<double> losses = train(session, config);
   if (!std::ranges::all_of(losses, [](double x) { return std::isfinite(x); }))
     fail(Exit::diverged, name, "has a loss that is not finite: equal hashes would show nothing");

@@ -33,9 +33,10 @@ TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no we
   CHECK(o.exit == 0);
   const Json j = o.json();
   CHECK(keys_of(j) == std::vector<std::string>{"fits", "device_bytes", "host_bytes", "arenas", "recompute", "offload",
-                                               "lm_head_chunks", "attention_chunks", "micro_batch", "step_seconds",
-                                               "tokens_per_second", "floor_seconds", "flops", "largest_micro_batch",
-                                               "ranks", "zero", "collectives", "exchange_seconds"});
+                                               "lm_head_chunks", "attention_chunks", "micro_batch",
+                                               "gradient_accumulation", "step_seconds", "tokens_per_second",
+                                               "floor_seconds", "flops", "largest_micro_batch", "ranks", "zero",
+                                               "collectives", "exchange_seconds"});
   CHECK(j.at("fits") == true);
   uint64_t device = 0;
   for (const Json& arena : j.at("arenas"))
@@ -96,8 +97,9 @@ TEST_CASE("plan: what does not fit is printed, and exits with 4") {
 
 TEST_CASE("plan: the policy says what is moved where, how far ahead, and a runner-up what it does otherwise") {
   const Workplace place;
-  const Outcome o = place.tandem({"plan", source("configs/qwen2.5-3b.toml"),
-                                  "--model.path=" + source("configs/models/qwen2.5-3b"), "--device", "rtx-4090"});
+  const Outcome o =
+      place.tandem({"plan", source("configs/qwen2.5-3b.toml"), "--model.path=" + source("configs/models/qwen2.5-3b"),
+                    "--device", "rtx-4090", "--batch.micro_batch=8", "--batch.gradient_accumulation=64"});
   INFO(o.err);
   CHECK(o.exit == 0);
   for (const char* part : {"Policy: ", "m, v everywhere", "layers ahead ", "parameters ahead in the update ",

@@ -82,6 +82,36 @@ TEST_CASE("a run for which memory is short is planned anew where keys are auto, 
   CHECK((place.result("run") == place.result("whole")));
 }
 
+TEST_CASE("a batch that the planner chose is recorded, and kept when the run is resumed, on vulkan") {
+  const RunPlace place;
+  const std::vector<std::string> chosen = {"--batch.sequences=6", "--batch.micro_batch=auto"};
+  CHECK(place.train(chosen, fmt::format("write:7:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
+  const Json plan = parse_json(place.read("run/plan.json"), "plan.json");
+  const uint32_t B = plan.at("micro_batch"), A = plan.at("gradient_accumulation");
+  CHECK(B * A == 6);
+  CHECK(place.read("run/config.toml").find("micro_batch = \"auto\"") != std::string::npos);
+  const uint64_t step = checkpoint_steps(place.path("run/checkpoints")).front();
+  const Json manifest =
+      parse_json(place.read(fmt::format("run/checkpoints/{}/manifest.json", checkpoint_name(step))), "manifest");
+  CHECK(manifest.at("plan").at("micro_batch") == B);
+  CHECK(manifest.at("plan").at("gradient_accumulation") == A);
+
+  std::vector<std::string> resumed = chosen;
+  resumed.insert(resumed.end(), {"--resume", "--memory.recompute=block"});
+  const Outcome kept = place.train(resumed);
+  INFO(kept.err);
+  CHECK(kept.exit == 0);
+  CHECK_FALSE(kept.says("batch.micro_batch was"));
+  const std::vector<std::string> set = {fmt::format("--batch.micro_batch={}", B),
+                                        fmt::format("--batch.gradient_accumulation={}", A), "--run.directory=set"};
+  REQUIRE(place.train(set).exit == 0);
+  CHECK((place.result("run") == place.result("set")));
+
+  const Outcome other = place.train({"--resume", "--batch.sequences=6", "--batch.micro_batch=1"});
+  CHECK(other.exit == 0);
+  CHECK(other.says("warning: batch.micro_batch was"));
+}
+
 TEST_CASE("a resumed run may take another memory policy, and ends in the same bits, on vulkan") {
   const RunPlace place;
   REQUIRE(place.train({"--run.directory=whole"}).exit == 0);

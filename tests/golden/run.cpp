@@ -72,8 +72,8 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, co
   if (rank.world) compiled.program = for_rank(std::move(compiled.program), rank.world->seat().rank);
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   runner_ = std::make_unique<StepRunner>(*session_, shape, rope_table(model.config, shape.sequence_length));
-  if (config.model.from_scratch) initialise_parameters(*session_, model, precision, config.model.seed);
-  else load_parameters(*session_, model, open_weights(model), precision);
+  if (config.model.from_scratch) initialise_parameters(*session_, model, config.model.seed);
+  else load_parameters(*session_, model, open_weights(model));
 }
 
 abi::StepReport Run::step(uint64_t s) {

@@ -74,7 +74,7 @@ TEST_CASE("verify of the generation ops") {
   for (OpId op : {OpId::cache_append, OpId::cached_attention}) {
     Session a(host, program), b(host, program);
     for (Session* s : {&a, &b}) {
-      load_parameters(*s, golden.model, open_weights(golden.model), {.recipe = Recipe::fp32});
+      load_parameters(*s, golden.model, open_weights(golden.model));
       s->write("rope", bytes_of(rope_table(golden.model.config, kCapacity)));
       for (const Binding& binding : program.bindings)
         if (binding.name.starts_with("cache")) s->zero(binding.name);

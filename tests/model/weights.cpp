@@ -10,6 +10,7 @@
 #include "core/abi/numeric.h"
 #include "core/base/json.h"
 #include "core/model/model_directory.h"
+#include "core/model/normal.h"
 #include "tests/support/temporary.h"
 
 using namespace tandem;
@@ -84,14 +85,23 @@ std::vector<OutputTensor> tensors_of(const std::vector<ParameterSpec>& specs, co
 }
 
 Values load(const std::string& directory, const std::vector<ParameterSpec>& specs) {
+  const ModelFiles files(directory);
+  check_parameters(files, specs);
   Values loaded;
-  load_parameters(ModelFiles(directory), specs, DType::f32,
-                  [&](const ParameterSpec& spec, std::span<const std::byte> d) {
-                    std::vector<float>& v = loaded[spec.name];
-                    v.resize(d.size() / sizeof(float));
-                    std::memcpy(v.data(), d.data(), d.size());
-                  });
+  for (const ParameterSpec& spec : specs) {
+    std::vector<float>& v = loaded[spec.name];
+    v.resize(spec.shape.count());
+    load_rows(files, spec, 0, DType::f32, std::as_writable_bytes(std::span(v)));
+  }
   return loaded;
+}
+
+// A whole parameter, T by T.
+template <typename T = float>
+std::vector<T> draw(const ModelConfig& config, const ParameterSpec& spec, uint64_t seed, DType dtype = DType::f32) {
+  std::vector<T> values(spec.shape.count());
+  draw_rows(config, spec, seed, 0, dtype, std::as_writable_bytes(std::span(values)));
+  return values;
 }
 
 struct Drawn {
@@ -268,16 +278,12 @@ TEST_CASE("weights: drawn parameters") {
   const ModelConfig config = small(Family::qwen2, true);
   const auto specs = parameter_specs(config);
   std::map<uint32_t, std::vector<float>> f32;  // by tensor number
-  draw_parameters(config, specs, 0x123456789abcdef0, DType::f32,
-                  [&](const ParameterSpec& spec, std::span<const std::byte> data) {
-                    for (const StoredTensor& part : spec.parts) {
-                      std::vector<std::byte> stored(data.begin() + ptrdiff_t(part.first_byte(DType::f32)), data.end());
-                      unpad(part, DType::f32, stored);
-                      std::vector<float>& v = f32[part.number];
-                      v.resize(part.shape.count());
-                      std::memcpy(v.data(), stored.data(), v.size() * sizeof(float));
-                    }
-                  });
+  for (const ParameterSpec& spec : specs) {
+    const std::vector<float> values = draw(config, spec, 0x123456789abcdef0);
+    for (const StoredTensor& part : spec.parts)
+      for (uint64_t e = 0; e < part.shape.count(); ++e)
+        f32[part.number].push_back(values[part.first + part.position(e)]);
+  }
   // the embedding, layer 0's gate_proj and its k_proj
   for (const auto& [tensor, element, bits] : kReference)
     CHECK(std::bit_cast<uint32_t>(f32.at(tensor).at(element)) == bits);
@@ -289,16 +295,11 @@ TEST_CASE("weights: drawn parameters") {
 TEST_CASE("weights: an element is drawn by its number alone") {
   ModelConfig config = small(Family::llama, false);
   config.vocabulary = 20000;
-  const std::vector<ParameterSpec> specs{find(parameter_specs(config), "embedding.weight")};
-  const uint64_t rows = specs[0].shape[0], columns = specs[0].shape[1];
+  const ParameterSpec spec = find(parameter_specs(config), "embedding.weight");
+  const uint64_t rows = spec.shape[0], columns = spec.shape[1];
   REQUIRE(rows * columns > 4 << 16);
-  draw_parameters(config, specs, 7, DType::f32, [&](const ParameterSpec& spec, std::span<const std::byte> data) {
-    for (uint64_t e = 0; e < rows * columns; e += 4093) {
-      float value = 0;
-      std::memcpy(&value, data.data() + e * sizeof(float), sizeof(float));
-      CHECK(value == drawn(config, 7, spec.parts[0], e));
-    }
-  });
+  const std::vector<float> whole = draw(config, spec, 7);
+  for (uint64_t e = 0; e < rows * columns; e += 4093) CHECK(whole[e] == drawn(config, 7, spec.parts[0], e));
 }
 
 TEST_CASE("weights: what is drawn does not depend on the padding, which is zero") {
@@ -310,25 +311,34 @@ TEST_CASE("weights: what is drawn does not depend on the padding, which is zero"
     for (const StoredTensor& part : spec.parts)
       for (uint64_t e = 0; e < part.shape.count(); ++e)
         expected[part.name].push_back(spec.kind == ParameterKind::norm ? 1.0f : drawn(config, 7, part, e));
-  draw_parameters(config, specs, 7, DType::f32, [&](const ParameterSpec& spec, std::span<const std::byte> data) {
+  for (const ParameterSpec& spec : specs) {
     CAPTURE(spec.name);
-    CHECK(
-        std::ranges::equal(data, std::as_bytes(std::span<const float>(stacked(spec, expected, config.padded_ffn())))));
-  });
+    CHECK(draw(config, spec, 7) == stacked(spec, expected, config.padded_ffn()));
+  }
+}
+
+// 21 columns, so that rows begin at any of a counter's four words
+TEST_CASE("weights: some rows are those of the whole, in any order") {
+  ModelConfig config = small(Family::qwen2, false);
+  config.ffn = 21;
+  const auto specs = parameter_specs(config);
+  for (const ParameterSpec& spec : specs) {
+    CAPTURE(spec.name);
+    const std::vector<float> whole = draw(config, spec, 7);
+    const uint64_t rows = spec.shape[0], row = whole.size() / rows;
+    for (const auto& [first, count] : {std::pair{uint64_t{0}, rows}, {rows / 3, rows / 2}, {rows - 1, uint64_t{1}}}) {
+      std::vector<float> some(count * row, -1);
+      draw_rows(config, spec, 7, first, DType::f32, std::as_writable_bytes(std::span(some)));
+      CHECK(std::ranges::equal(some, std::span(whole).subspan(first * row, count * row)));
+    }
+  }
 }
 
 TEST_CASE("weights: drawn bf16 is drawn f32 rounded") {
   const ModelConfig config = small(Family::llama, false);
-  const std::vector<ParameterSpec> specs{find(parameter_specs(config), "layers.1.gate_up.weight")};
-  std::vector<uint32_t> wide(48 * 16);
-  std::vector<uint16_t> narrow(48 * 16);
-  draw_parameters(config, specs, 7, DType::f32, [&](const ParameterSpec&, std::span<const std::byte> data) {
-    std::memcpy(wide.data(), data.data(), data.size());
-  });
-  draw_parameters(config, specs, 7, DType::bf16, [&](const ParameterSpec&, std::span<const std::byte> data) {
-    REQUIRE(data.size() == narrow.size() * 2);
-    std::memcpy(narrow.data(), data.data(), data.size());
-  });
+  const ParameterSpec spec = find(parameter_specs(config), "layers.1.gate_up.weight");
+  const auto wide = draw<uint32_t>(config, spec, 7);
+  const auto narrow = draw<uint16_t>(config, spec, 7, DType::bf16);
   for (size_t i = 0; i < wide.size(); ++i) {
     const uint32_t up = wide[i] >> 16 << 16, rest = wide[i] - up;
     const bool rounds_up = rest > 0x8000u || (rest == 0x8000u && (up >> 16 & 1) == 1);

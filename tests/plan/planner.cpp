@@ -5,8 +5,11 @@
 #include <functional>
 #include <limits>
 
+#include "core/base/size.h"
 #include "core/model/model_source.h"
+#include "core/plan/batch.h"
 #include "core/plan/byte_table.h"
+#include "core/plan/decide.h"
 #include "core/plan/device_table.h"
 #include "core/plan/prediction.h"
 #include "core/plan/search.h"
@@ -131,8 +134,9 @@ void check_against_all(PlanRequest r, size_t count) {
   }
 }
 
-PlanRequest shipped(const std::string& name, const std::string& device,
-                    const std::vector<std::string>& overrides = {}) {
+PlanRequest shipped(const std::string& name, const std::string& device, std::vector<std::string> overrides = {}) {
+  if (overrides.empty() || !overrides.back().starts_with("--batch."))
+    overrides.push_back(fmt::format("--batch.micro_batch={}", name == "qwen2.5-7b" ? 16 : 8));
   const char* root = std::getenv("TANDEM_SOURCE_ROOT");
   const std::string source = std::string(root ? root : ".") + "/";
   const RunConfig config = load_config(source + "configs/" + name + ".toml", overrides);
@@ -256,6 +260,39 @@ TEST_CASE("planner: what it hints at for another batch is what it plans for that
     CHECK(there.seconds <= 1.005 * advice.seconds);
     CHECK(there.largest_micro_batch == doctest::Approx(advice.largest_micro_batch).epsilon(0.2));
   }
+}
+
+TEST_CASE("planner: the batch of given sequences is the fastest of all that share them out") {
+  for (const char* memory : {"24GiB", "16GiB", "9GiB"}) {
+    PlanRequest r = shipped("qwen2.5-3b", "rtx-4090");
+    r.target.memory_bytes = parse_size(memory, "memory");
+    r.sequences = 32;
+    r.shape.micro_batch = first_micro_batch(r.sequences, r.shape.sequence_length, r.precision.recipe);
+    r.shape.accumulation = r.sequences / r.shape.micro_batch;
+    const PlanRequest chosen = with_batch(r);
+    CHECK(chosen.shape.micro_batch * chosen.shape.accumulation == 32);
+    const double seconds = decide(chosen).chosen.seconds();
+    for (uint32_t b = 1; b <= 32; b *= 2) {
+      PlanRequest set =
+          shipped("qwen2.5-3b", "rtx-4090", {"--batch.sequences=32", fmt::format("--batch.micro_batch={}", b)});
+      set.target.memory_bytes = r.target.memory_bytes;
+      const StepPlan other = decide(set);
+      CAPTURE(std::string(memory));
+      CAPTURE(b);
+      CAPTURE(chosen.shape.micro_batch);
+      if (other.fits()) CHECK(seconds <= 1.01 * other.chosen.seconds());
+    }
+  }
+}
+
+TEST_CASE("planner: the first batch is one that the recipe can take") {
+  CHECK(first_micro_batch(512, 1024, Recipe::fp8) == 16);
+  CHECK(first_micro_batch(6, 32768, Recipe::fp8) == 1);
+  CHECK(first_micro_batch(96, 1, Recipe::fp8) == 96);
+  CHECK(first_micro_batch(7 * 16, 1000, Recipe::fp8) == 16);  // 14 sequences have 14000 tokens
+  CHECK(first_micro_batch(2, 20000, Recipe::bf16) == 1);
+  CHECK(first_micro_batch(7, 1, Recipe::fp8) == 1);  // none can be taken
+  CHECK(first_micro_batch(8, 20002, Recipe::fp8) == 8);
 }
 
 TEST_CASE("planner: more memory is never slower") {

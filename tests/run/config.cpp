@@ -60,6 +60,7 @@ document_end = "auto"
 [batch]
 micro_batch = 4
 gradient_accumulation = 1
+sequences = 0
 
 [precision]
 recipe = "fp8"
@@ -264,6 +265,34 @@ ModelConfig small_model() {
   model.hidden = model.ffn = 64, model.layers = 1, model.vocabulary = 100;
   model.q_heads = 2, model.kv_heads = 1, model.head_dim = 32;
   return model;
+}
+
+TEST_CASE("config: sequences leave micro_batch and gradient_accumulation to the planner, or must agree with them") {
+  const auto batch = [](const Flags& flags) { return with(flags).batch; };
+  CHECK(batch({}).micro_batch == 4u);
+  CHECK(batch({}).gradient_accumulation == 1u);
+  CHECK_FALSE(batch({"--batch.sequences=12"}).micro_batch);
+  CHECK_FALSE(batch({"--batch.sequences=12"}).gradient_accumulation);
+  CHECK(batch({"--batch.sequences=12", "--batch.micro_batch=6"}).micro_batch == 6u);
+  CHECK(free_sequences(with({"--batch.sequences=12", "--distributed.devices=3"})) == 4);
+  CHECK(free_sequences(with({"--batch.sequences=12", "--batch.micro_batch=6"})) == 0);
+  CHECK(sequences_per_step(with({"--batch.micro_batch=6", "--distributed.devices=2"})) == 12);
+  const RunConfig again = parse_config(config_text(with({"--batch.sequences=12"})), "again", {});
+  CHECK_FALSE(again.batch.micro_batch);
+  CHECK(again.batch.sequences == 12);
+
+  const auto refused = [](const Flags& flags, const char* message) {
+    CHECK_THROWS_WITH_AS(with(flags), doctest::Contains(message), Error);
+  };
+  refused({"--batch.micro_batch=auto"}, "batch.micro_batch is \"auto\", expected a number, or batch.sequences");
+  refused({"--batch.gradient_accumulation=auto"}, "batch.gradient_accumulation is \"auto\"");
+  refused({"--batch.sequences=13", "--batch.micro_batch=6"},
+          "is 13, expected a multiple of 6, for batch.micro_batch = 6; use 12");
+  refused({"--batch.sequences=13", "--distributed.devices=4"},
+          "expected a multiple of 4, for distributed.devices = 4; use 12");
+  refused({"--batch.sequences=1", "--distributed.devices=4"}, "use 4");
+  refused({"--batch.sequences=12", "--batch.micro_batch=6", "--batch.gradient_accumulation=1"},
+          "is 12, expected 6, the product of batch.micro_batch = 6, batch.gradient_accumulation = 1");
 }
 
 TEST_CASE("config: fp8 wants micro_batch * sequence_length divisible by 16") {

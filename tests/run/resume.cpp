@@ -48,6 +48,7 @@ std::map<std::string, Change> changes() {
           {"data.document_end", {int64_t(5)}},
           {"batch.micro_batch", {int64_t(8)}},
           {"batch.gradient_accumulation", {int64_t(2)}},
+          {"batch.sequences", {int64_t(4), kAllowed}},  // as many as before
           {"precision.recipe", {std::string("bf16")}},
           {"precision.gradient_dtype", {std::string("f32")}},
           {"precision.fast_accumulation", {true}},
@@ -121,6 +122,18 @@ TEST_CASE("resume: ranks and batch may change where a step's sequences stay as m
               {"distributed.devices", "was 4 and is 2", "batch.gradient_accumulation = 8", "batch.micro_batch = 4"},
               [&] { resumed(2, 4, 2); });
   check_fails(Exit::configuration, {"distributed.devices", "devices of 1, 2, 4, 8, 16, 32"}, [&] { resumed(2, 4, 3); });
+}
+
+TEST_CASE("resume: a number of sequences stays, however it was written") {
+  RunConfig eight = base();
+  eight.batch.gradient_accumulation = 2;
+  RunConfig config = base();
+  config.batch = {.micro_batch = {}, .gradient_accumulation = {}, .sequences = 8};
+  const Manifest before = manifest_of(eight);
+  check_resume(before, config, before.inputs);
+  config.batch.sequences = 16;
+  check_fails(Exit::configuration, {"batch.sequences", "was 8 and is 16", "use batch.sequences = 8"},
+              [&] { check_resume(before, config, before.inputs); });
 }
 
 TEST_CASE("resume: not with fewer steps than are done, nor with inputs that changed") {

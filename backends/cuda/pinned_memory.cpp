@@ -1,0 +1,83 @@
+#include "backends/cuda/pinned_memory.h"
+
+#include <sys/mman.h>
+
+#include <utility>
+
+#include "core/base/parallel.h"
+#include "core/base/size.h"
+#include "core/base/system_memory.h"
+
+namespace tandem::cuda {
+namespace {
+
+constexpr uint64_t kHugePage = 2 << 20;
+constexpr uint64_t kGrain = 64 << 20;  // bytes that one thread touches
+constexpr unsigned kFlags = cudaHostRegisterMapped | cudaHostRegisterPortable;
+static_assert(cudaHostAllocMapped == cudaHostRegisterMapped && cudaHostAllocPortable == cudaHostRegisterPortable);
+
+[[noreturn]] void fail_full(uint64_t bytes, std::string_view what) {
+  fail(Exit::does_not_fit, "cuda",
+       "{} takes {} bytes of pinned host memory, which the system does not have left; lower memory.host", what, bytes);
+}
+
+// The system kills a process that touches more than there is.
+void check_available(uint64_t bytes, std::string_view what) {
+  if (bytes > available_system_memory()) fail_full(bytes, what);
+}
+
+std::byte* aligned(void* address) {
+  return reinterpret_cast<std::byte*>(round_up(reinterpret_cast<uintptr_t>(address), kHugePage));
+}
+
+void touch(std::byte* data, uint64_t bytes) {
+  constexpr uint64_t kPage = 4096;  // Huge pages may be refused.
+  parallel_for(bytes, kGrain, [data](uint64_t first, uint64_t last) {
+    for (uint64_t at = first; at < last; at += kPage) *static_cast<volatile std::byte*>(data + at) = std::byte{};
+  });
+}
+
+}  // namespace
+
+PinnedMemory::PinnedMemory(Device& device, uint64_t bytes, std::string_view what) {
+  check_available(bytes, what);
+  if (device.properties().canUseHostPointerForRegisteredMem) {
+    mapping_bytes_ = round_up(bytes, kHugePage) + kHugePage;
+    mapping_ = mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping_ == MAP_FAILED) mapping_ = nullptr, fail_full(bytes, what);
+    data_ = aligned(mapping_);
+    (void)madvise(data_, bytes, MADV_HUGEPAGE);  // It is faster, no more.
+    touch(data_, bytes);
+    const cudaError_t result = cudaHostRegister(data_, bytes, kFlags);
+    if (result == cudaSuccess) return;
+    (void)cudaGetLastError();
+    (void)munmap(std::exchange(mapping_, nullptr), mapping_bytes_);
+    data_ = nullptr;
+    if (result == cudaErrorMemoryAllocation) fail_full(bytes, what);
+    if (result != cudaErrorNotSupported) device.check_device(result, "cudaHostRegister");
+  }
+  void* address = nullptr;
+  const cudaError_t result = cudaHostAlloc(&address, bytes, kFlags);
+  if (result == cudaErrorMemoryAllocation) (void)cudaGetLastError(), fail_full(bytes, what);
+  device.check_device(result, "cudaHostAlloc");
+  data_ = static_cast<std::byte*>(address);
+}
+
+// What a hanging device may still write to is left to the end of the process.
+PinnedMemory::~PinnedMemory() {
+  if (data_ == nullptr || device_hangs()) return;
+  if (mapping_ == nullptr) {
+    (void)cudaFreeHost(data_);
+    return;
+  }
+  (void)cudaHostUnregister(data_);
+  (void)munmap(mapping_, mapping_bytes_);
+}
+
+void PinnedMemory::swap(PinnedMemory& other) noexcept {
+  std::swap(mapping_, other.mapping_);
+  std::swap(mapping_bytes_, other.mapping_bytes_);
+  std::swap(data_, other.data_);
+}
+
+}  // namespace tandem::cuda

@@ -1,0 +1,65 @@
+#include "core/plan/batch.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "core/plan/decide.h"
+
+namespace tandem {
+namespace {
+
+// Rows that fill a large device; the search goes on from there, up and down. With far too few or too many it takes
+// longer, and may end in a batch from which both neighbours are slower.
+constexpr uint64_t kFirstRows = 16384;
+
+PlanRequest with_micro_batch(PlanRequest request, uint32_t micro_batch) {
+  request.shape.micro_batch = micro_batch;
+  request.shape.accumulation = request.sequences / micro_batch;
+  request.shape = with_head_chunks(request.shape, request.model, request.precision, request.limits.lm_head_chunks);
+  return request;
+}
+
+// The next smaller micro_batch that divides the sequences and that the recipe can take; 0: there is none.
+uint32_t next_smaller(uint32_t micro_batch, uint32_t sequences, uint32_t sequence_length, Recipe recipe) {
+  for (uint32_t b = micro_batch - 1; b > 0; --b)
+    if (sequences % b == 0 && uint64_t(b) * sequence_length % size_multiple(recipe) == 0) return b;
+  return 0;
+}
+
+uint32_t next_smaller(const PlanRequest& r) {
+  return next_smaller(r.shape.micro_batch, r.sequences, r.shape.sequence_length, r.precision.recipe);
+}
+
+// 0: no batch fits. nullopt: one value of this batch is larger than the device allocates at once.
+std::optional<uint32_t> fastest_from(const PlanRequest& request) {
+  try {
+    return advise_batch(request, decide(request)).micro_batch;
+  } catch (const Error& e) {
+    if (e.exit() != Exit::does_not_fit) throw;
+    return {};
+  }
+}
+
+}  // namespace
+
+uint32_t first_micro_batch(uint32_t sequences, uint32_t sequence_length, Recipe recipe) {
+  const uint64_t most = std::max<uint64_t>(1, kFirstRows / sequence_length);
+  const auto smaller = [&](uint64_t b) { return next_smaller(uint32_t(b), sequences, sequence_length, recipe); };
+  if (const uint32_t b = smaller(std::min<uint64_t>(most, sequences) + 1); b > 0) return b;
+  for (uint64_t b = most + 1; b <= sequences; ++b)  // The recipe takes none so small.
+    if (smaller(b + 1) == b) return uint32_t(b);
+  return 1;
+}
+
+PlanRequest with_batch(PlanRequest request) {
+  if (request.sequences == 0) return request;
+  std::optional<uint32_t> fastest;
+  for (uint32_t b = request.shape.micro_batch; b > 0; b = next_smaller(request)) {
+    request = with_micro_batch(std::move(request), b);
+    if (!fastest) fastest = fastest_from(request);
+    if (fastest > 0) return with_micro_batch(std::move(request), *fastest);
+  }
+  return request;
+}
+
+}  // namespace tandem
