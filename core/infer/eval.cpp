@@ -34,7 +34,8 @@ Evaluation evaluate_model(const EvalOptions& options, const Registry& registry) 
   check_recipe(device, name_of(precision.recipe));
   write_message(fmt::format("tandem: {}\n", describe(name_of(precision.recipe), device)));
   const DevicePointer<Backend> backend = registry.open(device);
-  Session session(*backend, compile(build_evaluation_graph(model.config, precision, shape), backend->target()).program);
+  Session session(*backend,
+                  compile_to_run(build_evaluation_graph(model.config, precision, shape), backend->target()).program);
   load_parameters(session, model, weights);
   StepRunner runner(session, shape, rope_table(model.config, shape.sequence_length));
   return evaluate(runner, windows);

@@ -44,7 +44,7 @@ uint32_t generation_capacity(const ModelConfig& config, uint64_t prompt, uint32_
 Generator::Generator(Backend& backend, const ModelSource& model, const ModelFiles& weights, const Precision& precision,
                      uint32_t capacity)
     : model_(model), capacity_(capacity) {
-  Compiled compiled = compile(build_generation_graph(model_.config, precision, capacity), backend.target());
+  Compiled compiled = compile_to_run(build_generation_graph(model_.config, precision, capacity), backend.target());
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   session_->write("rope", bytes_of(rope_table(model_.config, capacity)));
   load_parameters(*session_, model_, weights);

@@ -30,8 +30,14 @@ Compiled compile(Graph graph, const Target& target, Checks checks) {
   MemoryPlan plan = plan_memory(graph, storage, target);
   Program program = linearize(graph, storage, plan, target.queues);
   synchronize(program);
-  if (checks == Checks::with) verify_whole(program, target);
+  if (checks == Checks::with && plan.fits()) verify_whole(program, target);
   return {std::move(program), std::move(plan), std::move(graph), std::move(storage)};
+}
+
+Compiled compile_to_run(Graph graph, const Target& target) {
+  Compiled compiled = compile(std::move(graph), target);
+  require_fits(compiled.memory);
+  return compiled;
 }
 
 }  // namespace tandem

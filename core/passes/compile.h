@@ -16,9 +16,14 @@ struct Compiled {
 
 // without: for estimates, whose Programs never run
 enum class Checks : uint8_t { with, without };
+
 // All checks of a Program that will run: verify, check_hazards and, for several ranks, verify_ranks.
 void verify_whole(const Program& program, const Target& target);
+
+// The plan may not fit the Target: then the Program is not checked and cannot be loaded.
 Compiled compile(Graph graph, const Target& target, Checks checks = Checks::with);
+// Exit::does_not_fit where the plan does not fit.
+Compiled compile_to_run(Graph graph, const Target& target);
 
 // The instructions in the graph's order, range by range, with no order between them yet. Copies run on the
 // queues for them, as far as there are some.

@@ -15,7 +15,9 @@ struct MemoryPlan {
   uint64_t persistent_bytes = 0, transient_bytes = 0, staging_bytes = 0, host_bytes = 0;
   // Least device bytes: persistent ones and the largest sum of live transients at one instruction
   uint64_t lower_bound = 0;
+  std::string shortfall;  // the message that says what does not fit the Target, and what to do; empty: all does
 
+  bool fits() const { return shortfall.empty(); }
   uint64_t arena_bytes() const { return persistent_bytes + transient_bytes + staging_bytes; }  // on the device
 };
 
@@ -23,8 +25,11 @@ struct MemoryPlan {
 // memory.
 uint64_t device_bytes(const MemoryPlan& plan, const Target& target);
 
-// Exit::does_not_fit naming the largest live values when over the target's memory, or when one value exceeds the
-// largest arena.
+// Every root has its place in the plan, in more memory than the Target has too. The shortfall names a value over the
+// largest arena or operand, or else the largest live values when the plan is over the Target's memory.
 MemoryPlan plan_memory(const Graph& graph, const Storage& storage, const Target& target);
+
+// Exit::does_not_fit with the shortfall, where there is one.
+void require_fits(const MemoryPlan& plan);
 
 }  // namespace tandem

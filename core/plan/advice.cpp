@@ -76,38 +76,21 @@ class Advisor {
     return *slot;
   }
 
-  // infinity where a value is larger than the device allocates at once
-  template <typename F>
-  static double seconds_if_any(const F& seconds) {
-    try {
-      return seconds();
-    } catch (const Error& error) {
-      if (error.exit() != Exit::does_not_fit) throw;
-      return kNever;
-    }
-  }
-
   // by estimates, of the fastest policy that fits; infinity where none does
   double estimated(uint32_t micro_batch) {
     const auto [found, fresh] = estimated_.try_emplace(micro_batch, kNever);
-    if (fresh)
-      found->second = seconds_if_any([&] {
-        const std::vector<Ranked> ranked = batch(micro_batch).ranking.fitting();
-        return ranked.empty() ? kNever : ranked.front().seconds;
-      });
-    return found->second;
+    if (!fresh) return found->second;
+    const std::vector<Ranked> ranked = batch(micro_batch).ranking.fitting();
+    return found->second = ranked.empty() ? kNever : ranked.front().seconds;
   }
 
   // as plan_step does, but for the recompute sets that it tries
   double planned(uint32_t micro_batch) {
     const auto [found, fresh] = planned_.try_emplace(micro_batch, kNever);
-    if (fresh)
-      found->second = seconds_if_any([&] {
-        const Batch& b = batch(micro_batch);
-        const StepPlan plan = search_policies(b.request, b.estimator);
-        return plan.fits() ? plan.chosen.seconds() : kNever;
-      });
-    return found->second;
+    if (!fresh) return found->second;
+    const Batch& b = batch(micro_batch);
+    const StepPlan plan = search_policies(b.request, b.estimator);
+    return found->second = plan.fits() ? plan.chosen.seconds() : kNever;
   }
 
   // ---- the fastest of the configured product ----
@@ -211,18 +194,17 @@ class Advisor {
   // whether one of the ranking's first policies fits once it is compiled
   bool compiles(Ranking ranking, uint32_t micro_batch) const {
     const PlanRequest r = request_of(micro_batch);
-    return kNever > seconds_if_any([&] {
-             for (int tries = 0; tries < kTries; ++tries) {
-               const std::vector<Ranked> ranked = ranking.fitting();
-               if (ranked.empty()) break;
-               const MemoryPolicy policy = policy_of(ranked.front().choice, r.model.layers);
-               const Takes takes =
-                   takes_of(compile_step(r, policy, without_budget(r.target), Checks::without), r.target);
-               if (budget_of(r.target).holds(takes)) return takes.seconds(r.shape.accumulation);
-               ranking.correct(ranked.front().choice, takes);
-             }
-             return kNever;
-           });
+    for (int tries = 0; tries < kTries; ++tries) {
+      const std::vector<Ranked> ranked = ranking.fitting();
+      if (ranked.empty()) break;
+      const MemoryPolicy policy = policy_of(ranked.front().choice, r.model.layers);
+      const Compiled compiled = compile_step(r, policy, without_budget(r.target), Checks::without);
+      const Takes takes = takes_of(compiled, r.target);
+      if (!compiled.memory.fits()) break;
+      if (budget_of(r.target).holds(takes)) return true;
+      ranking.correct(ranked.front().choice, takes);
+    }
+    return false;
   }
 
   const PlanRequest& request_;

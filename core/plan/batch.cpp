@@ -32,12 +32,9 @@ uint32_t next_smaller(const PlanRequest& r) {
 
 // 0: no batch fits. nullopt: one value of this batch is larger than the device allocates at once.
 std::optional<uint32_t> fastest_from(const PlanRequest& request) {
-  try {
-    return advise_batch(request, decide(request)).micro_batch;
-  } catch (const Error& e) {
-    if (e.exit() != Exit::does_not_fit) throw;
-    return {};
-  }
+  const StepPlan plan = decide(request);
+  if (!plan.compiled->memory.fits()) return {};
+  return advise_batch(request, plan).micro_batch;
 }
 
 }  // namespace

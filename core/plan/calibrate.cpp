@@ -123,7 +123,7 @@ class Calibration {
       const ValueId one = graph.variable("one", {DType::f32, {8}});
       ValueId total = one;
       for (uint32_t i = 0; i < count; ++i) total = sum(graph, Range::evaluate, total, one);
-      Session session(backend_, compile(std::move(graph), backend_.target()).program);
+      Session session(backend_, compile_to_run(std::move(graph), backend_.target()).program);
       fill_with_zeros(session);
       return fastest_run(session, Range::evaluate, kLaunchRuns);
     };
@@ -162,7 +162,7 @@ class Calibration {
     const ValueId total = sum(graph, Range::evaluate, far, near);
     graph.keep(total, "total");
     for (const ValueId v : {far, total}) graph.place_on_host(v);
-    Session session(backend_, compile(std::move(graph), backend_.target()).program);
+    Session session(backend_, compile_to_run(std::move(graph), backend_.target()).program);
     fill_with_zeros(session);
     table_.target.rates.zero_copy = double(bytes) / fastest_run(session, Range::evaluate, kLaunchRuns);
   }
@@ -183,14 +183,10 @@ class Calibration {
   std::optional<double> step(uint32_t hidden, const Precision& precision, Sums& sums) {
     const ModelConfig model = model_of(hidden);
     const StepShape shape = shape_of(hidden);
-    std::optional<Compiled> compiled;
-    try {
-      compiled = compile_step({model, precision, {}, shape}, {}, backend_.target());
-    } catch (const Error& error) {
-      if (error.exit() != Exit::does_not_fit || by_size_.empty()) throw;
-      return {};
-    }
-    Session session(backend_, std::move(compiled->program));
+    Compiled compiled = compile_step({model, precision, {}, shape}, {}, backend_.target());
+    if (by_size_.empty()) require_fits(compiled.memory);
+    if (!compiled.memory.fits()) return {};
+    Session session(backend_, std::move(compiled.program));
     StepRunner runner(session, shape, rope_table(model, shape.sequence_length));
     fill_synthetic(session, model, precision);
     const StepBatch batch = synthetic_batch(shape, model.vocabulary);

@@ -16,19 +16,15 @@ std::optional<StepPlan> plan_asked(const PlanRequest& request, uint32_t head_chu
   MemoryPolicy policy = policy_asked(request.limits);
   policy.lm_head_chunks = head_chunks;
   const Target& target = request.target;
-  try {
-    StepPlan plan;
-    plan.compiled = compile_step(request, policy, target);
-    const MemoryPlan& memory = plan.compiled->memory;
-    plan.chosen = {policy, device_bytes(memory, target), memory.host_bytes,
-                   cost_of_step(plan.compiled->program, request.shape.accumulation, target.rates), true};
-    plan.floor = floor_of(request);
-    plan.compiles = 1;
-    return plan;
-  } catch (const Error& e) {
-    if (e.exit() != Exit::does_not_fit) throw;
-    return {};
-  }
+  StepPlan plan;
+  plan.compiled = compile_step(request, policy, target);
+  const MemoryPlan& memory = plan.compiled->memory;
+  if (!memory.fits()) return {};
+  plan.chosen = {policy, device_bytes(memory, target), memory.host_bytes,
+                 cost_of_step(plan.compiled->program, request.shape.accumulation, target.rates), true};
+  plan.floor = floor_of(request);
+  plan.compiles = 1;
+  return plan;
 }
 
 }  // namespace

@@ -14,13 +14,7 @@ struct Step {
     smaller.shape.micro_batch = micro_batch;
     if (spec.shape.head_chunks == choose_head_chunks(spec.model, precision, spec.shape))
       smaller.shape.head_chunks = choose_head_chunks(spec.model, precision, smaller.shape);
-    try {
-      compile_step(smaller, policy, target);
-      return true;
-    } catch (const Error& e) {
-      if (e.exit() != Exit::does_not_fit) throw;
-      return false;
-    }
+    return compile_step(smaller, policy, target, Checks::without).memory.fits();
   }
 
   // by halves, in units of what the recipe can take
@@ -61,13 +55,11 @@ uint32_t largest_micro_batch(const StepSpec& spec, const MemoryPolicy& policy, c
 }
 
 Compiled compile_step_or_suggest(const StepSpec& spec, const MemoryPolicy& policy, const Target& target) {
-  try {
-    return compile_step(spec, policy, target);
-  } catch (const Error& e) {
-    if (e.exit() != Exit::does_not_fit) throw;
-    throw Error(Exit::does_not_fit,
-                fmt::format("{}; the largest that fits: {}", e.what(), suggestion({spec, policy, target})));
-  }
+  Compiled compiled = compile_step(spec, policy, target);
+  if (!compiled.memory.fits())
+    throw Error(Exit::does_not_fit, fmt::format("{}; the largest that fits: {}", compiled.memory.shortfall,
+                                                suggestion({spec, policy, target})));
+  return compiled;
 }
 
 }  // namespace tandem

@@ -9,8 +9,8 @@ namespace tandem {
 // chosen anew for each where shape's were.
 uint32_t largest_micro_batch(const StepSpec& spec, const MemoryPolicy& policy, const Target& target);
 
-// compile_step, whose Exit::does_not_fit also names the largest micro_batch that fits, under this recipe or else
-// another.
+// compile_step. Exit::does_not_fit where the plan does not fit, naming the largest micro_batch that does, under this
+// recipe or else another.
 Compiled compile_step_or_suggest(const StepSpec& spec, const MemoryPolicy& policy, const Target& target);
 
 }  // namespace tandem

@@ -29,24 +29,18 @@ struct Attempt {
   Compiled compiled;
 };
 
-// nullopt: a value is larger than the device allocates at once
-std::optional<Attempt> attempt(const PlanRequest& request, const Choice& choice) {
+Attempt attempt(const PlanRequest& request, const Choice& choice) {
   const MemoryPolicy policy = policy_of(choice, request.model.layers);
-  try {
-    Attempt a{choice,
-              {policy, 0, 0, {}, false},
-              {},
-              compile_step(request, policy, without_budget(request.target), Checks::without)};
-    a.takes = takes_of(a.compiled, request.target);
-    a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
-    a.planned.host_bytes = a.compiled.memory.host_bytes;
-    a.planned.cost = cost_of_step(a.compiled.program, request.shape.accumulation, request.target.rates);
-    a.planned.fits = budget_of(request.target).holds(a.takes);
-    return a;
-  } catch (const Error& error) {
-    if (error.exit() != Exit::does_not_fit) throw;
-    return {};
-  }
+  Attempt a{choice,
+            {policy, 0, 0, {}, false},
+            {},
+            compile_step(request, policy, without_budget(request.target), Checks::without)};
+  a.takes = takes_of(a.compiled, request.target);
+  a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
+  a.planned.host_bytes = a.compiled.memory.host_bytes;
+  a.planned.cost = cost_of_step(a.compiled.program, request.shape.accumulation, request.target.rates);
+  a.planned.fits = a.compiled.memory.fits() && budget_of(request.target).holds(a.takes);
+  return a;
 }
 
 class Search {
@@ -78,12 +72,7 @@ class Search {
       if (!least) break;
       learn(least->choice);
     }
-    if (!best_)
-      fail(Exit::does_not_fit, request_.target.name,
-           "allocates at most {} bytes at once, which no plan keeps to; use a smaller batch.micro_batch or "
-           "data.sequence_length",
-           request_.target.largest_arena);
-    verify_whole(best_->compiled.program, request_.target);
+    if (best_->compiled.memory.fits()) verify_whole(best_->compiled.program, request_.target);
     StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), floor_of(request_), compiles_, estimator_};
     std::ranges::stable_sort(others_, {}, [](const PlannedPolicy& p) { return p.seconds(); });
     for (PlannedPolicy& other : others_)
@@ -105,20 +94,16 @@ class Search {
     return {};
   }
 
-  // what it takes; none: a value is larger than the device allocates at once
-  std::optional<Takes> compile(const Choice& choice) {
+  // Returns what it takes. Where a value is larger than the device allocates at once, no other choice helps.
+  Takes compile(const Choice& choice) {
     tried_.insert(choice);
-    std::optional<Attempt> a = attempt(request_, choice);
-    if (!a) {
-      nodes_ = kCompiledNodes;
-      return {};
-    }
+    Attempt a = attempt(request_, choice);
     ++compiles_;
-    nodes_ += a->compiled.graph.nodes().size();
-    const Takes takes = a->takes;
+    nodes_ += a.compiled.memory.fits() ? a.compiled.graph.nodes().size() : kCompiledNodes;
+    const Takes takes = a.takes;
     worst_over_ = std::max(worst_over_, takes.device() - budget_of(request_.target).device);
-    if (best_ && !is_better(a->planned, best_->planned)) {
-      others_.push_back(std::move(a->planned));
+    if (best_ && !is_better(a.planned, best_->planned)) {
+      others_.push_back(std::move(a.planned));
     } else {
       if (best_) others_.push_back(std::move(best_->planned));
       best_ = std::move(a);
@@ -127,9 +112,7 @@ class Search {
   }
 
   // compiles it, and corrects the estimates of what is like it
-  void learn(const Choice& choice) {
-    if (const auto takes = compile(choice)) ranking_.correct(choice, *takes);
-  }
+  void learn(const Choice& choice) { ranking_.correct(choice, compile(choice)); }
 
   // Copies that run further ahead, and states read where they are: few to try on the best one, many to estimate.
   void vary() {

@@ -59,8 +59,8 @@ struct StepPlan {
   bool fits() const { return chosen.fits; }
 };
 
-// Exit::does_not_fit only where nothing can be compiled: one value is larger than the device allocates at once.
-// request must outlive the plan's estimates.
+// Throws for no plan that does not fit: the compiled one's shortfall says where a value is larger than the device
+// allocates at once. request must outlive the plan's estimates.
 StepPlan plan_step(const PlanRequest& request);
 
 // A step of the request with no policy: nothing is computed twice or copied. What its instructions take at the least.

@@ -39,7 +39,9 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
   const StepShape& shape = spec.shape;
   const RunData data = open_data(config, model, shape);
   const MemoryPolicy policy = policy_asked(limits_of(config.memory, spec));
-  const Program program = compile_step(spec, policy, target).program;
+  const Compiled compiled = compile_step(spec, policy, target);
+  require_fits(compiled.memory);
+  const Program& program = compiled.program;
   Side a(reference, program, model, config, shape), b(candidate, program, model, config, shape);
   Verifier verifier(a.session, b.session, options);
   const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {

@@ -7,8 +7,8 @@
 
 namespace tandem {
 
-// Exit::does_not_fit, naming the largest live values, when the plan takes more than target.memory_bytes on the device.
-// With several ranks the Program is the same for each: see for_rank.
+// The plan may not fit the Target, as with compile(). With several ranks the Program is the same for each: see
+// for_rank.
 Compiled compile_step(const StepSpec& spec, const MemoryPolicy& policy, const Target& target,
                       Checks checks = Checks::with);
 

@@ -41,6 +41,10 @@ size_t count_barriers(const Program& p, Range range) {
   return n;
 }
 
+bool says(const MemoryPlan& plan, std::string_view text) {
+  return plan.shortfall.find(text) != std::string::npos;
+}
+
 }  // namespace
 
 TEST_CASE("plan_memory: transients that live together never share bytes, and the plan is near its lower bound") {
@@ -60,24 +64,50 @@ TEST_CASE("plan_memory: transients that live together never share bytes, and the
   }
 }
 
-TEST_CASE("plan_memory: arenas split at the target's limit, and a value over it is refused") {
+TEST_CASE("plan_memory: arenas split at the target's limit, and a value over it is a shortfall that names it") {
   Graph g;
   for (int i = 0; i < 4; ++i) g.variable(fmt::format("v{}", i), {DType::f32, {1024}});
   Target target = small_target();
   target.largest_arena = 2 * 4096;
   const MemoryPlan plan = plan_memory(g, resolve_storage(g), target);
   CHECK(plan.arenas.size() == 2);
+  CHECK(plan.fits());
+  CHECK_NOTHROW(require_fits(plan));
   target.largest_arena = 2048;
-  CHECK_THROWS_WITH_AS(plan_memory(g, resolve_storage(g), target), doctest::Contains("v0"), Error);
+  const MemoryPlan over = plan_memory(g, resolve_storage(g), target);
+  CHECK(says(over, "value v0 f32 (1024) takes 4096 bytes"));
+  CHECK(over.arenas.size() == 4);  // Each has its place all the same.
+  CHECK_THROWS_WITH_AS(require_fits(over), over.shortfall.c_str(), Error);
 }
 
-TEST_CASE("plan_memory: over the device's memory names the largest values") {
+TEST_CASE("plan_memory: an operand over the target's limit is a shortfall that names it and a key") {
+  Graph g;
+  const ValueId x = g.variable("x", {DType::f32, {1024}});
+  g.keep(add(g, Range::update, x, x), "y");
+  Target target = small_target();
+  target.largest_operand = 4096;
+  CHECK(plan_memory(g, resolve_storage(g), target).fits());
+  target.largest_operand = 4095;
+  const MemoryPlan over = plan_memory(g, resolve_storage(g), target);
+  CHECK(says(over, "operand f32 (1024) of 4096 bytes"));
+  CHECK(says(over, "batch.micro_batch"));
+  CHECK_FALSE(compile(std::move(g), target).memory.fits());
+}
+
+TEST_CASE("plan_memory: the shortfall of the device's memory, and the host's, names the largest values") {
   Graph g;
   g.variable("small", {DType::f32, {64}});
   g.variable("huge", {DType::f32, {1 << 20}});
   Target target = small_target();
   target.memory_bytes = 1 << 20;
-  CHECK_THROWS_WITH_AS(plan_memory(g, resolve_storage(g), target), doctest::Contains("huge"), Error);
+  const MemoryPlan plan = plan_memory(g, resolve_storage(g), target);
+  CHECK(says(plan, "largest values: huge f32"));
+  CHECK(plan.arena_bytes() > target.memory_bytes);
+  target.memory_bytes = uint64_t(1) << 40;
+  g.place_on_host(g.variable("far", {DType::f32, {1 << 20}}));
+  target.host_memory_bytes = 1 << 20;
+  CHECK(says(plan_memory(g, resolve_storage(g), target), "on the host"));
+  CHECK_THROWS_WITH_AS(compile_to_run(std::move(g), target), doctest::Contains("largest values: far"), Error);
 }
 
 TEST_CASE("storage: slices and concats name parts of one root, in-place outputs share their input's bytes") {

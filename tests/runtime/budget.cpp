@@ -45,11 +45,8 @@ PlanRequest request_for(const Target& target) {
 
 // The step as `train` compiles it: as it is where that fits, else as the planner has it; nothing where no plan fits.
 std::optional<Compiled> accepted(const Target& target) {
-  try {
-    return compile_step({small_model(), kPrecision, {}, kShape}, {}, target);
-  } catch (const Error& error) {
-    if (error.exit() != Exit::does_not_fit) throw;
-  }
+  Compiled as_it_is = compile_step({small_model(), kPrecision, {}, kShape}, {}, target);
+  if (as_it_is.memory.fits()) return as_it_is;
   PlanRequest request = request_for(target);
   request.coarse = true;
   StepPlan plan = plan_step(request);
