@@ -3,40 +3,31 @@
 namespace tandem {
 namespace {
 
-class Liveness {
- public:
-  Liveness(const Graph& graph, Storage& storage) : graph_(graph), storage_(storage), seen_(storage.roots.size()) {}
-
-  void run() {
-    std::array<uint32_t, kRangeCount> position{};
-    for (const Node& node : graph_.nodes()) {
-      const LiveRange at{node.range, position[size_t(node.range)], position[size_t(node.range)]++};
-      if (!node.is_instruction()) continue;
-      for (ValueId v : node.inputs) touch(v, at);
-      for (ValueId v : node.outputs) touch(v, at);
-      touch(node.workspace, at);
-    }
-  }
-
- private:
-  void touch(ValueId v, const LiveRange& at) {
+// A root is alive from the first instruction that touches it to the last; in several ranges: persistent.
+void find_live_ranges(const Graph& graph, Storage& storage) {
+  std::vector<bool> seen(storage.roots.size());
+  const auto touch = [&](ValueId v, const LiveRange& at) {
     if (!v.present()) return;
-    const uint32_t r = storage_.root_of[storage_.places[v.index].root];
-    Root& root = storage_.roots[r];
-    if (!seen_[r]) {
-      seen_[r] = true;
+    const uint32_t r = storage.root_of[storage.places[v.index].root];
+    Root& root = storage.roots[r];
+    if (!seen[r]) {
+      seen[r] = true;
       root.live = at;
     } else if (root.live.range != at.range) {
       root.persistent = true;
     } else {
       root.live.last = at.first;
     }
+  };
+  std::array<uint32_t, kRangeCount> position{};
+  for (const Node& node : graph.nodes()) {
+    const LiveRange at{node.range, position[size_t(node.range)], position[size_t(node.range)]++};
+    if (!node.is_instruction()) continue;
+    for (ValueId v : node.inputs) touch(v, at);
+    for (ValueId v : node.outputs) touch(v, at);
+    touch(node.workspace, at);
   }
-
-  const Graph& graph_;
-  Storage& storage_;
-  std::vector<bool> seen_;
-};
+}
 
 }  // namespace
 
@@ -58,7 +49,7 @@ Storage resolve_storage(const Graph& graph) {
   }
   for (uint32_t v = 0; v < values.size(); ++v)
     if (!values[v].name.empty()) storage.roots[storage.root_of[storage.places[v].root]].persistent = true;
-  Liveness(graph, storage).run();
+  find_live_ranges(graph, storage);
   return storage;
 }
 
