@@ -1,4 +1,4 @@
-// The bytes that an instruction reads and writes.
+// The bytes that an instruction reads and writes, and its exchange with other ranks.
 #pragma once
 
 #include "core/program/program.h"
@@ -15,7 +15,10 @@ struct BufferAccess {
 
 std::vector<BufferAccess> accesses_of(const Instruction& instruction, uint32_t ranks);
 
-// Do the two overlap, and does one write? Buffers of one rank_stride are those of one rank, whichever it is.
+// The instruction's exchange between ranks; null: it is another command.
+const Collective* exchange_of(const Instruction& instruction);
+
+// True if the two overlap and one writes. Buffers of one rank_stride are those of one rank, whichever it is.
 bool conflict(const BufferAccess& a, const BufferAccess& b);
 bool conflict(const std::vector<BufferAccess>& a, const std::vector<BufferAccess>& b);
 

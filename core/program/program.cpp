@@ -1,5 +1,7 @@
 #include "core/program/program.h"
 
+#include <algorithm>
+
 #include "core/base/overloaded.h"
 #include "core/program/accesses.h"
 
@@ -62,11 +64,20 @@ Program for_rank(Program program, uint32_t rank) {
   return program;
 }
 
+const Collective* exchange_of(const Instruction& instruction) {
+  using Found = const Collective*;
+  return std::visit(
+      overloaded{[](const Dispatch&) { return Found(nullptr); }, [](const Fill&) { return Found(nullptr); },
+                 [](const Copy&) { return Found(nullptr); }, [](const Collective& c) { return &c; },
+                 [](const Barrier&) { return Found(nullptr); }, [](const Signal&) { return Found(nullptr); },
+                 [](const Wait&) { return Found(nullptr); }},
+      instruction.command);
+}
+
 bool has_exchange(const Program& program) {
-  for (const std::vector<Instruction>& range : program.ranges)
-    for (const Instruction& instruction : range)
-      if (std::holds_alternative<Collective>(instruction.command)) return true;
-  return false;
+  return std::ranges::any_of(program.ranges, [](const std::vector<Instruction>& range) {
+    return std::ranges::any_of(range, [](const Instruction& i) { return exchange_of(i) != nullptr; });
+  });
 }
 
 std::vector<BufferAccess> accesses_of(const Instruction& instruction, uint32_t ranks) {

@@ -4,12 +4,13 @@
 #include <set>
 
 #include "core/base/overloaded.h"
+#include "core/program/accesses.h"
 
 namespace tandem {
 namespace {
 
 std::string describe(const Instruction& instruction) {
-  const auto& c = std::get<Collective>(instruction.command);
+  const Collective& c = *exchange_of(instruction);
   std::string text = name_of(instruction);
   for (size_t i = 0; i < c.to.size(); ++i) text += fmt::format(" {}:{}", c.from[i].buffer.bytes, c.to[i].bytes);
   return text;
@@ -19,7 +20,7 @@ std::string describe(const Instruction& instruction) {
 std::vector<std::string> exchanges_of(const Program& program, Range range) {
   std::vector<std::string> list;
   for (const Instruction& instruction : program.range(range))
-    if (std::holds_alternative<Collective>(instruction.command))
+    if (exchange_of(instruction) != nullptr)
       list.push_back(fmt::format("{} on {}", describe(instruction), name_of(instruction.queue)));
   return list;
 }
@@ -37,7 +38,7 @@ void check_equal(std::span<const Program> by_rank, Range range) {
 void check_own_parts(const Program& program) {
   for (const auto& range : program.ranges)
     for (const Instruction& instruction : range) {
-      const auto* c = std::get_if<Collective>(&instruction.command);
+      const Collective* c = exchange_of(instruction);
       if (!c || c->kind != CollectiveKind::all_gather) continue;
       for (size_t i = 0; i < c->to.size(); ++i) {
         const BufferRef &from = c->from[i].buffer, &to = c->to[i];
@@ -72,8 +73,7 @@ class RankQueues {
   // The exchange that a queue stands before; null: none does.
   const Instruction* exchange() const {
     for (size_t q = 0; q < kQueueCount; ++q)
-      if (at_[q] < queues_[q].size() && std::holds_alternative<Collective>(queues_[q][at_[q]]->command))
-        return queues_[q][at_[q]];
+      if (at_[q] < queues_[q].size() && exchange_of(*queues_[q][at_[q]]) != nullptr) return queues_[q][at_[q]];
     return nullptr;
   }
   void pass(const Instruction* exchange) { ++at_[size_t(exchange->queue)]; }
