@@ -57,10 +57,18 @@ void Device::make_current() {
 }
 
 void Device::check_device(cudaError_t result, std::string_view call) {
+  remember([&] { check(result, call); });
+}
+
+void Device::check_device(cublasStatus_t result, std::string_view call) {
+  remember([&] { check(result, call); });
+}
+
+template <typename Check>
+void Device::remember(const Check& check_result) {
   if (!failure_.empty()) throw Error(Exit::device, failure_);
-  if (result == cudaSuccess) return;
   try {
-    check(result, call);
+    check_result();
   } catch (const Error& error) {
     if (error.exit() == Exit::device)
       failure_ = fmt::format("{}; TANDEM_CUDA_SYNCHRONOUS=1 finds the instruction", error.what());

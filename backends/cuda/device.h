@@ -46,6 +46,7 @@ class Device {
   Timepoint marked() const { return {counter_}; }  // the last one
   // A failure of the device is thrown again by every later call.
   void check_device(cudaError_t result, std::string_view call);
+  void check_device(cublasStatus_t result, std::string_view call);
 
   uint64_t free_bytes();  // on the device now
 
@@ -53,6 +54,8 @@ class Device {
 
  private:
   void open_queue(Queue queue);
+  template <typename Check>
+  void remember(const Check& check_result);  // what it throws of the device, for every later call
 
   uint32_t index_;
   cudaDeviceProp properties_{};

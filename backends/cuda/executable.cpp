@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "backends/common/memory.h"
 #include "core/base/message.h"
 #include "core/base/overloaded.h"
 #include "kernels/launchers.h"
@@ -23,10 +24,7 @@ std::string describe(const Instruction& i, Range range) {
 
 CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, KernelTable& choices, const Program& program,
                                std::span<Memory* const> memories)
-    : device_(std::move(device)), program_(program) {
-  TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
-               program.arenas.size());
-  for (Memory* memory : memories) arenas_.push_back(&dynamic_cast<const ArenaMemory&>(*memory));
+    : device_(std::move(device)), program_(program), arenas_(memories_of<ArenaMemory>(program, memories)) {
   synchronous_ = environment_says("TANDEM_CUDA_SYNCHRONOUS", '1');
   use_graphs_ = !synchronous_ && !environment_says("TANDEM_CUDA_GRAPHS", '0');
   device_->make_current();

@@ -45,7 +45,7 @@ class CudaExecutable : public Executable {
 
   std::shared_ptr<Device> device_;
   Program program_;
-  std::vector<const ArenaMemory*> arenas_;
+  std::vector<ArenaMemory*> arenas_;
   std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; filled in for those
   std::map<uint32_t, OwnedEvent> signals_;            // by id
   QueueSet queues_{Queue::compute};                   // in use

@@ -176,7 +176,7 @@ cublasStatus_t GemmPlan::try_run(Device& device, const kernels::Call& call, cons
 }
 
 void GemmPlan::run(Device& device, const kernels::Call& call, cudaStream_t stream) const {
-  check(try_run(device, call, algorithm_, stream), "cublasLtMatmul");
+  device.check_device(try_run(device, call, algorithm_, stream), "cublasLtMatmul");
 }
 
 void run_each_product(Device& device) {

@@ -1,6 +1,7 @@
 // Arenas, and the copies between them and the host.
 #pragma once
 
+#include "backends/common/transfer.h"
 #include "backends/cuda/pinned_memory.h"
 
 namespace tandem::cuda {
@@ -23,22 +24,27 @@ class ArenaMemory : public Memory {
 };
 
 // Host access to arenas; to a device arena behind all that was submitted, through two pinned buffers in turn.
-class Transfer {
+class Transfer : private Staging {
  public:
   explicit Transfer(std::shared_ptr<Device> device) : device_(std::move(device)) {}
   void write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes);
   void read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes);
   void zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes);
-  void prepare();  // takes its memory, else the first write or read does
+  void prepare() override;  // takes its memory, else the first write or read does
 
  private:
-  struct Staging {
+  std::span<std::byte> wait(size_t buffer) override;
+  void copy_in(size_t buffer, Memory& memory, uint64_t offset, uint64_t bytes) override;
+  void copy_out(size_t buffer, const Memory& memory, uint64_t offset, uint64_t bytes) override;
+  void copy(size_t buffer, void* to, const void* from, uint64_t bytes, cudaMemcpyKind kind);
+
+  struct Buffer {
     PinnedMemory memory;
     OwnedEvent copied;
   };
 
   std::shared_ptr<Device> device_;
-  Staging staging_[2];
+  Buffer buffers_[kStagingBuffers];
 };
 
 }  // namespace tandem::cuda

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "backends/common/memory.h"
 #include "core/base/parallel.h"
 #include "core/base/size.h"
 #include "core/base/system_memory.h"
@@ -16,14 +17,9 @@ constexpr uint64_t kGrain = 64 << 20;  // bytes that one thread touches
 constexpr unsigned kFlags = cudaHostRegisterMapped | cudaHostRegisterPortable;
 static_assert(cudaHostAllocMapped == cudaHostRegisterMapped && cudaHostAllocPortable == cudaHostRegisterPortable);
 
-[[noreturn]] void fail_full(uint64_t bytes, std::string_view what) {
-  fail(Exit::does_not_fit, "cuda",
-       "{} takes {} bytes of pinned host memory, which the system does not have left; lower memory.host", what, bytes);
-}
-
 // The system kills a process that touches more than there is.
 void check_available(uint64_t bytes, std::string_view what) {
-  if (bytes > available_system_memory()) fail_full(bytes, what);
+  if (bytes > available_system_memory()) fail_host_memory("cuda", what, bytes);
 }
 
 std::byte* aligned(void* address) {
@@ -44,7 +40,7 @@ PinnedMemory::PinnedMemory(Device& device, uint64_t bytes, std::string_view what
   if (device.properties().canUseHostPointerForRegisteredMem) {
     mapping_bytes_ = round_up(bytes, kHugePage) + kHugePage;
     mapping_ = mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapping_ == MAP_FAILED) mapping_ = nullptr, fail_full(bytes, what);
+    if (mapping_ == MAP_FAILED) mapping_ = nullptr, fail_host_memory("cuda", what, bytes);
     data_ = aligned(mapping_);
     (void)madvise(data_, bytes, MADV_HUGEPAGE);  // It is faster, no more.
     touch(data_, bytes);
@@ -53,12 +49,12 @@ PinnedMemory::PinnedMemory(Device& device, uint64_t bytes, std::string_view what
     (void)cudaGetLastError();
     (void)munmap(std::exchange(mapping_, nullptr), mapping_bytes_);
     data_ = nullptr;
-    if (result == cudaErrorMemoryAllocation) fail_full(bytes, what);
+    if (result == cudaErrorMemoryAllocation) fail_host_memory("cuda", what, bytes);
     if (result != cudaErrorNotSupported) device.check_device(result, "cudaHostRegister");
   }
   void* address = nullptr;
   const cudaError_t result = cudaHostAlloc(&address, bytes, kFlags);
-  if (result == cudaErrorMemoryAllocation) (void)cudaGetLastError(), fail_full(bytes, what);
+  if (result == cudaErrorMemoryAllocation) (void)cudaGetLastError(), fail_host_memory("cuda", what, bytes);
   device.check_device(result, "cudaHostAlloc");
   data_ = static_cast<std::byte*>(address);
 }

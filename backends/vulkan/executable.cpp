@@ -2,25 +2,23 @@
 
 #include <map>
 
+#include "backends/common/memory.h"
 #include "backends/vulkan/shader_choice.h"
 #include "core/base/overloaded.h"
 #include "core/base/size.h"
+#include "core/program/accesses.h"
 #include "core/runtime/collectives.h"
 
 namespace tandem::vulkan {
 
 VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pipelines, Transfer& transfer,
                                    World* world, const Program& program, std::span<Memory* const> memories)
-    : device_(std::move(device)), transfer_(transfer), world_(world), program_(program) {
+    : device_(std::move(device)),
+      transfer_(transfer),
+      world_(world),
+      program_(program),
+      arenas_(memories_of<ArenaMemory>(program, memories)) {
   TANDEM_CHECK(world != nullptr || !has_exchange(program), "the program has {} ranks, join them", program.ranks);
-  TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
-               program.arenas.size());
-  for (size_t i = 0; i < memories.size(); ++i) {
-    auto* memory = dynamic_cast<ArenaMemory*>(memories[i]);
-    TANDEM_CHECK(memory != nullptr && memory->arena().bytes >= program.arenas[i].bytes, "arena {}: wrong memory",
-                 program.arenas[i].name);
-    arenas_.push_back(memory);
-  }
   prepare(pipelines);
   pool_ = device_->make_command_pool();
   for (size_t r = 0; r < kRangeCount; ++r) record_stretches(Range(r));
@@ -33,35 +31,38 @@ VulkanExecutable::~VulkanExecutable() {
 
 // Chooses shaders, makes pipelines and writes descriptor sets.
 void VulkanExecutable::prepare(Pipelines& pipelines) {
-  std::array<std::vector<std::vector<const Shader*>>, kRangeCount> shaders;  // each instruction's, in their order
+  struct Chosen {
+    const Dispatch* dispatch = nullptr;
+    std::vector<const Shader*> passes;
+  };
+  std::array<std::vector<Chosen>, kRangeCount> chosen;  // per instruction
   uint32_t sets = 0, buffers = 0, texels = 0;
-  const auto choose = [&](const Dispatch& dispatch, std::string_view label, std::vector<const Shader*>& passes) {
+  const auto choose = [&](const Dispatch& dispatch, std::string_view label) {
     const PhysicalDevice& physical = device_->physical();
     const Shader& shader = choose_shader(dispatch, label, physical);
-    if (shader.after[0] != 0) passes.push_back(&choose_shader(dispatch, label, physical, shader.after));
-    passes.push_back(&shader);
-    for (const Shader* pass : passes)
+    Chosen made{&dispatch, {}};
+    if (shader.after[0] != 0) made.passes.push_back(&choose_shader(dispatch, label, physical, shader.after));
+    made.passes.push_back(&shader);
+    for (const Shader* pass : made.passes)
       for (const ShaderBinding& b : pass->code.bindings) ++(b.format == VK_FORMAT_UNDEFINED ? buffers : texels);
-    sets += uint32_t(passes.size());
+    sets += uint32_t(made.passes.size());
+    return made;
   };
+  const Chosen none;
   for (size_t r = 0; r < kRangeCount; ++r)
-    for (const Instruction& instruction : program_.ranges[r]) {
-      std::vector<const Shader*>& passes = shaders[r].emplace_back();
-      std::visit(overloaded{[&](const Dispatch& dispatch) { choose(dispatch, instruction.label, passes); },
-                            [](const Fill&) {}, [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {},
-                            [](const Signal&) {}, [](const Wait&) {}},
-                 instruction.command);
-    }
+    for (const Instruction& instruction : program_.ranges[r])
+      chosen[r].push_back(
+          std::visit(overloaded{[&](const Dispatch& dispatch) { return choose(dispatch, instruction.label); },
+                                [&](const Fill&) { return none; }, [&](const Copy&) { return none; },
+                                [&](const Collective&) { return none; }, [&](const Barrier&) { return none; },
+                                [&](const Signal&) { return none; }, [&](const Wait&) { return none; }},
+                     instruction.command));
   descriptors_.emplace(device_, arenas_, sets, buffers, texels);
   for (size_t r = 0; r < kRangeCount; ++r) {
-    steps_[r].resize(shaders[r].size());
-    for (size_t i = 0; i < shaders[r].size(); ++i) {
-      if (shaders[r][i].empty()) continue;
-      const Instruction& instruction = program_.ranges[r][i];
-      const Dispatch& dispatch = std::get<Dispatch>(instruction.command);
-      for (const Shader* shader : shaders[r][i])
-        steps_[r][i].push_back(make_pass(pipelines, *shader, dispatch, instruction.label));
-    }
+    steps_[r].resize(chosen[r].size());
+    for (size_t i = 0; i < chosen[r].size(); ++i)
+      for (const Shader* shader : chosen[r][i].passes)
+        steps_[r][i].push_back(make_pass(pipelines, *shader, *chosen[r][i].dispatch, program_.ranges[r][i].label));
   }
 }
 
@@ -98,13 +99,13 @@ void VulkanExecutable::record_stretches(Range range) {
   const std::vector<Instruction>& code = program_.range(range);
   for (size_t i = 0; i < code.size(); ++i) {
     Stretch& stretch = stretches_[size_t(range)].back();
-    if (std::holds_alternative<Collective>(code[i].command)) {
-      stretch.meeting = &code[i];
-      device_->end_commands(stretch.commands);
-      begin();
-    } else {
+    if (exchange_of(code[i]) == nullptr) {
       record(stretch.commands, code[i].command, steps_[size_t(range)][i]);
+      continue;
     }
+    stretch.meeting = &code[i];
+    device_->end_commands(stretch.commands);
+    begin();
   }
   device_->end_commands(stretches_[size_t(range)].back().commands);
 }
@@ -166,7 +167,7 @@ Timepoint VulkanExecutable::submit(Range range) {
     done = device_->submit(stretch.commands);
     if (stretch.meeting == nullptr) break;
     device_->wait(done);
-    run(std::get<Collective>(stretch.meeting->command), stretch.meeting->label);
+    run(*exchange_of(*stretch.meeting), stretch.meeting->label);
   }
   return done;
 }

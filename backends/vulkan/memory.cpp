@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "backends/common/memory.h"
 #include "core/base/system_memory.h"
 
 namespace tandem::vulkan {
 namespace {
 
-constexpr uint64_t kStagingBytes = 16 << 20;
 constexpr VkBufferUsageFlags kTransferUsage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
 constexpr VkBufferUsageFlags kArenaUsage =
     VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT | kTransferUsage;
@@ -24,13 +24,8 @@ void check_system_memory(const Device& device, std::string_view name, uint64_t b
          name, bytes, left);
 }
 
-void check_range(const ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
-  TANDEM_CHECK(offset <= memory.arena().bytes && bytes <= memory.arena().bytes - offset,
-               "bytes {}+{} of arena {}, which has {}", offset, bytes, memory.arena().name, memory.arena().bytes);
-}
-
-// name: for the error
-Allocation allocate(Device& device, std::string_view name, uint64_t bytes, VkBufferUsageFlags usage,
+// what: for the error
+Allocation allocate(Device& device, std::string_view what, uint64_t bytes, VkBufferUsageFlags usage,
                     VkMemoryPropertyFlags required, VkMemoryPropertyFlags preferred) {
   Allocation made;
   auto info = structure<VkBufferCreateInfo>(VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO);
@@ -47,10 +42,7 @@ Allocation allocate(Device& device, std::string_view name, uint64_t bytes, VkBuf
   const VkResult result = vkAllocateMemory(device.handle(), &allocation, nullptr, &memory);
   made.memory = OwnedDeviceMemory(device.handle(), memory);
   if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
-    fail(Exit::does_not_fit, "vulkan",
-         "arena {} takes {} bytes, which the device does not have left; lower "
-         "memory.device or batch.micro_batch, or end other programs that use it",
-         name, needs.size);
+    fail_device_memory("vulkan", what, needs.size);
   device.check_device(result, "vkAllocateMemory");
   device.check_device(vkBindBufferMemory(device.handle(), made.buffer.get(), memory, 0), "vkBindBufferMemory");
   made.type = allocation.memoryTypeIndex;
@@ -80,8 +72,9 @@ ArenaMemory::ArenaMemory(std::shared_ptr<Device> device, const Arena& arena)
 
   const bool host = arena.kind == ArenaKind::host, mapped = host || physical.maps_device_memory;
   const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-  if (host) allocation_ = allocate(*device_, arena.name, bytes, kArenaUsage, kHost, VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
-  else allocation_ = allocate(*device_, arena.name, bytes, kArenaUsage, local, mapped ? kHost : 0);
+  const std::string what = fmt::format("arena {}", arena.name);
+  if (host) allocation_ = allocate(*device_, what, bytes, kArenaUsage, kHost, VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
+  else allocation_ = allocate(*device_, what, bytes, kArenaUsage, local, mapped ? kHost : 0);
   if (mapped) map(*device_, allocation_);
   device_->check_validation();
   device_->allocated += arena.bytes;
@@ -91,56 +84,60 @@ ArenaMemory::~ArenaMemory() {
   device_->allocated -= arena_.bytes;
 }
 
-void Transfer::wait_if_device(const ArenaMemory& memory) {
-  if (memory.arena().kind == ArenaKind::device) device_->wait(device_->submitted());
+Transfer::~Transfer() {
+  if (pool_.get() != VK_NULL_HANDLE) device_->wait_idle();
 }
 
-void Transfer::prepare_staging() {
-  if (commands_ != nullptr) return;
-  staging_ = allocate(*device_, "of the staging buffer", kStagingBytes, kTransferUsage, kHost,
-                      VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
-  map(*device_, staging_);
+void Transfer::prepare() {
+  if (pool_.get() != VK_NULL_HANDLE) return;
   pool_ = device_->make_command_pool();
-  commands_ = device_->allocate_commands(pool_.get());
+  for (Buffer& buffer : buffers_) {
+    buffer.allocation = allocate(*device_, "a staging buffer", kStagingBytes, kTransferUsage, kHost,
+                                 VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
+    map(*device_, buffer.allocation);
+    buffer.commands = device_->allocate_commands(pool_.get());
+  }
 }
 
-// Submits a copy and waits for it.
-void Transfer::copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_offset, uint64_t bytes) {
-  device_->begin_commands(commands_, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
-  const VkBufferCopy region{from_offset, to_offset, bytes};
-  vkCmdCopyBuffer(commands_, from, to, 1, &region);
-  device_->end_commands(commands_);
-  device_->wait(device_->submit(commands_));
+std::span<std::byte> Transfer::wait(size_t buffer) {
+  device_->wait(buffers_[buffer].copied);
+  return {buffers_[buffer].allocation.mapped, kStagingBytes};
+}
+
+void Transfer::copy_in(size_t buffer, Memory& memory, uint64_t offset, uint64_t bytes) {
+  copy(buffers_[buffer], buffers_[buffer].allocation.buffer.get(), dynamic_cast<ArenaMemory&>(memory).buffer(),
+       {0, offset, bytes});
+}
+
+void Transfer::copy_out(size_t buffer, const Memory& memory, uint64_t offset, uint64_t bytes) {
+  copy(buffers_[buffer], dynamic_cast<const ArenaMemory&>(memory).buffer(), buffers_[buffer].allocation.buffer.get(),
+       {offset, 0, bytes});
+}
+
+void Transfer::copy(Buffer& buffer, VkBuffer from, VkBuffer to, const VkBufferCopy& region) {
+  device_->wait(buffer.copied);  // its commands are recorded anew
+  device_->begin_commands(buffer.commands, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
+  vkCmdCopyBuffer(buffer.commands, from, to, 1, &region);
+  device_->end_commands(buffer.commands);
+  buffer.copied = device_->submit(buffer.commands);
+}
+
+std::byte* Transfer::seen(const ArenaMemory& memory, uint64_t offset) {
+  if (memory.mapped() == nullptr) return nullptr;
+  if (memory.arena().kind == ArenaKind::device) device_->wait(device_->submitted());
+  return memory.mapped() + offset;
 }
 
 void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes) {
-  check_range(memory, offset, bytes.size());
-  wait_if_device(memory);
-  if (memory.mapped() != nullptr) {
-    std::copy(bytes.begin(), bytes.end(), memory.mapped() + offset);
-    return;
-  }
-  prepare_staging();
-  for (uint64_t at = 0; at < bytes.size(); at += kStagingBytes) {
-    const auto piece = bytes.subspan(at, std::min(kStagingBytes, bytes.size() - at));
-    std::copy(piece.begin(), piece.end(), staging_.mapped);
-    copy(staging_.buffer.get(), 0, memory.buffer(), offset + at, piece.size());
-  }
+  check_range(memory.arena(), offset, bytes.size());
+  if (std::byte* const at = seen(memory, offset)) std::ranges::copy(bytes, at);
+  else write_staged(*this, memory, offset, bytes);
 }
 
 void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes) {
-  check_range(memory, offset, bytes.size());
-  wait_if_device(memory);
-  if (memory.mapped() != nullptr) {
-    std::copy_n(memory.mapped() + offset, bytes.size(), bytes.begin());
-    return;
-  }
-  prepare_staging();
-  for (uint64_t at = 0; at < bytes.size(); at += kStagingBytes) {
-    const auto piece = bytes.subspan(at, std::min(kStagingBytes, bytes.size() - at));
-    copy(memory.buffer(), offset + at, staging_.buffer.get(), 0, piece.size());
-    std::copy_n(staging_.mapped, piece.size(), piece.begin());
-  }
+  check_range(memory.arena(), offset, bytes.size());
+  if (const std::byte* const at = seen(memory, offset)) std::copy_n(at, bytes.size(), bytes.begin());
+  else read_staged(*this, memory, offset, bytes);
 }
 
 }  // namespace tandem::vulkan

@@ -1,6 +1,7 @@
 // An arena's memory: one buffer, mapped where the host can see it, else reached through a staging buffer.
 #pragma once
 
+#include "backends/common/transfer.h"
 #include "backends/vulkan/device.h"
 
 namespace tandem::vulkan {
@@ -28,24 +29,33 @@ class ArenaMemory : public Memory {
   Allocation allocation_;
 };
 
-// Host reads and writes. Of a host arena: at once, the caller has waited for what they must follow.
-// Of a device arena: after all that was submitted before.
-class Transfer {
+// Host reads and writes. Of a host arena: at once, the caller has waited for what they must follow. Of a device arena:
+// after all that was submitted before.
+class Transfer : private Staging {
  public:
   explicit Transfer(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+  ~Transfer() override;
 
   void write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes);
   void read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes);
 
  private:
-  void wait_if_device(const ArenaMemory& memory);
-  void prepare_staging();
-  void copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_offset, uint64_t bytes);
+  struct Buffer {
+    Allocation allocation;
+    VkCommandBuffer commands = nullptr;
+    Timepoint copied;
+  };
+
+  void prepare() override;
+  std::span<std::byte> wait(size_t buffer) override;
+  void copy_in(size_t buffer, Memory& memory, uint64_t offset, uint64_t bytes) override;
+  void copy_out(size_t buffer, const Memory& memory, uint64_t offset, uint64_t bytes) override;
+  void copy(Buffer& buffer, VkBuffer from, VkBuffer to, const VkBufferCopy& region);
+  std::byte* seen(const ArenaMemory& memory, uint64_t offset);  // null: the host does not see it
 
   std::shared_ptr<Device> device_;
-  Allocation staging_;
   OwnedCommandPool pool_;
-  VkCommandBuffer commands_ = nullptr;
+  Buffer buffers_[kStagingBuffers];
 };
 
 }  // namespace tandem::vulkan

@@ -30,8 +30,9 @@ CORE = {
 # folder: the folders whose files it may include, longest match first
 MAY_INCLUDE = {
     **{f"core/{folder}": [f"core/{f}" for f in (folder, *others)] for folder, others in CORE.items()},
-    "backends/vulkan": ["core", "backends/vulkan"],
-    "backends/cuda": ["core", "backends/cuda", "kernels"],
+    "backends/common": ["core", "backends/common"],
+    "backends/vulkan": ["core", "backends/common", "backends/vulkan"],
+    "backends/cuda": ["core", "backends/common", "backends/cuda", "kernels"],
     "kernels": ["core/abi", "core/base/dtype.h", "core/ops/op.h", "core/ops/table.inc", "kernels",
                 "tests/support/cuda_host/device.h"],
     "shaders": ["core/abi", "shaders"],

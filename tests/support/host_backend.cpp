@@ -5,8 +5,10 @@
 #include <random>
 #include <set>
 
+#include "backends/common/memory.h"
 #include "core/base/overloaded.h"
 #include "core/runtime/collectives.h"
+#include "tests/support/cpu_backend.h"
 
 namespace tandem::test {
 namespace {
@@ -16,22 +18,16 @@ std::array<Reference, kOpCount>& references() {
   return table;
 }
 
-constexpr uint64_t kLeastWorkspace = 256;
-
-struct HostMemory : Memory {
-  explicit HostMemory(uint64_t bytes) : data(bytes, std::byte{0xff}) {}  // undefined: NaN in every dtype
-  std::vector<std::byte> data;
-};
-
 class HostExecutable : public Executable {
  public:
   HostExecutable(const Program& program, std::span<Memory* const> memories, QueueSet queues, uint32_t seed,
                  World* world)
-      : program_(program), queues_(queues), random_(seed), world_(world) {
+      : program_(program),
+        queues_(queues),
+        random_(seed),
+        memories_(memories_of<HostMemory>(program, memories)),
+        world_(world) {
     TANDEM_CHECK(world != nullptr || !has_exchange(program), "the program has {} ranks, join them", program.ranks);
-    TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
-                 program.arenas.size());
-    for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
   }
 
   Timepoint submit(Range range) override {
@@ -54,12 +50,7 @@ class HostExecutable : public Executable {
   void wait(Timepoint) override {}  // submit has run it
 
  private:
-  std::byte* at(const BufferRef& buffer) {
-    std::vector<std::byte>& data = memories_.at(buffer.arena)->data;
-    TANDEM_CHECK(buffer.offset + buffer.bytes <= data.size(), "a buffer ends at {} of an arena of {} bytes",
-                 buffer.offset + buffer.bytes, data.size());
-    return data.data() + buffer.offset;
-  }
+  std::byte* at(const BufferRef& b) { return memories_.at(b.arena)->at(b.offset, b.bytes); }
 
   void run(const Dispatch& d) {
     std::vector<Tensor> operands;
@@ -67,7 +58,7 @@ class HostExecutable : public Executable {
       TANDEM_CHECK(o.buffer.bytes >= o.desc.bytes(), "{}: {} bytes for {}", name_of(d.op), o.buffer.bytes, o.desc);
       operands.push_back(o.desc.dtype == DType::none ? Tensor() : Tensor(o.desc, at(o.buffer)));
     }
-    if (d.workspace.bytes > 0) std::memset(at(d.workspace), 0xff, d.workspace.bytes);  // a device's kernel writes there
+    if (d.workspace.bytes > 0) poison(at(d.workspace), d.workspace.bytes);  // a device's kernel writes there
     reference_of(d.op)(d.parameters, operands);
   }
   void run(const Fill& f) { std::memset(at(f.buffer), 0, f.buffer.bytes); }
@@ -79,11 +70,11 @@ class HostExecutable : public Executable {
   void run(const Signal& s) { signalled_.insert(s.id); }
   void run(const Wait&) {}
   bool may_run(const Instruction& instruction) const {
-    return std::visit(
-        overloaded{[](const Dispatch&) { return true; }, [](const Fill&) { return true; },
-                   [](const Copy&) { return true; }, [](const Collective&) { return true; }, [](const Barrier&) { return true; },
-                   [](const Signal&) { return true; }, [&](const Wait& wait) { return signalled_.contains(wait.id); }},
-        instruction.command);
+    return std::visit(overloaded{[](const Dispatch&) { return true; }, [](const Fill&) { return true; },
+                                 [](const Copy&) { return true; }, [](const Collective&) { return true; },
+                                 [](const Barrier&) { return true; }, [](const Signal&) { return true; },
+                                 [&](const Wait& wait) { return signalled_.contains(wait.id); }},
+                      instruction.command);
   }
 
   Program program_;
@@ -95,42 +86,19 @@ class HostExecutable : public Executable {
   uint64_t submitted_ = 0;
 };
 
-class HostBackend : public Backend {
+class HostBackend : public CpuBackend {
  public:
-  HostBackend(QueueSet queues, uint32_t seed) : seed_(seed) {
-    target_.name = "host";
-    target_.queues = queues;
-    target_.workspace_bytes = kLeastWorkspace;
-    target_.largest_arena = target_.largest_operand = target_.largest_chunk = target_.memory_bytes = uint64_t{1} << 34;
-  }
-  const Target& target() const override { return target_; }
-  std::unique_ptr<Memory> allocate(const Arena& arena) override { return std::make_unique<HostMemory>(arena.bytes); }
-  void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) override {
-    std::vector<std::byte>& data = dynamic_cast<HostMemory&>(memory).data;
-    TANDEM_CHECK(offset + bytes.size() <= data.size(), "write past an arena of {} bytes", data.size());
-    std::memcpy(data.data() + offset, bytes.data(), bytes.size());
-  }
-  void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override {
-    const std::vector<std::byte>& data = dynamic_cast<const HostMemory&>(memory).data;
-    TANDEM_CHECK(offset + bytes.size() <= data.size(), "read past an arena of {} bytes", data.size());
-    std::memcpy(bytes.data(), data.data() + offset, bytes.size());
-  }
+  HostBackend(QueueSet queues, uint32_t seed) : CpuBackend("host", queues), seed_(seed) {}
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     return std::make_unique<HostExecutable>(program, memories, target_.queues, seed_, world_);
   }
-  void join(World& world) override { world_ = &world; }
 
  private:
-  Target target_;
   uint32_t seed_;
-  World* world_ = nullptr;
 };
 
 DeviceList devices() {
-  DeviceInfo info;
-  info.backend = info.name = "host";
-  info.recipes = {"fp32", "bf16", "fp8"};
-  return {{info}, {}};
+  return cpu_device("host");
 }
 
 std::unique_ptr<Backend> open(uint32_t) {

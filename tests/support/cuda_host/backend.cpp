@@ -1,14 +1,13 @@
 #include "tests/support/cuda_host/backend.h"
 
-#include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <mutex>
 
+#include "backends/common/memory.h"
 #include "core/base/overloaded.h"
 #include "core/runtime/collectives.h"
 #include "kernels/kernel.h"
+#include "tests/support/cpu_backend.h"
 
 #if defined(TANDEM_CUDA_HOST_ASAN)
 #include <sanitizer/asan_interface.h>
@@ -16,9 +15,6 @@
 
 namespace tandem::test {
 namespace {
-
-constexpr uint64_t kAlignment = 256;
-constexpr uint64_t kLeastWorkspace = 256;
 
 kernels::Launcher launcher_of(OpId op) {
   switch (op) {
@@ -32,42 +28,14 @@ kernels::Launcher launcher_of(OpId op) {
   }
 }
 
-struct Free {
-  void operator()(std::byte* p) const { std::free(p); }
-};
-using Buffer = std::unique_ptr<std::byte, Free>;
-
-void poison(std::byte* p, uint64_t bytes) {  // NaN in every float format
-  if (bytes > 0) std::memset(p, 0xff, bytes);
-}
-
-// its very size, so that ASan sees the end
-Buffer allocate_poisoned(uint64_t bytes) {
-  void* p = nullptr;
-  if (posix_memalign(&p, kAlignment, bytes) != 0)
-    fail(Exit::does_not_fit, "cuda_host", "no memory for {} bytes", bytes);
-  poison(static_cast<std::byte*>(p), bytes);
-  return Buffer(static_cast<std::byte*>(p));
-}
-
-struct HostMemory : Memory {
-  explicit HostMemory(uint64_t size) : bytes(size), data(allocate_poisoned(size)) {}
-  std::byte* at(uint64_t offset, uint64_t size) const {
-    TANDEM_CHECK(offset + size <= bytes, "bytes {} to {} of an arena of {}", offset, offset + size, bytes);
-    return data.get() + offset;
-  }
-  uint64_t bytes;
-  Buffer data;
-};
-
 // Under ASan: while it lives, nothing of the memories may be touched but what was allowed.
 class Fence {
  public:
   explicit Fence(const std::vector<HostMemory*>& memories) : memories_(memories) {
-    for (const HostMemory* m : memories_) forbid(m->data.get(), m->bytes);
+    for (const HostMemory* m : memories_) forbid(m->at(0, 0), m->arena().bytes);
   }
   ~Fence() {
-    for (const HostMemory* m : memories_) allow(m->data.get(), m->bytes);
+    for (const HostMemory* m : memories_) allow(m->at(0, 0), m->arena().bytes);
   }
   Fence(const Fence&) = delete;
   Fence& operator=(const Fence&) = delete;
@@ -91,10 +59,7 @@ class Fence {
 class HostExecutable : public Executable {
  public:
   HostExecutable(const Program& program, std::span<Memory* const> memories, World* world)
-      : program_(program), world_(world) {
-    TANDEM_CHECK(memories.size() == program.arenas.size(), "{} memories for {} arenas", memories.size(),
-                 program.arenas.size());
-    for (Memory* m : memories) memories_.push_back(dynamic_cast<HostMemory*>(m));
+      : program_(program), world_(world), memories_(memories_of<HostMemory>(program, memories)) {
     for (const std::vector<Instruction>& range : program_.ranges)
       for (const Instruction& i : range)
         std::visit(
@@ -158,39 +123,16 @@ class HostExecutable : public Executable {
   uint64_t submitted_ = 0;
 };
 
-class CudaHostBackend : public Backend {
+class CudaHostBackend : public CpuBackend {
  public:
-  CudaHostBackend() {
-    target_.name = "cuda_host";
-    target_.alignment = kAlignment;
-    target_.workspace_bytes = kLeastWorkspace;
-    target_.largest_arena = target_.largest_operand = target_.largest_chunk = target_.memory_bytes = uint64_t{1} << 34;
-  }
-  const Target& target() const override { return target_; }
-  std::unique_ptr<Memory> allocate(const Arena& arena) override { return std::make_unique<HostMemory>(arena.bytes); }
-  void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) override {
-    std::byte* const to = dynamic_cast<HostMemory&>(memory).at(offset, bytes.size());
-    if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
-  }
-  void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override {
-    const std::byte* const from = dynamic_cast<const HostMemory&>(memory).at(offset, bytes.size());
-    if (!bytes.empty()) std::memcpy(bytes.data(), from, bytes.size());
-  }
+  CudaHostBackend() : CpuBackend("cuda_host") {}
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     return std::make_unique<HostExecutable>(program, memories, world_);
   }
-  void join(World& world) override { world_ = &world; }
-
- private:
-  Target target_;
-  World* world_ = nullptr;
 };
 
 DeviceList devices() {
-  DeviceInfo info;
-  info.backend = info.name = "cuda_host";
-  info.recipes = {"fp32", "bf16", "fp8"};
-  return {{info}, {}};
+  return cpu_device("cuda_host");
 }
 
 std::unique_ptr<Backend> open(uint32_t) {

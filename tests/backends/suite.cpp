@@ -1,0 +1,191 @@
+// What every backend does alike, each case on every executor: memory, Programs made by hand of op add, fills, copies
+// and their order, and refusals.
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "tests/backends/by_hand.h"
+#include "tests/support/executors.h"
+
+namespace tandem::test {
+namespace {
+
+void keeps_bytes(Backend& backend) {
+  constexpr uint64_t kBytes = (33 << 20) + 12;  // more than two staging buffers
+  for (const ArenaKind kind : {ArenaKind::device, ArenaKind::host}) {
+    const auto memory = backend.allocate(arena(kBytes, kind));
+    std::vector<uint32_t> out(kBytes / 4), in(kBytes / 4);
+    std::iota(out.begin(), out.end(), 7u);
+    backend.write(*memory, 0, std::as_bytes(std::span(out)));
+    backend.read(*memory, 0, std::as_writable_bytes(std::span(in)));
+    CHECK(in == out);
+
+    std::vector<std::byte> part(5);
+    const uint64_t at = 4 * 1000 + 1;
+    backend.read(*memory, at, part);
+    CHECK(std::memcmp(part.data(), reinterpret_cast<const char*>(out.data()) + at, part.size()) == 0);
+    for (const uint64_t outside : {kBytes - 4, kBytes + 1, ~uint64_t{0} - 2}) {
+      CHECK(contains(error_of([&] { backend.read(*memory, outside, part); }), "1: "));
+      CHECK(contains(error_of([&] { backend.write(*memory, outside, part); }), "1: "));
+    }
+  }
+}
+
+// Reads behind writes that nothing waited for, of pieces that take turns in the staging buffers.
+void reads_follow_writes(Backend& backend) {
+  constexpr uint64_t kBytes = 20 << 20;
+  const auto memory = backend.allocate(arena(kBytes));
+  for (uint32_t round = 1; round <= 4; ++round) {
+    const std::vector<uint32_t> out(kBytes / 4, round);
+    std::vector<uint32_t> in(kBytes / 4);
+    backend.write(*memory, 0, std::as_bytes(std::span(out)));
+    backend.read(*memory, 0, std::as_writable_bytes(std::span(in)));
+    CHECK(in == out);
+  }
+}
+
+// y = (a + b) + a, a copy of it, and a fill, with the order that they need; the range begin runs first.
+Program sample() {
+  Program program;
+  program.arenas = {arena(), arena(kArenaBytes, ArenaKind::host)};
+  program.ranges[size_t(Range::begin)] = {{Queue::compute, Fill{slot(1, 1)}, "clear"}};
+  program.ranges[size_t(Range::micro_step)] = {
+      add(0, 1, 2),
+      {Queue::compute, Barrier{}, ""},
+      add(2, 0, 3),
+      {Queue::compute, Signal{0}, ""},
+      {Queue::out, Wait{0}, ""},
+      {Queue::out, Copy{slot(3), slot(0, 1)}, "report"},
+      {Queue::out, Signal{1}, ""},
+      {Queue::compute, Wait{1}, ""},
+      {Queue::compute, Fill{slot(2)}, "clear"},
+  };
+  return program;
+}
+
+void runs_a_program(Backend& backend) {
+  const Loaded loaded(backend, sample());
+  Memory &device = loaded.memory(0), &host = loaded.memory(1);
+  write(backend, host, 1, counting(1));
+  loaded.executable->submit(Range::begin);
+
+  const std::vector<float> a = counting(0.25f), b = counting(-3);
+  std::vector<float> expected(kCount);
+  for (size_t i = 0; i < kCount; ++i) expected[i] = a[i] + b[i] + a[i];
+  for (int run = 0; run < 3; ++run) {
+    write(backend, device, 0, a);
+    write(backend, device, 1, b);
+    loaded.executable->wait(loaded.executable->submit(Range::micro_step));
+    CHECK(read(backend, device, 3) == expected);
+    CHECK(read(backend, host, 0) == expected);
+    CHECK(read(backend, device, 2) == std::vector<float>(kCount));
+  }
+  CHECK(read(backend, host, 1) == std::vector<float>(kCount));
+}
+
+// y starts at 0 and takes y + b once a run: a lost order between runs loses a sum.
+void submissions_are_ordered(Backend& backend) {
+  Program program;
+  program.arenas = {arena()};
+  program.ranges[size_t(Range::begin)] = {{Queue::compute, Fill{slot(2)}, ""}};
+  program.ranges[size_t(Range::micro_step)] = {
+      add(2, 1, 3), {Queue::compute, Barrier{}, ""}, {Queue::compute, Copy{slot(3), slot(2)}, ""}};
+  const Loaded loaded(backend, program);
+  write(backend, loaded.memory(0), 1, counting(1));
+  loaded.executable->submit(Range::begin);
+  std::vector<Timepoint> timepoints;
+  for (int run = 0; run < 20; ++run) timepoints.push_back(loaded.executable->submit(Range::micro_step));
+  for (size_t i = 1; i < timepoints.size(); ++i) CHECK(timepoints[i].value > timepoints[i - 1].value);
+  loaded.executable->wait(timepoints[3]);
+  loaded.executable->wait(timepoints.back());
+  std::vector<float> expected = counting(1);
+  for (float& value : expected) value *= 20;
+  CHECK(read(backend, loaded.memory(0), 2) == expected);
+}
+
+void ranges_without_instructions_run(Backend& backend) {
+  Program program;
+  program.arenas = {arena()};
+  const Loaded loaded(backend, program);
+  const Timepoint first = loaded.executable->submit(Range::update), second = loaded.executable->submit(Range::update);
+  CHECK(second.value > first.value);
+  loaded.executable->wait(second);
+}
+
+// All instructions, or none where the device cannot tell.
+void profiles_each_instruction(Backend& backend) {
+  const Program program = sample();
+  const Loaded loaded(backend, program);
+  const std::vector<double> seconds = loaded.executable->profile(Range::micro_step);
+  if (seconds.empty()) return;
+  REQUIRE(seconds.size() == program.range(Range::micro_step).size());
+  CHECK(seconds[0] > 0);
+  CHECK(*std::ranges::max_element(seconds) < 10);
+}
+
+void refuses_too_much_memory(Backend& backend) {
+  const Target& target = backend.target();
+  CHECK(target.alignment % 256 == 0);
+  CHECK(target.largest_operand > 0);
+  for (const uint64_t bytes : {target.largest_arena + 256, uint64_t(1) << 50}) {
+    const std::string error = error_of([&] { backend.allocate(arena(bytes)); });
+    CHECK(contains(error, "4: "));
+    CHECK(contains(error, "arena test"));
+    CHECK(contains(error, std::to_string(bytes)));
+  }
+}
+
+void refuses_wrong_memories(Backend& backend) {
+  const Program program = sample();
+  const auto device = backend.allocate(program.arenas[0]), small = backend.allocate(arena(kStride));
+  Memory* const too_few[] = {device.get()};
+  CHECK(contains(error_of([&] { backend.load(program, too_few); }), "1: "));
+  Memory* const too_small[] = {device.get(), small.get()};
+  CHECK(contains(error_of([&] { backend.load(program, too_small); }), "1: "));
+}
+
+void refuses_dtypes_without_a_kernel(Backend& backend) {
+  Program program;
+  program.arenas = {arena()};
+  program.ranges[0] = {add(0, 1, 2)};
+  std::get<Dispatch>(program.ranges[0][0].command).operands[0].desc.dtype = DType::i32;
+  const std::string error = error_of([&] {
+    const Loaded loaded(backend, program);
+    loaded.executable->wait(loaded.executable->submit(Range(0)));
+  });
+  CHECK(contains(error, "1: "));
+  CHECK(contains(error, "add"));
+}
+
+void lists_its_devices(Backend& backend, std::string_view name) {
+  const std::vector<BackendFactory> factories = test_backends();
+  const BackendFactory& factory = *std::ranges::find(factories, name, &BackendFactory::name);
+  const DeviceList list = factory.devices();
+  REQUIRE(!list.devices.empty());
+  CHECK(list.missing.empty());
+  CHECK(backend.target().memory_bytes > 0);
+  for (uint32_t i = 0; i < list.devices.size(); ++i) {
+    CHECK(list.devices[i].backend == factory.name);
+    CHECK(list.devices[i].memory_bytes > 0);
+    CHECK(!list.devices[i].name.empty());
+  }
+  CHECK(contains(error_of([&] { factory.open(list.devices.back().index + 1); }), "6: "));
+}
+
+}  // namespace
+
+ON_EXECUTORS("memory keeps what is written", keeps_bytes)
+ON_EXECUTORS("what is read follows what was written", reads_follow_writes)
+ON_EXECUTORS("a program of adds, fills, copies and their order", runs_a_program)
+ON_EXECUTORS("submissions run in order without waits between them", submissions_are_ordered)
+ON_EXECUTORS("ranges without instructions are submitted and end", ranges_without_instructions_run)
+ON_EXECUTORS("a profile gives every instruction its time", profiles_each_instruction)
+ON_EXECUTORS("more memory than there is is refused, by name,", refuses_too_much_memory)
+ON_EXECUTORS("memories that are not the program's are refused", refuses_wrong_memories)
+TANDEM_ON("cuda_host", "dtypes that no kernel takes are refused", refuses_dtypes_without_a_kernel)
+TANDEM_ON_VULKAN("dtypes that no kernel takes are refused", refuses_dtypes_without_a_kernel)
+TANDEM_ON_CUDA("dtypes that no kernel takes are refused", refuses_dtypes_without_a_kernel)
+TANDEM_ON_VULKAN("devices are listed, and others refused,", lists_its_devices, "vulkan")
+TANDEM_ON_CUDA("devices are listed, and others refused,", lists_its_devices, "cuda")
+
+}  // namespace tandem::test
