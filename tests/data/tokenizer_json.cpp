@@ -111,7 +111,7 @@ TEST_CASE("tokenizer.json: characters that are no token") {
   CHECK(tokenizer_with(bytes).encode("a\u00e9b") == Ids{0, 4, 5, 1});
   CHECK(tokenizer_with(bytes).encode("a\u00fc\u00e9b") == Ids{0, 4, 5, 3, 1});  // the bytes overtake what is unk
   CHECK(tokenizer_with(bytes).encode("z\u00e9a") == Ids{4, 5, 3, 0});
-  const BpeTokenizer unknown = tokenizer_with({{"/model/unk_token", "<x>"}});  // which the vocabulary lacks
+  const BpeTokenizer unknown = tokenizer_with({{"/model/unk_token", "<x>"}});  // The vocabulary lacks it.
   CHECK(unknown.encode("abba") == Ids{2, 1, 0});
   CHECK(thrown(Exit::input, [&] { unknown.encode("az"); }).starts_with("[t.json] the text has U+007A"));
 }
