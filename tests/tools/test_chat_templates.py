@@ -149,6 +149,19 @@ class Chats(support.Place):
         self.assertEqual(self.tokenize(self.NO_ANSWER, more=["--train-on", "all"])[0], 0)
         self.assertNotIn("targets", self.rows()[0])
 
+    def test_templates_that_show_no_answer(self):
+        users = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
+        for template in ("hello", " ", users):
+            with self.subTest(template):
+                self.template(template)
+                code, said = self.tokenize(self.CHAT)
+                self.assertEqual(code, 3)
+                self.assertIn("[c.jsonl:1] the chat template shows nothing of the answer in message 1", said)
+        self.template("{% for m in messages %}{{ m.content }}{% generation %}{% endgeneration %}{% endfor %}")
+        code, said = self.tokenize(self.CHAT)
+        self.assertEqual(code, 3)
+        self.assertIn("1 of 1 chats have no target, first c.jsonl:1 (the template encloses no answer", said)
+
     def test_templates_that_fail(self):
         for template, word in (
             ("{% if %}", "the chat template:"),

@@ -86,6 +86,8 @@ def find_answer(whole, messages, i, render, added):
         return Answer(begin, end, all(text in whole[begin:end] for text in says), rewritten)
 
     if None not in (prompt, spoken) and whole.startswith(spoken) and spoken.startswith(prompt):
+        if spoken == prompt and any(says):
+            raise Unfindable
         return answer(len(prompt), without_space(whole, len(prompt), len(spoken), added))
     content = content_range(whole, messages, i, render)
     if content is None:

@@ -110,7 +110,10 @@ class Renderer:
         """Why a chat has no target."""
         if not chat.answers():
             return "no assistant message"
-        return "an empty answer" if chat.trained() else "no answer in training"
+        if not chat.trained():
+            return "no answer in training"
+        said = any(text.strip() for i in chat.trained() for text in texts_of(chat.messages[i]))
+        return "the template encloses no answer in {% generation %}" if said else "an empty answer"
 
     def arguments(self, chat):
         """What the template gets beside the messages; counts the keys that it does not read."""
@@ -171,7 +174,8 @@ class Renderer:
         ranges = merged(self.ranges(chat, text, messages, answers, trained, arguments)) if trained else []
         last = len(messages) - 1 in trained
         end = "none" if self.is_ended(text) else "target" if last else "masked"
-        if ranges or end == "target":
+        silent = not any(text.strip() for i in trained for text in texts_of(messages[i]))
+        if ranges or (end == "target" and silent):  # the end alone is no answer to a chat that has one
             self.counts.answers += len(trained)
             yield {"text": text, "targets": in_bytes(text, ranges), "end": end}
 
