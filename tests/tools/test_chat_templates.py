@@ -210,11 +210,14 @@ class Chats(support.Place):
         self.assertEqual(self.text(row={**self.CHAT, "chat_template_kwargs": {"mark": True}}), "qTrueaTrue")
         code, said = self.tokenize({**self.CHAT, "chat_template_kwargs": {"other": 1}})
         self.assertIn("keys not read: chat_template_kwargs.other (1)", said)
-        for argument, word in (("mark", "KEY=VALUE"), ("other=1", "other is not a variable")):
+        for argument, word in (("mark", "KEY=VALUE"), ("other=1", "other is not"), ("messages=1", "messages is not")):
             code, said = self.tokenize(self.CHAT, more=["--template-argument", argument])
             self.assertEqual(code, 2)
             self.assertIn(word, said)
-        self.assertEqual(self.tokenize({**self.CHAT, "chat_template_kwargs": {"tokenize": True}})[0], 3)
+        for name in ("tokenize", "messages"):
+            code, said = self.tokenize({**self.CHAT, "chat_template_kwargs": {name: True}})
+            self.assertEqual(code, 3)
+            self.assertIn(f"sets {name}, which is not for a row to say", said)
 
     def test_the_date_is_said(self):
         self.template("{{ strftime_now('%Y') }}{% for m in messages %}{{ m.content }}{% endfor %}")

@@ -214,6 +214,8 @@ class Command(support.Place):
             (2, "[a.csv]", "--tokenizer", "bytes", "a.jsonl", "a.csv", "--out", "o"),
             (2, "not overwritten", "--tokenizer", "bytes", "a.jsonl", "--out", "a.jsonl"),
             (2, "standard input", "--tokenizer", "bytes", "-", "-", "--out", "o"),
+            (2, "[--end] is empty", "--tokenizer", "bytes", "--end", "", "a.jsonl", "--out", "o"),
+            (2, "[--prompt] is empty", "--tokenizer", "bytes", "--prompt="),
             (3, "[fifo.jsonl] is not a regular file", "--tokenizer", "bytes", "a.jsonl", "fifo.jsonl", "--out", "o"),
             (3, "[none.jsonl]", "--tokenizer", "bytes", "none.jsonl", "--out", "o"),
             (3, "[b.jsonl:1]", "--tokenizer", "bytes", "b.jsonl", "--out", "o"),

@@ -56,6 +56,9 @@ def parse(arguments):
     parser.add_argument("--prompt", metavar="TEXT")
     parser.add_argument("--decode", metavar="IDS")
     options = parser.parse_args(arguments)
+    for name, value in vars(options).items():
+        if "" in (value if isinstance(value, list) else [value]):
+            raise Fault(2, f"--{name.replace('_', '-')}", "is empty; give it a value or leave it out")
     modes = [bool(options.inputs and options.out), options.prompt is not None, options.decode is not None]
     if modes.count(True) != 1:
         parser.error("give INPUT... and --out FILE.bin, or --prompt TEXT, or --decode IDS")

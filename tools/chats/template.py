@@ -120,7 +120,7 @@ class Template:
         self.given = given
         self.end = end_token(self.tokenizer, directory, end)
         self.added = tuple(token for token in self.tokenizer.get_added_vocab() if token.strip())
-        self.reserved = set(inspect.signature(self.tokenizer.apply_chat_template).parameters) - {
+        self.reserved = {"messages", *inspect.signature(self.tokenizer.apply_chat_template).parameters} - {
             "tools",
             "documents",
             "kwargs",
