@@ -42,4 +42,10 @@ void refuse_empty(const CLI::App& app) {
   for (const CLI::App* command : app.get_subcommands()) refuse_empty(*command);
 }
 
+void refuse_missing_values(std::span<char* const> arguments) {
+  for (const std::string_view word : arguments)
+    if (word.starts_with("--") && word.find('=') == word.size() - 1 && word.find('.') == word.npos)
+      fail(Exit::configuration, word.substr(0, word.size() - 1), "is empty; give it a value or leave it out");
+}
+
 }  // namespace tandem::cli

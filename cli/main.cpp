@@ -49,6 +49,7 @@ int run(int argc, char** argv) {
   cli::add_devices(app, registry, action);
   cli::add_verify(app, registry, action);
   if (argc > 1) check_command(app, argv[1]);
+  cli::refuse_missing_values({argv, size_t(argc)});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -79,6 +79,9 @@ TEST_CASE("an empty argument is refused by the name of its flag") {
   check_refused(place.eval({"--sequence-length", "16", "--recipe", ""}), 2, {"--recipe", "empty"});
   check_refused(place.eval({"--sequence-length", "16", "--backend", ""}), 2, {"--backend", "empty"});
   check_refused(place.generate({"--seed", ""}), 2, {"--seed"});
+  check_refused(place.generate({"--seed="}), 2, {"--seed", "empty"});
+  check_refused(place.tandem({"data", "tokenize", "--tokenizer", "bytes", "--end=", "a.txt", "--out", "o.bin"}), 2,
+                {"[--end]", "empty"});
   check_refused(place.tandem({"plan", "c.toml", "--memory", ""}), 2, {"--memory", "empty"});
   check_refused(place.tandem({"data", "info", ""}), 2, {"file", "empty"});
   check_refused(place.eval({"--sequence-length", "16", "--backend", ":0"}), 2, {"':0'"});
