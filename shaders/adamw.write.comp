@@ -19,7 +19,7 @@
 //! variant f32 u32 bf16 f32 f32 f32 : -DG=f32 -DP=bf16 -DM=f32 -DV=f32 -DMASTER
 //! when p.count <= 33554432
 //! iterations 300
-//! grid 256, divide_up(divide_up(p.count, 4), 64 * 256)
+//! grid std::min<uint64_t>(divide_up(p.count, 4 * 64), 256), divide_up(divide_up(p.count, 4), 64 * 256)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define WRITES

@@ -2,7 +2,7 @@
 // reads a, b (count); writes y (count).
 //! variant f32 f32 f32 : -DT=f32
 //! variant bf16 bf16 bf16 : -DT=bf16
-//! grid 256, divide_up(divide_up(p.count, 8), 64 * 256)
+//! grid std::min<uint64_t>(divide_up(p.count, 8 * 64), 256), divide_up(divide_up(p.count, 8), 64 * 256)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/add.h"

@@ -2,7 +2,7 @@
 // reads parts (ranks, count); writes y (count).
 //! variant u32 u32 :
 //! iterations p.ranks + 1
-//! grid 256, divide_up(p.count / 4, 64 * 256)
+//! grid std::min<uint64_t>(divide_up(p.count, 4 * 64), 256), divide_up(p.count / 4, 64 * 256)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/rank_max.h"

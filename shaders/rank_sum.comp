@@ -5,7 +5,7 @@
 //! variant bf16 u32 i32 f32 : -DT=bf16 -DG=f32
 //! variant bf16 u32 i32 bf16 : -DT=bf16 -DG=bf16
 //! iterations p.ranks + 16
-//! grid 256, divide_up(p.count / 4, 64 * 256)
+//! grid std::min<uint64_t>(divide_up(p.count, 4 * 64), 256), divide_up(p.count / 4, 64 * 256)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/rank_sum.h"

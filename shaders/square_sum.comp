@@ -17,13 +17,15 @@ layout(binding = 1) writeonly buffer Partials { float partials[]; };
 
 void main() {
   const uint block = gl_WorkGroupID.y * 64u + gl_WorkGroupID.x, packs = kSquareSumBlock / 8u;
+  if (block * kSquareSumBlock >= p.count) {  // without the barriers, which software takes long for
+    if (gl_LocalInvocationID.x == 0u) partials[block] = 0.0;
+    return;
+  }
   precise float sum = 0.0;
-  if (block * kSquareSumBlock < p.count) {
-    for (uint i = gl_LocalInvocationID.x; i < packs; i += 64u) {
-      const uint at = block * packs + i;
-      const Pack v = without_tail(LOAD(T, x, at), at, p.count);
-      sum += sum_of(Pack(v.low * v.low, v.high * v.high));
-    }
+  for (uint i = gl_LocalInvocationID.x; i < packs; i += 64u) {
+    const uint at = block * packs + i;
+    const Pack v = without_tail(LOAD(T, x, at), at, p.count);
+    sum += sum_of(Pack(v.low * v.low, v.high * v.high));
   }
   const float all = sum_workgroup(sum);
   if (gl_LocalInvocationID.x == 0u) partials[block] = all;
