@@ -17,6 +17,8 @@ void add_plan(CLI::App& app, const Registry& registry, Action& action);
 void add_eval(CLI::App& app, const Registry& registry, Action& action);
 void add_generate(CLI::App& app, const Registry& registry, Action& action);
 void add_data(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
+void add_watch(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, const Registry& registry, Action& action);
 void add_verify(CLI::App& app, const Registry& registry, Action& action);
@@ -26,6 +28,11 @@ std::vector<std::string> overrides_of(const CLI::App& command);
 
 // `tandem --version`: version, commit, compiler, build options, backends
 std::string version_text(const Registry& registry);
+
+struct Version {
+  std::string number, commit;
+};
+Version version();
 
 // every backend of this build; the ones left out say why
 Registry linked_backends();

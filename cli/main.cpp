@@ -20,6 +20,7 @@ A run, from text to a model that transformers loads:
   tandem data tokenize --tokenizer bytes book.txt --out book.bin
   tandem plan config.toml
   tandem train config.toml
+  tandem report runs/NAME --out report.html
   tandem eval --model runs/NAME/model --data held-out.bin --sequence-length 1024
   tandem generate --model runs/NAME/model --prompt "Once upon a time"
 
@@ -45,6 +46,8 @@ int run(int argc, char** argv) {
   cli::add_eval(app, registry, action);
   cli::add_generate(app, registry, action);
   cli::add_data(app, action);
+  cli::add_report(app, action);
+  cli::add_watch(app, action);
   cli::add_export(app, action);
   cli::add_devices(app, registry, action);
   cli::add_verify(app, registry, action);

@@ -1,5 +1,5 @@
-#include "core/build_id.h"
 #include "core/run/train.h"
+#include "core/build_id.h"
 
 #include "cli/commands.h"
 
@@ -30,6 +30,8 @@ void add_train(CLI::App& app, const Registry& registry, Action& action) {
   command->add_option("config", *path, "the TOML file")->required();
   auto options = std::make_shared<TrainOptions>();
   options->build = kBuildId;
+  options->version = version().number;
+  options->commit = version().commit;
   command->add_flag("--resume", options->resume, "go on from the newest sound checkpoint of the run directory");
   command->add_option("--profile", options->profile,
                       "time the instructions of the third step into this JSON file, for chrome://tracing or Perfetto");

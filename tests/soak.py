@@ -73,8 +73,11 @@ def result(directory):
     model = {p.name: p.read_bytes() for p in (directory / "model").iterdir()}
     lines = lines_of(directory)
     for line in lines:
-        for key in ("seconds", "tokens_per_second", "mfu", "memory"):
+        for key in ("seconds", "tokens_per_second", "mfu", "memory", "time", "data_seconds", "copy_seconds",
+                    "save_seconds"):
             line.pop(key, None)
+        for key in ("time", "seconds"):
+            line.get("eval", {}).pop(key, None)
     return model, json.dumps(lines)
 
 

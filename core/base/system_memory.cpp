@@ -7,13 +7,26 @@
 
 namespace tandem {
 
-uint64_t available_system_memory() {
+namespace {
+
+// The figure of a line of /proc/meminfo, in bytes.
+uint64_t memory_line(std::string_view name) {
   std::ifstream file("/proc/meminfo");
   std::string word;
   uint64_t kib = 0;
   while (file >> word)
-    if (word == "MemAvailable:" && file >> kib) return kib * 1024;
-  fail(Exit::device, "/proc/meminfo", "has no line MemAvailable, by which the host's memory is known");
+    if (word.ends_with(':') && word.substr(0, word.size() - 1) == name && file >> kib) return kib * 1024;
+  fail(Exit::device, "/proc/meminfo", "has no line {}, by which the host's memory is known", name);
+}
+
+}  // namespace
+
+uint64_t available_system_memory() {
+  return memory_line("MemAvailable");
+}
+
+uint64_t system_memory() {
+  return memory_line("MemTotal");
 }
 
 uint64_t plannable_system_memory() {

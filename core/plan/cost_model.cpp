@@ -214,6 +214,10 @@ ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
   return *this;
 }
 
+CostKind kind_of(OpId op, Operands operands) {
+  return kind_of(op_of(op).cost_class, operands[0].dtype);
+}
+
 InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands, const Rates& rates) {
   TANDEM_CHECK(rates.known(), "a cost needs the device's rates");
   const Op& row = op_of(op);

@@ -33,6 +33,8 @@ struct InstructionCost {
   double floor = 0;  // with no launch, and a product of a shape that fills the device; of a copy: 0
 };
 
+CostKind kind_of(OpId op, Operands operands);
+
 // Rates must be known. operands: as in Dispatch, all on the device.
 InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands, const Rates& rates);
 

@@ -115,6 +115,7 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
     engine.rates = request.target.rates;
     engine.prediction = predict_step(plan, engine.rates);
   }
+  engine.details = details_of(plan, request, has_rates(target));
   engine.policy = std::move(plan.chosen.policy);
   engine.plan = std::move(plan.compiled->memory);
   times.took("plan");

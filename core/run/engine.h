@@ -7,6 +7,7 @@
 #include "core/plan/prediction.h"
 #include "core/run/choices.h"
 #include "core/run/inputs.h"
+#include "core/run/plan_details.h"
 #include "core/run/start_times.h"
 #include "core/runtime/registry.h"
 #include "core/step/step_runner.h"
@@ -20,6 +21,7 @@ struct Engine {
   StepSpec spec;
   MemoryPolicy policy;
   MemoryPlan plan;
+  PlanDetails details;
   std::unique_ptr<Session> session;
   std::unique_ptr<StepRunner> runner;
   KernelRecord kernels;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -17,6 +18,12 @@ namespace {
 
 nlohmann::json number(double x) {
   return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(nullptr);
+}
+
+// Unix seconds, to the microsecond.
+double now() {
+  using namespace std::chrono;
+  return double(duration_cast<microseconds>(system_clock::now().time_since_epoch()).count()) * 1e-6;
 }
 
 struct LineKind {
@@ -73,12 +80,16 @@ void MetricsWriter::write(const StepMetrics& m) {
   j["mfu"] = m.mfu ? number(*m.mfu) : nlohmann::json(nullptr);
   j["memory"] = m.memory;
   j["skipped"] = m.skipped;
+  j["time"] = now();
+  j["data_seconds"] = m.data_seconds;
+  if (m.save_seconds) j["save_seconds"] = *m.save_seconds;
   line(j.dump());
 }
 
 void MetricsWriter::write(const EvalMetrics& m) {
   nlohmann::ordered_json j;
-  j["eval"] = {{"step", m.step}, {"loss", number(m.loss)}, {"tokens", m.tokens}};
+  j["eval"] = {
+      {"step", m.step}, {"loss", number(m.loss)}, {"tokens", m.tokens}, {"seconds", m.seconds}, {"time", now()}};
   line(j.dump());
 }
 

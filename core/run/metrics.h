@@ -16,19 +16,23 @@ struct StepMetrics {
   std::optional<double> mfu;  // none when the device's peak is unknown
   uint64_t memory = 0;        // device bytes
   bool skipped = false;
+  double data_seconds = 0;             // waited for the loader
+  std::optional<double> save_seconds;  // none where no checkpoint was saved since the line before
 };
 
 struct EvalMetrics {
   uint64_t step = 0;
   double loss = 0;
   uint64_t tokens = 0;  // valid targets
+  double seconds = 0;   // what it took
 };
 
 // Cuts a metrics.jsonl back to the whole lines of steps up to this one; true if an evaluation at it is among them. A
 // file that is not there is fine.
 bool cut_metrics(const std::string& path, uint64_t step);
 
-// Appends whole lines: each is one write(2). Exit::storage naming the file when it fails.
+// Appends whole lines, each with the time at which it is written: each is one write(2). Exit::storage naming the file
+// when it fails.
 class MetricsWriter {
  public:
   explicit MetricsWriter(std::string path);

@@ -49,7 +49,7 @@ Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words)
 
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
                 std::span<const std::string> words, const MemoryPlan& plan, uint64_t device_bytes,
-                const KernelRecord& kernels, const WorldRecord& world) {
+                const KernelRecord& kernels, const WorldRecord& world, const Json& details) {
   Json arenas = Json::array();
   for (const Arena& arena : plan.arenas)
     arenas.push_back(
@@ -68,6 +68,7 @@ void write_plan(const std::string& path, const DeviceInfo& device, const StepSha
               {"kernels_from", from},
               {"world", json_of(world)}};
   record.update(policy_json(policy, words));
+  record.update(details);
   replace_file(path, write_json(record));
 }
 

@@ -16,9 +16,9 @@ namespace tandem {
 // layer has offload_outside
 Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words);
 
-// device_bytes: what metrics call memory
+// device_bytes: what metrics call memory; details: see plan_details.h
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,
                 std::span<const std::string> words, const MemoryPlan& plan, uint64_t device_bytes,
-                const KernelRecord& kernels, const WorldRecord& world);
+                const KernelRecord& kernels, const WorldRecord& world, const Json& details);
 
 }  // namespace tandem

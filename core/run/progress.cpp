@@ -1,15 +1,13 @@
 #include "core/run/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <string_view>
 
 #include "core/base/message.h"
+#include "core/base/terminal.h"
 
 namespace tandem {
 namespace {
@@ -22,19 +20,6 @@ std::string duration(double seconds) {
                    : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-// Columns of a line that is written over: the last stays free, for writing into it wraps on some terminals.
-size_t line_width() {
-  winsize size{};
-  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return (known ? size.ws_col : 80) - 1;
-}
-
-// True on a terminal that moves the cursor when told to.
-bool is_terminal() {
-  const char* const kind = std::getenv("TERM");
-  return isatty(STDERR_FILENO) == 1 && kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
-}
-
 // value, or a dash where there is none
 std::string figure(double value, int digits) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
@@ -43,7 +28,7 @@ std::string figure(double value, int digits) {
 }  // namespace
 
 Progress::Progress(uint64_t steps, uint64_t tokens)
-    : steps_(steps), tokens_(tokens), terminal_(is_terminal()), start_(Clock::now()), last_() {}
+    : steps_(steps), tokens_(tokens), terminal_(moves_cursor(STDERR_FILENO)), start_(Clock::now()), last_() {}
 
 Progress::~Progress() {
   if (drawn_) write_message("\n");
@@ -87,7 +72,7 @@ void Progress::draw(const StepMetrics& m) {
     write_message(text + "\n");
     return;
   }
-  const size_t width = line_width();
+  const size_t width = terminal_size(STDERR_FILENO).columns - 1;  // writing into the last column wraps on some
   const size_t bar = width > text.size() + 8 ? std::min<size_t>(30, width - text.size() - 3) : 0;
   const size_t full = size_t(double(bar) * double(m.step) / double(std::max<uint64_t>(1, steps_)));
   const std::string line =

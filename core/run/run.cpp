@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/base/system_memory.h"
 #include "core/data/prefetcher.h"
 #include "core/run/plan_record.h"
 #include "core/run/saved_state.h"
@@ -51,15 +53,18 @@ struct StepInFlight {
   uint64_t targets = 0;  // valid ones
   double rate = 0;
   Clock::time_point start;
+  double data_seconds = 0;  // waited for the loader
   StepRunner::Pending pending;
 };
 
 StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& batches) {
   const auto start = Clock::now();
   const StepBatch batch = batches.next();
+  const double waited = seconds_since(start);
   const double rate = learning_rate(run.config, step);
-  return {batch.tokens, batch.valid_targets, rate, start,
-          engine.runner->train(batch, step, rate, run.config.model.seed)};
+  return {batch.tokens, batch.valid_targets,
+          rate,         start,
+          waited,       engine.runner->train(batch, step, rate, run.config.model.seed)};
 }
 
 [[noreturn]] void fail_diverged(const Run& run) {
@@ -92,7 +97,9 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
                       .tokens_per_second = double(step.tokens) / seconds,
                       .mfu = engine.prediction ? std::optional(engine.prediction->products / seconds) : std::nullopt,
                       .memory = device_memory(engine),
-                      .skipped = report.skipped != 0};
+                      .skipped = report.skipped != 0,
+                      .data_seconds = step.data_seconds,
+                      .save_seconds = std::exchange(run.save_seconds, {})};
   write_line(run, m);
   run.progress.step(m);
   if (taught) at.skipped = m.skipped ? at.skipped + 1 : 0;
@@ -105,10 +112,17 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
 void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
   const auto start = Clock::now();
   const StepBatch batch = batches.next();
+  const double waited = seconds_since(start);
   const double rate = learning_rate(run.config, run.position.step);
   const StepRunner::Profile profile = engine.runner->profile(batch, run.position.step, rate, run.config.model.seed);
-  if (run.root()) replace_file(run.profile.file, trace_of(engine.session->program(), profile.ranges, engine.rates));
-  finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, {}}, profile.report);
+  if (run.root()) {
+    const Program& program = engine.session->program();
+    replace_file(run.profile.file, trace_of(program, profile.ranges, engine.rates));
+    run.directory().require_in_place();
+    replace_file(run.directory().profile(),
+                 profile_text(program, profile.ranges, run.position.step + 1, engine.details));
+  }
+  finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, waited, {}}, profile.report);
 }
 
 void train_step(Run& run, Engine& engine, Prefetcher& batches) {
@@ -125,10 +139,11 @@ bool due_for_evaluation(const Run& run) {
 
 // A signal to stop breaks it off; the resumed run does it again.
 void evaluate_now(Run& run, Engine& engine) {
+  const auto start = Clock::now();
   const auto e = evaluate(*engine.runner, engine.world, *run.inputs.data.eval, run.config.run.eval_windows,
                           [&] { return asked_to_stop(run, engine); });
   if (!e) return;
-  write_line(run, EvalMetrics{run.position.step, e->loss, e->tokens});
+  write_line(run, EvalMetrics{run.position.step, e->loss, e->tokens, seconds_since(start)});
   run.progress.message(
       fmt::format("step {}: evaluation loss {:.4f} over {} tokens", run.position.step, e->loss, e->tokens));
 }
@@ -162,13 +177,14 @@ void save(Run& run, const Engine& engine) {
               run.inputs.files,
               {}});
   run.saved = at.step;
-  if (!run.root()) return;
+  if (!run.root()) return void(run.save_seconds = seconds_since(start));
   run.directory().require_in_place();
   // Until a step from it is done, the one before may be the last good one.
   run.unproven = at.step < run.config.schedule.steps;
   rotate_checkpoints(checkpoints, at.step, run.config.checkpoint.keep,
                      run.unproven ? last_good_checkpoint(checkpoints, at.step, at.t) : std::nullopt);
-  run.progress.message(fmt::format("saved step {} in {:.2f} s", at.step, seconds_since(start)));
+  run.save_seconds = run.save_seconds.value_or(0) + seconds_since(start);
+  run.progress.message(fmt::format("saved step {} in {:.2f} s", at.step, *run.save_seconds));
 }
 
 void announce(Run& run, const Engine& engine) {
@@ -207,8 +223,20 @@ Exit stop(Run& run, const Engine& engine) {
   return Exit::interrupted;
 }
 
+Machine machine_of(const TrainOptions& options, const Engine& engine) {
+  const Software software = engine.backend->software();
+  return {.version = options.version,
+          .commit = options.commit,
+          .driver = software.driver,
+          .libraries = software.libraries,
+          .device = engine.device.name,
+          .processors = std::thread::hardware_concurrency(),
+          .memory_bytes = system_memory()};
+}
+
 // Makes the run directory, or goes on in the checkpoint's; true if the step resumed from was evaluated.
-bool open_directory(const RunConfig& config, const Engine& engine, RunInputs& inputs, const Position& at) {
+bool open_directory(const RunConfig& config, const TrainOptions& options, const Engine& engine, RunInputs& inputs,
+                    const Position& at) {
   if (!inputs.directory) {
     require_empty(config.run.directory);
     inputs.directory = std::make_unique<RunDirectory>(config.run.directory);
@@ -218,13 +246,14 @@ bool open_directory(const RunConfig& config, const Engine& engine, RunInputs& in
   directory.require_in_place();
   write_config(directory.config(), config);
   write_plan(directory.plan(), engine.device, engine.spec.shape, engine.policy, offload_words(engine.spec), engine.plan,
-             device_bytes(engine.plan, engine.backend->target()), engine.kernels, world_record(engine));
+             device_bytes(engine.plan, engine.backend->target()), engine.kernels, world_record(engine),
+             json_of(engine.details, machine_of(options, engine)));
   return cut_metrics(directory.metrics(), at.step);
 }
 
 }  // namespace
 
-Run start_run(const RunConfig& config, Signals& signals, const std::string& profile, const Engine& engine,
+Run start_run(const RunConfig& config, Signals& signals, const TrainOptions& options, const Engine& engine,
               RunInputs inputs, StartTimes times) {
   const bool root = !engine.world || engine.world->seat().rank == 0;
   Position at;
@@ -235,7 +264,7 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
   }
   inputs.checkpoint.reset();  // They are large, and read.
   inputs.weights.reset();
-  const bool evaluated = any_rank(engine, root && open_directory(config, engine, inputs, at), "start");
+  const bool evaluated = any_rank(engine, root && open_directory(config, options, engine, inputs, at), "start");
   std::unique_ptr<MetricsWriter> metrics;
   if (root) metrics = std::make_unique<MetricsWriter>(inputs.directory->metrics());
   return {.config = config,
@@ -243,7 +272,7 @@ Run start_run(const RunConfig& config, Signals& signals, const std::string& prof
           .inputs = std::move(inputs),
           .metrics = std::move(metrics),
           .progress = Progress(config.schedule.steps, at.tokens),
-          .profile = profiled_step(profile, at.step, config.schedule.steps),
+          .profile = profiled_step(options.profile, at.step, config.schedule.steps),
           .times = std::move(times),
           .position = at,
           .saved = saved,

@@ -9,6 +9,7 @@
 #include "core/run/metrics.h"
 #include "core/run/progress.h"
 #include "core/run/signals.h"
+#include "core/run/train.h"
 
 namespace tandem {
 
@@ -27,17 +28,18 @@ struct Run {
   ProfiledStep profile;
   StartTimes times;
   Position position;
-  std::optional<uint64_t> saved;  // the step of the newest checkpoint
-  bool evaluated = false;         // at the step resumed from
-  bool unproven = false;          // no step was done since the newest checkpoint, which this process wrote
+  std::optional<uint64_t> saved;       // the step of the newest checkpoint
+  bool evaluated = false;              // at the step resumed from
+  bool unproven = false;               // no step was done since the newest checkpoint, which this process wrote
+  std::optional<double> save_seconds;  // what saving took since the last step's line
 
   bool root() const { return metrics != nullptr; }
   const RunDirectory& directory() const { return *inputs.directory; }  // the root's
 };
 
 // Makes the run directory, or goes on in the checkpoint's, now that all was checked: config.toml, plan.json and
-// metrics.jsonl. profile: a file for the trace of a step; empty: none. times: what the start took so far.
-Run start_run(const RunConfig& config, Signals& signals, const std::string& profile, const Engine& engine,
+// metrics.jsonl. options: profile is a file for the trace of a step; empty: none. times: what the start took so far.
+Run start_run(const RunConfig& config, Signals& signals, const TrainOptions& options, const Engine& engine,
               RunInputs inputs, StartTimes times);
 
 // Trains to the last step and writes the model; what it returns and throws: see train.

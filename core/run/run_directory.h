@@ -27,6 +27,7 @@ class RunDirectory {
   std::string config() const { return path_ + "/config.toml"; }
   std::string plan() const { return path_ + "/plan.json"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
+  std::string profile() const { return path_ + "/profile.json"; }
   std::string checkpoints() const { return checkpoints_of(path_); }
   std::string model() const { return model_of(path_); }
 

@@ -1,5 +1,7 @@
 #include "core/run/step_profile.h"
 
+#include <optional>
+
 #include "core/base/json.h"
 #include "core/base/overloaded.h"
 
@@ -12,7 +14,10 @@ Json arguments(const Dispatch& dispatch, const Rates& rates) {
   for (const TensorDesc& desc : descs)
     if (desc.dtype != DType::none) operands.push_back(fmt::format("{}", desc));
   const Cost cost = op_of(dispatch.op).cost(dispatch.parameters, descs);
-  Json j{{"operands", operands}, {"flops", cost.flops}, {"bytes", cost.bytes}};
+  Json j{{"class", name_of(kind_of(dispatch.op, descs))},
+         {"operands", operands},
+         {"flops", cost.flops},
+         {"bytes", cost.bytes}};
   if (rates.known()) j["floor_us"] = cost_of(dispatch.op, dispatch.parameters, descs, rates).floor * 1e6;
   return j;
 }
@@ -38,7 +43,50 @@ void add_threads(Json& list) {
         {{"name", "thread_name"}, {"ph", "M"}, {"pid", 0}, {"tid", q}, {"args", {{"name", kQueueNames[q]}}}});
 }
 
+// What an instruction costs without seconds: its class, FLOPs and bytes; nullopt for one that takes no time.
+std::optional<InstructionCost> work_of(const Instruction& instruction) {
+  using Work = std::optional<InstructionCost>;
+  return std::visit(overloaded{[](const Dispatch& d) {
+                                 const Descs descs = descs_of(d);
+                                 const Cost cost = op_of(d.op).cost(d.parameters, descs);
+                                 return Work({kind_of(d.op, descs), cost.flops, cost.bytes});
+                               },
+                               [](const Fill& f) {
+                                 return Work({CostKind::memory, 0, f.buffer.bytes});
+                               },
+                               [](const Copy& c) {
+                                 return Work({CostKind::copy, 0, c.from.bytes});
+                               },
+                               [](const Collective& c) {
+                                 uint64_t bytes = 0;
+                                 for (const BufferRef& to : c.to) bytes += to.bytes;
+                                 return Work({CostKind::exchange, 0, bytes});
+                               },
+                               [](const Barrier&) { return Work(); }, [](const Signal&) { return Work(); },
+                               [](const Wait&) { return Work(); }},
+                    instruction.command);
+}
+
 }  // namespace
+
+std::string profile_text(const Program& program, std::span<const RangeTimes> times, uint64_t step,
+                         const PlanDetails& details) {
+  ProgramCost timed;
+  for (const RangeTimes& range : times)
+    for (size_t i = 0; i < range.seconds.size(); ++i) {
+      timed.seconds += range.seconds[i];
+      const auto work = work_of(program.range(range.range)[i]);
+      if (!work) continue;
+      KindCost& sum = timed.kinds[size_t(work->kind)];
+      ++sum.instructions;
+      sum.flops += work->flops;
+      sum.bytes += work->bytes;
+      sum.seconds += range.seconds[i];
+    }
+  return write_json({{"step", step},
+                     {"seconds", timed.seconds},
+                     {"classes", classes_json(timed, details.floor, true, details.timed)}});
+}
 
 std::string trace_of(const Program& program, std::span<const RangeTimes> times, const Rates& rates) {
   Json list = Json::array();
@@ -52,10 +100,16 @@ std::string trace_of(const Program& program, std::span<const RangeTimes> times, 
       };
       // barriers, signals and waits take no time of their own
       std::visit(overloaded{[&](const Dispatch& d) { add(name_of(d.op), arguments(d, rates)); },
-                            [&](const Fill&) { add("fill", Json::object()); },
-                            [&](const Copy&) { add("copy", Json::object()); },
-                            [&](const Collective& c) { add(name_of(c.kind), Json::object()); }, [](const Barrier&) {},
-                            [](const Signal&) {}, [](const Wait&) {}},
+                            [&](const Fill&) {
+                              add("fill", {{"class", name_of(CostKind::memory)}});
+                            },
+                            [&](const Copy&) {
+                              add("copy", {{"class", name_of(CostKind::copy)}});
+                            },
+                            [&](const Collective& c) {
+                              add(name_of(c.kind), {{"class", name_of(CostKind::exchange)}});
+                            },
+                            [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
                  instruction.command);
       clock += range.seconds[i];
     }

@@ -56,7 +56,7 @@ Exit train(const RunConfig& config, const Registry& registry, const TrainOptions
     if (inputs.checkpoint) restore(engine, *inputs.checkpoint);
     else fill(engine, config.model, inputs);
     times.took("parameters");
-    Run run = start_run(config, signals, options.profile, engine, std::move(inputs), std::move(times));
+    Run run = start_run(config, signals, options, engine, std::move(inputs), std::move(times));
     return train_steps(run, engine);
   };
   const auto train_among = [&](World& world) { return train_rank(&world); };

@@ -8,9 +8,10 @@ namespace tandem {
 
 struct TrainOptions {
   bool resume = false;
-  std::string profile;  // a file for the trace of one step, see step_profile.h; empty: none
-  std::string build;    // equal for programs of one build, which alone run together as ranks
-  std::string choices;  // "default" or a file, see choices.h; empty: kernels are timed, or taken from the cache
+  std::string profile;          // a file for the trace of one step, see step_profile.h; empty: none
+  std::string build;            // equal for programs of one build, which alone run together as ranks
+  std::string version, commit;  // the program's, for plan.json
+  std::string choices;          // "default" or a file, see choices.h; empty: kernels are timed, or taken from the cache
 };
 
 // Checks everything (config, model, data, device, plan) before it creates the run directory, then trains. With resume

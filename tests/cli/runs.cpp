@@ -111,7 +111,10 @@ TEST_CASE("data info of a header that does not tell the vocabulary") {
 
 void check_metrics(const Json& m, uint64_t step) {
   CHECK(keys_of(m) == Keys{"step", "loss", "grad_norm", "learning_rate", "tokens", "targets", "seconds",
-                           "tokens_per_second", "mfu", "memory", "skipped"});
+                           "tokens_per_second", "mfu", "memory", "skipped", "time", "data_seconds"});
+  CHECK(m.at("time") > 1.7e9);  // a time after 2023
+  CHECK(m.at("data_seconds") >= 0);
+  CHECK(m.at("data_seconds") < m.at("seconds"));
   CHECK(m.at("step") == step);
   CHECK(m.at("tokens") == step * 32);
   CHECK(m.at("targets") == 32);
@@ -179,7 +182,9 @@ void check_training(const std::string& recipe) {
   CHECK(lines[0].at("learning_rate") == 1e-2);
   for (const size_t i : {size_t{2}, size_t{4}}) {
     CHECK(keys_of(lines[i]) == Keys{"eval"});
-    CHECK(keys_of(lines[i].at("eval")) == Keys{"step", "loss", "tokens"});
+    CHECK(keys_of(lines[i].at("eval")) == Keys{"step", "loss", "tokens", "seconds", "time"});
+    CHECK(lines[i].at("eval").at("time") >= lines[i - 1].at("time"));
+    CHECK(lines[i].at("eval").at("seconds") > 0);
     CHECK(lines[i].at("eval").at("step") == i / 2 + 1);
     CHECK(lines[i].at("eval").at("tokens") == 80);
   }

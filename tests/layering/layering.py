@@ -25,6 +25,7 @@ CORE = {
     "run": ["base", "abi", "ops", "graph", "program", "passes", "data", "model", "optimizer", "runtime", "step", "plan"],
     "infer": ["base", "abi", "ops", "graph", "program", "passes", "data", "model", "optimizer", "runtime", "step", "plan",
               "run"],
+    "report": ["base", "run"],
 }
 
 # folder: the folders whose files it may include, longest match first

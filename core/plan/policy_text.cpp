@@ -1,0 +1,69 @@
+#include "core/plan/policy_text.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+namespace tandem {
+namespace {
+
+std::string to_string(Copies copies) {
+  constexpr std::string_view kTexts[] = {"kept with the parameters", "kept on the device", "remade"};
+  return std::string(kTexts[size_t(copies)]);
+}
+
+// "ffn, norm in 12 of 28 layers"
+template <typename Set>
+std::string describe(const std::vector<Set>& by_layer, uint32_t layers) {
+  std::vector<std::pair<Set, uint32_t>> counts;
+  for (uint32_t layer = 0; layer < layers; ++layer) {
+    const Set set = by_layer.empty() ? Set{} : by_layer[std::min<size_t>(layer, by_layer.size() - 1)];
+    const auto found = std::ranges::find(counts, set, &std::pair<Set, uint32_t>::first);
+    if (found == counts.end()) counts.push_back({set, 1});
+    else ++found->second;
+  }
+  if (counts.size() == 1) return to_string(counts[0].first);
+  std::string text;
+  for (const auto& [set, n] : counts)
+    text += fmt::format("{}{} in {} of {} layers", text.empty() ? "" : "; ", to_string(set), n, layers);
+  return text;
+}
+
+// "m, v everywhere; gradients in 12 of 28 layers"
+std::string describe_offload(const MemoryPolicy& policy, uint32_t layers, std::span<const std::string> words) {
+  // by layers, and whether outside of them too; most first
+  std::map<std::pair<uint32_t, bool>, EnumSet<Offload>, std::greater<>> kinds;
+  for (size_t k = 0; k < kOffloadCount; ++k) {
+    uint32_t n = 0;
+    for (uint32_t layer = 0; layer < layers; ++layer) n += policy.offload_of(layer).contains(Offload(k));
+    const bool outside = policy.offload_outside.contains(Offload(k));
+    if (n > 0 || outside) kinds[{n, outside}].insert(Offload(k));
+  }
+  std::vector<std::string> texts;
+  for (const auto& [where, set] : kinds) {
+    const auto& [n, outside] = where;
+    const std::string some = n == layers ? "in all layers" : fmt::format("in {} of {} layers", n, layers);
+    const std::string text = !outside ? some : n == layers ? "everywhere" : some + " and outside of them";
+    texts.push_back(to_string(set, words) + " " + text);
+  }
+  return texts.empty() ? "none" : fmt::format("{}", fmt::join(texts, "; "));
+}
+
+}  // namespace
+
+std::vector<PolicyLine> describe(const MemoryPolicy& policy, uint32_t layers, bool fp8,
+                                 std::span<const std::string> words) {
+  std::vector<PolicyLine> lines{{"recompute", describe(policy.recompute, layers)},
+                                {"offload", describe_offload(policy, layers, words)}};
+  if (!policy.zero_copy.empty()) lines.push_back({"read in place", to_string(policy.zero_copy, words)});
+  if (!policy.offload.empty() || !policy.offload_outside.empty())
+    lines.push_back({"prefetch", fmt::format("layers ahead {}, parameters ahead in the update {}",
+                                             policy.prefetch_distance, policy.update_distance)});
+  if (fp8) lines.push_back({"fp8 copies", describe(policy.copies, layers)});
+  lines.push_back({"chunks", fmt::format("LM head {}, attention {}", policy.lm_head_chunks, policy.attention_chunks)});
+  return lines;
+}
+
+}  // namespace tandem
