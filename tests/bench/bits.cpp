@@ -42,7 +42,8 @@ Program compile_config(const std::string& path, const MemoryPolicy& policy, uint
   const ModelConfig model = open_model(config.model.path).config;
   const Precision precision = precision_of(config);
   const StepShape shape = with_head_chunks(
-      {config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1}, model, precision);
+      {config.batch.micro_batch.value(), config.batch.gradient_accumulation.value(), config.data.sequence_length, 1},
+      model, precision);
   Target target;
   target.name = "bits";
   target.queues = queues_of(queues);

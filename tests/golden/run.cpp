@@ -16,8 +16,8 @@ std::string cases_directory() {
 
 StepShape shape_of(const RunConfig& config, const ModelConfig& model, const Precision& precision) {
   return with_head_chunks(
-      {config.batch.micro_batch, config.batch.gradient_accumulation, config.data.sequence_length, 1}, model, precision,
-      config.memory.lm_head_chunks);
+      {config.batch.micro_batch.value(), config.batch.gradient_accumulation.value(), config.data.sequence_length, 1},
+      model, precision, config.memory.lm_head_chunks);
 }
 
 std::vector<std::byte> bytes_of_binding(const Session& session, const std::string& name) {
