@@ -1,5 +1,9 @@
 #include "backends/common/memory.h"
 
+#include <cstring>
+
+#include "core/base/parallel.h"
+
 namespace tandem {
 
 void check_range(const Arena& arena, uint64_t offset, uint64_t bytes) {
@@ -18,6 +22,12 @@ void fail_host_memory(std::string_view backend, std::string_view what, uint64_t 
        "{} takes {} bytes of host memory that the device reaches, which the system does not have left; lower "
        "memory.host",
        what, bytes);
+}
+
+void copy_bytes(std::byte* to, const std::byte* from, uint64_t bytes) {
+  constexpr uint64_t kGrain = 2 << 20;  // Fewer bytes do not pay for a thread.
+  parallel_for(bytes, kGrain,
+               [&](uint64_t first, uint64_t last) { std::memcpy(to + first, from + first, last - first); });
 }
 
 }  // namespace tandem

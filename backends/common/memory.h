@@ -16,6 +16,9 @@ void check_range(const Arena& arena, uint64_t offset, uint64_t bytes);
                                      std::optional<uint64_t> left = {});
 [[noreturn]] void fail_host_memory(std::string_view backend, std::string_view what, uint64_t bytes);
 
+// By all processors; the bytes do not overlap.
+void copy_bytes(std::byte* to, const std::byte* from, uint64_t bytes);
+
 // The memories that a Program is loaded with, one per arena. Broken invariant for memory of another backend, or too
 // little of it.
 template <typename ArenaMemory>

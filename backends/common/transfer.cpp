@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/common/memory.h"
 #include "core/base/size.h"
 
 namespace tandem {
@@ -23,7 +24,7 @@ void write_staged(Staging& staging, Memory& memory, uint64_t offset, std::span<c
   staging.prepare();
   for (uint64_t i = 0; i < divide_up(bytes.size(), kStagingBytes); ++i) {
     const Piece piece = piece_of(i, bytes.size());
-    std::ranges::copy(bytes.subspan(piece.at, piece.bytes), staging.wait(piece.buffer).begin());
+    copy_bytes(staging.wait(piece.buffer).data(), bytes.data() + piece.at, piece.bytes);
     staging.copy_in(piece.buffer, memory, offset + piece.at, piece.bytes);
   }
 }
@@ -38,7 +39,7 @@ void read_staged(Staging& staging, const Memory& memory, uint64_t offset, std::s
     }
     if (i > 0) {
       const Piece piece = piece_of(i - 1, bytes.size());
-      std::ranges::copy(staging.wait(piece.buffer).first(piece.bytes), bytes.begin() + ptrdiff_t(piece.at));
+      copy_bytes(bytes.data() + piece.at, staging.wait(piece.buffer).data(), piece.bytes);
     }
   }
 }

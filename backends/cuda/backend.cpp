@@ -1,3 +1,4 @@
+#include "backends/cuda/copy_communicator.h"
 #include "backends/cuda/cuda.h"
 #include "backends/cuda/executable.h"
 #include "backends/cuda/first_exchanges.h"
@@ -37,6 +38,17 @@ OpenDevice open_measured(uint32_t index) {
   run_each_product(*device);
   meter.took("products");
   return {device, std::move(meter), kToCome + local_memory};
+}
+
+// "auto": where GPUs reach each other's memory, or there is no NCCL.
+bool exchange_by_copies(Device& device, World& world, std::string_view collectives) {
+  if (collectives == "nccl") return false;
+  const bool threads = ranks_are_threads(world);
+  if (collectives == "copy" && !threads)
+    fail(Exit::configuration, "distributed.collectives",
+         "is copy, which wants ranks that are threads of one process; use nccl, or start tandem train alone");
+  const bool reach = threads && reach_peers(device, world);
+  return collectives == "copy" || reach || (threads && !has_nccl());
 }
 
 Target target_of(const Device& opened, const DeviceBudget& budget) {
@@ -84,16 +96,20 @@ class CudaBackend : public Backend {
     if (is_root_) choices_.save();
     return executable;
   }
-  std::string_view transport() const override { return device_->communicator() != nullptr ? "nccl" : "host"; }
-  void join(World& world) override {
+  std::string_view transport() const override {
+    return device_->communicator() != nullptr ? device_->communicator()->name() : "host";
+  }
+  void join(World& world, std::string_view collectives) override {
     is_root_ = world.seat().rank == 0;
     if (world.seat().ranks == 1) return;
     check_devices_differ(*device_, world);
     device_->make_current();
-    device_->join(connect(world));
+    if (exchange_by_copies(*device_, world, collectives))
+      device_->join(std::make_unique<CopyCommunicator>(*device_, world));
+    else device_->join(connect(world));
     run_first_exchanges(*device_, world.seat());
     transfer_.prepare();
-    opened_.meter.took("nccl");
+    opened_.meter.took("exchanges");
     budget_ = opened_.budget();
     target_ = target_of(*device_, budget_);
   }

@@ -1,6 +1,6 @@
-// What crosses ranks between GPUs, by NCCL. It lives in a module of its own, libtandem-nccl.so, beside the CUDA
-// backend's, which opens it when ranks join: so one GPU needs no NCCL. NVLink multicast is always off: the module sets
-// NCCL_NVLS_ENABLE=0 before NCCL starts.
+// What crosses ranks between GPUs: by copies (copy_communicator.h), or by NCCL, which lives in a module of its own,
+// libtandem-nccl.so, beside the CUDA backend's, which opens it when ranks join: so one GPU needs no NCCL. NVLink
+// multicast is always off: the module sets NCCL_NVLS_ENABLE=0 before NCCL starts.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,6 +18,7 @@ class Communicator {
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
 
+  virtual std::string_view name() const = 0;  // "nccl", "copy"
   // One group, behind all on the stream; returns when it is on its way there.
   virtual void run(std::span<const ExchangeCall> calls, cudaStream_t stream) = 0;
   virtual void barrier(std::string_view label) = 0;  // among the hosts
@@ -36,5 +37,6 @@ constexpr const char* kNcclModuleEntry = "tandem_nccl_module";
 
 // Opens the module and connects the ranks of world, which outlives what comes back. Exit::device says what is missing.
 std::unique_ptr<Communicator> connect(World& world);
+bool has_nccl();  // The module opens.
 
 }  // namespace tandem::cuda

@@ -30,10 +30,19 @@ OpenedModule find_module() {
   return opened;
 }
 
+const OpenedModule& nccl() {
+  static const OpenedModule opened = find_module();  // one for all ranks of the process
+  return opened;
+}
+
 }  // namespace
 
+bool has_nccl() {
+  return nccl().entry != nullptr;
+}
+
 std::unique_ptr<Communicator> connect(World& world) {
-  static const OpenedModule opened = find_module();  // one for all ranks of the process
+  const OpenedModule& opened = nccl();
   if (opened.entry == nullptr) fail(Exit::device, "cuda", "several GPUs need NCCL: {}", opened.missing);
   return std::unique_ptr<Communicator>(reinterpret_cast<NcclModuleEntry>(opened.entry)(world));
 }

@@ -29,6 +29,7 @@ class Device {
   cublasLtHandle_t blas() const { return blas_.get(); }
   const float* ones() const { return static_cast<const float*>(ones_.get()); }  // (2), on the device
 
+  uint32_t index() const { return index_; }
   std::string bus_id() const;
 
   // From here on it is one rank's: it has a queue for exchanges, and waits end when a peer fails.

@@ -43,9 +43,11 @@ class FirstExchanges {
     for (uint32_t r = 0; !words && r < seat_.ranks; ++r) std::fill_n(expected.begin() + r * part, part, mark_of(r));
     device_.check_device(cudaMemcpy(got.data(), to, got.size(), cudaMemcpyDeviceToHost), "cudaMemcpy");
     if (got != expected)
-      fail(Exit::device, "cuda",
-           "{} of {} bytes between the GPUs gave wrong bytes; NCCL_P2P_DISABLE=1 takes the way through the host",
-           name_of(kind), all);
+      fail(
+          Exit::device, "cuda",
+          "{} of {} bytes between the GPUs by {} gave wrong bytes; TANDEM_PEER=0 with NCCL_P2P_DISABLE=1 takes the way "
+          "through the host",
+          name_of(kind), all, device_.communicator()->name());
   }
 
  private:

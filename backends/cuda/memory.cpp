@@ -9,7 +9,7 @@
 namespace tandem::cuda {
 namespace {
 
-constexpr uint64_t kGrain = 4 << 20;  // bytes of host memory that one thread writes: fewer do not pay for it
+constexpr uint64_t kGrain = 2 << 20;  // bytes of host memory that one thread zeroes: fewer do not pay for it
 
 }  // namespace
 
@@ -71,9 +71,7 @@ void Transfer::copy(size_t buffer, void* to, const void* from, uint64_t bytes, c
 void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes) {
   check_range(memory.arena(), offset, bytes.size());
   if (memory.arena().kind != ArenaKind::host) return write_staged(*this, memory, offset, bytes);
-  parallel_for(bytes.size(), kGrain, [&](uint64_t first, uint64_t last) {
-    std::memcpy(memory.at(offset + first), bytes.data() + first, last - first);
-  });
+  copy_bytes(memory.at(offset), bytes.data(), bytes.size());
 }
 
 void Transfer::zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
@@ -89,7 +87,7 @@ void Transfer::zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
 
 void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes) {
   check_range(memory.arena(), offset, bytes.size());
-  if (memory.arena().kind == ArenaKind::host) std::copy_n(memory.at(offset), bytes.size(), bytes.begin());
+  if (memory.arena().kind == ArenaKind::host) copy_bytes(bytes.data(), memory.at(offset), bytes.size());
   else read_staged(*this, memory, offset, bytes);
 }
 

@@ -56,6 +56,8 @@ class NcclCommunicator : public Communicator {
     (void)ncclCommDestroy(std::exchange(communicator_, nullptr));
   }
 
+  std::string_view name() const override { return "nccl"; }
+
   void run(std::span<const ExchangeCall> calls, cudaStream_t stream) override {
     check();
     finish(ncclGroupStart(), "ncclGroupStart");

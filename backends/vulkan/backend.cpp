@@ -63,7 +63,7 @@ class VulkanBackend : public Backend {
   }
 
   const Target& target() const override { return target_; }
-  void join(World& world) override { world_ = &world; }
+  void join(World& world, std::string_view) override { world_ = &world; }
   DeviceBudget budget() const override { return budget_; }
   std::unique_ptr<Memory> allocate(const Arena& arena) override {
     return std::make_unique<ArenaMemory>(device_, arena);

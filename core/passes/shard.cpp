@@ -129,7 +129,6 @@ class Sharder {
   // ---- weights that are gathered where they are read ----
 
   void begin_stage(Range range, uint32_t stage) {
-    finish_sums(range, stage);
     auto& gathers = shares_.gathers;
     for (auto due = gathers.lower_bound({range, 0}); due != gathers.end() && due->first <= Shares::Stage(range, stage);)
       due = (gather(range, due->second), gathers.erase(due));
@@ -251,7 +250,9 @@ class Sharder {
       const SharedParameter* p = v.present() ? shares_.owner_of_gradient(v) : nullptr;
       if (!p || !p->matrix()) continue;
       summed = p;
-      if (!accumulated_.contains(p->gradient)) start_sum(node, *p, v);
+      if (accumulated_.contains(p->gradient)) continue;
+      finish_sums(node.range, shares_.stages[n]);
+      start_sum(node, *p, v);
     }
     rewriter_.copy(node);
     if (summed && shares_.last_sum(summed->gradient) == n) exchange(n, *summed);
@@ -272,7 +273,8 @@ class Sharder {
     waiting_.push_back({shares_.stages[n], p, parts});
   }
 
-  // One stage after an exchange has begun its parts are added.
+  // The parts of an exchange are added in a later stage, before its first gradient takes memory: by then the stage's
+  // products have gone on beside the exchange.
   void finish_sums(Range range, uint32_t stage) {
     std::erase_if(waiting_, [&](const Waiting& w) {
       if (w.stage >= stage) return false;

@@ -40,7 +40,7 @@ struct Position {
 // How many ranks a run has, and how they share its step.
 struct WorldRecord {
   uint32_t ranks = 1, hosts = 1, zero = 1;
-  std::string collectives = "none";  // none, nccl or host: who moves the bytes
+  std::string collectives = "none";  // none, nccl, copy or host: who moves the bytes
 };
 
 // manifest.json; its save is counted in sequence

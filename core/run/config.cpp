@@ -15,14 +15,6 @@
 namespace tandem {
 namespace {
 
-// Values whose feature is not built yet. Delete a row when its feature lands.
-struct NotBuilt {
-  std::string_view key, value;  // as TOML
-};
-constexpr NotBuilt kNotBuilt[] = {
-    {"distributed.collectives", "\"copy\""},
-};
-
 // Where each key got its value, "config.toml:12" or "--section.key"; keys at their default are absent.
 using Places = std::map<std::string, std::string>;
 
@@ -148,17 +140,6 @@ std::string place_of(const Places& places, const std::string& key) {
   return found == places.end() ? key : found->second;
 }
 
-void check_built(const RunConfig& config, const Places& places) {
-  const RunConfig defaults;
-  for (const auto& [name, value] : kNotBuilt) {
-    const ConfigKey* key = find_key(name);
-    TANDEM_CHECK(key != nullptr, "{} is not a key", name);
-    if (key->write(config) != value) continue;
-    fail(Exit::configuration, place_of(places, key->name), "{} = {} is not built yet; use its default {}", name, value,
-         key->write(defaults));
-  }
-}
-
 // Under fp32 gradients and moments are f32, and the parameters are their own master copies.
 void settle_fp32(RunConfig& config, const Places& places) {
   if (config.precision.recipe != "fp32") return;
@@ -244,7 +225,6 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   settle_batch(config, places);
   check_fast_accumulation(config, places);
   check_weights(config, places);
-  check_built(config, places);
   return config;
 }
 

@@ -88,8 +88,7 @@ struct RunConfig {
 
 // Reads a TOML file and then applies overrides, each "--section.key=value": value is a TOML value, or else taken as a
 // string. Exit::configuration, naming the file and line or the flag: a missing or malformed file, an unknown key (with
-// the nearest known one), a wrong type or range, a required key without a value, keys that contradict each other, a
-// feature not built.
+// the nearest known one), a wrong type or range, a required key without a value, keys that contradict each other.
 RunConfig load_config(const std::string& path, std::span<const std::string> overrides);
 
 // The same for a text already read; path is for messages.

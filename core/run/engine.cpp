@@ -90,10 +90,11 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   if (world) {
     require_same(*world, config_text(config), "the keys", kOneBuild);
     require_same(*world, engine.device.name, "the devices", kOneBuild);
-    engine.backend->join(*world);
-    if (config.distributed.collectives == "nccl" && engine.backend->transport() != "nccl")
-      fail(Exit::configuration, "distributed.collectives", "is nccl, and ranks on {} exchange through the {}; use auto",
-           engine.device.backend, engine.backend->transport());
+    const std::string& collectives = config.distributed.collectives;
+    engine.backend->join(*world, collectives);
+    if (collectives != "auto" && engine.backend->transport() != collectives)
+      fail(Exit::configuration, "distributed.collectives", "is {}, and ranks on {} exchange through the {}; use auto",
+           collectives, engine.device.backend, engine.backend->transport());
   }
   times.took("device");
   if (inputs.checkpoint) warn_of_device(inputs.checkpoint->manifest(), engine.device);

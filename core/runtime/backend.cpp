@@ -12,7 +12,7 @@ void Backend::zero(Memory& memory, uint64_t offset, uint64_t bytes) {
     write(memory, offset + at, std::span(zeros).first(std::min(kPiece, bytes - at)));
 }
 
-void Backend::join(World& world) {
+void Backend::join(World& world, std::string_view) {
   fail(Exit::device, target().name, "works alone; use distributed.devices = 1 rather than {}", world.seat().ranks);
 }
 

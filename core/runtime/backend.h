@@ -58,8 +58,9 @@ class Backend {
   // memories: one an arena of the program, in order; they outlive the executable
   virtual std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) = 0;
   // Joins the other ranks, whose World outlives what the backend loads from here on: before the budget is read.
-  virtual void join(World& world);                               // Exit::device where the backend cannot
-  virtual std::string_view transport() const { return "host"; }  // who moves what ranks exchange: host, nccl
+  // collectives: distributed.collectives. Exit::device where the backend cannot.
+  virtual void join(World& world, std::string_view collectives);
+  virtual std::string_view transport() const { return "host"; }  // who moves what ranks exchange: host, nccl, copy
   // The device's memory when it was opened, as Target has it, and what is free now; nullopt: it cannot tell.
   virtual DeviceBudget budget() const { return {}; }
   virtual std::optional<uint64_t> free_bytes() { return {}; }

@@ -52,7 +52,7 @@ double seconds_of(Backend& backend, World& world, const Figure& figure) {
 
 void measure(World& world, const DeviceInfo& device, std::vector<Figure>& figures) {
   const auto backend = bench::backends().open(device);
-  backend->join(world);
+  backend->join(world, "auto");
   for (Figure& figure : figures) figure.seconds = seconds_of(*backend, world, figure);
 }
 

@@ -53,7 +53,7 @@ std::vector<Bytes> run_on(const std::string& executor, uint32_t ranks, uint64_t 
   const auto thrown = run_ranks(local_worlds(ranks), [&](World& world) {
     const uint32_t rank = world.seat().rank;
     const std::unique_ptr<Backend> backend = open_for_rank(executor, rank);
-    backend->join(world);
+    backend->join(world, "auto");
     const Program program = for_rank(each_kind(ranks, part), rank);
     Session session(*backend, program);
     const auto all_of = [&](uint32_t arena) { return part_of(arena, 0, program.arenas[arena].bytes); };

@@ -65,7 +65,7 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, co
                                                            .accumulation = shape.accumulation,
                                                            .rank = rank.world ? rank.world->seat().rank : 0,
                                                            .ranks = rank.sharding.ranks});
-  if (rank.world) backend.join(*rank.world);
+  if (rank.world) backend.join(*rank.world, "auto");
   Compiled compiled =
       compile_step({model.config, precision, config.optimizer, shape, rank.sharding}, policy, backend.target());
   plan_ = compiled.memory;

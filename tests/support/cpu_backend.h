@@ -29,7 +29,7 @@ class CpuBackend : public Backend {
   std::unique_ptr<Memory> allocate(const Arena& arena) override { return std::make_unique<HostMemory>(arena, target_); }
   void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) override;
   void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override;
-  void join(World& world) override { world_ = &world; }
+  void join(World& world, std::string_view) override { world_ = &world; }
 
  protected:
   Target target_;
