@@ -32,6 +32,7 @@ void add_eval(CLI::App& app, const Registry& registry, Action& action) {
   command->add_option("--sequence-length", o->windows.sequence_length, "tokens of a window")
       ->required()
       ->transform(whole_number(1, 1 << 20));
+  command->add_option("--adapter", o->adapter, "a LoRA adapter: a PEFT directory, or a checkpoint of a LoRA run");
   add_window_flags(*command, o->windows);
   add_format_flag(*command, o->format);
   command->add_option("--recipe", o->recipe, "fp32, bf16 or fp8; default: fp32 for f32 weights, else bf16");

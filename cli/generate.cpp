@@ -8,6 +8,7 @@
 #include "core/base/utf8.h"
 #include "core/data/text_stream.h"
 #include "core/data/tokenizer.h"
+#include "core/infer/adapter.h"
 #include "core/infer/generate.h"
 #include "core/model/model_source.h"
 
@@ -15,7 +16,7 @@ namespace tandem::cli {
 namespace {
 
 struct Options {
-  std::string model, prompt, prompt_tokens, recipe, backend = "auto";
+  std::string model, adapter, prompt, prompt_tokens, recipe, backend = "auto";
   Sampling sampling;
   bool no_bos = false, json = false;
 };
@@ -75,6 +76,7 @@ Exit run(const Options& o, const Registry& registry) {
   if (o.recipe == "fp8") fail(Exit::configuration, "--recipe", "generation runs in fp32 or bf16");
   const ModelSource model = open_model(o.model);
   const ModelFiles weights = open_weights(model);
+  const std::optional<AdapterDirectory> adapter = find_adapter(o.adapter, model.config);
   const Precision precision = precision_of(o.recipe, weights);
   // ids need none
   const std::unique_ptr<Tokenizer> tokenizer =
@@ -86,7 +88,7 @@ Exit run(const Options& o, const Registry& registry) {
   check_recipe(device, name_of(precision.recipe));
   write_message(fmt::format("tandem: {}\n", describe(name_of(precision.recipe), device)));
   const DevicePointer<Backend> backend = registry.open(device);
-  Generator generator(*backend, model, weights, precision, capacity);
+  Generator generator(*backend, model, weights, precision, capacity, adapter);
   (o.json ? print_json : print_answer)(generator, o, prompt, tokenizer.get());
   return Exit::ok;
 }
@@ -98,6 +100,7 @@ void add_generate(CLI::App& app, const Registry& registry, Action& action) {
       app.add_subcommand("generate", "Continue a prompt; stops at an end-of-sequence token of the model");
   auto o = std::make_shared<Options>();
   command->add_option("--model", o->model, "a Hugging Face directory")->required();
+  command->add_option("--adapter", o->adapter, "a LoRA adapter: a PEFT directory, or a checkpoint of a LoRA run");
   command->add_option("--prompt", o->prompt, "text");
   command->add_option("--prompt-tokens", o->prompt_tokens,
                       "token ids: 1,2,3; tandem data tokenize --prompt prints them");

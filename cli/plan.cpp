@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/plan_base.h"
 #include "core/base/json.h"
 #include "core/model/model_source.h"
 #include "core/plan/batch.h"
@@ -100,6 +101,9 @@ class Report {
                  {"floor_seconds", seconds(plan_.floor.floor())},
                  {"flops", plan_.chosen.cost.flops()},
                  {"largest_micro_batch", advice_.largest_micro_batch},
+                 {"trainable_parameters", trainable_parameters(request_)},
+                 {"base", base_json(request_, plan_)},
+                 {"exposed_copy_seconds", seconds(plan_.chosen.cost.exposed_copy)},
                  {"ranks", ranks()},
                  {"zero", request_.sharding.zero},
                  {"collectives", collectives()},
@@ -164,7 +168,11 @@ class Report {
   }
 
   std::vector<PolicyLine> lines_of(const PlannedPolicy& p) const {
-    return describe(p.policy, request_.model.layers, request_.precision.fp8(), words_);
+    const bool adapted = request_.lora.on();
+    std::vector<PolicyLine> lines =
+        describe(p.policy, request_.model.layers, request_.precision.fp8() && !adapted, words_);
+    if (adapted) lines.insert(lines.end() - 1, {"base", base_text(request_, p.policy)});
+    return lines;
   }
 
   std::string totals(const PlannedPolicy& p) const {
@@ -241,7 +249,8 @@ class Report {
 Exit run(const Options& o, const std::vector<std::string>& overrides, const Registry& registry) {
   const RunConfig config = load_config(o.config, overrides);
   const ModelSource model = open_model(config.model.path);
-  const StepSpec spec = step_spec(config, model.config);
+  const StepSpec spec =
+      step_spec(config, model.config, lora_of(config.lora, configured_adapter(config.lora, model.config)));
   warn_of_length("data.sequence_length", spec.shape.sequence_length, model.config);
   const Device device = find_device(o.device.empty() ? config.run.backend : o.device, registry);
   check_recipe(device.info, name_of(spec.precision.recipe));

@@ -1,5 +1,7 @@
 #include "core/graph/backward.h"
 
+#include <algorithm>
+
 #include "core/abi/add.h"
 #include "core/abi/gemm.h"
 
@@ -15,13 +17,19 @@ ValueId ReverseMode::cotangent(ValueId value) const {
 }
 
 void ReverseMode::add(ValueId value, ValueId cotangent) {
-  if (!value.present() || !cotangent.present()) return;
+  if (!value.present() || !cotangent.present() || frozen_.contains(value.index)) return;
+  ++terms_[value.index];
   auto [entry, fresh] = cotangents_.try_emplace(value.index, cotangent);
   if (!fresh) entry->second = sum(graph_, range_, entry->second, cotangent);
 }
 
 bool ReverseMode::wants_cotangent(ValueId value) const {
-  return graph_.values()[value.index].lifetime == Lifetime::transient;
+  return graph_.values()[value.index].lifetime == Lifetime::transient && !frozen_.contains(value.index);
+}
+
+ValueId ReverseMode::only_term(ValueId value) const {
+  const auto terms = terms_.find(value.index);
+  return terms != terms_.end() && terms->second == 1 ? cotangent(value) : ValueId{};
 }
 
 ValueId ReverseMode::parameter_of(ValueId value) const {
@@ -49,7 +57,23 @@ void ReverseMode::stands_for(ValueId copy, ValueId parameter) {
   stands_for_[copy.index] = parameter;
 }
 
+// What earlier nodes made has no gradient where something is frozen: batches, tables, amax words.
+void ReverseMode::spread_frozen(uint32_t first, uint32_t last) {
+  if (frozen_.empty()) return;
+  const auto frozen = [&](ValueId v) {
+    const uint32_t node = graph_.values()[v.index].node;
+    return (node != UINT32_MAX && node < first) || frozen_.contains(v.index);
+  };
+  for (uint32_t i = first; i < last; ++i) {
+    const Node& node = graph_.nodes()[i];
+    if (!std::ranges::all_of(node.inputs, [&](ValueId v) { return !v.present() || frozen(v); })) continue;
+    for (ValueId output : node.outputs)
+      if (output.present()) frozen_.insert(output.index);
+  }
+}
+
 void ReverseMode::run(uint32_t first, uint32_t last) {
+  spread_frozen(first, last);
   for (uint32_t i = last; i-- > first;) {
     const Node node = graph_.nodes()[i];  // a copy: vjps append to the list
     if (node.range != range_ || !node.has_kernel() || op_of(node.op).vjp == nullptr) continue;
@@ -65,13 +89,13 @@ std::vector<ValueId> ReverseMode::emit(const OpNode& n, OpId op, Parameters para
   return graph_.add(range_, op, std::move(parameters), std::move(inputs), n.label);
 }
 
-Quantized ReverseMode::quantized(const OpNode& n, ValueId cotangent) {
+Quantized ReverseMode::quantized(const OpNode& n, ValueId cotangent, bool transpose) {
   const auto found = quantized_.find(cotangent.index);
-  if (found != quantized_.end()) return found->second;
+  if (found != quantized_.end() && (found->second.qt.present() || !transpose)) return found->second;
   TANDEM_CHECK(quantizer_ != nullptr, "{} wants e4m3 copies, and no quantizer is set", n.label);
   const auto amax = amaxes_.find(cotangent.index);
   const ValueId taken = amax == amaxes_.end() ? ValueId{} : amax->second;
-  return quantized_[cotangent.index] = quantizer_->quantize(cotangent, taken, true, n.label);
+  return quantized_[cotangent.index] = quantizer_->quantize(cotangent, taken, transpose, n.label);
 }
 
 const Node* ReverseMode::e4m3_gemm_of(ValueId value) const {
@@ -82,14 +106,15 @@ const Node* ReverseMode::e4m3_gemm_of(ValueId value) const {
 }
 
 ValueId ReverseMode::amax_slot(ValueId value) {
-  if (!value.present() || cotangent(value).present() || quantizer_ == nullptr) return {};
+  if (!value.present() || cotangent(value).present() || quantizer_ == nullptr || frozen_.contains(value.index))
+    return {};
   return e4m3_gemm_of(value) != nullptr ? quantizer_->amax_slot() : ValueId{};
 }
 
 bool ReverseMode::only_quantized(ValueId value) const {
   if (cotangent(value).present() || quantizer_ == nullptr || !quantizer_->remembers()) return false;
   const Node* gemm = e4m3_gemm_of(value);
-  return gemm != nullptr && !gemm->parameters.as<abi::Gemm>().has_bias;
+  return gemm != nullptr && !gemm->parameters.as<abi::Gemm>().has_bias && has_accumulator(gemm->inputs[1]);
 }
 
 void ReverseMode::add_quantized(const OpNode& n, ValueId value, OpId op, const GuessAndCheck& parameters,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/graph/quantizer.h"
 
@@ -18,6 +19,9 @@ class ReverseMode : public Backward {
 
   void set_accumulator(ValueId parameter, ValueId accumulator);
   void stands_for(ValueId copy, ValueId parameter);
+  // No gradient of value is wanted, nor of what is made of such values and of earlier nodes' alone: a frozen parameter,
+  // a table.
+  void freeze(ValueId value) { frozen_.insert(value.index); }
   // Walks the nodes first .. last-1 of the graph backwards, those of this range only.
   void run(uint32_t first, uint32_t last);
 
@@ -27,23 +31,29 @@ class ReverseMode : public Backward {
   bool has_accumulator(ValueId value) const override;
   ValueId accumulator(ValueId value) const override;
   void update_accumulator(ValueId value, ValueId accumulated) override;
+  ValueId only_term(ValueId value) const override;
+  void update_cotangent(ValueId value, ValueId accumulated) override { cotangents_.at(value.index) = accumulated; }
   std::vector<ValueId> emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) override;
-  Quantized quantized(const OpNode& n, ValueId cotangent) override;
+  Quantized quantized(const OpNode& n, ValueId cotangent, bool transpose) override;
   ValueId amax_slot(ValueId value) override;
   void set_amax(ValueId cotangent, ValueId amax) override { amaxes_[cotangent.index] = amax; }
-  // value comes from an e4m3 product without bias, has no cotangent yet, and scales can be guessed
+  // value comes from an e4m3 product of a trainable weight, without bias, has no cotangent yet, and scales can be
+  // guessed
   bool only_quantized(ValueId value) const override;
   void add_quantized(const OpNode& n, ValueId value, OpId op, const GuessAndCheck& parameters,
                      const std::vector<ValueId>& inputs) override;
 
  private:
   ValueId parameter_of(ValueId value) const;
+  void spread_frozen(uint32_t first, uint32_t last);
   const Node* e4m3_gemm_of(ValueId value) const;  // the product that made it; null: none did
   Graph& graph_;
   Range range_;
   Quantizer* quantizer_;
   std::unordered_map<uint32_t, ValueId> cotangents_, accumulators_, stands_for_, amaxes_;
   std::unordered_map<uint32_t, Quantized> quantized_;
+  std::unordered_map<uint32_t, uint32_t> terms_;  // cotangents'
+  std::unordered_set<uint32_t> frozen_;
 };
 
 }  // namespace tandem

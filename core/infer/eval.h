@@ -8,6 +8,7 @@ namespace tandem {
 
 struct EvalOptions {
   std::string model, data;  // a Hugging Face directory, a token file or a pattern of some
+  std::string adapter;      // a PEFT directory, or a checkpoint of a LoRA run; empty: none
   std::string recipe;       // empty: by the dtype of the stored weights
   std::string backend = "auto";
   RawFormat format = RawFormat::none;

@@ -42,12 +42,15 @@ uint32_t generation_capacity(const ModelConfig& config, uint64_t prompt, uint32_
 }
 
 Generator::Generator(Backend& backend, const ModelSource& model, const ModelFiles& weights, const Precision& precision,
-                     uint32_t capacity)
+                     uint32_t capacity, const std::optional<AdapterDirectory>& adapter)
     : model_(model), capacity_(capacity) {
-  Compiled compiled = compile_to_run(build_generation_graph(model_.config, precision, capacity), backend.target());
+  const Lora lora = adapter ? adapter->lora : Lora{};
+  Compiled compiled =
+      compile_to_run(build_generation_graph(model_.config, precision, capacity, lora), backend.target());
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   session_->write("rope", bytes_of(rope_table(model_.config, capacity)));
   load_parameters(*session_, model_, weights);
+  if (adapter) load_adapter(*session_, *adapter, adapter_specs(model_.config, lora));
 }
 
 std::vector<float> Generator::logits(int32_t token, uint32_t position) {

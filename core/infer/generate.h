@@ -24,7 +24,7 @@ class Generator {
  public:
   // weights: open_weights(model); capacity: tokens that the KV cache holds, prompt included
   Generator(Backend& backend, const ModelSource& model, const ModelFiles& weights, const Precision& precision,
-            uint32_t capacity);
+            uint32_t capacity, const std::optional<AdapterDirectory>& adapter = {});
 
   // The continuation, without the prompt. Stops after an end-of-sequence id of the model (kept), max_tokens, or a full
   // cache. emit, if any, is called with each token as it is chosen.

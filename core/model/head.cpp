@@ -17,8 +17,10 @@ ValueId head_gradient(Graph& graph, Range range, const Transformer& model, Backw
   const ValueId w = model.head();
   const uint32_t vocabulary = model.config().vocabulary;
   const abi::Gemm dw{.m = vocabulary, .form = abi::kGemmTn, .accumulate = 1};
-  backward.update_accumulator(
-      w, graph.add(range, OpId::gemm, Parameters(dw), {dlogits, x, {}, {}, {}, backward.accumulator(w)}, "lm_head")[0]);
+  if (backward.has_accumulator(w)) {
+    const std::vector<ValueId> inputs{dlogits, x, {}, {}, {}, backward.accumulator(w)};
+    backward.update_accumulator(w, graph.add(range, OpId::gemm, Parameters(dw), inputs, "lm_head")[0]);
+  }
   const abi::Gemm dx{.k = vocabulary, .form = abi::kGemmNn};
   return graph.add(range, OpId::gemm, Parameters(dx), {dlogits, w, {}, {}, {}}, "lm_head")[0];
 }

@@ -9,15 +9,6 @@
 namespace tandem {
 namespace {
 
-std::vector<OutputTensor> output_tensors(DType dtype, std::span<const ParameterSpec> specs,
-                                         const ParameterReader& reader) {
-  std::vector<OutputTensor> tensors;
-  for (const ParameterSpec& spec : specs)
-    for (const StoredTensor& part : spec.parts)
-      tensors.push_back({part.name, {dtype, part.shape}, [&spec, &part, &reader] { return reader(spec, part); }});
-  return tensors;
-}
-
 void copy_tokenizer_files(const std::string& source, const std::string& directory) {
   for (const std::string& name : tokenizer_files(source).names) {
     const std::string to = directory + "/" + name, inside = std::filesystem::path(to).parent_path();
@@ -57,25 +48,22 @@ bool uses_bytes_tokenizer(const ModelSource& model) {
 
 }  // namespace
 
-void check_copied_files(const std::string& source) {
-  for (const std::string& name : tokenizer_files(source).names) MappedFile{source + "/" + name};
+std::vector<OutputTensor> output_tensors(DType dtype, std::span<const ParameterSpec> specs,
+                                         const ParameterReader& reader) {
+  std::vector<OutputTensor> tensors;
+  for (const ParameterSpec& spec : specs)
+    for (const StoredTensor& part : spec.parts)
+      tensors.push_back({part.name, {dtype, part.shape}, [&spec, &part, &reader] { return reader(spec, part); }});
+  return tensors;
 }
 
-void save_model_directory(const std::string& out, const std::string& source, DType dtype,
-                          std::span<const ParameterSpec> specs, const ParameterReader& reader,
-                          const SaveOptions& options) {
-  check_name(out, options.replace);
-  check_copied_files(source);
-  const std::string config = source + "/config.json";
-  const std::string rewritten = rewrite_model_config(read_text(config, Exit::configuration), config, dtype);
+void write_directory(const std::string& out, bool replace, const std::function<void(const std::string&)>& fill) {
+  check_name(out, replace);
   const std::string directory = beside(out);
   remove_all(directory);
   try {
     make_directories(directory);
-    write_file_synced(directory + "/config.json", rewritten);
-    write_model_files(directory, output_tensors(dtype, specs, reader), options.shard_bytes);
-    copy_tokenizer_files(source, directory);
-    for (const ExtraFile& file : options.extra) write_file_synced(directory + "/" + file.name, file.text);
+    fill(directory);
     sync_directory(directory);
     put_in_place(directory, out);
   } catch (const Error&) {  // the space it took may be what is missing
@@ -85,14 +73,38 @@ void save_model_directory(const std::string& out, const std::string& source, DTy
   }
 }
 
-void save_model(const ParameterReader& reader, const ModelSource& model, const Precision& precision,
-                const std::string& out, bool replace) {
+void check_copied_files(const std::string& source) {
+  for (const std::string& name : tokenizer_files(source).names) MappedFile{source + "/" + name};
+}
+
+void save_model_directory(const std::string& out, const std::string& source, DType dtype,
+                          std::span<const OutputTensor> tensors, const SaveOptions& options) {
+  check_name(out, options.replace);
+  check_copied_files(source);
+  const std::string config = source + "/config.json";
+  const std::string rewritten = rewrite_model_config(read_text(config, Exit::configuration), config, dtype);
+  write_directory(out, options.replace, [&](const std::string& directory) {
+    write_file_synced(directory + "/config.json", rewritten);
+    write_model_files(directory, tensors, options.shard_bytes);
+    copy_tokenizer_files(source, directory);
+    for (const ExtraFile& file : options.extra) write_file_synced(directory + "/" + file.name, file.text);
+  });
+}
+
+void save_model_directory(const std::string& out, const ModelSource& model, DType dtype,
+                          std::span<const OutputTensor> tensors, bool replace) {
   SaveOptions options;
   if (uses_bytes_tokenizer(model))
     options.extra = {{"tokenizer.json", bytes_tokenizer_json()},
                      {"tokenizer_config.json", bytes_tokenizer_config_json()}};
   options.replace = replace;
-  save_model_directory(out, model.path, precision.compute(), parameter_specs(model.config), reader, options);
+  save_model_directory(out, model.path, dtype, tensors, options);
+}
+
+void save_model(const ParameterReader& reader, const ModelSource& model, const Precision& precision,
+                const std::string& out, bool replace) {
+  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
+  save_model_directory(out, model, precision.compute(), output_tensors(precision.compute(), specs, reader), replace);
 }
 
 }  // namespace tandem

@@ -11,6 +11,14 @@ namespace tandem {
 // until the next call.
 using ParameterReader = std::function<std::span<const std::byte>(const ParameterSpec& spec, const StoredTensor& part)>;
 
+// The tensors of specs as files hold them. specs and reader must outlive them.
+std::vector<OutputTensor> output_tensors(DType dtype, std::span<const ParameterSpec> specs,
+                                         const ParameterReader& reader);
+
+// Makes the directory out of what fill writes: beside, as .tmp-NAME, and renamed, so that out is whole or not there.
+// replace: one that is not empty, else Exit::configuration. Writing errors: Exit::storage.
+void write_directory(const std::string& out, bool replace, const std::function<void(const std::string&)>& fill);
+
 struct ExtraFile {
   std::string name, text;
 };
@@ -24,15 +32,17 @@ struct SaveOptions {
 // Exit::input unless the files that save_model_directory copies from a model's directory can be read.
 void check_copied_files(const std::string& source);
 
-// Writes out: config.json of source with dtype, the weights, and source's tokenizer files (data/tokenizer_files). All
-// is written and synced beside, as .tmp-NAME, and renamed, so that out is whole or not there. Writing errors:
-// Exit::storage.
+// Writes out, by write_directory: config.json of source with dtype, the tensors, and source's tokenizer files
+// (data/tokenizer_files).
 void save_model_directory(const std::string& out, const std::string& source, DType dtype,
-                          std::span<const ParameterSpec> specs, const ParameterReader& reader,
-                          const SaveOptions& options = {});
+                          std::span<const OutputTensor> tensors, const SaveOptions& options = {});
 
-// The directory of a trained model, with the files of the bytes tokenizer where the model uses it. replace: a directory
-// that is there, else Exit::configuration.
+// The same for a model, with the files of the bytes tokenizer where it uses that. replace: a directory that is there,
+// else Exit::configuration.
+void save_model_directory(const std::string& out, const ModelSource& model, DType dtype,
+                          std::span<const OutputTensor> tensors, bool replace = false);
+
+// The directory of a trained model, likewise.
 void save_model(const ParameterReader& reader, const ModelSource& model, const Precision& precision,
                 const std::string& out, bool replace);
 

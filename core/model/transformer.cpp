@@ -8,6 +8,7 @@
 #include "core/abi/embedding.h"
 #include "core/abi/gemm.h"
 #include "core/abi/head_rms_norm.h"
+#include "core/abi/lora_expand.h"
 #include "core/abi/rms_norm.h"
 #include "core/abi/rope.h"
 #include "core/abi/swiglu.h"
@@ -22,15 +23,30 @@ std::string layer_name(uint32_t layer, std::string_view part) {
 
 }  // namespace
 
-Transformer::Transformer(Graph& graph, const ModelConfig& config, Precision precision, std::vector<ParameterSpec> specs)
-    : graph_(graph), config_(config), precision_(precision), specs_(std::move(specs)) {
+Transformer::Transformer(Graph& graph, const ModelConfig& config, Precision precision, const Lora& lora,
+                         const FrozenCodes& codes)
+    : graph_(graph), config_(config), precision_(precision), lora_(lora), specs_(parameter_specs(config, lora)) {
   for (const ParameterSpec& spec : specs_) {
+    if (has_codes(spec, precision)) {
+      declare_codes(spec, codes);
+      continue;
+    }
     graph_.set_tag({Kind::parameter, spec.layer});
     const ValueId parameter = graph_.variable(spec.name, {precision_.compute(), spec.shape});
     graph_.set_segments(parameter, segments_of(spec));
     parameters_[spec.name] = parameter;
   }
   graph_.set_tag({});
+}
+
+void Transformer::declare_codes(const ParameterSpec& spec, const FrozenCodes& codes) {
+  tag(Kind::quantized, spec.layer);
+  const bool remade = spec.layer < codes.remade.size() && codes.remade[spec.layer];
+  const bool transpose = codes.transposes && !remade && has_input_gradient(lora_, spec);
+  Quantized& copies = quantized_[spec.name];
+  copies.q = graph_.variable(spec.name + ".q", {DType::e4m3, spec.shape});
+  if (transpose) copies.qt = graph_.variable(spec.name + ".qt", {DType::e4m3, {spec.shape[1], spec.shape[0]}});
+  copies.scale = graph_.variable(spec.name + ".scale", {DType::f32, {1}});
 }
 
 ValueId Transformer::parameter(const std::string& name) const {
@@ -49,7 +65,7 @@ ValueId Transformer::head() const {
 }
 
 void Transformer::quantize_weights(Range range, bool training) {
-  if (!precision_.fp8()) return;
+  if (!precision_.fp8() || lora_.on()) return;
   Quantizer quantizer(graph_, range, 4 * config_.layers, "weight amax");
   for (uint32_t layer = 0; layer < config_.layers; ++layer)
     for (const char* part : {"qkv", "o", "gate_up", "down"}) {
@@ -64,24 +80,65 @@ void Transformer::tag(Kind kind, uint32_t layer) {
   graph_.set_tag({kind, layer});
 }
 
-void Transformer::declare_copies(ReverseMode& backward) const {
-  for (const auto& [name, copy] : quantized_) backward.stands_for(copy.q, parameter(name));
+void Transformer::declare_parameters(ReverseMode& backward) const {
+  if (!lora_.on()) {
+    for (const auto& [name, copy] : quantized_) backward.stands_for(copy.q, parameter(name));
+    return;
+  }
+  for (const ParameterSpec& spec : specs_)
+    if (spec.frozen && !has_codes(spec, precision_)) backward.freeze(parameter(spec.name));
+  for (const auto& [name, copy] : quantized_)
+    for (const ValueId v : {copy.q, copy.qt, copy.scale})
+      if (v.present()) backward.freeze(v);
+}
+
+// t = x A^T of a linear that has adapters; it comes before x is quantized, so that the backward pass adds its gradient
+// to that of the codes
+ValueId Transformer::contract(const Scope& s, Kind product, ValueId x) {
+  const ValueId a = optional_parameter(s.label + ".lora_a");
+  if (!a.present()) return {};
+  const Tag before = graph_.tag();
+  tag(product, before.layer);
+  const abi::Gemm p{.form = abi::kGemmNt};
+  const ValueId t = graph_.add(s.range, OpId::gemm, Parameters(p), {x, a, {}, {}, {}}, s.label + ".lora_a")[0];
+  graph_.set_tag(before);
+  return t;
+}
+
+// s t B^T, with zeros in columns of no adapter
+ValueId Transformer::expand(const Scope& s, ValueId t, const std::string& name) {
+  const uint32_t layer = graph_.tag().layer;
+  const std::string_view linear = std::string_view(name).substr(name.rfind('.') + 1);
+  const abi::LoraExpand p{.rank = lora_.padded_rank(),
+                          .ldc = linear_columns(config_, linear),
+                          .scale = float(lora_.scale()),
+                          .parts = lora_parts(config_, lora_, layer, linear)};
+  return graph_.add(s.range, OpId::lora_expand, Parameters(p), {t, parameter(name + ".lora_b")}, name + ".lora_b")[0];
 }
 
 // x as a GEMM wants it; amax, if a producer has taken it already
-LinearInput Transformer::linear_input(const Scope& s, ValueId x, ValueId amax) {
-  if (!precision_.fp8()) return {x, {}};
-  return {x, quantizer_->quantize(x, amax, s.training, s.label)};
+LinearInput Transformer::linear_input(const Scope& s, Kind product, ValueId x, ValueId amax) {
+  const ValueId t = contract(s, product, x);
+  if (!precision_.fp8()) return {x, {}, t};
+  return {x, quantizer_->quantize(x, amax, s.training && !lora_.on(), s.label), t};
 }
 
 ValueId Transformer::linear(const Scope& s, const LinearInput& x, const std::string& name) {
   const ValueId bias = optional_parameter(name + ".bias");
   abi::Gemm p{.form = abi::kGemmNt};
-  if (!precision_.fp8())
-    return graph_.add(s.range, OpId::gemm, Parameters(p), {x.x, parameter(name + ".weight"), bias, {}, {}}, name)[0];
+  std::vector<ValueId> inputs{x.x, {}, bias, {}, {}};
+  if (x.t.present()) {
+    p.accumulate = 1;
+    inputs.push_back(expand(s, x.t, name));
+  }
+  if (!precision_.fp8()) {
+    inputs[1] = parameter(name + ".weight");
+    return graph_.add(s.range, OpId::gemm, Parameters(p), inputs, name)[0];
+  }
   const Quantized &q = x.quantized, &w = quantized_.at(name + ".weight");
+  inputs[0] = q.q, inputs[1] = w.q, inputs[3] = q.scale, inputs[4] = w.scale;
   p.fast_accumulation = s.training && precision_.fast_accumulation;
-  const ValueId y = graph_.add(s.range, OpId::gemm, Parameters(p), {q.q, w.q, bias, q.scale, w.scale}, name)[0];
+  const ValueId y = graph_.add(s.range, OpId::gemm, Parameters(p), inputs, name)[0];
   if (s.training) graph_.node(uint32_t(graph_.nodes().size() - 1)).saved = {q.qt, w.qt};
   return y;
 }
@@ -138,14 +195,15 @@ ValueId Transformer::attend_cached(const Scope& s, ValueId qkv, uint32_t layer) 
 
 // the product of gate | up, as a GEMM wants it
 LinearInput Transformer::swiglu(const Scope& s, ValueId gate_up) {
-  if (precision_.fp8() && quantizer_->remembers()) {
-    const GuessAndCheck p = guess_and_check(abi::SwigluQuantize{.has_q = 1, .has_qt = s.training});
-    return {{}, quantizer_->quantize_result(OpId::swiglu_quantize, p, {gate_up}, s.label)};
+  const bool adapted = optional_parameter(s.label + ".lora_a").present();
+  if (precision_.fp8() && quantizer_->remembers() && !adapted) {
+    const GuessAndCheck p = guess_and_check(abi::SwigluQuantize{.has_q = 1, .has_qt = s.training && !lora_.on()});
+    return {{}, quantizer_->quantize_result(OpId::swiglu_quantize, p, {gate_up}, s.label), {}};
   }
   std::vector<ValueId> inputs{gate_up};
   if (precision_.fp8()) inputs.push_back(quantizer_->amax_slot());
   const auto product = graph_.add(s.range, OpId::swiglu, Parameters(abi::Swiglu{}), inputs, s.label);
-  return linear_input(s, product[0], product[1]);
+  return linear_input(s, Kind::branch, product[0], product[1]);
 }
 
 ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend attend) {
@@ -157,7 +215,7 @@ ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend 
     const auto named = [&](const char* part) { return layer_name(layer, part); };
     tag(Kind::attention_norm, layer);
     const Normed a = norm({range, training, named("input_norm")}, residual, delta, named("input_norm.weight"));
-    const LinearInput qkv_input = linear_input({range, training, named("qkv")}, a.y, a.amax);
+    const LinearInput qkv_input = linear_input({range, training, named("qkv")}, Kind::qkv, a.y, a.amax);
     tag(Kind::qkv, layer);
     const Scope attention{range, training, named("attention")};
     ValueId qkv = linear(attention, qkv_input, named("qkv"));
@@ -165,13 +223,13 @@ ValueId Transformer::decoder(Range range, ValueId tokens, bool training, Attend 
     qkv = rope({range, training, named("rope")}, qkv);
     tag(Kind::attention, layer);
     const ValueId mixed = (this->*attend)(attention, qkv, layer);
-    const LinearInput o_input = linear_input({range, training, named("o")}, mixed);
+    const LinearInput o_input = linear_input({range, training, named("o")}, Kind::branch, mixed);
     tag(Kind::branch, layer);
     delta = linear(attention, o_input, named("o"));
 
     tag(Kind::ffn_norm, layer);
     const Normed f = norm({range, training, named("post_norm")}, a.residual, delta, named("post_norm.weight"));
-    const LinearInput gate_up_input = linear_input({range, training, named("gate_up")}, f.y, f.amax);
+    const LinearInput gate_up_input = linear_input({range, training, named("gate_up")}, Kind::ffn, f.y, f.amax);
     tag(Kind::ffn, layer);
     const Scope ffn{range, training, named("swiglu")};
     const ValueId gate_up = linear(ffn, gate_up_input, named("gate_up"));

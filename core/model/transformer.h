@@ -6,23 +6,33 @@
 
 #include "core/graph/backward.h"
 #include "core/model/config.h"
+#include "core/model/lora.h"
 #include "core/model/precision.h"
-#include "core/model/weights.h"
 
 namespace tandem {
 
-// An input of a linear: its e4m3 copies if the recipe has them, else x.
+// An input of a linear: its e4m3 copies if the recipe has them, else x; t = x A^T where it has adapters.
 struct LinearInput {
   ValueId x;
   Quantized quantized;
+  ValueId t;
+};
+
+// The e4m3 codes of a frozen base, which stand in place of its linears' weights.
+struct FrozenCodes {
+  bool transposes = false;   // for a backward pass
+  std::vector<bool> remade;  // by layer: it makes them from the codes; further layers keep them
 };
 
 class Transformer {
  public:
-  // declares the parameters as variables, named as in specs
-  Transformer(Graph& graph, const ModelConfig& config, Precision precision, std::vector<ParameterSpec> specs);
+  // declares the parameters as variables, named as in parameter_specs(config, lora); in fp8, of a linear below adapters
+  // the variables of its codes instead: NAME.q, NAME.qt, NAME.scale
+  Transformer(Graph& graph, const ModelConfig& config, Precision precision, const Lora& lora = {},
+              const FrozenCodes& codes = {});
 
-  // fp8: quantizes every block weight, once per step, for the ranges that follow; with transposes for training
+  // fp8: quantizes every block weight that trains, once per step, for the ranges that follow; with transposes for
+  // training
   void quantize_weights(Range range, bool training);
 
   // tokens, positions (rows) i32, rope (table rows, head_dim/2, 2) f32 -> hidden states after the final norm, (rows,
@@ -38,8 +48,8 @@ class Transformer {
   const std::vector<ParameterSpec>& specs() const { return specs_; }
   const ModelConfig& config() const { return config_; }
   const Precision& precision() const { return precision_; }
-  // quantize_weights' copies stand for their parameters
-  void declare_copies(ReverseMode& backward) const;
+  // quantize_weights' copies stand for their parameters; what is frozen has no gradient
+  void declare_parameters(ReverseMode& backward) const;
 
   uint32_t amax_slots_forward() const { return precision_.fp8() ? 4 * config_.layers : 0; }
   uint32_t amax_slots_backward() const { return precision_.fp8() ? 4 * config_.layers : 0; }
@@ -59,7 +69,11 @@ class Transformer {
   void tag(Kind kind, uint32_t layer);
   ValueId optional_parameter(const std::string& name) const;
   Normed norm(const Scope& s, ValueId residual, ValueId delta, const std::string& weight);
-  LinearInput linear_input(const Scope& s, ValueId x, ValueId amax = {});
+  void declare_codes(const ParameterSpec& spec, const FrozenCodes& codes);
+  // product: the kind of what the linear makes
+  LinearInput linear_input(const Scope& s, Kind product, ValueId x, ValueId amax = {});
+  ValueId contract(const Scope& s, Kind product, ValueId x);
+  ValueId expand(const Scope& s, ValueId t, const std::string& name);
   ValueId linear(const Scope& s, const LinearInput& x, const std::string& name);
   LinearInput swiglu(const Scope& s, ValueId gate_up);
   ValueId rope(const Scope& s, ValueId qkv);
@@ -71,6 +85,7 @@ class Transformer {
   Graph& graph_;
   ModelConfig config_;
   Precision precision_;
+  Lora lora_;
   std::vector<ParameterSpec> specs_;
   std::unordered_map<std::string, ValueId> parameters_;
   std::unordered_map<std::string, Quantized> quantized_;  // by parameter name

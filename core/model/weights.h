@@ -35,7 +35,8 @@ std::span<const std::byte> pad(const StoredTensor& part, DType dtype, std::span<
 // The reverse, where they are.
 void unpad(const StoredTensor& part, DType dtype, std::vector<std::byte>& bytes);
 
-enum class ParameterKind : uint8_t { matrix, norm, bias };  // matrix: the embedding and the LM head too
+// matrix: the embedding and the LM head too; lora_a, lora_b: an adapter's (core/model/lora.h)
+enum class ParameterKind : uint8_t { matrix, norm, bias, lora_a, lora_b };
 
 struct ParameterSpec {
   std::string name;  // "embedding.weight", "layers.3.qkv.weight", "norm.weight"
@@ -43,6 +44,7 @@ struct ParameterSpec {
   Shape shape;                      // (rows, columns) or (n)
   std::vector<StoredTensor> parts;  // their places are stacked over axis 0, in order
   uint32_t layer = UINT32_MAX;      // UINT32_MAX: embedding, final norm and LM head
+  bool frozen = false;              // it has neither gradient nor state
 };
 
 // Where its stored tensors begin, for the random bits of what is rounded in it (docs/numerics.md).

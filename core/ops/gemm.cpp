@@ -4,6 +4,7 @@
 #include "core/abi/gemm.h"
 
 #include "core/abi/bias_gradient.h"
+#include "core/abi/transpose.h"
 #include "core/ops/inputs.h"
 #include "core/ops/vjp.h"
 
@@ -75,27 +76,33 @@ void weight_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* 
   b.update_accumulator(w, out[0]);
 }
 
-// dx = dy W
+// dx = dy W, accumulated onto the one term that there may be
 void input_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* q) {
   const ValueId x = n.inputs[0], none;
   if (!b.wants_cotangent(x)) return;
-  std::vector<ValueId> out;
   if (q) {
-    out = b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNt, 0), {q->q, n.saved.at(1), none, q->scale, n.inputs[4]});
-  } else {
-    out = b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNn, 0), {dy, n.inputs[1], none, none, none});
+    ValueId wt = n.saved.at(1);  // a transpose that is not kept is made here
+    if (!wt.present()) wt = b.emit(n, OpId::transpose, Parameters(abi::Transpose{}), {n.inputs[1]})[0];
+    const std::vector<ValueId> inputs{q->q, wt, none, q->scale, n.inputs[4]};
+    return b.add(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNt, 0), inputs)[0]);
   }
-  b.add(x, out[0]);
+  std::vector<ValueId> inputs{dy, n.inputs[1], none, none, none};
+  const ValueId term = b.only_term(x);
+  if (!term.present()) return b.add(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNn, 0), inputs)[0]);
+  inputs.push_back(term);
+  b.update_cotangent(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNn, 1), inputs)[0]);
 }
 
-// y = x W^T + bias
+// y = x W^T + bias + c, c being an adapter's product
 void vjp(Backward& b, const OpNode& n) {
   const auto p = n.parameters.as<abi::Gemm>();
-  require(p.form == abi::kGemmNt && p.accumulate == 0, "gemm: only the linear form has a gradient");
+  require(p.form == abi::kGemmNt, "gemm: only the linear form has a gradient");
   const ValueId dy = b.cotangent(n.outputs[0]);
   if (!dy.present()) return;
+  if (p.accumulate) b.add(n.inputs[5], dy);
   Quantized quantized;
-  if (p.has_scales) quantized = b.quantized(n, dy);
+  const bool trains = b.has_accumulator(n.inputs[1]);
+  if (p.has_scales && (trains || b.wants_cotangent(n.inputs[0]))) quantized = b.quantized(n, dy, trains);
   const Quantized* q = p.has_scales ? &quantized : nullptr;
   weight_gradient(b, n, dy, q);
   if (p.has_bias && b.has_accumulator(n.inputs[2])) {

@@ -44,8 +44,12 @@ class Backward {
   // Cotangents of activations: add() sums where a value has several uses. Not present() while nothing depends on it.
   virtual ValueId cotangent(ValueId value) const = 0;
   virtual void add(ValueId value, ValueId cotangent) = 0;
-  // False for parameters, inputs and constants, whose cotangents nothing would read.
+  // False for parameters, inputs, constants and what is made of them alone, whose cotangents nothing would read.
   virtual bool wants_cotangent(ValueId value) const = 0;
+  // The cotangent of value where it has one term so far, for a product to accumulate onto; else not present(). What
+  // overwrites it takes its place.
+  virtual ValueId only_term(ValueId value) const = 0;
+  virtual void update_cotangent(ValueId value, ValueId accumulated) = 0;
 
   // A parameter (or a value that stands for one, such as its fp8 copy) has an accumulator in place of a cotangent.
   virtual bool has_accumulator(ValueId value) const = 0;
@@ -55,8 +59,8 @@ class Backward {
   // Adds a node in this range, labelled after n.
   virtual std::vector<ValueId> emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) = 0;
 
-  // The e4m3 copies of a cotangent, made once and shared by dgrad and wgrad.
-  virtual Quantized quantized(const OpNode& n, ValueId cotangent) = 0;
+  // The e4m3 copies of a cotangent, made once and shared by dgrad and wgrad; the transpose only where it is wanted.
+  virtual Quantized quantized(const OpNode& n, ValueId cotangent, bool transpose) = 0;
   // Zeroed words for the amax of value's whole cotangent where that will be quantized: value comes from an e4m3
   // product and has no cotangent yet. Else not present().
   virtual ValueId amax_slot(ValueId value) = 0;

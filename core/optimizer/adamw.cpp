@@ -14,10 +14,12 @@ class Adamw : public Optimizer {
 
   Group group(const ParameterSpec& spec) const override {
     const bool decays = spec.shape.rank() >= 2;
+    if (spec.frozen) return {.name = "frozen", .trainable = false};
     return {decays ? "matrices" : "vectors", true, decays ? options_.weight_decay : 0.0};
   }
 
   std::vector<State> states(const ParameterSpec& spec) const override {
+    if (spec.frozen) return {};
     std::vector<State> states{{"m", {precision_.m, spec.shape}, Initial::zero, ".m", "m"},
                               {"v", {precision_.v, spec.shape}, Initial::zero, ".v", "v"}};
     if (precision_.master)

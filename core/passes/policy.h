@@ -34,7 +34,7 @@ constexpr bool is_state(Offload kind) {
 std::vector<std::string> offload_words(std::span<const std::string> states);
 
 // The fp8 copies of a layer's parameters. remade: from the parameter, wherever a layer's pass reads them, with the
-// step's one amax.
+// step's one amax; of a frozen base the transposes alone, from the codes, where the backward pass reads them.
 enum class Copies : uint8_t { with_parameters, on_device, remade };
 constexpr std::string_view kCopiesNames[] = {"with_parameters", "on_device", "remade"};
 

@@ -12,6 +12,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/parallel.h"
+#include "core/model/adapter_directory.h"
 #include "core/run/manifest.h"
 
 namespace tandem {
@@ -57,19 +58,30 @@ std::vector<OutputTensor> hashed(std::span<const OutputTensor> tensors, std::map
   return out;
 }
 
+// A file in directory, described in the manifest.
+void write_tensors(const std::string& directory, const std::string& name, std::span<const OutputTensor> tensors,
+                   Manifest& manifest) {
+  CheckpointFile& entry = manifest.files[name];
+  const std::string path = directory + "/" + name;
+  write_safetensors(path, hashed(tensors, entry.hashes));
+  const TensorFile written(path, Exit::storage);
+  entry.bytes = written.bytes().size();
+  entry.header_hash = xxh3(header_of(written));
+}
+
 // stem-0000N-of-0000M.safetensors in directory, described in the manifest
 void write_shards(const std::string& directory, std::string_view stem, std::span<const OutputTensor> tensors,
                   uint64_t limit, Manifest& manifest) {
   const auto shards = split_shards(tensors, limit);
-  for (size_t i = 0; i < shards.size(); ++i) {
-    const std::string name = fmt::format("{}-{:05}-of-{:05}.safetensors", stem, i + 1, shards.size());
-    CheckpointFile& entry = manifest.files[name];
-    const std::string path = directory + "/" + name;
-    write_safetensors(path, hashed(shards[i], entry.hashes));
-    const TensorFile written(path, Exit::storage);
-    entry.bytes = written.bytes().size();
-    entry.header_hash = xxh3(header_of(written));
-  }
+  for (size_t i = 0; i < shards.size(); ++i)
+    write_tensors(directory, fmt::format("{}-{:05}-of-{:05}.safetensors", stem, i + 1, shards.size()), shards[i],
+                  manifest);
+}
+
+// A PEFT directory's two files.
+void write_adapter(const std::string& directory, std::span<const OutputTensor> tensors, Manifest& manifest) {
+  write_tensors(directory, std::string(kAdapterTensors), tensors, manifest);
+  write_file_synced(directory + "/" + std::string(kAdapterConfig), manifest.adapter_config);
 }
 
 // out of sight by a rename first, so that what a kill leaves is never taken for a damaged checkpoint
@@ -163,7 +175,8 @@ void write_checkpoint(const std::string& directory, Manifest manifest, std::span
   manifest.files.clear();
   try {
     make_directory(draft);
-    write_shards(draft, "model", model, shard_bytes, manifest);
+    if (manifest.adapter_config.empty()) write_shards(draft, "model", model, shard_bytes, manifest);
+    else write_adapter(draft, model, manifest);
     write_shards(draft, "optimizer", optimizer, shard_bytes, manifest);
     write_file_synced(draft + "/manifest.json", manifest_text(manifest));
     sync_directory(draft);
@@ -215,6 +228,9 @@ Checkpoint::Checkpoint(const std::string& path, Verified verified) : path_(path)
   require_kind(manifest, false);
   manifest_ = parse_manifest(read_text(manifest), manifest);
   for (const auto& [file, expected] : manifest_.files) verify(file, expected, verified);
+  if (const std::string config = path_ + "/" + std::string(kAdapterConfig);
+      !manifest_.adapter_config.empty() && read_text(config) != manifest_.adapter_config)
+    fail(Exit::input, config, "is not what manifest.json says was written: it is damaged");
 }
 
 void Checkpoint::verify(const std::string& name, const CheckpointFile& expected, Verified verified) {

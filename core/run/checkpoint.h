@@ -53,6 +53,8 @@ struct Manifest : Position {
   WorldRecord world;                           // the ranks that it had
   std::vector<InputFile> inputs;               // the model's config.json and the token files
   std::map<std::string, CheckpointFile> files;
+  std::string adapter_config;               // LoRA: the text of adapter_config.json; else empty
+  std::map<std::string, std::string> base;  // LoRA: xxh3 of the base's stored tensors
 };
 
 // "step_00000100"

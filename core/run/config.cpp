@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/base/edit_distance.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/toml.h"
@@ -17,22 +18,6 @@ namespace {
 
 // Where each key got its value, "config.toml:12" or "--section.key"; keys at their default are absent.
 using Places = std::map<std::string, std::string>;
-
-// Levenshtein's: the fewest single characters inserted, deleted or replaced
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
 
 std::string_view section_of(std::string_view name) {
   return name.substr(0, name.find('.'));
@@ -193,6 +178,27 @@ void settle_batch(RunConfig& config, const Places& places) {
                            std::max<uint64_t>(1, (b.sequences + product / 2) / product) * product));
 }
 
+// Keys that say how adapters are, where there are none; what adapters do not go with.
+void check_lora(const RunConfig& config, const Places& places) {
+  const RunConfig defaults;
+  if (!config.lora.on()) {
+    for (const char* name : {"lora.alpha", "lora.target_modules", "lora.rslora"}) {
+      const ConfigKey* key = find_key(name);
+      if (key->write(config) == key->write(defaults)) continue;
+      fail(Exit::configuration, place_of(places, name),
+           "{} is {}, and there is no adapter; set lora.rank or lora.adapter, or leave it out", name,
+           key->write(config));
+    }
+    return;
+  }
+  if (config.distributed.devices > 1 && config.distributed.zero > 1)
+    fail(
+        Exit::configuration, place_of(places, "distributed.zero"),
+        "distributed.zero is {} and adapters train (lora.rank, lora.adapter), with which each rank has the whole base; "
+        "use 1",
+        config.distributed.zero);
+}
+
 void check_weights(const RunConfig& config, const Places& places) {
   const std::vector<double>& weights = config.data.weights;
   if (weights.empty()) return;
@@ -225,6 +231,7 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   settle_batch(config, places);
   check_fast_accumulation(config, places);
   check_weights(config, places);
+  check_lora(config, places);
   return config;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/data/windows.h"
+#include "core/model/lora.h"
 #include "core/optimizer/options.h"
 #include "core/passes/policy.h"
 
@@ -65,6 +66,17 @@ struct RunConfig {
     std::optional<uint32_t> lm_head_chunks;       // none: "auto"
     std::optional<uint32_t> attention_chunks;     // none: "auto"
   } memory;
+
+  struct Lora {
+    uint32_t rank = 0;  // 0: every parameter trains, unless an adapter is named
+    double alpha = 32;
+    EnumSet<LoraModule> target_modules = kAllLinears;
+    bool rslora = false;
+    double dropout = 0;   // 0 alone
+    std::string adapter;  // a PEFT directory to start from, which gives the keys above; empty: none
+
+    bool on() const { return rank > 0 || !adapter.empty(); }
+  } lora;
 
   struct Distributed {
     uint32_t devices = 1;

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/size.h"
+#include "core/model/adapter_directory.h"
 
 namespace tandem {
 namespace {
@@ -239,6 +240,41 @@ struct OffloadWords {
   }
 };
 
+// A string that may be empty: nothing is named.
+struct OptionalText {
+  std::string read(std::string& out, const Value& value) const {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr || text->find('\0') != text->npos) return "a string without NUL";
+    out = *text;
+    return "";
+  }
+  std::string write(const std::string& value) const { return toml_quoted(value); }
+};
+
+struct ModuleSet {
+  std::string read(EnumSet<LoraModule>& out, const Value& value) const {
+    if (is_word(value, "all-linear")) return out = kAllLinears, "";
+    const auto* list = std::get_if<Strings>(&value);
+    EnumSet<LoraModule> set;
+    for (const std::string& name : list != nullptr ? *list : Strings{}) {
+      const auto module = find_module(name);
+      if (!module)
+        return fmt::format("\"all-linear\" or a list of linears; nearest to '{}': {}", name, nearest_module(name));
+      set.insert(*module);
+    }
+    if (set.empty()) return fmt::format("\"all-linear\" or a list of {}", fmt::join(kLoraModuleNames, ", "));
+    out = set;
+    return "";
+  }
+  std::string write(EnumSet<LoraModule> value) const {
+    if (value == kAllLinears) return toml_quoted("all-linear");
+    Strings names;
+    for (size_t m = 0; m < kLoraModules; ++m)
+      if (value.contains(LoraModule(m))) names.emplace_back(kLoraModuleNames[m]);
+    return toml_text(Value(names));
+  }
+};
+
 // The shortest that reads back; TOML wants a sign of a float.
 std::string float_text(double number) {
   const std::string digits = fmt::format("{}", number);
@@ -304,6 +340,12 @@ std::vector<ConfigKey> make_keys() {
       key("memory.offload", &C::memory, &C::Memory::offload, OffloadWords{}),
       key("memory.lm_head_chunks", &C::memory, &C::Memory::lm_head_chunks, AutoOrCount{{1, kMax32}}),
       key("memory.attention_chunks", &C::memory, &C::Memory::attention_chunks, AutoOrCount{{1, kMostAttentionChunks}}),
+      key("lora.rank", &C::lora, &C::Lora::rank, Count{0, kMostLoraRank}),
+      key("lora.alpha", &C::lora, &C::Lora::alpha, Number{1e-30, kMaxF32}),
+      key("lora.target_modules", &C::lora, &C::Lora::target_modules, ModuleSet{}),
+      key("lora.rslora", &C::lora, &C::Lora::rslora, Flag{}),
+      key("lora.dropout", &C::lora, &C::Lora::dropout, Number{0, 0}),
+      key("lora.adapter", &C::lora, &C::Lora::adapter, OptionalText{}),
       key("distributed.devices", &C::distributed, &C::Distributed::devices, Count{1, 65536}),
       key("distributed.zero", &C::distributed, &C::Distributed::zero, Count{1, 3}),
       key("distributed.collectives", &C::distributed, &C::Distributed::collectives, Choice{{"auto", "nccl", "copy"}}),

@@ -132,11 +132,16 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
 void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs) {
   if (inputs.weights) load_parameters(*engine.session, inputs.model, *inputs.weights);
   else initialise_parameters(*engine.session, inputs.model, model.seed);
+  if (!engine.spec.lora.on()) return;
+  const std::vector<ParameterSpec> specs = trainable_specs(engine.spec);
+  if (inputs.adapter) load_adapter(*engine.session, *inputs.adapter, specs);
+  else initialise_adapter(*engine.session, specs, model.seed, false);
 }
 
-void restore(Engine& engine, const Checkpoint& checkpoint) {
+void restore(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs) {
+  if (engine.spec.lora.on()) fill(engine, model, inputs);
   const auto optimizer = make_optimizer(engine.spec.optimizer, engine.spec.precision);
-  restore_state(*engine.session, *optimizer, parameter_specs(engine.spec.model), checkpoint);
+  restore_state(*engine.session, *optimizer, trainable_specs(engine.spec), *inputs.checkpoint);
 }
 
 uint64_t device_memory(const Engine& engine) {

@@ -35,10 +35,10 @@ struct Engine {
 Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world,
                    StartTimes& times);
 
-// Writes the parameters: those of the model's files, or drawn.
+// Writes the parameters: those of the model's and the adapter's files, or drawn.
 void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs);
-// Writes the state that a checkpoint holds, to the bit.
-void restore(Engine& engine, const Checkpoint& checkpoint);
+// Writes the state that the checkpoint holds, to the bit, and a frozen base as fill does.
+void restore(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs);
 
 // Bytes on the device, as allocated.
 uint64_t device_memory(const Engine& engine);

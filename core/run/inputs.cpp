@@ -2,6 +2,9 @@
 
 #include <filesystem>
 
+#include "core/base/hash.h"
+#include "core/base/message.h"
+#include "core/base/parallel.h"
 #include "core/model/model_directory.h"
 #include "core/run/ranks.h"
 #include "core/run/resume.h"
@@ -59,23 +62,55 @@ void compare_files(RunInputs& in, const RunConfig& config, World* world) {
   require_same(*world, text, "data files", "copy them anew, under the same names");
 }
 
+// A frozen base is as the run found it: each of its tensors, hashed as its file has it.
+std::map<std::string, std::string> hashes_of(const ModelFiles& weights) {
+  const std::vector<std::string> names = weights.names();
+  std::vector<std::string> hashes(names.size());
+  parallel_for(names.size(), 1, [&](uint64_t first, uint64_t last) {
+    for (uint64_t i = first; i < last; ++i) hashes[i] = xxh3(weights.file(names[i]).bytes(names[i]));
+  });
+  std::map<std::string, std::string> base;
+  for (size_t i = 0; i < names.size(); ++i) base.emplace(names[i], hashes[i]);
+  return base;
+}
+
+void check_base(const RunInputs& in) {
+  const std::map<std::string, std::string>& before = in.checkpoint->manifest().base;
+  for (const auto& [name, hash] : before)
+    if (const auto now = in.base.find(name); now == in.base.end() || now->second != hash)
+      fail(Exit::input, in.model.path, "tensor {:.200} has changed since the run began; restore it, or start a new run",
+           name);
+}
+
+// The base that adapters stand on, and where they come from.
+void open_base(RunInputs& in, const RunConfig& config, bool root) {
+  if (in.adapter && in.adapter->dropout > 0)
+    warn(fmt::format("{}: lora_dropout is {}, and nothing is dropped here", in.adapter->path, in.adapter->dropout));
+  if (config.model.from_scratch || !root) return;
+  in.base = hashes_of(*in.weights);
+  if (in.checkpoint) check_base(in);
+}
+
 }  // namespace
 
 RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& choices, World* world) {
   RunInputs in;
   if (!choices.empty()) in.kernels = read_choices(choices);
   in.model = open_model(config.model.path);
-  in.spec = step_spec(config, in.model.config);
+  if (!resume) in.adapter = configured_adapter(config.lora, in.model.config);
+  in.spec = step_spec(config, in.model.config, lora_of(config.lora, in.adapter));
   in.sequences = free_sequences(config);
   compare_files(in, config, world);
   if (resume) {
     in.checkpoint.emplace(open_checkpoint(in, config, world));
     keep_batch(in, in.checkpoint->manifest(), config);
     in.kernels.given = in.checkpoint->manifest().kernels;
+    if (config.lora.on()) in.spec.lora = open_adapter(in.checkpoint->path(), in.model.config).lora;
   }
   check_copied_files(in.model.path);
   in.data = open_data(config, in.model, in.spec.shape, world ? world->seat().rank : 0);
-  if (!resume && !config.model.from_scratch) in.weights.emplace(open_weights(in.model));
+  if ((!resume || config.lora.on()) && !config.model.from_scratch) in.weights.emplace(open_weights(in.model));
+  if (config.lora.on()) open_base(in, config, !world || world->seat().rank == 0);
   return in;
 }
 

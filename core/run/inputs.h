@@ -1,9 +1,11 @@
 // What a run reads, opened and checked before a device is.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 
+#include "core/model/adapter_directory.h"
 #include "core/model/model_source.h"
 #include "core/run/checkpoint.h"
 #include "core/run/choices.h"
@@ -22,6 +24,8 @@ struct RunInputs {
   std::vector<InputFile> files;         // they decide the result
   RunData data;
   std::optional<ModelFiles> weights;        // to start from; none: they are drawn, or the checkpoint has them
+  std::optional<AdapterDirectory> adapter;  // to start from; none: it is drawn, the checkpoint has it, or there is none
+  std::map<std::string, std::string> base;  // under adapters, xxh3 of the weights' tensors, which are frozen
   std::optional<Checkpoint> checkpoint;     // to go on from
   std::unique_ptr<RunDirectory> directory;  // the checkpoint's, locked
   ChoiceRules kernels;                      // the checkpoint's go first, or those that were asked for

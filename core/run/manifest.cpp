@@ -15,24 +15,26 @@ Json json_of(const Manifest& m) {
   Json files = Json::object();
   for (const auto& [name, file] : m.files)
     files[name] = {{"bytes", file.bytes}, {"header_xxh3", file.header_hash}, {"xxh3", file.hashes}};
-  return {{"format", kFormat},
-          {"version", kVersion},
-          {"step", m.step},
-          {"sequence", m.sequence},
-          {"tokens", m.tokens},
-          {"t", m.t},
-          {"skipped_in_a_row", m.skipped},
-          {"config", m.config},
-          {"plan",
-           {{"backend", m.backend},
-            {"device", m.device},
-            {"micro_batch", m.micro_batch},
-            {"gradient_accumulation", m.accumulation},
-            {"lm_head_chunks", m.head_chunks},
-            {"kernels", m.kernels}}},
-          {"world", tandem::json_of(m.world)},
-          {"inputs", inputs},
-          {"files", files}};
+  Json json{{"format", kFormat},
+            {"version", kVersion},
+            {"step", m.step},
+            {"sequence", m.sequence},
+            {"tokens", m.tokens},
+            {"t", m.t},
+            {"skipped_in_a_row", m.skipped},
+            {"config", m.config},
+            {"plan",
+             {{"backend", m.backend},
+              {"device", m.device},
+              {"micro_batch", m.micro_batch},
+              {"gradient_accumulation", m.accumulation},
+              {"lm_head_chunks", m.head_chunks},
+              {"kernels", m.kernels}}},
+            {"world", tandem::json_of(m.world)},
+            {"inputs", inputs},
+            {"files", files}};
+  if (!m.adapter_config.empty()) json["adapter_config"] = m.adapter_config, json["base"] = m.base;
+  return json;
 }
 
 // an object whose keys must all be there; getting them fails by name
@@ -120,12 +122,19 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
              {},
              world_of(root, json),
              {},
+             {},
+             {},
              {}};
   const Reader kernels = plan.object("kernels");
   for (const auto& item : kernels.value().items()) m.kernels.emplace(item.key(), kernels.text(item.key()));
   for (const Json& item : root.part("inputs")) {
     const Reader file(item, path);
     m.inputs.push_back({file.text("path"), file.number("bytes"), file.text("xxh3")});
+  }
+  if (json.contains("adapter_config")) {
+    m.adapter_config = root.text("adapter_config");
+    const Reader base = root.object("base");
+    for (const auto& item : base.value().items()) m.base.emplace(item.key(), base.text(item.key()));
   }
   const Reader files = root.object("files");
   for (const auto& item : files.value().items()) m.files.emplace(item.key(), file_of(files.object(item.key()), path));

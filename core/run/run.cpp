@@ -154,6 +154,12 @@ WorldRecord world_record(const Engine& engine) {
   return {seat.ranks, seat.hosts, engine.spec.sharding.zero, std::string(engine.backend->transport())};
 }
 
+// Empty where every parameter trains.
+std::string adapter_config(const Run& run, const Engine& engine) {
+  const Lora& lora = engine.spec.lora;
+  return lora.on() ? adapter_config_text(lora, engine.spec.model, run.config.model.path) : "";
+}
+
 void save(Run& run, const Engine& engine) {
   const auto start = Clock::now();
   const Position& at = run.position;
@@ -164,7 +170,7 @@ void save(Run& run, const Engine& engine) {
   }
   ++run.position.sequence;
   const auto optimizer = make_optimizer(engine.spec.optimizer, engine.spec.precision);
-  save_state(*engine.session, engine.world, *optimizer, parameter_specs(engine.spec.model), checkpoints,
+  save_state(*engine.session, engine.world, *optimizer, trainable_specs(engine.spec), checkpoints,
              {at,
               config_text(run.config),
               engine.device.backend,
@@ -175,7 +181,9 @@ void save(Run& run, const Engine& engine) {
               engine.kernels.kernels,
               world_record(engine),
               run.inputs.files,
-              {}});
+              {},
+              adapter_config(run, engine),
+              run.inputs.base});
   run.saved = at.step;
   if (!run.root()) return void(run.save_seconds = seconds_since(start));
   run.directory().require_in_place();
@@ -215,6 +223,19 @@ void tell_first_step(Run& run, const Engine& engine) {
                     "for that, and "
                     "{} are free",
                     more, budget.margin, *free));
+}
+
+void save_result(Run& run, const Engine& engine) {
+  const std::string& directory = run.config.run.directory;
+  if (engine.spec.lora.on()) {
+    const std::string adapter = RunDirectory::adapter_of(directory);
+    save_adapter(*engine.session, engine.world, trainable_specs(engine.spec), adapter_config(run, engine), adapter);
+    run.progress.message(fmt::format("the adapter is in {}", adapter));
+    return;
+  }
+  const std::string model = RunDirectory::model_of(directory);
+  save_model(*engine.session, engine.world, run.inputs.model, engine.spec.precision, model);
+  run.progress.message(fmt::format("the model is in {}", model));
 }
 
 Exit stop(Run& run, const Engine& engine) {
@@ -264,6 +285,7 @@ Run start_run(const RunConfig& config, Signals& signals, const TrainOptions& opt
   }
   inputs.checkpoint.reset();  // They are large, and read.
   inputs.weights.reset();
+  inputs.adapter.reset();
   const bool evaluated = any_rank(engine, root && open_directory(config, options, engine, inputs, at), "start");
   std::unique_ptr<MetricsWriter> metrics;
   if (root) metrics = std::make_unique<MetricsWriter>(inputs.directory->metrics());
@@ -295,9 +317,7 @@ Exit train_steps(Run& run, Engine& engine) {
   }
   if (stopped) return stop(run, engine);
   if (run.root()) run.directory().require_in_place();
-  const std::string model = RunDirectory::model_of(run.config.run.directory);
-  save_model(*engine.session, engine.world, run.inputs.model, engine.spec.precision, model);
-  run.progress.message(fmt::format("the model is in {}", model));
+  save_result(run, engine);
   return Exit::ok;
 }
 

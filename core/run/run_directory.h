@@ -24,6 +24,7 @@ class RunDirectory {
 
   static std::string checkpoints_of(const std::string& directory) { return directory + "/checkpoints"; }
   static std::string model_of(const std::string& directory) { return directory + "/model"; }
+  static std::string adapter_of(const std::string& directory) { return directory + "/adapter"; }
   std::string config() const { return path_ + "/config.toml"; }
   std::string plan() const { return path_ + "/plan.json"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }

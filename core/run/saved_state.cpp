@@ -1,19 +1,35 @@
 #include "core/run/saved_state.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "core/abi/numeric.h"
+#include "core/model/adapter_directory.h"
 #include "core/model/model_directory.h"
 
 namespace tandem {
 namespace {
 
-// The states' suffixes, in the order of their numbers.
+constexpr std::string_view kMaster = ".master";
+
+bool is_adapter(std::span<const ParameterSpec> specs) {
+  return specs.front().kind == ParameterKind::lora_a;
+}
+
+// The states' suffixes, in the order of their numbers; an adapter's master is its parameter's file.
 std::vector<std::string> suffixes_of(const Optimizer& optimizer, std::span<const ParameterSpec> specs) {
   std::vector<std::string> suffixes;
   for (const ParameterSpec& spec : specs)
     for (const State& state : optimizer.states(spec))
       if (std::ranges::find(suffixes, state.suffix) == suffixes.end()) suffixes.push_back(state.suffix);
+  if (is_adapter(specs)) std::erase(suffixes, kMaster);
   return suffixes;
+}
+
+// The binding whose bytes a file holds under the parameter's name.
+std::string binding_of(const Session& session, const ParameterSpec& spec) {
+  const std::string master = fmt::format("{}{}", spec.name, kMaster);
+  return spec.kind >= ParameterKind::lora_a && session.has(master) ? master : spec.name;
 }
 
 // visit(binding, part, its name in the files) for every stored tensor with the suffix that the session keeps
@@ -21,7 +37,7 @@ template <typename Visit>
 void each_tensor(const Session& session, std::span<const ParameterSpec> specs, std::string_view suffix,
                  const Visit& visit) {
   for (const ParameterSpec& spec : specs) {
-    const std::string binding = fmt::format("{}{}", spec.name, suffix);
+    const std::string binding = suffix.empty() ? binding_of(session, spec) : fmt::format("{}{}", spec.name, suffix);
     if (!session.has(binding)) continue;
     for (const StoredTensor& part : spec.parts) visit(binding, part, fmt::format("{}{}", part.name, suffix));
   }
@@ -35,6 +51,27 @@ void append_tensors(const Session& session, World* world, std::span<const Parame
            return read_stored(session, world, binding, part, buffer);
          }});
   });
+}
+
+std::vector<std::byte> bf16_of(std::span<const std::byte> f32) {
+  std::vector<std::byte> rounded(f32.size() / 2);
+  for (size_t i = 0; i < f32.size() / sizeof(float); ++i) {
+    float value = 0;
+    std::memcpy(&value, f32.data() + i * sizeof(value), sizeof(value));
+    const auto code = uint16_t(abi::bf16_from_f32(value));
+    std::memcpy(rounded.data() + i * sizeof(code), &code, sizeof(code));
+  }
+  return rounded;
+}
+
+// A part of a parameter as a checkpoint has it; where that is its master, the parameter itself too, which is its master
+// rounded to nearest.
+void write_part(Session& session, const std::string& binding, const StoredTensor& part, std::string_view suffix,
+                std::span<const std::byte> bytes, std::vector<std::byte>& buffer) {
+  write_stored(session, binding, part, bytes, buffer);
+  if (!suffix.empty() || !binding.ends_with(kMaster)) return;
+  const std::string parameter = binding.substr(0, binding.size() - kMaster.size());
+  write_stored(session, parameter, part, bf16_of(bytes), buffer);
 }
 
 }  // namespace
@@ -63,7 +100,7 @@ void restore_state(Session& session, const Optimizer& optimizer, std::span<const
     size_t count = 0;
     for (const std::string& suffix : suffixes)
       each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
-        use(binding, part, checkpoint.bytes(name, {session.desc(binding).dtype, part.shape}));
+        use(binding, part, suffix, checkpoint.bytes(name, {session.desc(binding).dtype, part.shape}));
         ++count;
       });
     return count;
@@ -73,10 +110,23 @@ void restore_state(Session& session, const Optimizer& optimizer, std::span<const
     fail(Exit::input, checkpoint.path(), "has {} tensors, {} were expected: it is another model's",
          checkpoint.tensors(), expected);
   std::vector<std::byte> buffer;
-  each([&](const std::string& binding, const StoredTensor& part, std::span<const std::byte> bytes) {
-    write_stored(session, binding, part, bytes, buffer);
-  });
+  each([&](const std::string& binding, const StoredTensor& part, std::string_view suffix,
+           std::span<const std::byte> bytes) { write_part(session, binding, part, suffix, bytes, buffer); });
   session.write("updates", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
+}
+
+void save_adapter(const Session& session, World* world, std::span<const ParameterSpec> specs,
+                  const std::string& config_text, const std::string& out) {
+  std::vector<std::byte> data;
+  const auto read = [&](const ParameterSpec& spec, const StoredTensor& part) {
+    return read_stored(session, world, binding_of(session, spec), part, data);
+  };
+  if (session.program().rank > 0) {
+    for (const ParameterSpec& spec : specs)
+      for (const StoredTensor& part : spec.parts) read(spec, part);
+    return;
+  }
+  save_adapter(out, config_text, session.desc(binding_of(session, specs.front())).dtype, specs, read, true);
 }
 
 void save_model(const Session& session, World* world, const ModelSource& model, const Precision& precision,

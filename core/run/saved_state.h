@@ -11,7 +11,7 @@
 namespace tandem {
 
 // Writes the session's state as a checkpoint of manifest.step; t is filled in. One parameter at a time is in host
-// memory.
+// memory. specs: those that train. Of an adapter (manifest.adapter_config) a master stands for its parameter.
 void save_state(const Session& session, World* world, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
                 const std::string& directory, Manifest manifest);
 
@@ -23,5 +23,9 @@ void restore_state(Session& session, const Optimizer& optimizer, std::span<const
 // The session's parameters as a model directory, replacing one that is there.
 void save_model(const Session& session, World* world, const ModelSource& model, const Precision& precision,
                 const std::string& out);
+
+// Its adapter as a PEFT directory, likewise; f32 where the parameters have a master. specs: adapter_specs.
+void save_adapter(const Session& session, World* world, std::span<const ParameterSpec> specs,
+                  const std::string& config_text, const std::string& out);
 
 }  // namespace tandem

@@ -80,16 +80,45 @@ uint32_t free_sequences(const RunConfig& config) {
   return b.micro_batch || b.gradient_accumulation ? 0 : b.sequences / config.distributed.devices;
 }
 
-StepSpec step_spec(const RunConfig& config, const ModelConfig& model) {
+std::optional<AdapterDirectory> configured_adapter(const RunConfig::Lora& lora, const ModelConfig& model) {
+  if (lora.adapter.empty()) return {};
+  AdapterDirectory adapter = open_adapter(lora.adapter, model);
+  const RunConfig::Lora defaults;
+  const auto check = [&](const char* key, const auto& is, const auto& unset, const auto& its, const auto& text) {
+    if (is != unset && is != its)
+      fail(Exit::configuration, key, "is {}, the adapter {} has {}; leave the key out", text(is), lora.adapter,
+           text(its));
+  };
+  const auto plain = [](const auto& value) { return fmt::format("{}", value); };
+  const auto names = [](EnumSet<LoraModule> set) {
+    std::vector<std::string_view> list;
+    for (size_t m = 0; m < kLoraModules; ++m)
+      if (set.contains(LoraModule(m))) list.push_back(kLoraModuleNames[m]);
+    return fmt::format("{}", fmt::join(list, ", "));
+  };
+  EnumSet<LoraModule> modules;
+  for (const auto& layer : adapter.lora.modules) modules = modules | layer;
+  check("lora.rank", lora.rank, defaults.rank, adapter.lora.rank, plain);
+  check("lora.alpha", lora.alpha, defaults.alpha, adapter.lora.alpha, plain);
+  check("lora.rslora", lora.rslora, defaults.rslora, adapter.lora.rslora, plain);
+  check("lora.target_modules", lora.target_modules, defaults.target_modules, modules, names);
+  return adapter;
+}
+
+Lora lora_of(const RunConfig::Lora& lora, const std::optional<AdapterDirectory>& adapter) {
+  if (adapter) return adapter->lora;
+  if (!lora.on()) return {};
+  return {.rank = lora.rank, .alpha = lora.alpha, .rslora = lora.rslora, .modules = {lora.target_modules}};
+}
+
+StepSpec step_spec(const RunConfig& config, const ModelConfig& model, const Lora& lora) {
   const Precision precision = precision_of(config);
   const StepShape shape =
       with_head_chunks(batch_of(config, precision.recipe), model, precision, config.memory.lm_head_chunks);
   check_multiples(model, precision, shape.rows());
-  const StepSpec spec{model,
-                      precision,
-                      config.optimizer,
-                      shape,
-                      {.ranks = config.distributed.devices, .zero = config.distributed.zero}};
+  const StepSpec spec{
+      model, precision, config.optimizer, shape, {.ranks = config.distributed.devices, .zero = config.distributed.zero},
+      lora,  {}};
   limits_of(config.memory, spec);  // Its words are checked before anything large is read.
   return spec;
 }

@@ -14,11 +14,13 @@ namespace {
 
 // A run on one of the two backends.
 struct Side {
-  Side(Backend& backend, const Program& program, const ModelSource& model, const RunConfig& config,
-       const StepShape& shape)
-      : session(backend, program), runner(session, shape, rope_table(model.config, shape.sequence_length)) {
+  Side(Backend& backend, const Program& program, const ModelSource& model, const StepSpec& spec,
+       const RunConfig& config)
+      : session(backend, program), runner(session, spec.shape, rope_table(model.config, spec.shape.sequence_length)) {
     if (config.model.from_scratch) initialise_parameters(session, model, config.model.seed);
     else load_parameters(session, model, open_weights(model));
+    if (spec.lora.on())  // B too, or the gradient of A would be zero
+      initialise_adapter(session, trainable_specs(spec), config.model.seed, true);
   }
   Session session;
   StepRunner runner;
@@ -32,8 +34,9 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
     fail(Exit::configuration, "distributed.devices",
          "is {}, and verify compares the step of one rank; use --distributed.devices=1", config.distributed.devices);
   const ModelSource model = open_model(config.model.path);
+  const Lora lora = lora_of(config.lora, configured_adapter(config.lora, model.config));
   const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
-  PlanRequest request = plan_request(config, step_spec(config, model.config), target);
+  PlanRequest request = plan_request(config, step_spec(config, model.config, lora), target);
   request.sequences = free_sequences(config);
   const StepSpec spec = with_batch(std::move(request));
   const StepShape& shape = spec.shape;
@@ -42,7 +45,7 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
   const Compiled compiled = compile_step(spec, policy, target);
   require_fits(compiled.memory);
   const Program& program = compiled.program;
-  Side a(reference, program, model, config, shape), b(candidate, program, model, config, shape);
+  Side a(reference, program, model, spec, config), b(candidate, program, model, spec, config);
   Verifier verifier(a.session, b.session, options);
   const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {
     a.runner.fill(batch, scalars);

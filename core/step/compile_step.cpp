@@ -12,6 +12,9 @@ namespace tandem {
 Compiled compile_step(const StepSpec& spec, const MemoryPolicy& policy, const Target& target, Checks checks) {
   StepSpec chunked = spec;
   if (policy.lm_head_chunks > 0) chunked.shape.head_chunks = policy.lm_head_chunks;
+  if (spec.lora.on() && spec.precision.fp8())
+    for (uint32_t layer = 0; layer < spec.model.layers; ++layer)
+      chunked.remade_transposes.push_back(policy.copies_of(layer) == Copies::remade);
   return compile(apply(build_step_graph(chunked), policy, spec.sharding, target, checks), target, checks);
 }
 

@@ -4,6 +4,8 @@
 #include <future>
 #include <map>
 
+#include "core/step/frozen_codes.h"
+
 namespace tandem {
 namespace {
 
@@ -44,9 +46,19 @@ std::vector<Piece> pieces_of(const Program& program, std::span<const ParameterSp
   return pieces;
 }
 
+// A frozen weight whose codes alone the session has, whole.
+void write_frozen(Session& session, std::span<const ParameterSpec> specs, const RowSource& source) {
+  std::vector<std::byte> weight;
+  for (const ParameterSpec& spec : specs) {
+    if (session.has(spec.name)) continue;
+    weight.resize(TensorDesc{DType::bf16, spec.shape}.bytes());
+    source(spec, 0, DType::bf16, weight);
+    write_codes(session, spec, weight);
+  }
+}
+
 // A piece is made while the one before is written.
-void write_parameters(Session& session, const ModelConfig& config, const RowSource& source) {
-  const std::vector<ParameterSpec> specs = parameter_specs(config);
+void write_parameters(Session& session, std::span<const ParameterSpec> specs, const RowSource& source) {
   const std::vector<Piece> pieces = pieces_of(session.program(), specs);
   std::vector<std::byte> buffers[2];
   const auto make = [&](size_t i) {
@@ -63,19 +75,32 @@ void write_parameters(Session& session, const ModelConfig& config, const RowSour
     if (i + 1 < pieces.size()) making = std::async(std::launch::async, make, i + 1);
     session.write(pieces[i].binding->name, buffers[i % 2], pieces[i].offset);
   }
+  write_frozen(session, specs, source);
 }
 
 }  // namespace
 
 void load_parameters(Session& session, const ModelSource& model, const ModelFiles& weights) {
-  check_parameters(weights, parameter_specs(model.config));
-  write_parameters(session, model.config, [&](const auto&... rows) { load_rows(weights, rows...); });
+  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
+  check_parameters(weights, specs);
+  write_parameters(session, specs, [&](const auto&... rows) { load_rows(weights, rows...); });
 }
 
 void initialise_parameters(Session& session, const ModelSource& model, uint64_t seed) {
-  write_parameters(session, model.config,
+  write_parameters(session, parameter_specs(model.config),
                    [&](const ParameterSpec& spec, uint64_t first, DType dtype, std::span<std::byte> out) {
                      draw_rows(model.config, spec, seed, first, dtype, out);
+                   });
+}
+
+void load_adapter(Session& session, const AdapterDirectory& adapter, std::span<const ParameterSpec> specs) {
+  write_parameters(session, specs, [&](const auto&... rows) { load_adapter_rows(adapter, rows...); });
+}
+
+void initialise_adapter(Session& session, std::span<const ParameterSpec> specs, uint64_t seed, bool b_as_a) {
+  write_parameters(session, specs,
+                   [&](const ParameterSpec& spec, uint64_t first, DType dtype, std::span<std::byte> out) {
+                     draw_adapter_rows(spec, seed, b_as_a, first, dtype, out);
                    });
 }
 

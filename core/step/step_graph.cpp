@@ -9,30 +9,32 @@ namespace {
 
 class StepGraph {
  public:
-  explicit StepGraph(const StepSpec& spec)
+  StepGraph(const StepSpec& spec, bool training)
       : optimizer_(spec.optimizer),
         shape_(spec.shape),
-        model_(graph_, spec.model, spec.precision, parameter_specs(spec.model)) {
+        frozen_(spec.lora.on()),
+        model_(graph_, spec.model, spec.precision, spec.lora, {training, spec.remade_transposes}) {
+    for (const ParameterSpec& parameter : model_.specs())
+      if (training && !parameter.frozen) trainable_.push_back(parameter);
     graph_.set_ranks(spec.sharding.ranks);
     inputs_ = declare_inputs(graph_, shape_.accumulation, shape_.rows());
     rope_ = graph_.variable("rope", {DType::f32, {shape_.sequence_length, spec.model.head_dim / 2, 2}});
   }
 
-  void begin(bool training) {
+  void begin() {
     scalars_ = begin_step(graph_, inputs_);
     graph_.keep(scalars_, "scalars");
     loss_ = graph_.zeros(Range::begin, {DType::f32, {1}}, "loss");
     graph_.keep(loss_, "loss");
-    if (training)
-      for (const ParameterSpec& spec : model_.specs()) {
-        graph_.set_tag({Kind::gradient, spec.layer});
-        const ValueId gradient =
-            graph_.zeros(Range::begin, {model_.precision().gradient, spec.shape}, spec.name + ".gradient");
-        graph_.keep(gradient, spec.name + ".gradient");
-        gradients_.push_back(gradient);
-      }
+    for (const ParameterSpec& spec : trainable_) {
+      graph_.set_tag({Kind::gradient, spec.layer});
+      const ValueId gradient =
+          graph_.zeros(Range::begin, {model_.precision().gradient, spec.shape}, spec.name + ".gradient");
+      graph_.keep(gradient, spec.name + ".gradient");
+      gradients_.push_back(gradient);
+    }
     graph_.set_tag({});
-    model_.quantize_weights(Range::begin, training);
+    model_.quantize_weights(Range::begin, !trainable_.empty());
   }
 
   void micro_step() {
@@ -41,8 +43,9 @@ class StepGraph {
     Quantizer quantizer = quantizer_of(Range::micro_step, slots, true);
     ReverseMode backward(graph_, Range::micro_step, &quantizer);
     for (size_t i = 0; i < gradients_.size(); ++i)
-      backward.set_accumulator(model_.parameter(model_.specs()[i].name), gradients_[i]);
-    model_.declare_copies(backward);
+      backward.set_accumulator(model_.parameter(trainable_[i].name), gradients_[i]);
+    model_.declare_parameters(backward);
+    if (frozen_) backward.freeze(rope_);
 
     const uint32_t first = uint32_t(graph_.nodes().size());
     const ValueId hidden = model_.hidden_states(Range::micro_step, batch.tokens, batch.positions, rope_,
@@ -51,14 +54,14 @@ class StepGraph {
     backward.add(hidden, head(Range::micro_step, hidden, batch.targets, &backward));
     backward.run(first, last);
     for (size_t i = 0; i < gradients_.size(); ++i)
-      gradients_[i] = backward.accumulator(model_.parameter(model_.specs()[i].name));
+      gradients_[i] = backward.accumulator(model_.parameter(trainable_[i].name));
   }
 
   void update() {
     std::vector<ValueId> parameters;
-    for (const ParameterSpec& spec : model_.specs()) parameters.push_back(model_.parameter(spec.name));
+    for (const ParameterSpec& spec : trainable_) parameters.push_back(model_.parameter(spec.name));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(optimizer_, model_.precision());
-    emit_update(graph_, *optimizer, {model_.specs(), parameters, gradients_, loss_, scalars_, inputs_.counter},
+    emit_update(graph_, *optimizer, {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter},
                 optimizer_.grad_clip);
   }
 
@@ -88,33 +91,37 @@ class StepGraph {
   Graph graph_;
   OptimizerOptions optimizer_;
   StepShape shape_;
+  bool frozen_;  // the base
   Transformer model_;
   StepInputs inputs_;
   ValueId rope_, scalars_, loss_;
-  std::vector<ValueId> gradients_;  // by spec
+  std::vector<ParameterSpec> trainable_;
+  std::vector<ValueId> gradients_;  // by trainable parameter
 };
 
 }  // namespace
 
 Graph build_step_graph(const StepSpec& spec) {
-  StepGraph step(spec);
-  step.begin(true);
+  StepGraph step(spec, true);
+  step.begin();
   step.micro_step();
   step.update();
   step.evaluate();
   return step.take();
 }
 
-Graph build_evaluation_graph(const ModelConfig& config, const Precision& precision, const StepShape& shape) {
-  StepGraph step({config, precision, {}, shape, {}});
-  step.begin(false);
+Graph build_evaluation_graph(const ModelConfig& config, const Precision& precision, const StepShape& shape,
+                             const Lora& lora) {
+  StepGraph step({config, precision, {}, shape, {}, lora, {}}, false);
+  step.begin();
   step.evaluate();
   return step.take();
 }
 
-Graph build_generation_graph(const ModelConfig& config, const Precision& precision, uint32_t capacity) {
+Graph build_generation_graph(const ModelConfig& config, const Precision& precision, uint32_t capacity,
+                             const Lora& lora) {
   Graph graph;
-  Transformer model(graph, config, precision, parameter_specs(config));
+  Transformer model(graph, config, precision, lora);
   const ValueId token = graph.external("token", {DType::i32, {1}}),
                 position = graph.external("position", {DType::i32, {1}});
   const ValueId rope = graph.variable("rope", {DType::f32, {capacity, config.head_dim / 2, 2}});

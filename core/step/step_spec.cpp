@@ -5,9 +5,17 @@
 
 namespace tandem {
 
+std::vector<ParameterSpec> parameter_specs(const StepSpec& spec) {
+  return parameter_specs(spec.model, spec.lora);
+}
+
+std::vector<ParameterSpec> trainable_specs(const StepSpec& spec) {
+  return spec.lora.on() ? adapter_specs(spec.model, spec.lora) : parameter_specs(spec.model);
+}
+
 std::vector<std::string> offload_words(const StepSpec& spec) {
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(spec.optimizer, spec.precision);
-  return offload_words(state_words(*optimizer, parameter_specs(spec.model)));
+  return offload_words(state_words(*optimizer, parameter_specs(spec)));
 }
 
 }  // namespace tandem

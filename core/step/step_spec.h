@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/model/lora.h"
 #include "core/optimizer/options.h"
 #include "core/program/sharding.h"
 #include "core/step/step_shape.h"
@@ -16,7 +17,12 @@ struct StepSpec {
   OptimizerOptions optimizer;
   StepShape shape;
   Sharding sharding;
+  Lora lora;
+  std::vector<bool> remade_transposes;  // FrozenCodes::remade
 };
+
+std::vector<ParameterSpec> parameter_specs(const StepSpec& spec);
+std::vector<ParameterSpec> trainable_specs(const StepSpec& spec);  // all, or the adapters' alone
 
 // The words of memory.offload for such a step, by Offload (core/passes/policy.h).
 std::vector<std::string> offload_words(const StepSpec& spec);

@@ -10,7 +10,7 @@
 
 namespace tandem {
 
-void fill_synthetic(Session& session, const ModelConfig& config, const Precision& precision) {
+void fill_synthetic(Session& session, const ModelConfig& config, const Precision& precision, const Lora& lora) {
   constexpr uint64_t kBlock = 1 << 20;
   std::vector<std::byte> block(kBlock * size_of(precision.compute()));
   for (uint64_t i = 0; i < kBlock; ++i) {
@@ -20,10 +20,20 @@ void fill_synthetic(Session& session, const ModelConfig& config, const Precision
     const uint32_t code = precision.compute() == DType::bf16 ? abi::bf16_from_f32(x) : abi::float_bits(x);
     std::memcpy(block.data() + i * size_of(precision.compute()), &code, size_of(precision.compute()));
   }
-  for (const ParameterSpec& spec : parameter_specs(config)) {
-    const uint64_t bytes = session.desc(spec.name).bytes();
+  const auto fill = [&](const std::string& name) {
+    const uint64_t bytes = session.desc(name).bytes();
     for (uint64_t at = 0; at < bytes; at += block.size())
-      session.write(spec.name, std::span(block).first(std::min<uint64_t>(block.size(), bytes - at)), at);
+      session.write(name, std::span(block).first(std::min<uint64_t>(block.size(), bytes - at)), at);
+  };
+  for (const ParameterSpec& spec : parameter_specs(config, lora)) {
+    if (!has_codes(spec, precision)) {
+      fill(spec.name);
+      continue;
+    }
+    for (const char* codes : {".q", ".qt"})  // any bytes: a code that is NaN takes as long as others
+      if (session.has(spec.name + codes)) fill(spec.name + codes);
+    const float scale = 0x1p-13f;
+    session.write(spec.name + ".scale", std::as_bytes(std::span(&scale, 1)));
   }
 }
 

@@ -48,7 +48,8 @@ Program compile_config(const std::string& path, const MemoryPolicy& policy, uint
   target.name = "bits";
   target.queues = queues_of(queues);
   target.largest_arena = target.largest_operand = target.memory_bytes = uint64_t{1} << 50;
-  return compile_step({model, precision, config.optimizer, shape}, policy, target, Checks::without).program;
+  const StepSpec spec{model, precision, config.optimizer, shape, {}, lora_of(config.lora, {}), {}};
+  return compile_step(spec, policy, target, Checks::without).program;
 }
 
 std::vector<Line> hash_program(const std::string& name, const Program& program) {
@@ -64,7 +65,9 @@ std::vector<std::string> shipped_configs() {
   std::vector<std::string> paths;
   std::error_code missing;
   for (const auto& entry : std::filesystem::directory_iterator("configs", missing))
-    if (entry.path().extension() == ".toml") paths.push_back(entry.path().string());
+    if (entry.path().extension() == ".toml" &&
+        !load_config(entry.path().string(), {}).model.path.starts_with("runs/"))  // a model that another one trains
+      paths.push_back(entry.path().string());
   if (paths.empty())
     fail(Exit::configuration, "configs", "holds no *.toml here; run bench-bits at the root of a checkout");
   std::ranges::sort(paths);

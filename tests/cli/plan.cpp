@@ -32,11 +32,30 @@ TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no we
   INFO(o.err);
   CHECK(o.exit == 0);
   const Json j = o.json();
-  CHECK(keys_of(j) == std::vector<std::string>{"fits", "device_bytes", "host_bytes", "arenas", "recompute", "offload",
-                                               "lm_head_chunks", "attention_chunks", "micro_batch",
-                                               "gradient_accumulation", "step_seconds", "tokens_per_second",
-                                               "floor_seconds", "flops", "largest_micro_batch", "ranks", "zero",
-                                               "collectives", "exchange_seconds"});
+  CHECK(keys_of(j) == std::vector<std::string>{"fits",
+                                               "device_bytes",
+                                               "host_bytes",
+                                               "arenas",
+                                               "recompute",
+                                               "offload",
+                                               "lm_head_chunks",
+                                               "attention_chunks",
+                                               "micro_batch",
+                                               "gradient_accumulation",
+                                               "step_seconds",
+                                               "tokens_per_second",
+                                               "floor_seconds",
+                                               "flops",
+                                               "largest_micro_batch",
+                                               "trainable_parameters",
+                                               "base",
+                                               "exposed_copy_seconds",
+                                               "ranks",
+                                               "zero",
+                                               "collectives",
+                                               "exchange_seconds"});
+  CHECK(j.at("base").is_null());
+  CHECK(j.at("exposed_copy_seconds").get<double>() >= 0);
   CHECK(j.at("fits") == true);
   uint64_t device = 0;
   for (const Json& arena : j.at("arenas"))

@@ -34,9 +34,10 @@ std::vector<float> floats(const TensorFile& file, const std::string& name) {
 
 }  // namespace
 
-Golden::Golden(const std::string& name) : directory(cases_directory() + name), model(open_model(directory)) {
+Golden::Golden(const std::string& name) : directory(cases_directory() + name) {
   const std::string path = directory + "/golden.json";
   values = parse_json(read_text(path), path);
+  model = open_model(cases_directory() + values.value("base", name));
 }
 
 RunConfig Golden::config(const std::vector<std::string>& overrides) const {
@@ -45,18 +46,22 @@ RunConfig Golden::config(const std::vector<std::string>& overrides) const {
       "[model]\npath = \"{}\"\n[data]\ntrain = [\"{}/train.bin\"]\nshuffle = false\nsequence_length = {}\n"
       "[batch]\nmicro_batch = {}\ngradient_accumulation = {}\n"
       "[schedule]\nsteps = {}\nwarmup_steps = {}\nkind = {}\nfinal_fraction = {}\n[run]\ndirectory = \"unused\"\n",
-      directory, directory, values.at("sequence_length").dump(), values.at("micro_batch").dump(),
+      model.path, model.path, values.at("sequence_length").dump(), values.at("micro_batch").dump(),
       values.at("gradient_accumulation").dump(), values.at("steps").dump(), values.at("warmup_steps").dump(),
       values.at("kind").dump(), values.at("final_fraction").dump());
   text += "[optimizer]\n";
   for (const auto& [key, value] : o.items()) text += fmt::format("{} = {}\n", key, value.dump());
+  if (values.contains("base")) text += fmt::format("[lora]\nadapter = \"{}/adapter\"\n", directory);
   return parse_config(text, "golden.toml", overrides);
 }
 
 Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, const MemoryPolicy& policy,
          const Rank& rank)
-    : config_(config), world_(rank.world), specs_(parameter_specs(model.config)) {
+    : config_(config), world_(rank.world) {
   const Precision precision = precision_of(config);
+  const std::optional<AdapterDirectory> adapter = configured_adapter(config.lora, model.config);
+  StepSpec spec{.model = model.config, .lora = lora_of(config.lora, adapter)};
+  specs_ = trainable_specs(spec);
   const StepShape shape = shape_of(config, model.config, precision);
   check_multiples(model.config, precision, shape.rows());
   eval_ = std::make_unique<Windows>(open_windows(open_token_files(config.data.train, model.config.vocabulary),
@@ -66,14 +71,16 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, co
                                                            .rank = rank.world ? rank.world->seat().rank : 0,
                                                            .ranks = rank.sharding.ranks});
   if (rank.world) backend.join(*rank.world, "auto");
-  Compiled compiled =
-      compile_step({model.config, precision, config.optimizer, shape, rank.sharding}, policy, backend.target());
+  spec = {model.config, precision, config.optimizer, shape, rank.sharding, spec.lora, {}};
+  Compiled compiled = compile_step(spec, policy, backend.target());
   plan_ = compiled.memory;
   if (rank.world) compiled.program = for_rank(std::move(compiled.program), rank.world->seat().rank);
   session_ = std::make_unique<Session>(backend, std::move(compiled.program));
   runner_ = std::make_unique<StepRunner>(*session_, shape, rope_table(model.config, shape.sequence_length));
   if (config.model.from_scratch) initialise_parameters(*session_, model, config.model.seed);
   else load_parameters(*session_, model, open_weights(model));
+  if (adapter) load_adapter(*session_, *adapter, specs_);
+  else if (spec.lora.on()) initialise_adapter(*session_, specs_, config.model.seed, false);
 }
 
 abi::StepReport Run::step(uint64_t s) {

@@ -14,7 +14,8 @@
 
 namespace tandem::test {
 
-// A directory of tests/golden/cases, made by tests/golden/make.py.
+// A directory of tests/golden/cases, made by tests/golden/make.py, or, with an adapter on the base of another one, by
+// tests/reference/lora.py.
 struct Golden {
   explicit Golden(const std::string& name);
 
@@ -26,6 +27,7 @@ struct Golden {
   RunConfig config(const std::vector<std::string>& overrides = {}) const;
 };
 constexpr const char* kGoldens[] = {"qwen2", "llama", "qwen3"};
+constexpr const char* kLoraGoldens[] = {"lora-qwen2", "lora-llama", "lora-qwen3"};
 
 // What a step reports, and the whole state's bits after it.
 using State = std::vector<std::pair<std::string, std::vector<std::byte>>>;
@@ -48,12 +50,12 @@ class Run {
   double evaluation_loss();                                  // over the training data
 
   std::vector<float> values(const std::string& binding) const;
-  State state() const;  // parameters, moments and masters, whole; of several ranks the root alone has them
+  State state() const;  // what trains: parameters, moments and masters, whole; of several ranks the root alone has them
 
   StepBatch batch(uint64_t s) const { return loader_->step(s); }
   StepRunner& runner() { return *runner_; }
   Session& session() { return *session_; }
-  const std::vector<ParameterSpec>& specs() const { return specs_; }
+  const std::vector<ParameterSpec>& specs() const { return specs_; }  // those that train
   const MemoryPlan& plan() const { return plan_; }
 
  private:

@@ -10,7 +10,7 @@ TEST_CASE("transformer: one token over a cache is refused in fp8") {
   config.head_dim = 16;
   for (const Recipe recipe : {Recipe::bf16, Recipe::fp8}) {
     Graph graph;
-    Transformer model(graph, config, {.recipe = recipe}, parameter_specs(config));
+    Transformer model(graph, config, {.recipe = recipe});
     const ValueId token = graph.external("token", {DType::i32, {1}}),
                   position = graph.external("position", {DType::i32, {1}});
     const ValueId rope = graph.variable("rope", {DType::f32, {4, 8, 2}});

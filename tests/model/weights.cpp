@@ -365,7 +365,7 @@ TEST_CASE("model directory: saved whole, with the files of its source, and read 
   SaveOptions options;
   options.extra.push_back({"tokenizer.json", "[1]"});
   options.shard_bytes = 2000;
-  save_model_directory(out, source, DType::f32, specs, reader, options);
+  save_model_directory(out, source, DType::f32, output_tensors(DType::f32, specs, reader), options);
   CHECK(calls == values.size());
   CHECK(parse_json(read_text(out + "/config.json"), "out")["torch_dtype"] == "float32");
   CHECK(read_text(out + "/tokenizer.json") == "[1]");
@@ -381,10 +381,10 @@ TEST_CASE("model directory: saved whole, with the files of its source, and read 
   }
 
   check_fails(Exit::configuration, {out, "not empty"},
-              [&] { save_model_directory(out, source, DType::f32, specs, reader); });
+              [&] { save_model_directory(out, source, DType::f32, output_tensors(DType::f32, specs, reader)); });
   options = {};
   options.replace = true;
-  save_model_directory(out + "/", source, DType::f32, specs, reader, options);
+  save_model_directory(out + "/", source, DType::f32, output_tensors(DType::f32, specs, reader), options);
   CHECK(file_exists(out + "/model.safetensors"));
   CHECK(!file_exists(out + "/model.safetensors.index.json"));
   CHECK(!file_exists(beside(beside(out))));
@@ -397,9 +397,7 @@ TEST_CASE("model directory: a name that cannot be written is refused, and nothin
   write_file_synced(source + "/config.json", R"({"model_type": "llama"})");
   make_directories(directory / "empty");
   std::filesystem::create_symlink("empty", link);
-  const auto save = [&](const std::string& out) {
-    save_model_directory(out, source, DType::f32, {}, [](const auto&...) { return std::span<std::byte>(); });
-  };
+  const auto save = [&](const std::string& out) { save_model_directory(out, source, DType::f32, {}); };
   for (const std::string& out : {std::string(), directory / "empty/..", directory / "."})
     check_fails(Exit::configuration, {"directory"}, [&] { save(out); });
   check_fails(Exit::storage, {"too long"}, [&] { save(directory / std::string(300, 'x')); });
@@ -416,7 +414,7 @@ TEST_CASE("model directory: tokenizer files come along byte for byte") {
   make_directories(source + "/additional_chat_templates");
   write_file_synced(source + "/config.json", R"({"model_type": "llama"})");
   for (const auto& [name, text] : files) write_file_synced(fmt::format("{}/{}", source, name), text);
-  save_model_directory(out, source, DType::f32, {}, [](const auto&...) { return std::span<std::byte>(); });
+  save_model_directory(out, source, DType::f32, {});
   for (const auto& [name, text] : files) CHECK(read_text(fmt::format("{}/{}", out, name)) == text);
 }
 

@@ -8,6 +8,7 @@
 #include "core/abi/embedding.h"
 #include "core/abi/gemm.h"
 #include "core/abi/head_rms_norm.h"
+#include "core/abi/lora_expand.h"
 #include "core/abi/quantize.h"
 #include "core/abi/rms_norm.h"
 #include "core/abi/rope.h"
@@ -167,6 +168,45 @@ TEST_CASE("gradient: gemm with a bias on host") {
   Tape t;
   const ValueId x = t.activation({5, 8}), w = t.parameter({16, 8}), bias = t.parameter({16});
   t.check(t.op(OpId::gemm, linear(), {x, w, bias, {}, {}}));
+}
+
+// y = x W^T + bias + scale * (x A^T) B^T, with adapters on the first and the last columns: x gets the gradient of both
+// products, the second accumulated onto the first.
+TEST_CASE("gradient: a linear with an adapter on host") {
+  Tape t;
+  const ValueId x = t.activation({5, 8}), w = t.parameter({32, 8}), bias = t.parameter({32});
+  const ValueId a = t.parameter({16, 8}), b = t.parameter({24, 8});
+  const ValueId adapted = t.op(OpId::gemm, linear(), {x, a, {}, {}, {}})[0];
+  const abi::LoraExpand p{.rank = 8, .ldc = 32, .scale = 0.75f, .parts = {2, {0, 24}, {16, 8}}};
+  const ValueId c = t.op(OpId::lora_expand, p, {adapted, b})[0];
+  abi::Gemm onto = linear();
+  onto.accumulate = 1;
+  const size_t before = t.graph.nodes().size();
+  t.check(t.op(OpId::gemm, onto, {x, w, bias, {}, {}, c}));
+  const auto& nodes = t.graph.nodes();
+  CHECK(std::count_if(nodes.begin() + ptrdiff_t(before), nodes.end(),
+                      [](const Node& n) { return n.op == OpId::add; }) == 0);
+}
+
+// A frozen parameter has no gradient, and the backward pass ends below the lowest one that trains.
+TEST_CASE("gradient: nothing is made for what is frozen on host") {
+  Graph graph;
+  const auto leaf = [&](Shape shape) {
+    return graph.variable(fmt::format("v{}", graph.values().size()), {kF32, shape});
+  };
+  const ValueId table = leaf({16, 8}), low = leaf({8, 8}), high = leaf({8, 8}), g = leaf({8, 8});
+  const ValueId tokens = graph.variable("tokens", {DType::i32, {4}});
+  const ValueId x = graph.add(kRange, OpId::embedding, Parameters(abi::Embedding{}), {tokens, table})[0];
+  const ValueId y = graph.add(kRange, OpId::gemm, Parameters(linear()), {x, low, {}, {}, {}})[0];
+  const ValueId z = graph.add(kRange, OpId::gemm, Parameters(linear()), {y, high, {}, {}, {}})[0];
+  ReverseMode backward(graph, kRange);
+  for (const ValueId v : {table, low, tokens}) backward.freeze(v);
+  backward.set_accumulator(high, g);
+  backward.add(z, leaf({4, 8}));
+  const uint32_t forward = uint32_t(graph.nodes().size());
+  backward.run(0, forward);
+  CHECK(graph.nodes().size() == forward + 1);  // the gradient of high
+  CHECK_FALSE(backward.cotangent(y).present());
 }
 
 TEST_CASE("gradient: gemm whose rows are padded on host") {
