@@ -113,6 +113,14 @@ class CudaBackend : public Backend {
     budget_ = opened_.budget();
     target_ = target_of(*device_, budget_);
   }
+  Software software() const override {
+    int driver = 0;
+    check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+    const size_t blas = cublasLtGetVersion();
+    return {.driver = fmt::format("NVIDIA, CUDA {}.{}", driver / 1000, driver % 1000 / 10),
+            .libraries = {fmt::format("CUDA runtime {}.{}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10),
+                          fmt::format("cuBLASLt {}.{}.{}", blas / 10000, blas / 100 % 100, blas % 100)}};
+  }
   DeviceBudget budget() const override { return budget_; }
   std::optional<uint64_t> free_bytes() override { return device_->free_bytes(); }
   KernelTable* kernels() override { return &choices_; }

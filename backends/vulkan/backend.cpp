@@ -63,6 +63,7 @@ class VulkanBackend : public Backend {
   }
 
   const Target& target() const override { return target_; }
+  Software software() const override { return {.driver = device_->physical().driver, .libraries = {}}; }
   void join(World& world, std::string_view) override { world_ = &world; }
   DeviceBudget budget() const override { return budget_; }
   std::unique_ptr<Memory> allocate(const Arena& arena) override {
@@ -75,8 +76,7 @@ class VulkanBackend : public Backend {
     transfer_.read(dynamic_cast<const ArenaMemory&>(memory), offset, bytes);
   }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
-    auto executable =
-        std::make_unique<VulkanExecutable>(device_, pipelines_, transfer_, world_, program, memories);
+    auto executable = std::make_unique<VulkanExecutable>(device_, pipelines_, transfer_, world_, program, memories);
     pipelines_.save();
     return executable;
   }

@@ -75,7 +75,7 @@ uint32_t arena_heap(const VkPhysicalDeviceMemoryProperties& memory) {
   return largest;
 }
 
-// Limits that are younger than Vulkan 1.0: the largest allocation, and subgroups.
+// What is younger than Vulkan 1.0: the driver's name, the largest allocation, and subgroups.
 void examine_limits(PhysicalDevice& device, const VkPhysicalDeviceSubgroupSizeControlFeatures& control) {
   const bool newer = device.properties.apiVersion >= VK_API_VERSION_1_3;
   const bool controls = newer || has_extension(device.handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
@@ -83,11 +83,14 @@ void examine_limits(PhysicalDevice& device, const VkPhysicalDeviceSubgroupSizeCo
       structure<VkPhysicalDeviceMaintenance4Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES);
   auto sizes = structure<VkPhysicalDeviceSubgroupSizeControlProperties>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES, newer ? &buffers : nullptr);
-  auto core11 = structure<VkPhysicalDeviceVulkan11Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
+  auto core12 = structure<VkPhysicalDeviceVulkan12Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
                                                               controls ? &sizes : nullptr);
+  auto core11 =
+      structure<VkPhysicalDeviceVulkan11Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, &core12);
   auto all = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &core11);
   vkGetPhysicalDeviceProperties2(device.handle, &all);
 
+  device.driver = fmt::format("{} {}", core12.driverName, core12.driverInfo);
   device.largest_allocation = core11.maxMemoryAllocationSize;
   if (buffers.maxBufferSize != 0)
     device.largest_allocation = std::min(device.largest_allocation, buffers.maxBufferSize);

@@ -39,6 +39,7 @@ struct PhysicalDevice {
   VkPhysicalDevice handle = nullptr;
   VkPhysicalDeviceProperties properties{};
   VkPhysicalDeviceMemoryProperties memory{};
+  std::string driver;  // "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"
   DeviceInfo::Kind kind = DeviceInfo::Kind::software;
   uint32_t queue_family = 0;    // one that computes
   uint32_t timestamp_bits = 0;  // the family's; 0: it has no timestamps

@@ -4,8 +4,8 @@
 // stores as is; bf16 p, m, v by stochastic rounding, element e of a stored tensor with word e mod 4 of philox(seed; e
 // div 4, tensor, step, stream), streams 0 p, 1 m, 2 v. With a master (f32) the update is made on it, and p =
 // rne(master). The operands may be a part of a parameter, a rank's rows among them: segments say where e begins, with
-// update.rank. operands: gradient (count), update (16) u32, abi UpdateScalars, p, m, v (count), in place, master (count)
-// f32|-, in place.
+// update.rank. operands: gradient (count), update (16) u32, abi UpdateScalars, p, m, v (count), in place, master
+// (count) f32|-, in place.
 #ifndef TANDEM_ABI_ADAMW_H
 #define TANDEM_ABI_ADAMW_H
 #include "core/abi/segments.h"

@@ -117,8 +117,8 @@ void Verifier::run(Range range) {
                             else run_on_both(dispatch);
                           },
                           [&](const Fill& fill) { run_on_both(fill); }, [&](const Copy& copy) { run_on_both(copy); },
-                          [&](const Collective& c) { run_on_both(c); },
-                          [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
+                          [&](const Collective& c) { run_on_both(c); }, [](const Barrier&) {}, [](const Signal&) {},
+                          [](const Wait&) {}},
                code[i].command);
   }
 }

@@ -52,9 +52,9 @@ TEST_CASE("train refuses bad arguments") {
 
 TEST_CASE("verify refuses several ranks") {
   const TrainingPlace place;
-  check_refused(place.tandem({"verify", "c.toml", "--reference", "vulkan", "--candidate", "vulkan",
-                              "--distributed.devices=2"}),
-                2, {"distributed.devices", "--distributed.devices=1"});
+  check_refused(
+      place.tandem({"verify", "c.toml", "--reference", "vulkan", "--candidate", "vulkan", "--distributed.devices=2"}),
+      2, {"distributed.devices", "--distributed.devices=1"});
 }
 
 TEST_CASE("train refuses a model that it cannot train") {
