@@ -29,7 +29,10 @@ bool ReverseMode::wants_cotangent(ValueId value) const {
 
 ValueId ReverseMode::only_term(ValueId value) const {
   const auto terms = terms_.find(value.index);
-  return terms != terms_.end() && terms->second == 1 ? cotangent(value) : ValueId{};
+  if (terms == terms_.end() || terms->second != 1) return {};
+  const ValueId term = cotangent(value);
+  const auto same = [&](const auto& entry) { return entry.second.index == term.index; };
+  return std::ranges::count_if(cotangents_, same) == 1 ? term : ValueId{};  // a sum hands one cotangent to both
 }
 
 ValueId ReverseMode::parameter_of(ValueId value) const {

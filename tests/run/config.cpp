@@ -94,6 +94,14 @@ offload = "auto"
 lm_head_chunks = "auto"
 attention_chunks = "auto"
 
+[lora]
+rank = 0
+alpha = 32.0
+target_modules = "all-linear"
+rslora = false
+dropout = 0.0
+adapter = ""
+
 [distributed]
 devices = 1
 zero = 1
