@@ -10,8 +10,8 @@ namespace tandem {
 // Broken invariant where bytes of an arena lie outside of it.
 void check_range(const Arena& arena, uint64_t offset, uint64_t bytes);
 
-// Exit::does_not_fit: what ("arena NAME", "a staging buffer") finds no memory. left: of the device's; npos-like none
-// where the API does not tell.
+// Exit::does_not_fit: what ("arena NAME", "a staging buffer") finds no memory. left: bytes that the device still has;
+// none where the API does not tell.
 [[noreturn]] void fail_device_memory(std::string_view backend, std::string_view what, uint64_t bytes,
                                      std::optional<uint64_t> left = {});
 [[noreturn]] void fail_host_memory(std::string_view backend, std::string_view what, uint64_t bytes);

@@ -1,6 +1,6 @@
-// lora_expand_backward: dt[r][p * rank + k] = round(scale * sum_j dy[r][first[p] + j] * b[n + j][k]) over the columns
-// of part p, whose rows of b begin at n; the sum in f32. operands: dy (rows, ldc), b (rows of b, rank), dt (rows, count
-// * rank).
+// lora_expand_backward: dt[r][p * rank + k] = round(scale * sum_j dy[r][first[p] + j] * b[n + j][k]). j counts the
+// columns of part p, n is the first row of b that belongs to it, and the sum is in f32.
+// operands: dy (rows, ldc), b (rows of b, rank), dt (rows, count * rank).
 #ifndef TANDEM_ABI_LORA_EXPAND_BACKWARD_H
 #define TANDEM_ABI_LORA_EXPAND_BACKWARD_H
 #include "core/abi/lora_parts.h"

@@ -18,6 +18,8 @@ struct Rows {
   uint64_t first(uint32_t rank) const { return std::min(rank * of_rank, whole); }
   // Memory holds rows that do not exist, which are zeros.
   bool padded(uint32_t ranks) const { return ranks * of_rank > whole; }
+  // Rows of the whole that come before those in a rank's memory.
+  uint64_t before(uint32_t rank) const { return in_whole ? 0 : first(rank); }
   uint64_t count(uint32_t rank) const { return first(rank + 1) - first(rank); }
   bool operator==(const Rows&) const = default;
 };

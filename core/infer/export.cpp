@@ -48,14 +48,13 @@ struct Adapted {
 
 // By the names of weights: "model.layers.3.self_attn.q_proj.weight".
 std::map<std::string, Adapted> adapted_weights(const AdapterDirectory& adapter, uint32_t layers) {
-  constexpr std::string_view kPrefix = "base_model.model.";
   std::map<std::string, Adapted> weights;
   for (uint32_t layer = 0; layer < layers; ++layer)
     for (size_t m = 0; m < kLoraModules; ++m) {
       if (!adapter.lora.modules_of(layer).contains(LoraModule(m))) continue;
       const std::string name = peft_name(layer, LoraModule(m));
-      weights[name.substr(kPrefix.size()) + ".weight"] = {name + ".lora_A.weight", name + ".lora_B.weight",
-                                                          adapter.lora.rank, adapter.lora.scale()};
+      weights[module_name(layer, LoraModule(m)) + ".weight"] = {name + ".lora_A.weight", name + ".lora_B.weight",
+                                                                adapter.lora.rank, adapter.lora.scale()};
     }
   return weights;
 }
@@ -137,8 +136,7 @@ void export_merged(const std::string& path, std::string base, const std::string&
   save_model_directory(out, model, tensors.front().desc.dtype, tensors);
   write_message(
       "tandem: the merged weights are rounded once to their dtype; a run in fp8 computes with e4m3 roundings of the "
-      "base, "
-      "so that its function differs by these\n");
+      "base, so that its function differs by these\n");
 }
 
 }  // namespace tandem

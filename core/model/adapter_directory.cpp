@@ -175,9 +175,7 @@ std::vector<std::string> target_names(const Lora& lora, uint32_t layers) {
   for (uint32_t layer = 0; layer < (uniform ? 1 : layers); ++layer)
     for (size_t m = 0; m < kLoraModules; ++m) {
       if (!lora.modules_of(layer).contains(LoraModule(m))) continue;
-      constexpr std::string_view kPrefix = "base_model.model.";
-      names.push_back(uniform ? std::string(kLoraModuleNames[m])
-                              : peft_name(layer, LoraModule(m)).substr(kPrefix.size()));
+      names.push_back(uniform ? std::string(kLoraModuleNames[m]) : module_name(layer, LoraModule(m)));
     }
   std::ranges::sort(names);
   return names;

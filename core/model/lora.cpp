@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "core/base/error.h"
 
@@ -47,13 +46,6 @@ void append(ParameterSpec& spec, std::string name, Shape shape, uint64_t rows) {
   spec.shape = spec.shape.with_first(spec.shape[0] + rows);
 }
 
-void number(std::vector<ParameterSpec>& specs, uint32_t next) {
-  std::map<std::string_view, StoredTensor*> sorted;
-  for (ParameterSpec& spec : specs)
-    for (StoredTensor& part : spec.parts) sorted.emplace(part.name, &part);
-  for (const auto& [name, part] : sorted) part->number = next++;
-}
-
 uint32_t stored_tensors(std::span<const ParameterSpec> specs) {
   size_t count = 0;
   for (const ParameterSpec& spec : specs) count += spec.parts.size();
@@ -89,10 +81,13 @@ Shape module_shape(const ModelConfig& c, LoraModule module) {
   fail(Exit::internal, "lora", "module {} is unknown", int(module));
 }
 
-std::string peft_name(uint32_t layer, LoraModule module) {
+std::string module_name(uint32_t layer, LoraModule module) {
   const bool attention = module <= LoraModule::o_proj;
-  return fmt::format("base_model.model.model.layers.{}.{}.{}", layer, attention ? "self_attn" : "mlp",
-                     kLoraModuleNames[size_t(module)]);
+  return fmt::format("model.layers.{}.{}.{}", layer, attention ? "self_attn" : "mlp", kLoraModuleNames[size_t(module)]);
+}
+
+std::string peft_name(uint32_t layer, LoraModule module) {
+  return "base_model.model." + module_name(layer, module);
 }
 
 std::vector<ParameterSpec> adapter_specs(const ModelConfig& config, const Lora& lora) {
@@ -114,7 +109,7 @@ std::vector<ParameterSpec> adapter_specs(const ModelConfig& config, const Lora& 
       specs.push_back(std::move(a));
       specs.push_back(std::move(b));
     }
-  number(specs, stored_tensors(parameter_specs(config)));
+  number_tensors(specs, stored_tensors(parameter_specs(config)));
   return specs;
 }
 

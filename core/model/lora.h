@@ -54,6 +54,7 @@ bool has_input_gradient(const Lora& lora, const ParameterSpec& weight);
 
 // (rows, columns) of a module's weight, as files have it.
 Shape module_shape(const ModelConfig& config, LoraModule module);
+std::string module_name(uint32_t layer, LoraModule module);  // in a model's files: "model.layers.3.self_attn.q_proj"
 // Where its tensors stand in a file of PEFT's: "base_model.model.model.layers.3.self_attn.q_proj".
 std::string peft_name(uint32_t layer, LoraModule module);
 

@@ -111,10 +111,6 @@ void invert(const Block& q, Block& z) {
   for (size_t i = 0; i < count; ++i) z[at[i]] = q[at[i]] < 0 ? -tails[i] : tails[i];
 }
 
-}  // namespace
-
-namespace {
-
 TANDEM_WIDE void round(const Block& z, double scale, float* out, size_t count) {
   for (size_t i = 0; i < count; ++i) out[i] = float(scale * z[i]);
 }

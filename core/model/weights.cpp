@@ -23,7 +23,7 @@ class SpecList {
     layer_ = UINT32_MAX;
     add("norm.weight", ParameterKind::norm, {{"model.norm.weight", {c_.hidden}}});
     if (!c_.tied) add("lm_head.weight", ParameterKind::matrix, {{std::string(kHead), {c_.vocabulary, c_.hidden}}});
-    number();
+    number_tensors(specs_, 0);
     return std::move(specs_);
   }
 
@@ -62,14 +62,6 @@ class SpecList {
     add(ours + "gate_up.weight", ParameterKind::matrix,
         {{mlp("gate_proj.weight"), {f, h}, {padded, h}}, {mlp("up_proj.weight"), {f, h}, {padded, h}}});
     add(ours + "down.weight", ParameterKind::matrix, {{mlp("down_proj.weight"), {h, f}, {h, padded}}});
-  }
-
-  void number() {
-    std::map<std::string_view, StoredTensor*> sorted;
-    for (ParameterSpec& spec : specs_)
-      for (StoredTensor& part : spec.parts) sorted.emplace(part.name, &part);
-    uint32_t next = 0;
-    for (const auto& [name, part] : sorted) part->number = next++;
   }
 
   const ModelConfig& c_;
@@ -158,6 +150,13 @@ abi::Segments segments_of(const ParameterSpec& spec) {
     s.tensor[i] = spec.parts[i].number;
   }
   return s;
+}
+
+void number_tensors(std::span<ParameterSpec> specs, uint32_t next) {
+  std::map<std::string_view, StoredTensor*> sorted;
+  for (ParameterSpec& spec : specs)
+    for (StoredTensor& part : spec.parts) sorted.emplace(part.name, &part);
+  for (const auto& [name, part] : sorted) part->number = next++;
 }
 
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config) {

@@ -55,6 +55,9 @@ abi::Segments segments_of(const ParameterSpec& spec);
 // config.padded_ffn(): their zeros have no part in any sum and gradients of zero, so that they stay zeros.
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config);
 
+// Numbers the stored tensors from next on, in the bytewise order of their names.
+void number_tensors(std::span<ParameterSpec> specs, uint32_t next);
+
 // Exit::input, naming the tensor: missing, of another shape or a dtype that is not read, beyond the specs (but
 // *.rotary_emb.inv_freq), or an lm_head of a tied model that is not its embedding.
 void check_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs);

@@ -88,8 +88,7 @@ void input_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* q
   }
   std::vector<ValueId> inputs{dy, n.inputs[1], none, none, none};
   const ValueId term = b.only_term(x);
-  if (!term.present() || term.index == dy.index)
-    return b.add(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNn, 0), inputs)[0]);
+  if (!term.present()) return b.add(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNn, 0), inputs)[0]);
   inputs.push_back(term);
   b.update_cotangent(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNn, 1), inputs)[0]);
 }

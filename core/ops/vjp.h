@@ -46,8 +46,8 @@ class Backward {
   virtual void add(ValueId value, ValueId cotangent) = 0;
   // False for parameters, inputs, constants and what is made of them alone, whose cotangents nothing would read.
   virtual bool wants_cotangent(ValueId value) const = 0;
-  // The cotangent of value where it has one term so far, for a product to accumulate onto; else not present(). What
-  // overwrites it takes its place.
+  // The cotangent of value where it has one term so far, which is no other value's too, for a product to accumulate
+  // onto; else not present(). What overwrites it takes its place.
   virtual ValueId only_term(ValueId value) const = 0;
   virtual void update_cotangent(ValueId value, ValueId accumulated) = 0;
 

@@ -35,6 +35,30 @@ class Advisor {
     return advice;
   }
 
+  // The micro_batch of the configured product that takes least; 0: none fits.
+  uint32_t fastest() {
+    const uint32_t configured = request_.shape.micro_batch;
+    std::map<uint32_t, double> seconds;  // planned, or else estimated
+    for (const auto& [b, planned] : planned_)
+      if (product() % b == 0) seconds[b] = planned;
+    for (const bool up : {true, false}) {  // from the configured one on, until one is much slower
+      double best = plan_.fits() ? plan_.chosen.seconds() : kNever;
+      for (uint32_t b = next(configured, up); b != 0 && b <= legal(b); b = next(b, up)) {
+        if (!planned_.contains(b)) seconds[b] = estimated(b);
+        if (seconds[b] > kHopeless * best) break;
+        best = std::min(best, seconds[b]);
+      }
+    }
+    for (int tries = 0; !seconds.empty(); ++tries) {
+      const auto best = std::ranges::min_element(seconds, {}, &std::pair<const uint32_t, double>::second);
+      if (best->second == kNever) return 0;
+      if (planned_.contains(best->first)) return best->first;
+      if (tries < kTries) best->second = planned(best->first);
+      else seconds.erase(best);
+    }
+    return 0;
+  }
+
  private:
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 
@@ -99,30 +123,6 @@ class Advisor {
   uint32_t next(uint32_t b, bool up) const {
     for (b += up ? 1 : -1; b >= 1 && b <= product(); b += up ? 1 : -1)
       if (product() % b == 0 && is_legal(b)) return b;
-    return 0;
-  }
-
-  // 0: none fits
-  uint32_t fastest() {
-    const uint32_t configured = request_.shape.micro_batch;
-    std::map<uint32_t, double> seconds;  // planned, or else estimated
-    for (const auto& [b, planned] : planned_)
-      if (product() % b == 0) seconds[b] = planned;
-    for (const bool up : {true, false}) {  // from the configured one on, until one is much slower
-      double best = plan_.fits() ? plan_.chosen.seconds() : kNever;
-      for (uint32_t b = next(configured, up); b != 0 && b <= legal(b); b = next(b, up)) {
-        if (!planned_.contains(b)) seconds[b] = estimated(b);
-        if (seconds[b] > kHopeless * best) break;
-        best = std::min(best, seconds[b]);
-      }
-    }
-    for (int tries = 0; !seconds.empty(); ++tries) {
-      const auto best = std::ranges::min_element(seconds, {}, &std::pair<const uint32_t, double>::second);
-      if (best->second == kNever) return 0;
-      if (planned_.contains(best->first)) return best->first;
-      if (tries < kTries) best->second = planned(best->first);
-      else seconds.erase(best);
-    }
     return 0;
   }
 
@@ -216,6 +216,10 @@ class Advisor {
 };
 
 }  // namespace
+
+uint32_t fastest_micro_batch(const PlanRequest& request, const StepPlan& plan) {
+  return Advisor(request, plan).fastest();
+}
 
 BatchAdvice advise_batch(const PlanRequest& request, const StepPlan& plan) {
   return Advisor(request, plan).run();

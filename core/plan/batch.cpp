@@ -34,7 +34,7 @@ uint32_t next_smaller(const PlanRequest& r) {
 std::optional<uint32_t> fastest_from(const PlanRequest& request) {
   const StepPlan plan = decide(request);
   if (!plan.compiled->memory.fits()) return {};
-  return advise_batch(request, plan).micro_batch;
+  return fastest_micro_batch(request, plan);
 }
 
 }  // namespace

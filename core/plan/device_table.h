@@ -13,9 +13,8 @@
 //       unless given), bandwidth, optimizer (of the bandwidth; 0.9 unless given): the shares that large operands reach
 //   [products] sizes (ascending), e4m3, bf16, f32    shares of the rates reached that n x n x n products get; unless
 //       given, the cost model reckons with tiles
-//   [links] all_gather, all_to_all (bytes/s over a rank's link), latency (s per exchange); exchanges take no time
-//   unless
-//       given. host_total: bytes/s each way to and from the host, all ranks' copies together; no limit unless given
+//   [links] all_gather, all_to_all (bytes/s over a rank's link), latency (s per exchange): unless given, exchanges take
+//       no time. host_total: bytes/s each way to and from the host, all ranks' copies together; no limit unless given
 // Every key is required but e4m3 and those that "unless given" stands at; an unknown one is refused.
 #pragma once
 

@@ -73,6 +73,8 @@ struct BatchAdvice {
   uint32_t micro_batch = 0, accumulation = 0;
   double seconds = 0;
 };
+// The micro_batch of that advice, without a search for the largest; 0: none fits.
+uint32_t fastest_micro_batch(const PlanRequest& request, const StepPlan& plan);
 // plan: of the request
 BatchAdvice advise_batch(const PlanRequest& request, const StepPlan& plan);
 

@@ -8,6 +8,7 @@
 
 #include "core/base/file.h"
 #include "core/base/toml.h"
+#include "core/run/checkpoint.h"
 #include "core/run/run_directory.h"
 
 namespace tandem::report {
@@ -156,17 +157,13 @@ CheckpointEntry checkpoint_of(const fs::path& path, uint64_t step) {
   return entry;
 }
 
-std::vector<CheckpointEntry> checkpoints_of(const std::string& directory) {
+// In the order of their steps.
+std::vector<CheckpointEntry> checkpoints_of(const std::string& run) {
+  const std::string directory = RunDirectory::checkpoints_of(run);
   std::vector<CheckpointEntry> list;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(RunDirectory::checkpoints_of(directory), none)) {
-    const std::string name = entry.path().filename().string(), start = "step_";
-    uint64_t step = 0;
-    const char* const end = name.data() + name.size();
-    if (!name.starts_with(start) || std::from_chars(name.data() + start.size(), end, step).ptr != end) continue;
-    if (name.size() > start.size()) list.push_back(checkpoint_of(entry.path(), step));
-  }
-  std::ranges::sort(list, {}, &CheckpointEntry::step);
+  for (const uint64_t step : checkpoint_steps(directory))
+    list.push_back(checkpoint_of(directory + "/" + checkpoint_name(step), step));
+  std::ranges::reverse(list);
   return list;
 }
 

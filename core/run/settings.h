@@ -10,13 +10,13 @@ namespace tandem {
 Precision precision_of(const RunConfig& config);
 
 // The adapters that a configuration asks for: its own, or those of lora.adapter, which is opened to see.
-// Exit::configuration for a lora key that is not as that has it.
+// Exit::configuration for a lora key that the adapter has otherwise.
 std::optional<AdapterDirectory> configured_adapter(const RunConfig::Lora& lora, const ModelConfig& model);
 Lora lora_of(const RunConfig::Lora& lora, const std::optional<AdapterDirectory>& adapter);
 
-// The step that a configuration asks of a model, with the most LM-head chunks to try, and with some batch where that
-// is free. Exit::configuration and
-// Exit::does_not_fit, naming the key, for sizes that the recipe or an operand cannot have, or words that name nothing.
+// The step that a configuration asks of a model, with the most LM-head chunks to try, and with some batch where that is
+// free. Exit::configuration and Exit::does_not_fit, naming the key, for sizes that the recipe or an operand cannot
+// have, or words that name nothing.
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model, const Lora& lora = {});
 
 // Sequences per step over all ranks.

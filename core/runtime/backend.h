@@ -18,14 +18,6 @@ struct Software {
   std::vector<std::string> libraries;
 };
 
-// What a device says of itself; what it does not tell is absent.
-struct Health {
-  std::optional<double> power;        // watts, since the last sample
-  std::optional<double> temperature;  // degrees Celsius
-  std::optional<double> clock;        // its multiprocessors' clock, MHz
-  std::optional<double> energy;       // joules since this process opened it
-};
-
 class Memory {
  public:
   virtual ~Memory() = default;
@@ -65,8 +57,6 @@ class Backend {
   virtual DeviceBudget budget() const { return {}; }
   virtual std::optional<uint64_t> free_bytes() { return {}; }
   virtual Software software() const { return {}; }
-  // A sample that no call returned before; nullopt: there is none yet, or the device tells nothing. It never waits.
-  virtual std::optional<Health> health() { return {}; }
   // The table that load takes its choices from; null for a backend that has none to make.
   virtual KernelTable* kernels() { return nullptr; }
 };

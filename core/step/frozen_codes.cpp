@@ -7,6 +7,7 @@
 
 #include "core/abi/numeric.h"
 #include "core/base/parallel.h"
+#include "core/base/size.h"
 
 namespace tandem {
 namespace {
@@ -53,7 +54,7 @@ std::vector<uint8_t> quantize(std::span<const std::byte> data, uint32_t amax) {
 std::vector<uint8_t> transpose(const std::vector<uint8_t>& codes, uint64_t rows, uint64_t columns) {
   constexpr uint64_t kTile = 64;
   std::vector<uint8_t> transposed(codes.size());
-  parallel_for((columns + kTile - 1) / kTile, std::max<uint64_t>(1, kGrain / (kTile * rows)),
+  parallel_for(divide_up(columns, kTile), std::max<uint64_t>(1, kGrain / (kTile * rows)),
                [&](uint64_t first, uint64_t last) {
                  for (uint64_t c0 = first * kTile; c0 < std::min(columns, last * kTile); c0 += kTile)
                    for (uint64_t r0 = 0; r0 < rows; r0 += kTile)

@@ -27,10 +27,8 @@ void append_pieces(const ParameterSpec& spec, const Binding& binding, uint32_t r
   const uint64_t first = shared.shared() ? shared.first(rank) : 0;
   const uint64_t last = shared.shared() ? shared.first(rank + 1) : spec.shape[0];
   const uint64_t most = std::max<uint64_t>(1, kPieceBytes / row_bytes);
-  for (uint64_t row = first; row < last; row += most) {
-    const uint64_t in_binding = shared.shared() && !shared.in_whole ? row - first : row;
-    pieces.push_back({&spec, &binding, row, std::min(most, last - row), in_binding * row_bytes});
-  }
+  for (uint64_t row = first; row < last; row += most)
+    pieces.push_back({&spec, &binding, row, std::min(most, last - row), (row - shared.before(rank)) * row_bytes});
 }
 
 // A parameter's binding has its name; that of a state which begins as it has a suffix.

@@ -18,7 +18,7 @@ Bytes own_part(const Binding& binding, uint32_t rank, uint64_t first, uint64_t c
   const uint64_t begin = std::max(first, rows.first(rank) * row_bytes);
   const uint64_t end = std::min(first + count, rows.first(rank + 1) * row_bytes);
   if (end <= begin) return {};
-  return {begin, rows.in_whole ? begin : begin - rows.first(rank) * row_bytes, end - begin};
+  return {begin, begin - rows.before(rank) * row_bytes, end - begin};
 }
 
 void write_part(Session& session, const std::string& name, uint64_t first, std::span<const std::byte> bytes) {
