@@ -2,15 +2,20 @@
 #include "core/run/verify.h"
 
 #include <set>
+#include <tuple>
 
 #include "tests/golden/run.h"
 
 namespace tandem::test {
 namespace {
 
+const std::string kAdapter = "--lora.rank=5";
+
 Verifier verify_golden(const std::string& model, const std::string& recipe, const std::string& reference,
-                       const std::string& candidate, const VerifyOptions& options) {
-  const RunConfig config = Golden(model).config({"--precision.recipe=" + recipe});
+                       const std::string& candidate, const VerifyOptions& options, const std::string& further = {}) {
+  std::vector<std::string> overrides{"--precision.recipe=" + recipe};
+  if (!further.empty()) overrides.push_back(further);
+  const RunConfig config = Golden(model).config(overrides);
   return verify_run(config, executor(reference), executor(candidate), 1, options);
 }
 
@@ -30,18 +35,25 @@ void check_agreement(const std::string& reference, const std::string& candidate)
         CHECK(first_wrong(v) == "");
         CHECK(v.ops().size() >= 20);
       }
+  for (const char* recipe : {"fp32", "bf16", "fp8"}) {
+    CAPTURE(fmt::format("an adapter of qwen2 in {}", recipe));
+    CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, kAdapter)) == "");
+  }
 }
 
 TEST_CASE("verify finds each op that is disturbed") {
   std::set<OpId> found;
-  for (const auto& [model, recipe] : {std::pair("qwen2", "fp8"), {"qwen3", "bf16"}}) {
-    const Verifier sound = verify_golden(model, recipe, "host", "host", {});
+  const std::tuple<const char*, const char*, std::string> runs[] = {
+      {"qwen2", "fp8", ""}, {"qwen3", "bf16", ""}, {"qwen2", "bf16", kAdapter}};
+  for (const auto& [model, recipe, further] : runs) {
+    const Verifier sound = verify_golden(model, recipe, "host", "host", {}, further);
     CHECK(first_wrong(sound) == "");
     for (const auto& [op, difference] : sound.ops()) {
       CAPTURE(name_of(op));
       CHECK(difference.nmse == 0);
       if (!found.insert(op).second) continue;
-      const Verifier v = verify_golden(model, recipe, "host", "host", {.locked = true, .perturb = op, .only = {}});
+      const Verifier v =
+          verify_golden(model, recipe, "host", "host", {.locked = true, .perturb = op, .only = {}}, further);
       REQUIRE(!v.passed());
       CHECK(name_of(v.first_over()->op) == name_of(op));
       for (const auto& [other, d] : v.ops())

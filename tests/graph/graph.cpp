@@ -127,6 +127,7 @@ static void check_gradient_codes(bool has_bias, bool expected) {
   const Quantized product = quantizer.quantize_result(OpId::swiglu_quantize, guess_and_check(p), {y}, "swiglu");
   const uint32_t last = uint32_t(g.nodes().size());
   ReverseMode backward(g, range, &quantizer);
+  backward.set_accumulator(w.q, g.zeros(range, {DType::bf16, {32, 16}}));
   backward.add(product.q, g.zeros(range, {DType::bf16, {16, 16}}));
   backward.run(first, last);
   g.verify();
