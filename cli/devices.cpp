@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "core/base/message.h"
 #include "core/plan/calibrate.h"
+#include "core/plan/calibrate_links.h"
 
 namespace tandem::cli {
 namespace {
@@ -37,6 +38,15 @@ struct Options {
   std::string device = "auto", out;
 };
 
+// Those of one kind, which ranks may take side by side; software devices share one processor and are no such.
+std::vector<DeviceInfo> siblings_of(const DeviceInfo& device, const Registry& registry) {
+  std::vector<DeviceInfo> siblings;
+  for (const DeviceInfo& other : registry.devices().devices)
+    if (other.backend == device.backend && other.name == device.name && other.kind != DeviceInfo::Kind::software)
+      siblings.push_back(other);
+  return siblings;
+}
+
 // The table of the chosen device, to standard output or to a file that is not there yet.
 void print_calibration(const Options& o, const Registry& registry) {
   if (!o.out.empty() && !o.out.ends_with(".toml"))
@@ -47,11 +57,13 @@ void print_calibration(const Options& o, const Registry& registry) {
   if (const auto directory = std::filesystem::path(o.out).parent_path(); !directory.empty() && !file_exists(directory))
     fail(Exit::storage, o.out, "the directory that it is to stand in is not there");
   const DeviceInfo device = registry.choose(o.device);
-  const auto backend = registry.open(device);
   const auto progress = [](const std::string& what) { write_message(fmt::format("tandem: measuring {}\n", what)); };
+  DeviceTable table = calibrate(*registry.open(device), device, progress);
+  const std::vector<DeviceInfo> siblings = siblings_of(device, registry);
+  if (siblings.size() > 1) table.target.rates.links = calibrate_links(registry, siblings, progress);
   const std::string text = fmt::format("# {}, measured through the {} backend by `tandem devices --calibrate`.\n",
                                        device.name, device.backend) +
-                           device_table_text(calibrate(*backend, device, progress));
+                           device_table_text(table);
   if (o.out.empty()) print(text);
   else write_file_synced(o.out, text);
 }

@@ -28,8 +28,8 @@ __device__ float sum_of_partials(const float* partials, uint32_t count, float* s
 __global__ void __launch_bounds__(kMostThreads)
     step_verdict_kernel(abi::StepVerdict p, const float* __restrict__ partials, const float* __restrict__ losses,
                         const float* __restrict__ vectors, const abi::StepScalars* __restrict__ scalars,
-                        const int32_t* __restrict__ counter, abi::Verdict* verdict, uint32_t* updates,
-                        uint32_t* report) {
+                        const int32_t* __restrict__ counter, const uint32_t* __restrict__ scale_counts,
+                        abi::Verdict* verdict, uint32_t* updates, uint32_t* report) {
   DYN_SHARED(float, scratch);
   float squares = 0.0f;
   for (uint32_t r = 0; r < p.ranks; ++r) squares += sum_of_partials(partials + size_t{r} * p.count, p.count, scratch);
@@ -54,7 +54,8 @@ __global__ void __launch_bounds__(kMostThreads)
               scalars->rank};
   auto* const slot =
       reinterpret_cast<abi::StepReport*>(report + (uint32_t(counter[0] - 1) & 1) * abi::kStepScalarWords);
-  *slot = {loss, norm, skipped, done, scalars->step};
+  const bool counted = scale_counts != nullptr;
+  *slot = {loss, norm, skipped, done, scalars->step, counted ? scale_counts[0] : 0, counted ? scale_counts[1] : 0};
 }
 
 }  // namespace
@@ -64,7 +65,7 @@ bool step_verdict(const Call& call, Stream stream) {
   const uint32_t threads = min(kMostThreads, ceil_div(max(p.count, p.vectors), 32) * 32);
   launch(step_verdict_kernel, dim3(1), dim3(threads), 32 * sizeof(float), stream, p, call.data<float>(0),
          call.data<float>(1), call.data<float>(2), call.data<abi::StepScalars>(3), call.data<int32_t>(4),
-         call.data<abi::Verdict>(5), call.data<uint32_t>(6), call.data<uint32_t>(7));
+         call.data<uint32_t>(5), call.data<abi::Verdict>(6), call.data<uint32_t>(7), call.data<uint32_t>(8));
   return true;
 }
 

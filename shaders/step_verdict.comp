@@ -1,8 +1,10 @@
 // step_verdict: see core/abi/step_verdict.h. One workgroup.
-// reads partials (ranks, count), losses, vectors, scalars, counter; writes verdict; updates `updates` and the report's slot.
+// reads partials (ranks, count), losses, vectors, scalars, counter, scale_counts; writes verdict; updates `updates` and the report's slot.
 // Of each rank, and of vectors: invocation i adds partials i, i + 64, ... in order; then a tree over the 64.
-//! variant f32 f32 f32 u32 i32 u32 u32 u32 : -DVECTORS
-//! variant f32 f32 - u32 i32 u32 u32 u32 :
+//! variant f32 f32 f32 u32 i32 u32 u32 u32 u32 : -DVECTORS -DCOUNTS
+//! variant f32 f32 f32 u32 i32 - u32 u32 u32 : -DVECTORS
+//! variant f32 f32 - u32 i32 u32 u32 u32 u32 : -DCOUNTS
+//! variant f32 f32 - u32 i32 - u32 u32 u32 :
 //! iterations (p.count / 64 + 11) * p.ranks + p.vectors / 64 + 12
 //! grid 1
 #version 460
@@ -21,13 +23,18 @@ layout(binding = 2) readonly buffer Vectors { float vectors[]; };
 #endif
 layout(binding = 3) readonly buffer Scalars { StepScalars scalars; };
 layout(binding = 4) readonly buffer Counter { int counter[]; };
-layout(binding = 5) writeonly buffer Out { Verdict verdict; };
-layout(binding = 6) buffer Updates { uint updates; };
+#ifdef COUNTS
+layout(binding = 5) readonly buffer ScaleCounts { uint scale_counts[2]; };
+#else
+const uint scale_counts[2] = {0u, 0u};
+#endif
+layout(binding = 6) writeonly buffer Out { Verdict verdict; };
+layout(binding = 7) buffer Updates { uint updates; };
 struct ReportSlot {
   StepReport report;
-  uint unused[kStepScalarWords - 5u];
+  uint unused[kStepScalarWords - 7u];
 };
-layout(binding = 7) writeonly buffer Report { ReportSlot slots[2]; };
+layout(binding = 8) writeonly buffer Report { ReportSlot slots[2]; };
 
 bool is_finite(float x) { return (float_bits(x) & 0x7f800000u) != 0x7f800000u; }
 
@@ -63,5 +70,5 @@ void main() {
   verdict.seed_high = scalars.seed_high;
   verdict.updates = updates;
   verdict.rank = scalars.rank;
-  slots[uint(counter[0] - 1) & 1u].report = StepReport(loss, norm, uint(skipped), updates, scalars.step);
+  slots[uint(counter[0] - 1) & 1u].report = StepReport(loss, norm, uint(skipped), updates, scalars.step, scale_counts[0], scale_counts[1]);
 }

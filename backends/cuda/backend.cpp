@@ -1,9 +1,10 @@
+#include "backends/common/health_monitor.h"
+#include "backends/common/nvml.h"
 #include "backends/cuda/copy_communicator.h"
 #include "backends/cuda/cuda.h"
 #include "backends/cuda/executable.h"
 #include "backends/cuda/first_exchanges.h"
 #include "backends/cuda/kernel_list.h"
-#include "backends/cuda/nvml.h"
 #include "core/base/system_memory.h"
 #include "core/build_id.h"
 
@@ -28,8 +29,16 @@ struct OpenDevice {
   DeviceBudget budget() const { return meter.budget(to_come, kMargin); }
 };
 
+// Empty where CUDA does not tell it.
+std::string bus_id(uint32_t index) {
+  char bus[32] = {};
+  if (cudaDeviceGetPCIBusId(bus, sizeof(bus), int(index)) == cudaSuccess) return bus;
+  (void)cudaGetLastError();
+  return {};
+}
+
 OpenDevice open_measured(uint32_t index) {
-  const std::optional<uint64_t> before = free_by_nvml(int(index));
+  const std::optional<uint64_t> before = free_bytes_by_nvml(bus_id(index));  // before this process is on the device
   const auto device = std::make_shared<Device>(index);
   MemoryMeter meter(before.value_or(device->free_bytes() + kContext), [device] { return device->free_bytes(); });
   meter.took("context");
@@ -121,6 +130,10 @@ class CudaBackend : public Backend {
             .libraries = {fmt::format("CUDA runtime {}.{}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10),
                           fmt::format("cuBLASLt {}.{}.{}", blas / 10000, blas / 100 % 100, blas % 100)}};
   }
+  std::optional<Health> health() override {
+    if (!monitor_) monitor_.emplace(bus_id(device_->index()));
+    return monitor_->take();
+  }
   DeviceBudget budget() const override { return budget_; }
   std::optional<uint64_t> free_bytes() override { return device_->free_bytes(); }
   KernelTable* kernels() override { return &choices_; }
@@ -132,6 +145,7 @@ class CudaBackend : public Backend {
   Target target_;
   Transfer transfer_;
   KernelTable choices_;  // A GEMM's is its cuBLASLt algorithm.
+  std::optional<HealthMonitor> monitor_;
   bool is_root_ = true;  // the root alone writes the cache of choices
 };
 

@@ -1,10 +1,11 @@
 // step_verdict: norm = sqrt((S_0 + S_1 + ... in the order of ranks) + S_vectors), S_r the sum of rank r's partials and
 // S_vectors, where there are any, of the vectors' that every rank has alike: each a tree of fixed shape. loss = (losses
 // added in the order of ranks) * inverse_targets; skipped = loss or norm not finite or no target. If not skipped,
-// updates += 1. Fills verdict (abi Verdict) and report[slot] (abi StepReport), slot = (counter[0] - 1) & 1. coefficient
-// = min(1, grad_clip / (norm + 1e-6)), 1 when grad_clip is 0.
-// operands: partials (ranks, count) f32, losses (ranks) f32, vectors (vectors) f32|-, scalars (16) u32, counter (16)
-// i32, verdict (16) u32, updates (1) u32, in place, report (2, 16) u32, in place (the other slot stays).
+// updates += 1. Fills verdict (abi Verdict) and report[slot] (abi StepReport; without scale_counts 0 of them), slot =
+// (counter[0] - 1) & 1. coefficient = min(1, grad_clip / (norm + 1e-6)), 1 when grad_clip is 0. operands: partials
+// (ranks, count) f32, losses (ranks) f32, vectors (vectors) f32|-, scalars (16) u32, counter (16) i32, scale_counts (2)
+// u32|- (see shift_amax), verdict (16) u32, updates (1) u32, in place, report (2, 16) u32, in place (the other slot
+// stays).
 #ifndef TANDEM_ABI_STEP_VERDICT_H
 #define TANDEM_ABI_STEP_VERDICT_H
 #include "core/abi/abi.h"
@@ -34,6 +35,7 @@ struct StepReport {
   uint32_t skipped;
   uint32_t updates;  // done
   uint32_t step;
+  uint32_t scale_guesses, scale_misses;  // micro-steps since the one that ended the step before
 };
 
 TANDEM_ABI_END(StepVerdict)

@@ -9,14 +9,34 @@ namespace tandem {
 Quantizer::Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, bool remembers)
     : graph_(&graph), range_(range), slots_(slots), remembers_(remembers) {
   const TensorDesc words{DType::u32, {uint64_t(abi::kAmaxWords) * slots}};
-  words_ = remembers ? graph.add(range, OpId::shift_amax, Parameters(abi::ShiftAmax{}),
-                                 {graph.variable(name, words, Initial::zero)}, name)[0]
-                     : graph.zeros(range, words, name);
+  if (!remembers) {
+    words_ = graph.zeros(range, words, name);
+    return;
+  }
+  const ValueId counts = graph.zeros(Range::begin, {DType::u32, {2}}, name + ".counts");
+  graph.keep(counts, name + ".counts");
+  shift_ = uint32_t(graph.nodes().size());
+  const auto shifted = graph.add(range, OpId::shift_amax, Parameters(abi::ShiftAmax{}),
+                                 {graph.variable(name, words, Initial::zero), counts}, name);
+  words_ = shifted[0];
+  scale_counts_ = shifted[1];
+}
+
+ValueId Quantizer::slot(uint32_t i) {
+  TANDEM_CHECK(used_ + guesses_ <= slots_, "out of amax slots after {}", slots_);
+  return graph_->slice(range_, words_, uint64_t(abi::kAmaxWords) * i, abi::kAmaxWords);
 }
 
 ValueId Quantizer::amax_slot() {
-  TANDEM_CHECK(used_ < slots_, "out of amax slots after {}", used_);
-  return graph_->slice(range_, words_, uint64_t(abi::kAmaxWords) * used_++, abi::kAmaxWords);
+  return slot(used_++);
+}
+
+ValueId Quantizer::guess_slot() {
+  Node& shift = graph_->node(shift_);
+  auto p = shift.parameters.as<abi::ShiftAmax>();
+  p.guesses = ++guesses_;
+  shift.parameters = Parameters(p);
+  return slot(slots_ - guesses_);
 }
 
 Quantized Quantizer::quantize(ValueId x, ValueId amax, bool has_qt, const std::string& label) {
@@ -33,7 +53,7 @@ Quantized Quantizer::quantize_result(OpId op, const GuessAndCheck& parameters, c
                                      const std::string& label) {
   TANDEM_CHECK(remembers_, "{} guesses, and nothing is remembered", label);
   std::vector<ValueId> guess_inputs = inputs, check_inputs = inputs;
-  guess_inputs.insert(guess_inputs.end(), {ValueId{}, amax_slot()});
+  guess_inputs.insert(guess_inputs.end(), {ValueId{}, guess_slot()});
   const auto guess = graph_->add(range_, op, parameters.guess, guess_inputs, label);
   check_inputs.insert(check_inputs.end(), {guess[3], guess[0]});
   if (guess[1].present()) check_inputs.push_back(guess[1]);

@@ -13,6 +13,9 @@ class Quantizer {
   Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, bool remembers = false);
 
   bool remembers() const { return remembers_; }
+  // (2) u32: guesses of the range's runs since begin, and how many were wrong, each counted when the next run starts
+  // (abi ShiftAmax); absent where nothing is remembered
+  ValueId scale_counts() const { return scale_counts_; }
   // zeroed words for an amax: (64) u32; Exit::internal after `slots` of them
   ValueId amax_slot();
   // amax: that of x, when its producer has taken it; else a pass over x takes it. has_qt: qt is wanted too
@@ -23,10 +26,13 @@ class Quantizer {
                             const std::string& label);
 
  private:
+  ValueId guess_slot();
+  ValueId slot(uint32_t i);
   Graph* graph_ = nullptr;
   Range range_ = Range::begin;
-  ValueId words_;  // (64 * slots) u32
-  uint32_t slots_ = 0, used_ = 0;
+  ValueId words_, scale_counts_;                 // words: (64 * slots) u32
+  uint32_t shift_ = 0;                           // the node shift_amax
+  uint32_t slots_ = 0, used_ = 0, guesses_ = 0;  // guesses take the last slots
   bool remembers_ = false;
 };
 

@@ -1,4 +1,4 @@
-// amax (64 slots) u32 -> amax in place
+// amax (64 slots) u32, counts (2) u32 -> both in place. The caller sets guesses.
 #include "core/abi/shift_amax.h"
 
 #include "core/ops/inputs.h"
@@ -7,11 +7,15 @@ namespace tandem::ops {
 namespace {
 
 Signature infer(Operands inputs, Parameters& parameters) {
-  const Inputs in("shift_amax", inputs, 1, 1);
+  auto p = parameters.as<abi::ShiftAmax>();
+  const Inputs in("shift_amax", inputs, 2, 2);
   require(in[0].shape.rank() == 1 && in[0].shape[0] % abi::kAmaxWords == 0, "shift_amax: amax is {}", in[0]);
   in.expect(0, "amax", u32_desc(in[0].shape));
-  parameters = Parameters(abi::ShiftAmax{.slots = u32(in[0].shape[0] / abi::kAmaxWords)});
-  return {.outputs = {in[0]}, .in_place = 1};
+  in.expect(1, "counts", u32_desc({2}));
+  p.slots = u32(in[0].shape[0] / abi::kAmaxWords);
+  require(p.guesses <= p.slots, "shift_amax: {} of {} slots are guesses", p.guesses, p.slots);
+  parameters = Parameters(p);
+  return {.outputs = {in[0], in[1]}, .in_place = 2};
 }
 
 Cost cost(const Parameters&, Operands operands) {

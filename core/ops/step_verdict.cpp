@@ -1,5 +1,6 @@
 // partials (count) or (ranks, count) f32, losses (ranks) f32, vectors (any) f32|-, scalars (16) u32, counter (16) i32,
-// updates (1) u32, report (2, 16) u32 -> verdict (16) u32; updates and report in place. The caller sets grad_clip.
+// scale_counts (2) u32|-, updates (1) u32, report (2, 16) u32 -> verdict (16) u32; updates and report in place. The
+// caller sets grad_clip.
 #include "core/abi/step_verdict.h"
 
 #include "core/abi/step_scalars.h"
@@ -10,7 +11,7 @@ namespace {
 
 Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::StepVerdict>();
-  const Inputs in("step_verdict", inputs, 7, 7);
+  const Inputs in("step_verdict", inputs, 8, 8);
   const Shape& partials = in[0].shape;
   require(in[0].dtype == DType::f32 && (partials.rank() == 1 || partials.rank() == 2) && partials.count() > 0,
           "step_verdict: partials are {}, expected f32 (count) or (ranks, count)", in[0]);
@@ -19,13 +20,14 @@ Signature infer(Operands inputs, Parameters& parameters) {
   if (in.has(2)) in.expect(2, "vectors", f32_desc({in[2].shape.count()}));
   in.expect(3, "scalars", u32_desc({abi::kStepScalarWords}));
   in.expect(4, "counter", i32_desc({16}));
-  in.expect(5, "updates", u32_desc({1}));
-  in.expect(6, "report", u32_desc({2, abi::kStepScalarWords}));
+  if (in.has(5)) in.expect(5, "scale_counts", u32_desc({2}));
+  in.expect(6, "updates", u32_desc({1}));
+  in.expect(7, "report", u32_desc({2, abi::kStepScalarWords}));
   p.count = u32(partials.back());
   p.ranks = u32(ranks);
   p.vectors = in.has(2) ? u32(in[2].shape.count()) : 0;
   parameters = Parameters(p);
-  return {.outputs = {u32_desc({abi::kStepScalarWords}), in[5], in[6]}, .in_place = 2, .first_output = 1};
+  return {.outputs = {u32_desc({abi::kStepScalarWords}), in[6], in[7]}, .in_place = 2, .first_output = 1};
 }
 
 Cost cost(const Parameters&, Operands operands) {
@@ -34,7 +36,7 @@ Cost cost(const Parameters&, Operands operands) {
 
 // the words of verdict
 Defined fields_of_verdict(const Parameters&, Operands operands, size_t i) {
-  if (i != 5) return {};
+  if (i != 6) return {};
   return {sizeof(abi::Verdict) / sizeof(uint32_t), operands[i].shape.count()};
 }
 

@@ -36,7 +36,8 @@ ValueId emit_verdict(Graph& graph, const Gradients& g, double grad_clip) {
   const abi::StepVerdict p{.grad_clip = float(grad_clip)};
   const Sums sums = emit_sums(graph, g);
   return graph.add(Range::update, OpId::step_verdict, Parameters(p),
-                   {sums.squares, sums.loss, sums.vectors, g.scalars, g.counter, updates, report}, "update")[0];
+                   {sums.squares, sums.loss, sums.vectors, g.scalars, g.counter, g.scale_counts, updates, report},
+                   "update")[0];
 }
 
 }  // namespace

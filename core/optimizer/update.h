@@ -12,6 +12,7 @@ struct Gradients {
   ValueId loss;                                    // (1) f32, the sum since begin
   ValueId scalars;                                 // (16) u32, abi StepScalars
   ValueId counter;                                 // (16) i32
+  ValueId scale_counts;                            // (2) u32, see Quantizer; absent where no scale is guessed
 };
 
 // Emits the range update. Declares updates (1) u32, the external report (2, 16) u32, abi StepReport, and a variable per

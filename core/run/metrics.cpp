@@ -83,6 +83,16 @@ void MetricsWriter::write(const StepMetrics& m) {
   j["time"] = now();
   j["data_seconds"] = m.data_seconds;
   if (m.save_seconds) j["save_seconds"] = *m.save_seconds;
+  if (m.scales) {
+    j["scale_misses"] = m.scales->misses;
+    j["scale_guesses"] = m.scales->guesses;
+  }
+  const std::pair<const char*, std::optional<double>> health[] = {{"power", m.health.power},
+                                                                  {"temperature", m.health.temperature},
+                                                                  {"clock", m.health.clock},
+                                                                  {"energy", m.health.energy}};
+  for (const auto& [name, value] : health)
+    if (value) j[name] = number(*value);
   line(j.dump());
 }
 

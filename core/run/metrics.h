@@ -5,7 +5,14 @@
 #include <optional>
 #include <string>
 
+#include "core/runtime/backend.h"
+
 namespace tandem {
+
+// Scales that fp8 guessed before it knew them, over a step's micro-steps.
+struct ScaleGuesses {
+  uint32_t misses = 0, guesses = 0;
+};
 
 struct StepMetrics {
   uint64_t step = 0;  // finished steps, from 1
@@ -18,6 +25,8 @@ struct StepMetrics {
   bool skipped = false;
   double data_seconds = 0;             // waited for the loader
   std::optional<double> save_seconds;  // none where no checkpoint was saved since the line before
+  std::optional<ScaleGuesses> scales;  // none in other recipes than fp8
+  Health health;                       // the first rank's device; nothing where no second has passed
 };
 
 struct EvalMetrics {

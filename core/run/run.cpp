@@ -85,21 +85,25 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
   Position& at = run.position;
   ++at.step;
   at.tokens += step.tokens;
+  const bool fp8 = engine.spec.precision.recipe == Recipe::fp8;
   const bool taught = step.targets > 0;  // Without any the device reports zeros.
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  const StepMetrics m{.step = at.step,
-                      .loss = taught ? report.loss : kNone,
-                      .grad_norm = taught ? report.grad_norm : kNone,
-                      .learning_rate = step.rate,
-                      .tokens = at.tokens,
-                      .targets = step.targets,
-                      .seconds = seconds,
-                      .tokens_per_second = double(step.tokens) / seconds,
-                      .mfu = engine.prediction ? std::optional(engine.prediction->products / seconds) : std::nullopt,
-                      .memory = device_memory(engine),
-                      .skipped = report.skipped != 0,
-                      .data_seconds = step.data_seconds,
-                      .save_seconds = std::exchange(run.save_seconds, {})};
+  const StepMetrics m{
+      .step = at.step,
+      .loss = taught ? report.loss : kNone,
+      .grad_norm = taught ? report.grad_norm : kNone,
+      .learning_rate = step.rate,
+      .tokens = at.tokens,
+      .targets = step.targets,
+      .seconds = seconds,
+      .tokens_per_second = double(step.tokens) / seconds,
+      .mfu = engine.prediction ? std::optional(engine.prediction->products / seconds) : std::nullopt,
+      .memory = device_memory(engine),
+      .skipped = report.skipped != 0,
+      .data_seconds = step.data_seconds,
+      .save_seconds = std::exchange(run.save_seconds, {}),
+      .scales = fp8 ? std::optional(ScaleGuesses{report.scale_misses, report.scale_guesses}) : std::nullopt,
+      .health = run.root() ? engine.backend->health().value_or(Health{}) : Health{}};
   write_line(run, m);
   run.progress.step(m);
   if (taught) at.skipped = m.skipped ? at.skipped + 1 : 0;

@@ -18,6 +18,14 @@ struct Software {
   std::vector<std::string> libraries;
 };
 
+// How a device fares; what it does not tell is absent.
+struct Health {
+  std::optional<double> power;        // W, since the sample before
+  std::optional<double> temperature;  // degrees Celsius
+  std::optional<double> clock;        // MHz
+  std::optional<double> energy;       // J, since the first sample
+};
+
 class Memory {
  public:
   virtual ~Memory() = default;
@@ -57,6 +65,8 @@ class Backend {
   virtual DeviceBudget budget() const { return {}; }
   virtual std::optional<uint64_t> free_bytes() { return {}; }
   virtual Software software() const { return {}; }
+  // The newest sample, at most one per second, from the first call on; never waits for the device.
+  virtual std::optional<Health> health() { return {}; }
   // The table that load takes its choices from; null for a backend that has none to make.
   virtual KernelTable* kernels() { return nullptr; }
 };

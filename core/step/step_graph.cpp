@@ -41,6 +41,7 @@ class StepGraph {
     const Batch batch = load_batch(graph_, Range::micro_step, inputs_);
     const uint32_t slots = model_.amax_slots_forward() + model_.amax_slots_backward();
     Quantizer quantizer = quantizer_of(Range::micro_step, slots, true);
+    scale_counts_ = quantizer.scale_counts();
     ReverseMode backward(graph_, Range::micro_step, &quantizer);
     for (size_t i = 0; i < gradients_.size(); ++i)
       backward.set_accumulator(model_.parameter(trainable_[i].name), gradients_[i]);
@@ -61,7 +62,8 @@ class StepGraph {
     std::vector<ValueId> parameters;
     for (const ParameterSpec& spec : trainable_) parameters.push_back(model_.parameter(spec.name));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(optimizer_, model_.precision());
-    emit_update(graph_, *optimizer, {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter},
+    emit_update(graph_, *optimizer,
+                {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter, scale_counts_},
                 optimizer_.grad_clip);
   }
 
@@ -94,7 +96,7 @@ class StepGraph {
   bool frozen_;  // the base
   Transformer model_;
   StepInputs inputs_;
-  ValueId rope_, scalars_, loss_;
+  ValueId rope_, scalars_, loss_, scale_counts_;
   std::vector<ParameterSpec> trainable_;
   std::vector<ValueId> gradients_;  // by trainable parameter
 };

@@ -2,33 +2,14 @@
 // GB/s of the bytes that cross one GPU's link, each way.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <thread>
 
+#include "core/plan/calibrate_links.h"
 #include "tests/bench/bench.h"
 
 using namespace tandem;
 
 namespace {
-
-constexpr int kTimes = 10;  // exchanges in one submission
-
-// bytes: what all ranks' parts make together
-Program exchanges(CollectiveKind kind, uint32_t ranks, uint64_t bytes) {
-  const uint64_t part = bytes / ranks;
-  const bool gather = kind == CollectiveKind::all_gather;
-  Program program;
-  program.ranks = ranks;
-  program.arenas = {{"from", ArenaKind::device, bytes}, {"to", ArenaKind::device, bytes}};
-  std::vector<Instruction>& code = program.ranges[size_t(Range::evaluate)];
-  for (int i = 0; i < kTimes; ++i) {
-    if (i > 0) code.push_back({Queue::exchange, Barrier{}, {}});
-    const Part in_place{{.arena = 1, .bytes = part, .rank_stride = part}}, parts{{.bytes = part}, part};
-    code.push_back(
-        {Queue::exchange, Collective{kind, {gather ? in_place : parts}, {{.arena = 1, .bytes = bytes}}}, {}});
-  }
-  return program;
-}
 
 struct Figure {
   CollectiveKind kind;
@@ -36,24 +17,10 @@ struct Figure {
   double seconds = 0;  // per exchange
 };
 
-// The median of some submissions, of one rank.
-double seconds_of(Backend& backend, World& world, const Figure& figure) {
-  const uint32_t rank = world.seat().rank, ranks = world.seat().ranks;
-  Session session(backend, for_rank(exchanges(figure.kind, ranks, figure.bytes), rank));
-  session.run(Range::evaluate);
-  std::vector<double> seconds;
-  for (int i = 0; i < 5; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    session.run(Range::evaluate);
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / kTimes);
-  }
-  return bench::median(seconds);
-}
-
 void measure(World& world, const DeviceInfo& device, std::vector<Figure>& figures) {
   const auto backend = bench::backends().open(device);
   backend->join(world, "auto");
-  for (Figure& figure : figures) figure.seconds = seconds_of(*backend, world, figure);
+  for (Figure& figure : figures) figure.seconds = seconds_per_exchange(*backend, world, figure.kind, figure.bytes);
 }
 
 void print(const Figure& f, uint32_t ranks) {

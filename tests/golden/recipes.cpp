@@ -1,6 +1,7 @@
 // bf16 and fp8 near fp32: near the golden losses, and near a longer run in fp32.
 #include <bit>
 
+#include "core/abi/amax.h"
 #include "core/abi/numeric.h"
 #include "tests/golden/run.h"
 #include "tests/support/full.h"
@@ -30,6 +31,26 @@ ON_EXECUTORS("qwen3 in bf16 stays near the golden losses", check_losses, "qwen3"
 // the other two cases have sizes that fp8 refuses
 ON_EXECUTORS("qwen2 in fp8 stays near the golden losses", check_losses, "qwen2", kFp8, 3e-2)
 ON_EXECUTORS("llama in bf16 with f32 masters stays near the golden losses", check_losses, "llama", kMaster, 1e-2)
+
+// Counted again from the words that a micro-step leaves: SwiGLU guesses once forward and once backward per layer.
+void check_scale_counts(Backend& backend) {
+  const Golden golden("qwen2");
+  Run run(backend, golden.model, golden.config({"--precision.recipe=fp8", "--batch.gradient_accumulation=1"}));
+  const size_t guesses = 2 * golden.model.config.layers;
+  CHECK(run.step(0).scale_guesses == 0);  // no micro-step was before it
+  for (uint64_t s = 1; s < 4; ++s) {
+    std::vector<uint32_t> words(run.session().desc("amax").shape.count());
+    run.session().read("amax", std::as_writable_bytes(std::span(words)));
+    uint32_t misses = 0;
+    for (size_t at = words.size() - guesses * abi::kAmaxWords; at < words.size(); at += abi::kAmaxWords)
+      misses += !abi::same_scale(words[at], words[at + abi::kAmaxGuess]);
+    const abi::StepReport report = run.step(s);
+    CHECK(report.scale_guesses == guesses);
+    CHECK(report.scale_misses == misses);
+    if (s == 1) CHECK(misses == guesses);  // by words that were still zero
+  }
+}
+ON_EXECUTORS("an fp8 step counts the scales that it guessed, and the wrong ones", check_scale_counts)
 
 // Masters start as the stored f32 weights and move on in f32; the parameters are their rounded copies.
 void check_masters(Backend& backend) {

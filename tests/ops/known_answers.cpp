@@ -122,7 +122,7 @@ TEST_CASE("known answer: step_verdict on host") {
   updates.view().set_bits(0, 1);
   auto out =
       evaluate(OpId::step_verdict, Parameters(abi::StepVerdict{.grad_clip = 1}),
-               {partials.view(), loss.view(), {}, scalars.view(), counter.view(), updates.view(), report.view()});
+               {partials.view(), loss.view(), {}, scalars.view(), counter.view(), {}, updates.view(), report.view()});
   CHECK(double(out[0].view().word_as_float(1)) == near(1 / 5.000001));
   CHECK(out[0].view().u32(6) == 2);
   CHECK(out[1].view().u32(0) == 2);

@@ -8,7 +8,7 @@ namespace {
 
 void reference(const abi::StepVerdict& p, Operands o) {
   const Tensor &scalars = o[3], &counter = o[4];
-  Tensor &verdict = o[5], &updates = o[6], &report = o[7];
+  Tensor &verdict = o[6], &updates = o[7], &report = o[8];
   double sum = 0, loss_sum = 0, vectors = 0;
   for (uint64_t i = 0; i < p.ranks * uint64_t(p.count); ++i) sum += o[0].get(i);
   for (uint64_t i = 0; i < p.vectors; ++i) vectors += o[2].get(i);
@@ -29,6 +29,7 @@ void reference(const abi::StepVerdict& p, Operands o) {
   report.set_bits(first + 2, skipped);
   report.set_bits(first + 3, updates.u32(0));
   report.set_bits(first + 4, scalars.u32(2));
+  for (uint64_t i = 0; i < 2; ++i) report.set_bits(first + 5 + i, o[5].present() ? o[5].u32(i) : 0);
 }
 
 uint32_t bits(double x) {
@@ -43,6 +44,7 @@ struct Step {
   uint64_t count = 300, ranks = 1, vectors = 0;
   Filler vector_partials = normal(0.01, 0.1);
   Filler losses = nullptr;  // in place of loss
+  bool counts = false;
 };
 
 // What the first two ranks have cancels, if it is added first: else nothing is left of the others.
@@ -66,6 +68,8 @@ void cases(Cases& cases) {
       {.name = "inf loss", .loss = INFINITY, .begins = 2},
       {.name = "no targets", .loss = 0, .inverse_targets = 0, .targets = 0},
       {.name = "vectors apart", .vectors = 70},
+      {.name = "guesses counted", .counts = true},
+      {.name = "guesses counted, vectors apart", .vectors = 70, .counts = true},
       {.name = "vectors that outnumber the rest", .count = 1, .vectors = 1500},
       {.name = "NaN in a vector", .count = 64, .ranks = 2, .vectors = 64, .vector_partials = put(zeros(), {{9, NAN}})},
       {.name = "two ranks", .ranks = 2, .vectors = 64},
@@ -87,8 +91,8 @@ void cases(Cases& cases) {
         {in(DType::f32, partials, s.partials), in(DType::f32, {s.ranks}, s.losses ? s.losses : constant(s.loss)),
          s.vectors == 0 ? absent() : in(DType::f32, {s.vectors}, s.vector_partials),
          in(DType::u32, {16}, words({bits(3e-4), bits(s.inverse_targets), 17, 0x12345678u, 0x9abcdef0u, s.targets, 3})),
-         in(DType::i32, {16}, words({s.begins, 2})), in(DType::u32, {1}, words({s.updates})),
-         in(DType::u32, {2, 16}, integers(1, 1000))});
+         in(DType::i32, {16}, words({s.begins, 2})), s.counts ? in(DType::u32, {2}, words({84, 3})) : absent(),
+         in(DType::u32, {1}, words({s.updates})), in(DType::u32, {2, 16}, integers(1, 1000))});
   }
 }
 

@@ -1,0 +1,122 @@
+#include "core/plan/calibrate_links.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <thread>
+
+#include "core/runtime/profile.h"
+
+namespace tandem {
+namespace {
+
+constexpr int kTimes = 4, kRuns = 5;                                        // exchanges in a submission, submissions
+constexpr uint64_t kLeastBytes = 16 << 20, kMostBytes = uint64_t{1} << 30;  // an exchange takes
+constexpr uint64_t kSmaller = 16;       // the small exchange is a 16th of the large one
+constexpr double kLeastLatency = 1e-7;  // seconds; a table holds none of 0
+constexpr double kLongExchange = 2e-3;  // seconds, beside which the latency is small
+
+Program exchanges(CollectiveKind kind, uint32_t ranks, uint64_t bytes) {
+  const uint64_t part = bytes / ranks;
+  Program program;
+  program.ranks = ranks;
+  program.arenas = {{"from", ArenaKind::device, bytes}, {"to", ArenaKind::device, bytes}};
+  const Part in_place{{.arena = 1, .bytes = part, .rank_stride = part}}, parts{{.bytes = part}, part};
+  const Part& from = kind == CollectiveKind::all_gather ? in_place : parts;
+  std::vector<Instruction>& code = program.ranges[size_t(Range::evaluate)];
+  for (int i = 0; i < kTimes; ++i) {
+    if (i > 0) code.push_back({Queue::exchange, Barrier{}, {}});
+    code.push_back({Queue::exchange, Collective{kind, {from}, {{.arena = 1, .bytes = bytes}}}, {}});
+  }
+  return program;
+}
+
+// Bytes that cross one rank's link.
+double crossing(uint64_t bytes, uint32_t ranks) {
+  return double(bytes) * (ranks - 1) / ranks;
+}
+
+struct Line {
+  double rate = 0, latency = 0;
+};
+
+// Through the times of a large exchange and of a small one.
+Line line_of(Backend& backend, World& world, CollectiveKind kind) {
+  const uint32_t ranks = world.seat().ranks;
+  uint64_t bytes = kLeastBytes / ranks * ranks;
+  double large = seconds_per_exchange(backend, world, kind, bytes);
+  // The first rank's clock decides for all.
+  const auto longer = [&] {
+    return world.agree(world.seat().rank == 0 && large < kLongExchange && 2 * bytes <= kMostBytes, "links") != 0;
+  };
+  while (longer()) large = seconds_per_exchange(backend, world, kind, bytes *= 2);
+  const uint64_t few = bytes / kSmaller / ranks * ranks;
+  const double small = std::min(large, seconds_per_exchange(backend, world, kind, few));
+  const double rate = (crossing(bytes, ranks) - crossing(few, ranks)) / std::max(large - small, large * 1e-3);
+  return {rate, std::max(0.0, small - crossing(few, ranks) / rate)};
+}
+
+// Bytes/s of copies between the host and this device while the other ranks do the same.
+double host_rate(Backend& backend, World& world, ArenaKind from, ArenaKind to) {
+  constexpr uint64_t kBytes = 32 << 20;
+  constexpr int kCopies = 4;
+  world.barrier("links");
+  const CopySpec copy{from, to, from == ArenaKind::host ? Queue::in : Queue::out};
+  return double(kBytes) * kCopies / time_copies(backend, std::span(&copy, 1), kBytes, kCopies);
+}
+
+Links links_of(Backend& backend, World& world) {
+  const Line gather = line_of(backend, world, CollectiveKind::all_gather);
+  const Line transpose = line_of(backend, world, CollectiveKind::all_to_all);
+  const auto total = [&](ArenaKind from, ArenaKind to) {
+    double sum = 0;
+    for (const double rate : gather_values(world, host_rate(backend, world, from, to), "links")) sum += rate;
+    return sum;
+  };
+  return {.all_gather = gather.rate,
+          .all_to_all = transpose.rate,
+          .latency = std::max({kLeastLatency, gather.latency, transpose.latency}),
+          .host_total = std::min(total(ArenaKind::host, ArenaKind::device), total(ArenaKind::device, ArenaKind::host))};
+}
+
+}  // namespace
+
+double seconds_per_exchange(Backend& backend, World& world, CollectiveKind kind, uint64_t bytes) {
+  using Clock = std::chrono::steady_clock;
+  Session session(backend, for_rank(exchanges(kind, world.seat().ranks, bytes), world.seat().rank));
+  session.run(Range::evaluate);
+  std::vector<double> seconds;
+  for (int i = 0; i < kRuns; ++i) {
+    const auto start = Clock::now();
+    session.run(Range::evaluate);
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count() / kTimes);
+  }
+  std::ranges::nth_element(seconds, seconds.begin() + kRuns / 2);
+  return seconds[kRuns / 2];
+}
+
+Links calibrate_links(const Registry& registry, std::span<const DeviceInfo> devices,
+                      const std::function<void(const std::string&)>& progress) {
+  progress(fmt::format("links between {} devices", devices.size()));
+  std::vector<std::unique_ptr<World>> worlds = local_worlds(uint32_t(devices.size()));
+  std::vector<Links> links(devices.size());
+  std::vector<std::exception_ptr> thrown(devices.size());
+  std::vector<std::thread> threads;
+  for (size_t r = 0; r < devices.size(); ++r)
+    threads.emplace_back([&, r, world = std::move(worlds[r])] {
+      try {
+        const auto backend = registry.open(devices[r]);
+        backend->join(*world, "auto");
+        links[r] = links_of(*backend, *world);
+      } catch (const Error& e) {
+        thrown[r] = std::current_exception();
+        world->fail(e.exit(), e.what());
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const std::exception_ptr& error : thrown)
+    if (error) std::rethrow_exception(error);
+  return links.front();
+}
+
+}  // namespace tandem
