@@ -21,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMostRuns = 8;
 constexpr auto kLook = std::chrono::milliseconds(1000), kWrite = std::chrono::milliseconds(5000);
+constexpr auto kResume = std::chrono::seconds(60);
 constexpr auto kNap = std::chrono::milliseconds(50);  // between two looks for a signal
 
 void check_page_file(const std::string& out) {
@@ -77,6 +78,7 @@ class Report {
  public:
   explicit Report(const ReportOptions& options) : options_(options) {
     for (const std::string& run : options.runs) runs_.push_back(open_run(run, options.trace));
+    last_alive_.resize(runs_.size());
     if (options.tensorboard.empty()) return;
     const std::vector<std::string> directories = event_directories(options.tensorboard, runs_);
     for (size_t i = 0; i < runs_.size(); ++i)
@@ -84,12 +86,18 @@ class Report {
   }
 
   void look() {
-    for (RunView& run : runs_) {
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      RunView& run = runs_[i];
       news_ |= refresh(run);
+      if (run.alive) last_alive_[i] = Clock::now();
       if (!vanished(run)) require_lines(run, options_.follow);
     }
   }
-  bool at_work() const { return std::ranges::any_of(runs_, &RunView::alive) && std::ranges::none_of(runs_, vanished); }
+  bool at_work() const {
+    bool any = false;
+    for (size_t i = 0; i < runs_.size(); ++i) any = any || runs_[i].alive || may_be_resumed(i);
+    return any && std::ranges::none_of(runs_, vanished);
+  }
   bool has_news() const { return news_; }
   void write(bool live) {
     for (const auto& file : events_) file->update();
@@ -107,10 +115,15 @@ class Report {
   }
 
  private:
+  // It was at work a moment ago and ended before its last step.
+  bool may_be_resumed(size_t i) const {
+    return runs_[i].state == State::stopped && last_alive_[i] && Clock::now() - *last_alive_[i] < kResume;
+  }
   static bool vanished(const RunView& run) { return run.vanished || (run.log->gone() && run.history().first); }
 
   const ReportOptions& options_;
   std::vector<RunView> runs_;
+  std::vector<std::optional<Clock::time_point>> last_alive_;  // by run
   std::vector<std::unique_ptr<EventFile>> events_;
   bool news_ = true;
 };

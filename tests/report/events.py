@@ -65,6 +65,15 @@ def wait(condition, what):
     sys.exit(f"{what} did not happen")
 
 
+def hold(lock):
+    """A process that holds a run's lock, as the run's own does."""
+    holder = subprocess.Popen([sys.executable, "-c", "import fcntl, sys, time\nf = open(sys.argv[1], 'w')\n"
+                               "fcntl.flock(f, fcntl.LOCK_EX)\nprint(flush=True)\ntime.sleep(600)", lock],
+                              stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    return holder
+
+
 def check(directory):
     tandem = os.environ["TANDEM_EXECUTABLE"]
     run = made_run.make(directory / "run", steps=3000)
@@ -78,10 +87,7 @@ def check(directory):
     # a run that holds its lock, is followed, and goes on from a checkpoint
     live = made_run.make(directory / "live", steps=200)
     lines = made_run.lines_of(live)
-    holder = subprocess.Popen([sys.executable, "-c", "import fcntl, sys, time\nf = open(sys.argv[1], 'w')\n"
-                               "fcntl.flock(f, fcntl.LOCK_EX)\nprint(flush=True)\ntime.sleep(600)", live / ".lock"],
-                              stdout=subprocess.PIPE)
-    holder.stdout.readline()
+    holder = hold(live / ".lock")
     metrics = live / "metrics.jsonl"
     metrics.write_text(made_run.text_of(lines[:150]))
     follower = subprocess.Popen([tandem, "report", live, "--tensorboard", directory / "followed", "--follow"])
@@ -93,12 +99,15 @@ def check(directory):
     beside.write_text(made_run.text_of(kept))
     beside.replace(metrics)
     again = [dict(line, loss=9.5) if "loss" in line else line for line in lines[len(kept):]]
-    time.sleep(7)
+    holder.kill()
+    holder.wait()
+    time.sleep(7)  # killed, and resumed a little later
+    holder = hold(live / ".lock")
     with metrics.open("a") as file:
         file.write(made_run.text_of(again))
     holder.kill()
     holder.wait()
-    if follower.wait(60) != 0:
+    if follower.wait(120) != 0:
         sys.exit(f"the follower: exit {follower.returncode}")
     compare(read(out), expected(kept + again), "after a cut")
     return 0
