@@ -81,6 +81,16 @@ TEST_CASE("ranks train as one does on host") {
   trains_as_one("host", "qwen2", "fp8", {.ranks = 2}, 2);
 }
 
+// Rows of 32 features on eight ranks: most of them have padding alone.
+TEST_CASE("eight ranks train as one does on host") {
+  for (uint32_t zero : {1u, 3u}) trains_as_one("host", "qwen2", "bf16", {.ranks = 8, .zero = zero}, 1);
+}
+
+TEST_CASE("ranks train an adapter as one does on host") {
+  for (const char* golden : kLoraGoldens) trains_as_one("host", golden, "fp32", {.ranks = 2}, 2);
+  for (const char* recipe : {"bf16", "fp8"}) trains_as_one("host", "lora-qwen2", recipe, {.ranks = 3}, 1);
+}
+
 Outcome train_shared(const std::string& executor, const std::string& name, const std::string& recipe, Sharding sharding,
                      uint32_t accumulation, const MemoryPolicy& policy = {}) {
   const Golden golden(name);
