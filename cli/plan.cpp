@@ -167,14 +167,6 @@ class Report {
     line(total);
   }
 
-  std::vector<PolicyLine> lines_of(const PlannedPolicy& p) const {
-    const bool adapted = request_.lora.on();
-    std::vector<PolicyLine> lines =
-        describe(p.policy, request_.model.layers, request_.precision.fp8() && !adapted, words_);
-    if (adapted) lines.insert(lines.end() - 1, {"base", base_text(request_, p.policy)});
-    return lines;
-  }
-
   std::string totals(const PlannedPolicy& p) const {
     const std::string bytes = fmt::format("{:.2f} GiB", gib(double(p.device_bytes)));
     return timed_ ? fmt::format("{:.3f} s, {}", p.seconds(), bytes) : bytes;
@@ -182,12 +174,12 @@ class Report {
 
   // A runner-up's lines: what it does otherwise
   void policies() {
-    const std::vector<PolicyLine> chosen = lines_of(plan_.chosen);
+    const std::vector<PolicyLine> chosen = describe(request_, plan_.chosen.policy);
     put("\nPolicy: {}\n", totals(plan_.chosen));
     for (const PolicyLine& line : chosen) put("  {:<16}{}\n", line.name, line.text);
     for (const PlannedPolicy& p : plan_.runners_up) {
       put("Runner-up: {}\n", totals(p));
-      for (const PolicyLine& line : lines_of(p))
+      for (const PolicyLine& line : describe(request_, p.policy))
         if (std::ranges::none_of(chosen,
                                  [&](const PolicyLine& l) { return l.name == line.name && l.text == line.text; }))
           put("  {:<16}{}\n", line.name, line.text);

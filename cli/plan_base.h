@@ -13,7 +13,5 @@ uint64_t trainable_parameters(const StepSpec& spec);
 
 // Where the base is; null where every parameter trains.
 Json base_json(const PlanRequest& request, const StepPlan& plan);
-// "codes of 21 of 28 layers on the device, 7 on the host; transposes remade in 28"; empty where every parameter trains.
-std::string base_text(const StepSpec& spec, const MemoryPolicy& policy);
 
 }  // namespace tandem::cli

@@ -51,17 +51,38 @@ std::string describe_offload(const MemoryPolicy& policy, uint32_t layers, std::s
   return texts.empty() ? "none" : fmt::format("{}", fmt::join(texts, "; "));
 }
 
+// "codes of 21 of 28 layers on the device, 7 on the host; transposes remade in 28"
+std::string describe_base(const StepSpec& spec, const MemoryPolicy& policy) {
+  const BaseLayers layers = base_layers(spec, policy);
+  const uint32_t all = spec.model.layers;
+  const bool fp8 = spec.precision.fp8();
+  const std::string where = fmt::format("{} of {} of {} layers on the device, {} on the host",
+                                        fp8 ? "codes" : "weights", layers.on_device, all, all - layers.on_device);
+  return fp8 ? fmt::format("{}; transposes remade in {}", where, layers.transposes_remade) : where;
+}
+
 }  // namespace
 
-std::vector<PolicyLine> describe(const MemoryPolicy& policy, uint32_t layers, bool fp8,
-                                 std::span<const std::string> words) {
+BaseLayers base_layers(const StepSpec& spec, const MemoryPolicy& policy) {
+  BaseLayers layers;
+  for (uint32_t layer = 0; layer < spec.model.layers; ++layer) {
+    if (!policy.offload_of(layer).contains(Offload::parameters)) ++layers.on_device;
+    if (spec.precision.fp8() && policy.copies_of(layer) == Copies::remade) ++layers.transposes_remade;
+  }
+  return layers;
+}
+
+std::vector<PolicyLine> describe(const StepSpec& spec, const MemoryPolicy& policy) {
+  const uint32_t layers = spec.model.layers;
+  const std::vector<std::string> words = offload_words(spec);
   std::vector<PolicyLine> lines{{"recompute", describe(policy.recompute, layers)},
                                 {"offload", describe_offload(policy, layers, words)}};
   if (!policy.zero_copy.empty()) lines.push_back({"read in place", to_string(policy.zero_copy, words)});
   if (!policy.offload.empty() || !policy.offload_outside.empty())
     lines.push_back({"prefetch", fmt::format("layers ahead {}, parameters ahead in the update {}",
                                              policy.prefetch_distance, policy.update_distance)});
-  if (fp8) lines.push_back({"fp8 copies", describe(policy.copies, layers)});
+  if (spec.lora.on()) lines.push_back({"base", describe_base(spec, policy)});
+  else if (spec.precision.fp8()) lines.push_back({"fp8 copies", describe(policy.copies, layers)});
   lines.push_back({"chunks", fmt::format("LM head {}, attention {}", policy.lm_head_chunks, policy.attention_chunks)});
   return lines;
 }

@@ -46,7 +46,7 @@ PlanDetails details_of(const StepPlan& plan, const PlanRequest& request, bool ti
           .device_budget = request.target.memory_bytes,
           .host_budget = request.target.host_memory_bytes,
           .peak = peak_of(*plan.compiled),
-          .policy = describe(plan.chosen.policy, request.model.layers, request.precision.fp8(), words)};
+          .policy = describe(request, plan.chosen.policy)};
 }
 
 Json classes_json(const ProgramCost& cost, const ProgramCost& floor, bool has_seconds, bool has_floor) {
