@@ -26,7 +26,7 @@ import compare_tokenizers  # noqa: E402
 import full_tokenizers  # noqa: E402
 from own_venv import call_again  # noqa: E402
 
-NAMES = ["qwen2", "llama3", "deepseek", "gpt2-kind", "mistral-v1"]
+NAMES = ["qwen2", "llama3", "deepseek", "gpt2", "mistral-v1"]
 REFERENCE = """
 import json, sys
 from tokenizers import Tokenizer
@@ -113,7 +113,7 @@ def main():
     options = parser.parse_args()
     directory = os.environ.get("TANDEM_OWN_VENV")
     if not directory:
-        return call_again(__file__, "-r", HERE.parent / "data/requirements.txt")
+        return call_again(__file__, "--no-deps", "-r", HERE.parent / "data/requirements.txt")
     directory, documents, size = pathlib.Path(directory), iter(texts()), options.megabytes * 1_000_000
     files = [(directory / f"{name}.jsonl", write_file(directory / f"{name}.jsonl", documents, bytes_of_text))
              for name, bytes_of_text in (("small", size), ("large", 3 * size))]

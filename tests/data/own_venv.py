@@ -15,7 +15,8 @@ def call_again(script, *requirements):
         venv = pathlib.Path(directory) / "venv"
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         python = str(venv / "bin/python3")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
+                        *requirements], check=True)
         environment = {**os.environ, "TANDEM_OWN_VENV": directory}
         return subprocess.run([python, script, *sys.argv[1:]], env=environment, check=False).returncode
 

@@ -1,7 +1,7 @@
 // What a tokenizer does, a line of JSON in and a line out, for comparisons with other programs.
 //   tokenizer-lines DIR text|ids < LINES
-// text: a text to an object of its ids, those of its parts where it is cut wherever it may be (cut), and what they
-// decode to (text). ids: a list of ids to their text.
+// text: a list of texts to lists of their ids, of those of their parts where they are cut wherever they may be (cut),
+// and of what they decode to (text). ids: a list of lists of ids to the list of their texts.
 #include <iostream>
 
 #include "core/base/error.h"
@@ -22,10 +22,19 @@ std::vector<int32_t> cut_ids(const Tokenizer& tokenizer, const std::string& text
 }
 
 Json answer(const Tokenizer& tokenizer, const std::string& mode, const Json& line) {
-  if (mode == "ids") return tokenizer.decode(line.get<std::vector<int32_t>>());
-  const std::string& text = line.get_ref<const std::string&>();
-  const std::vector<int32_t> ids = tokenizer.encode(text);
-  return {{"ids", ids}, {"cut", cut_ids(tokenizer, text)}, {"text", tokenizer.decode(ids)}};
+  if (mode == "ids") {
+    Json texts = Json::array();
+    for (const Json& ids : line) texts.push_back(tokenizer.decode(ids.get<std::vector<int32_t>>()));
+    return texts;
+  }
+  Json ids = Json::array(), cut = Json::array(), decoded = Json::array();
+  for (const Json& text : line) {
+    const std::vector<int32_t> whole = tokenizer.encode(text.get_ref<const std::string&>());
+    decoded.push_back(tokenizer.decode(whole));
+    cut.push_back(cut_ids(tokenizer, text.get_ref<const std::string&>()));
+    ids.push_back(whole);
+  }
+  return {{"ids", ids}, {"cut", cut}, {"text", decoded}};
 }
 
 }  // namespace
@@ -41,7 +50,7 @@ int main(int argc, char** argv) {
     const auto tokenizer = tandem::open_tokenizer(argv[1], 0);
     std::ios::sync_with_stdio(false);
     for (std::string line; std::getline(std::cin, line);)
-      std::cout << tandem::answer(*tokenizer, mode, tandem::Json::parse(line)).dump() << '\n';
+      std::cout << tandem::answer(*tokenizer, mode, tandem::Json::parse(line)).dump() << std::endl;
     return 0;
   } catch (const tandem::Error& e) {
     std::cerr << e.what() << '\n';
