@@ -30,7 +30,7 @@ import sys
 
 import spirv
 
-DTYPES = ("f32", "bf16", "e4m3", "i32", "u32")
+DTYPES = ("f32", "bf16", "e4m3", "i32", "u32", "u8", "e5m3")
 ENVIRONMENT = "vulkan1.2"
 SHARED_BYTES = 16384  # that a workgroup may have on every device
 

@@ -46,7 +46,7 @@ struct Tag {
   Kind kind = Kind::other;
   uint32_t layer = kNoLayer;
   Phase phase = Phase::forward;
-  uint32_t state = 0;  // Kind::state alone: its position in Optimizer::states
+  uint32_t state = 0;  // Kind::state alone: its number (core/optimizer/optimizer.h)
 };
 
 struct Value {

@@ -150,6 +150,22 @@ std::string_view name_of(StoredType type) {
   return kTypes.at(size_t(type)).name;
 }
 
+StoredType stored_type(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return StoredType::f32;
+    case DType::bf16:
+      return StoredType::bf16;
+    case DType::e4m3:
+      return StoredType::f8_e4m3;
+    case DType::u8:
+    case DType::e5m3:
+      return StoredType::u8;
+    default:
+      TANDEM_CHECK(false, "tensors are not stored as {}", name_of(dtype));
+  }
+}
+
 TensorFile::TensorFile(const std::string& path, Exit missing) : file_(path, missing) {
   const std::string_view text = header_text(file_);
   const Json header = parse_json(text, path);

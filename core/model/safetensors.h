@@ -32,6 +32,8 @@ enum class StoredType : uint8_t {
 };
 uint64_t size_of(StoredType type);
 std::string_view name_of(StoredType type);  // "BF16"
+// as which tensors of the dtype are written: f32, bf16, e4m3, u8, and e5m3, which the format lacks, as U8
+StoredType stored_type(DType dtype);
 
 struct StoredInfo {
   StoredType type;

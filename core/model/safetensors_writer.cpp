@@ -4,6 +4,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/model/safetensors.h"
 
 namespace tandem {
 namespace {
@@ -13,13 +14,11 @@ std::string header_of(std::span<const OutputTensor> tensors) {
   header["__metadata__"] = {{"format", "pt"}};
   uint64_t at = 0;
   for (const OutputTensor& tensor : tensors) {
-    TANDEM_CHECK(tensor.desc.dtype == DType::f32 || tensor.desc.dtype == DType::bf16, "{} is {}, not f32 or bf16",
-                 tensor.name, name_of(tensor.desc.dtype));
     TANDEM_CHECK(!header.contains(tensor.name), "tensor {} is written twice", tensor.name);
     const uint64_t end = at + tensor.desc.bytes();
     const std::span<const uint64_t> sizes = tensor.desc.shape.sizes();
     Json& entry = header[tensor.name];
-    entry["dtype"] = tensor.desc.dtype == DType::f32 ? "F32" : "BF16";
+    entry["dtype"] = name_of(stored_type(tensor.desc.dtype));
     entry["shape"] = std::vector(sizes.begin(), sizes.end());
     entry["data_offsets"] = {at, end};
     at = end;

@@ -12,7 +12,7 @@ namespace tandem {
 
 struct OutputTensor {
   std::string name;
-  TensorDesc desc;  // f32 or bf16
+  TensorDesc desc;  // its dtype one that stored_type takes
   // Its bytes, called once, in the order of the list; they need to last until the next call only.
   std::function<std::span<const std::byte>()> bytes;
 };

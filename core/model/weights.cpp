@@ -143,6 +143,16 @@ void unpad(const StoredTensor& part, DType dtype, std::vector<std::byte>& bytes)
   bytes.resize(part.shape.count() * size_of(dtype));
 }
 
+StoredTensor part_of_state(const ParameterSpec& spec, const StoredTensor& part, const TensorDesc& state) {
+  const uint64_t columns = state.shape.back();
+  if (spec.shape.rank() == 1 || columns == spec.shape.back()) return part;
+  StoredTensor own = part;
+  own.shape = {part.shape[0], columns};
+  own.place = {part.place[0], columns};
+  own.first = part.first / spec.shape.back() * columns;
+  return own;
+}
+
 abi::Segments segments_of(const ParameterSpec& spec) {
   abi::Segments s{.count = uint32_t(spec.parts.size())};
   for (size_t i = 0; i < spec.parts.size(); ++i) {

@@ -47,6 +47,9 @@ struct ParameterSpec {
   bool frozen = false;              // it has neither gradient nor state
 };
 
+// The same part of a state of the parameter, of which it has the rows, with columns of its own.
+StoredTensor part_of_state(const ParameterSpec& spec, const StoredTensor& part, const TensorDesc& state);
+
 // Where its stored tensors begin, for the random bits of what is rounded in it (docs/numerics.md).
 abi::Segments segments_of(const ParameterSpec& spec);
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/abi/adamw.h"
+#include "core/abi/adamw_8bit.h"
 #include "core/abi/adamw_corrections.h"
 
 namespace tandem {
@@ -20,8 +21,15 @@ class Adamw : public Optimizer {
 
   std::vector<State> states(const ParameterSpec& spec) const override {
     if (spec.frozen) return {};
-    std::vector<State> states{{"m", {precision_.m, spec.shape}, Initial::zero, ".m", "m"},
-                              {"v", {precision_.v, spec.shape}, Initial::zero, ".v", "v"}};
+    std::vector<State> states;
+    const auto moment = [&](const std::string& name, DType dtype) {
+      states.push_back({name, {dtype, spec.shape}, Initial::zero, "." + name, name});
+      if (!in_8bit(spec)) return;
+      const Shape scales{spec.shape[0], abi::state_blocks(uint32_t(spec.shape[1]))};
+      states.push_back({name + "_scale", {DType::u8, scales}, Initial::zero, fmt::format(".{}_scale", name), name});
+    };
+    moment("m", moment_dtype(spec, precision_.m));
+    moment("v", moment_dtype(spec, precision_.v));
     if (precision_.master)
       states.push_back({"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"});
     return states;
@@ -35,20 +43,35 @@ class Adamw : public Optimizer {
 
   void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
             std::span<const ValueId> parameter_and_states) const override {
-    abi::AdamW p{.beta1 = float(options_.beta1),
-                 .beta2 = float(options_.beta2),
-                 .one_minus_beta1 = float(1 - options_.beta1),
-                 .one_minus_beta2 = float(1 - options_.beta2),
-                 .epsilon = float(options_.epsilon),
-                 .decay = float(group(spec).weight_decay),
-                 .has_master = precision_.master ? 1u : 0u,
-                 .segments = segments_of(spec)};
     std::vector<ValueId> inputs{gradient, words};
     inputs.insert(inputs.end(), parameter_and_states.begin(), parameter_and_states.end());
-    graph.add(Range::update, OpId::adamw, Parameters(p), inputs, spec.name);
+    if (in_8bit(spec)) {
+      graph.add(Range::update, OpId::adamw_8bit, Parameters(parameters_of<abi::Adamw8bit>(spec)), inputs, spec.name);
+    } else {
+      graph.add(Range::update, OpId::adamw, Parameters(parameters_of<abi::AdamW>(spec)), inputs, spec.name);
+    }
   }
 
  private:
+  // P: AdamW or Adamw8bit; infer sets the sizes
+  template <typename P>
+  P parameters_of(const ParameterSpec& spec) const {
+    return {.beta1 = float(options_.beta1),
+            .beta2 = float(options_.beta2),
+            .one_minus_beta1 = float(1 - options_.beta1),
+            .one_minus_beta2 = float(1 - options_.beta2),
+            .epsilon = float(options_.epsilon),
+            .decay = float(group(spec).weight_decay),
+            .has_master = precision_.master ? 1u : 0u,
+            .segments = segments_of(spec)};
+  }
+
+  // Vectors are few: their moments are f32 where those of matrices are codes.
+  bool in_8bit(const ParameterSpec& spec) const { return precision_.m == DType::e4m3 && spec.shape.rank() >= 2; }
+  DType moment_dtype(const ParameterSpec& spec, DType of_matrices) const {
+    return precision_.m == DType::e4m3 && !in_8bit(spec) ? DType::f32 : of_matrices;
+  }
+
   OptimizerOptions options_;
   Precision precision_;
 };

@@ -1,5 +1,7 @@
 #include "core/optimizer/optimizer.h"
 
+#include <algorithm>
+
 #include "core/optimizer/adamw.h"
 
 namespace tandem {
@@ -10,10 +12,9 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const
 
 std::vector<std::string> state_words(const Optimizer& optimizer, std::span<const ParameterSpec> specs) {
   std::vector<std::string> words;
-  for (const ParameterSpec& spec : specs) {
-    const std::vector<State> states = optimizer.states(spec);
-    for (size_t s = words.size(); s < states.size(); ++s) words.push_back(states[s].word);
-  }
+  for (const ParameterSpec& spec : specs)
+    for (const State& state : optimizer.states(spec))
+      if (std::ranges::find(words, state.word) == words.end()) words.push_back(state.word);
   return words;
 }
 

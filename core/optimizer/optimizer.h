@@ -17,7 +17,7 @@ struct State {
   TensorDesc desc;     // any shape and dtype
   Initial initial;     // zero, or the parameter itself
   std::string suffix;  // ends its binding's name behind the parameter's name, and of its tensors in checkpoints: ".m"
-  std::string word;    // in memory.offload
+  std::string word;    // in memory.offload; states of a parameter that share one move together
 };
 
 struct Group {
@@ -30,7 +30,7 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
   virtual Group group(const ParameterSpec& spec) const = 0;
-  // Per parameter; the position of a state is its number, in Tag and in memory policies.
+  // Per parameter. States of one word have one number, in Tag and in memory policies: the word's in state_words.
   virtual std::vector<State> states(const ParameterSpec& spec) const = 0;
   // Once per update: the words that emit reads, made of the verdict ((16) u32, abi Verdict).
   virtual ValueId prepare(Graph& graph, ValueId verdict) const = 0;
@@ -41,7 +41,7 @@ class Optimizer {
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const Precision& precision);
 
-// The words of the states in memory.offload, by number.
+// The words of the states in memory.offload, by number: each once, in the order in which they come.
 std::vector<std::string> state_words(const Optimizer& optimizer, std::span<const ParameterSpec> specs);
 
 }  // namespace tandem

@@ -1,5 +1,7 @@
 #include "core/optimizer/update.h"
 
+#include <algorithm>
+
 #include "core/abi/square_sum.h"
 #include "core/abi/step_scalars.h"
 #include "core/abi/step_verdict.h"
@@ -44,14 +46,15 @@ ValueId emit_verdict(Graph& graph, const Gradients& g, double grad_clip) {
 
 void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& g, double grad_clip) {
   const ValueId words = optimizer.prepare(graph, emit_verdict(graph, g, grad_clip));
+  const std::vector<std::string> state_names = state_words(optimizer, g.specs);
   for (size_t i = 0; i < g.specs.size(); ++i) {
     const ParameterSpec& spec = g.specs[i];
     if (!optimizer.group(spec).trainable) continue;
     std::vector<ValueId> parameter_and_states{g.parameters[i]};
-    const std::vector<State> states = optimizer.states(spec);
-    for (uint32_t s = 0; s < states.size(); ++s) {
-      graph.set_tag({.kind = Kind::state, .layer = spec.layer, .state = s});
-      parameter_and_states.push_back(graph.variable(spec.name + states[s].suffix, states[s].desc, states[s].initial));
+    for (const State& state : optimizer.states(spec)) {
+      const auto number = uint32_t(std::ranges::find(state_names, state.word) - state_names.begin());
+      graph.set_tag({.kind = Kind::state, .layer = spec.layer, .state = number});
+      parameter_and_states.push_back(graph.variable(spec.name + state.suffix, state.desc, state.initial));
     }
     graph.set_tag({Kind::other, spec.layer});
     optimizer.emit(graph, spec, words, g.gradients[i], parameter_and_states);

@@ -29,7 +29,7 @@ void Shares::add_parameter(const Node& node) {
   if (shape.rank() > 1) p.rows = {shape[0], shard_rows(shape[0], sharding_.ranks), false};
   for (size_t i = node.inputs.size() - node.in_place; i < node.inputs.size(); ++i)
     if (p.matrix() && node.inputs[i].present() && node.inputs[i] != p.value &&
-        graph_.desc(node.inputs[i]).shape == shape)
+        graph_.desc(node.inputs[i]).shape[0] == shape[0])
       states.emplace_back(node.inputs[i], p.rows);
   by_value_[root_of(p.value)] = by_gradient_[p.gradient] = parameters.size();
   parameters.push_back(p);

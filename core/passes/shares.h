@@ -35,7 +35,7 @@ class Shares {
 
   std::vector<SharedParameter> parameters;
   std::vector<SharedSource> sources;
-  std::vector<std::pair<ValueId, Rows>> states;  // the optimizer's, shaped as their parameters
+  std::vector<std::pair<ValueId, Rows>> states;  // the optimizer's, of their parameters' rows
   // Sources to gather before a range's stage begins.
   using Stage = std::pair<Range, uint32_t>;
   std::map<Stage, std::vector<uint32_t>> gathers;

@@ -256,8 +256,7 @@ std::span<const std::byte> Checkpoint::bytes(const std::string& tensor, const Te
   if (at == file_of_.end()) fail(Exit::input, path_, "tensor {:.200} is missing: it is another model's", tensor);
   const TensorFile& file = files_[at->second];
   const StoredInfo& info = file.info(tensor);
-  const StoredType type = desc.dtype == DType::f32 ? StoredType::f32 : StoredType::bf16;
-  if (info.type != type || info.shape != desc.shape)
+  if (info.type != stored_type(desc.dtype) || info.shape != desc.shape)
     fail(Exit::input, file.path(), "tensor {:.200} is {} {}, {} was expected: it is another model's", tensor,
          name_of(info.type), info.shape, desc);
   return file.bytes(tensor);

@@ -140,6 +140,18 @@ void settle_fp32(RunConfig& config, const Places& places) {
   config.optimizer.master_dtype = DType::none;
 }
 
+void check_8bit_states(const RunConfig& config, const Places& places) {
+  const OptimizerOptions& o = config.optimizer;
+  const bool m = o.m_dtype == DType::e4m3, v = o.v_dtype == DType::e5m3;
+  if (m == v) return;
+  const auto* one = m ? "optimizer.m_dtype" : "optimizer.v_dtype";
+  const auto* other = m ? "optimizer.v_dtype" : "optimizer.m_dtype";
+  fail(Exit::configuration, place_of(places, one),
+       "{} is {} and {} is {}, expected both in 8 bits or neither; set {} to {}, or leave {} out", one,
+       name_of(m ? o.m_dtype : o.v_dtype), other, name_of(m ? o.v_dtype : o.m_dtype), other,
+       name_of(m ? DType::e5m3 : DType::e4m3), one);
+}
+
 void check_fast_accumulation(const RunConfig& config, const Places& places) {
   if (!config.precision.fast_accumulation || config.precision.recipe == "fp8") return;
   fail(Exit::configuration, place_of(places, "precision.fast_accumulation"),
@@ -229,6 +241,7 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   require_all(places, path);
   settle_fp32(config, places);
   settle_batch(config, places);
+  check_8bit_states(config, places);
   check_fast_accumulation(config, places);
   check_weights(config, places);
   check_lora(config, places);

@@ -39,7 +39,8 @@ void each_tensor(const Session& session, std::span<const ParameterSpec> specs, s
   for (const ParameterSpec& spec : specs) {
     const std::string binding = suffix.empty() ? binding_of(session, spec) : fmt::format("{}{}", spec.name, suffix);
     if (!session.has(binding)) continue;
-    for (const StoredTensor& part : spec.parts) visit(binding, part, fmt::format("{}{}", part.name, suffix));
+    for (const StoredTensor& part : spec.parts)
+      visit(binding, part_of_state(spec, part, session.desc(binding)), fmt::format("{}{}", part.name, suffix));
   }
 }
 
@@ -47,7 +48,7 @@ void append_tensors(const Session& session, World* world, std::span<const Parame
                     std::vector<std::byte>& buffer, std::vector<OutputTensor>& tensors) {
   each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
     tensors.push_back(
-        {std::move(name), {session.desc(binding).dtype, part.shape}, [&session, world, &buffer, &part, binding] {
+        {std::move(name), {session.desc(binding).dtype, part.shape}, [&session, world, &buffer, part, binding] {
            return read_stored(session, world, binding, part, buffer);
          }});
   });

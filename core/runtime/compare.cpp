@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "core/abi/numeric.h"
+#include "core/abi/state_codes.h"
 #include "core/base/error.h"
 
 namespace tandem {
@@ -40,6 +40,7 @@ class View {
     if (dtype_ == DType::f32) return abi::bits_float(code);
     if (dtype_ == DType::bf16) return abi::f32_from_bf16(code);
     if (dtype_ == DType::e4m3) return abi::f32_from_e4m3(code);
+    if (dtype_ == DType::e5m3) return abi::f32_from_e5m3(code);
     return dtype_ == DType::i32 ? double(int32_t(code)) : double(code);
   }
   float word(uint64_t i) const { return abi::bits_float(load<uint32_t>(i)); }
@@ -57,12 +58,13 @@ class View {
 
 // codes in the order of the numbers they stand for
 int64_t ordered(uint32_t code, DType dtype) {
+  if (dtype == DType::e5m3) return code;
   const uint32_t sign = dtype == DType::f32 ? 0x80000000u : dtype == DType::bf16 ? 0x8000u : 0x80u;
   return code & sign ? -int64_t(code & (sign - 1)) : int64_t(code);
 }
 
 double ulps(const View& a, const View& b, uint64_t i, DType dtype) {
-  if (dtype == DType::i32 || dtype == DType::u32) return std::abs(a.get(i) - b.get(i));
+  if (dtype == DType::i32 || dtype == DType::u32 || dtype == DType::u8) return std::abs(a.get(i) - b.get(i));
   return std::abs(double(ordered(a.bits(i), dtype) - ordered(b.bits(i), dtype)));
 }
 

@@ -40,6 +40,8 @@ void disturb(const TensorDesc& desc, Contents& bytes) {
     case DType::bf16:
       return change(uint16_t{}, [](uint32_t x) { return abi::bf16_from_f32(abi::f32_from_bf16(x) * 1.25f + 1e-6f); });
     case DType::e4m3:
+    case DType::u8:
+    case DType::e5m3:
       return change(uint8_t{}, [](uint32_t x) { return x ^ 1u; });
     case DType::i32:
       return change(int32_t{}, [](int32_t x) { return x > 0 ? x - 1 : x; });

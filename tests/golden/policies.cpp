@@ -112,12 +112,17 @@ std::string describe(const MemoryPolicy& p) {
                             p.update_distance, p.attention_chunks, p.optimizer_chunk);
 }
 
-void check_policies(Backend& backend, const char* name, const char* recipe) {
+void check_policies(Backend& backend, const char* name, const char* recipe, bool in_8bit = false) {
   Golden golden(name);
   golden.model.config.layers = 4;  // with weights drawn, not stored
-  const RunConfig config =
-      golden.config({fmt::format("--precision.recipe={}", recipe), "--model.from_scratch=true", "--batch.micro_batch=4",
-                     "--batch.gradient_accumulation=2", "--memory.lm_head_chunks=3", "--optimizer.master_dtype=f32"});
+  std::vector<std::string> overrides{fmt::format("--precision.recipe={}", recipe),
+                                     "--model.from_scratch=true",
+                                     "--batch.micro_batch=4",
+                                     "--batch.gradient_accumulation=2",
+                                     "--memory.lm_head_chunks=3",
+                                     "--optimizer.master_dtype=f32"};
+  if (in_8bit) overrides.insert(overrides.end(), {"--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"});
+  const RunConfig config = golden.config(overrides);
   const Outcome none = outcome(backend, golden.model, config, {});
   for (const MemoryPolicy& policy : samples()) {
     INFO(recipe, ": ", describe(policy));
@@ -131,6 +136,7 @@ void check_policies(Backend& backend, const char* name, const char* recipe) {
 ON_EXECUTORS("memory policies change no bit in fp32", check_policies, "qwen3", "fp32")
 ON_EXECUTORS("memory policies change no bit in bf16", check_policies, "llama", "bf16")
 ON_EXECUTORS("memory policies change no bit in fp8", check_policies, "qwen2", "fp8")
+ON_EXECUTORS("memory policies change no bit with 8-bit states", check_policies, "qwen3", "bf16", true)
 
 // copy queues run ahead of the one that computes, and behind it, as far as signals and waits let them
 TEST_CASE("memory policies change no bit when queues run in any order on host") {

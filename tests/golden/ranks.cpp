@@ -52,9 +52,13 @@ void check_same(const Outcome& a, const Outcome& b) {
   }
 }
 
-RunConfig config_of(const Golden& golden, const std::string& recipe, uint32_t micro_batch, uint32_t accumulation) {
-  return golden.config({"--precision.recipe=" + recipe, fmt::format("--batch.micro_batch={}", micro_batch),
-                        fmt::format("--batch.gradient_accumulation={}", accumulation)});
+const std::vector<std::string> k8bitStates{"--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"};
+
+RunConfig config_of(const Golden& golden, const std::string& recipe, uint32_t micro_batch, uint32_t accumulation,
+                    std::vector<std::string> overrides = {}) {
+  overrides.insert(overrides.end(), {"--precision.recipe=" + recipe, fmt::format("--batch.micro_batch={}", micro_batch),
+                                     fmt::format("--batch.gradient_accumulation={}", accumulation)});
+  return golden.config(overrides);
 }
 
 double tolerance(const std::string& recipe) {
@@ -111,6 +115,24 @@ TEST_CASE("where sums happen changes no bit on host") {
       check_same(outcome(1, 2, true), two);
       check_same(outcome(3, 2), two);
     }
+}
+
+// No share cuts a block: with one rank's gradients on two, states have one rank's bits.
+TEST_CASE("where 8-bit states live changes no bit on host") {
+  const Golden golden("qwen3");
+  const auto outcome = [&](uint32_t ranks, uint32_t zero, uint32_t accumulation, const MemoryPolicy& policy = {}) {
+    return train("host", golden, config_of(golden, "bf16", 2, accumulation, k8bitStates), {ranks, zero}, policy);
+  };
+  for (const uint32_t ranks : {2u, 3u}) {
+    check_same(outcome(ranks, 1, 1), outcome(ranks, 2, 1));
+    check_same(outcome(ranks, 3, 2), outcome(ranks, 2, 2));
+  }
+  const MemoryPolicy moved = [] {
+    MemoryPolicy p = uniform_policy({}, {Offload(0), Offload(1), Offload::parameters});
+    p.optimizer_chunk = 512;
+    return p;
+  }();
+  check_same(outcome(2, 3, 2, moved), outcome(2, 3, 2));
 }
 
 // Policies that ranks have beside those of one device, and some of those.

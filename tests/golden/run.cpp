@@ -112,10 +112,10 @@ std::vector<float> Run::values(const std::string& binding) const {
 State Run::state() const {
   State state;
   for (const ParameterSpec& spec : specs_)
-    for (const char* suffix : {"", ".m", ".v", ".master"}) {
+    for (const char* suffix : {"", ".m", ".m_scale", ".v", ".v_scale", ".master"}) {
       const std::string name = spec.name + suffix;
       if (!session_->has(name)) continue;
-      const StoredTensor all{.shape = spec.shape, .place = spec.shape};
+      const StoredTensor all = part_of_state(spec, {.shape = spec.shape, .place = spec.shape}, session_->desc(name));
       std::vector<std::byte> bytes;
       read_stored(*session_, world_, name, all, bytes);
       state.emplace_back(name, std::move(bytes));

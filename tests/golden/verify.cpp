@@ -9,12 +9,14 @@
 namespace tandem::test {
 namespace {
 
-const std::string kAdapter = "--lora.rank=5";
+const std::vector<std::string> kAdapter{"--lora.rank=5"};
+const std::vector<std::string> k8bitStates{"--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"};
 
 Verifier verify_golden(const std::string& model, const std::string& recipe, const std::string& reference,
-                       const std::string& candidate, const VerifyOptions& options, const std::string& further = {}) {
+                       const std::string& candidate, const VerifyOptions& options,
+                       const std::vector<std::string>& further = {}) {
   std::vector<std::string> overrides{"--precision.recipe=" + recipe};
-  if (!further.empty()) overrides.push_back(further);
+  overrides.insert(overrides.end(), further.begin(), further.end());
   const RunConfig config = Golden(model).config(overrides);
   return verify_run(config, executor(reference), executor(candidate), 1, options);
 }
@@ -39,12 +41,16 @@ void check_agreement(const std::string& reference, const std::string& candidate)
     CAPTURE(fmt::format("an adapter of qwen2 in {}", recipe));
     CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, kAdapter)) == "");
   }
+  for (const bool locked : {true, false}) {
+    CAPTURE(fmt::format("8-bit states {}", locked ? "locked" : "free"));
+    CHECK(first_wrong(verify_golden("qwen2", "fp8", reference, candidate, {locked, {}, {}}, k8bitStates)) == "");
+  }
 }
 
 TEST_CASE("verify finds each op that is disturbed") {
   std::set<OpId> found;
-  const std::tuple<const char*, const char*, std::string> runs[] = {
-      {"qwen2", "fp8", ""}, {"qwen3", "bf16", ""}, {"qwen2", "bf16", kAdapter}};
+  const std::tuple<const char*, const char*, std::vector<std::string>> runs[] = {
+      {"qwen2", "fp8", {}}, {"qwen3", "bf16", {}}, {"qwen2", "bf16", kAdapter}, {"qwen2", "bf16", k8bitStates}};
   for (const auto& [model, recipe, further] : runs) {
     const Verifier sound = verify_golden(model, recipe, "host", "host", {}, further);
     CHECK(first_wrong(sound) == "");

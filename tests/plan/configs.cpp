@@ -6,6 +6,7 @@
 
 #include "core/model/model_source.h"
 #include "core/model/weights.h"
+#include "core/optimizer/optimizer.h"
 #include "core/run/config.h"
 #include "core/run/settings.h"
 #include "core/step/step_graph.h"
@@ -42,6 +43,31 @@ TEST_CASE("configs/models: parameter counts are the published ones, and no key i
     uint64_t count = 0;
     for (const ParameterSpec& spec : parameter_specs(config)) count += spec.shape.count();
     CHECK(count == model.parameters);
+  }
+}
+
+// By hand: 8 bytes per parameter in bf16; 6 and 2/128 of a byte with 8-bit m and v, but for vectors.
+TEST_CASE("configs/models: GB of parameters, gradients and AdamW's states") {
+  struct Sizes {
+    const char* name;
+    double bf16, in_8bit;
+  };
+  for (const Sizes& sizes :
+       {Sizes{"qwen2.5-0.5b", 4.0, 3.0}, Sizes{"qwen2.5-1.5b", 12.3, 9.3}, Sizes{"qwen2.5-3b", 24.7, 18.6},
+        Sizes{"qwen2.5-7b", 60.9, 45.8}, Sizes{"qwen2.5-14b", 118.2, 88.9}, Sizes{"qwen2.5-32b", 262.1, 197.1}}) {
+    CAPTURE(std::string(sizes.name));
+    const ModelConfig config = open_model(source(std::string("configs/models/") + sizes.name)).config;
+    const auto gigabytes = [&](DType m, DType v) {
+      const auto optimizer = make_optimizer({}, {.recipe = Recipe::bf16, .m = m, .v = v});
+      uint64_t bytes = 0;
+      for (const ParameterSpec& spec : parameter_specs(config)) {
+        bytes += 4 * spec.shape.count();
+        for (const State& state : optimizer->states(spec)) bytes += state.desc.bytes();
+      }
+      return std::round(double(bytes) / 1e8) / 10;
+    };
+    CHECK(gigabytes(DType::bf16, DType::bf16) == sizes.bf16);
+    CHECK(gigabytes(DType::e4m3, DType::e5m3) == sizes.in_8bit);
   }
 }
 

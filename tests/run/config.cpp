@@ -223,7 +223,8 @@ TEST_CASE("config: wrong types and values out of range") {
                            "--schedule.final_fraction=1.1",
                            "--schedule.kind=sine",
                            "--precision.recipe=fp16",
-                           "--optimizer.m_dtype=e4m3",
+                           "--optimizer.m_dtype=e5m3",
+                           "--optimizer.v_dtype=e4m3",
                            "--model.seed=-1",
                            "--data.train=[]",
                            "--data.train=[1]",
@@ -266,6 +267,17 @@ TEST_CASE("config: fp32 makes gradients and moments f32 and refuses an explicit 
     check_says(flag_refusal({"--precision.recipe=fp32", fmt::format("{}=bf16", key)}), key);
     CHECK(flag_refusal({"--precision.recipe=fp32", fmt::format("{}=f32", key)}).empty());
   }
+}
+
+TEST_CASE("config: 8-bit moments come together, and not under fp32") {
+  const std::string m = "--optimizer.m_dtype=e4m3", v = "--optimizer.v_dtype=e5m3";
+  const RunConfig c = with({m, v});
+  CHECK(c.optimizer.m_dtype == DType::e4m3);
+  CHECK(c.optimizer.v_dtype == DType::e5m3);
+  CHECK(config_text(parse_config(config_text(c), "again.toml", {})) == config_text(c));
+  check_says(flag_refusal({m}), "optimizer.v_dtype is bf16, expected both in 8 bits or neither");
+  check_says(flag_refusal({v, "--optimizer.m_dtype=f32"}), "optimizer.m_dtype is f32, expected both in 8 bits");
+  check_says(flag_refusal({m, v, "--precision.recipe=fp32"}), "expected f32 under the recipe fp32");
 }
 
 ModelConfig small_model() {

@@ -26,9 +26,9 @@ using Filler = std::function<void(Tensor&, Random&)>;
 Filler normal(double scale = 1, double mean = 0);
 Filler constant(double value);
 Filler zeros();
-Filler codes();  // e4m3: every code but NaN; other dtypes: random bits of finite numbers
+Filler codes();  // e4m3: every code but NaN; e5m3, u8: every one; other dtypes: random bits of finite numbers
 Filler put(Filler base, std::vector<std::pair<uint64_t, double>> elements);  // some elements replaced
-Filler words(std::vector<uint32_t> values);                                  // i32 or u32; the rest 0
+Filler words(std::vector<uint32_t> values);                                  // bits of elements; the rest 0
 Filler integers(int64_t low, int64_t high);                                  // low .. high - 1
 // positions of documents that start where a sequence starts and at `starts` (rows of the whole operand)
 Filler positions(uint64_t length, std::vector<uint64_t> starts = {});

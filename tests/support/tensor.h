@@ -6,7 +6,7 @@
 #include <cstring>
 #include <span>
 
-#include "core/abi/numeric.h"
+#include "core/abi/state_codes.h"
 #include "core/base/shape.h"
 
 namespace tandem::test {
@@ -24,7 +24,7 @@ class Tensor {
   uint64_t size() const { return desc_.shape.count(); }
   std::span<const std::byte> bytes() const { return {data_, desc_.bytes()}; }  // not of a wide one
 
-  // an e4m3 code stands for its value
+  // an e4m3 or e5m3 code stands for its value
   double get(uint64_t i) const {
     if (wide_) return wide_[i];
     switch (dtype()) {
@@ -34,6 +34,10 @@ class Tensor {
         return abi::f32_from_bf16(load<uint16_t>(i));
       case DType::e4m3:
         return abi::f32_from_e4m3(load<uint8_t>(i));
+      case DType::e5m3:
+        return abi::f32_from_e5m3(load<uint8_t>(i));
+      case DType::u8:
+        return load<uint8_t>(i);
       case DType::i32:
         return load<int32_t>(i);
       case DType::u32:
@@ -58,14 +62,17 @@ class Tensor {
         return store(i, static_cast<int32_t>(value));
       case DType::u32:
         return store(i, static_cast<uint32_t>(value));
+      case DType::u8:
+        return store(i, static_cast<uint8_t>(value));
       case DType::e4m3:
+      case DType::e5m3:
       case DType::none:
         break;
     }
     TANDEM_CHECK(false, "store of a number as {}", desc_);
   }
 
-  // the bits of element i: what exact comparisons and e4m3, bf16 stores work on
+  // the bits of element i: what exact comparisons and stores of codes and bf16 work on
   uint32_t bits(uint64_t i) const {
     switch (size_of(dtype())) {
       case 1:
