@@ -2,9 +2,11 @@
 CPU: tests/reference/adam8-BETA2.f32 and adam8.json, for tests/ops/adam8.cpp, which makes the same steps here.
 
 usage: adam8.py --make DIR      writes them, in a venv with PACKAGES and NumPy
-       adam8.py                 a test, under TANDEM_FULL alone: the checked-in ones are what is made today"""
+       adam8.py                 a test, under TANDEM_FULL alone: the checked-in ones, and state_codes.json, are what is
+                                made today"""
 import json
 import pathlib
+import subprocess
 import sys
 
 here = pathlib.Path(__file__).resolve().parent
@@ -73,6 +75,8 @@ def made():
 
 def check(_):
     import numpy
+    codes = subprocess.run([sys.executable, here / "state_codes.py"], check=True, capture_output=True, text=True).stdout
+    assert codes == (here / "state_codes.json").read_text(), "state_codes.json"
     parameters, out = made()
     stored = json.loads((here / "adam8.json").read_text())
     for beta2 in BETAS2:
