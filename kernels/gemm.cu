@@ -14,17 +14,20 @@ void launch_gemm(const Call& call, Stream stream) {
   const GemmOperand<T> a{call.data<T>(0), p.lda, a_along ? p.m : p.k, a_along ? p.k : p.m};
   const GemmOperand<T> b{call.data<T>(1), p.ldb, b_along ? p.n : p.k, b_along ? p.k : p.n};
   void* const c = call.data<void>(5);
+  const bool matrix = p.has_bias == abi::kGemmMatrix;
   const GemmOutput out{.c = c,
                        .bias = call.data<void>(2),
                        .scale_a = call.data<float>(3),
                        .scale_b = call.data<float>(4),
-                       .factor = 1.0f,
+                       .factor = matrix ? p.alpha : 1.0f,
                        .m = p.m,
                        .n = p.n,
                        .ldc = p.ldc,
                        .accumulate = p.accumulate != 0,
                        .wide = call.dtype(5) == DType::f32,
-                       .packs = p.ldc % 8 == 0 && at_16_bytes(c)};
+                       .packs = p.ldc % 8 == 0 && at_16_bytes(c),
+                       .matrix = matrix,
+                       .beta = matrix ? p.beta : 1.0f};
   launch_product<form>(a, b, p.k, out, stream);
 }
 

@@ -16,7 +16,7 @@ constexpr uint32_t kStages = 4, kStageBytes = 2 * kTileBytes, kShared = kStages 
 static_assert(kSumsBytes <= kShared);
 constexpr uint32_t kRasterRows = 8;  // tiles; blocks run down so many rows of tiles first, for L2
 
-// What becomes of a sum: scaled, plus the bias, plus the old c, rounded once.
+// What becomes of a sum: scaled, plus the bias or beta times a matrix, plus the old c, rounded once.
 struct GemmOutput {
   void* c;
   const void* bias;                // or null
@@ -24,16 +24,24 @@ struct GemmOutput {
   float factor;                    // the sum's, beside the scales
   uint32_t m, n, ldc;
   bool accumulate;
-  bool wide;   // c and bias are f32, else bf16
-  bool packs;  // parts of 8 columns stand at 16 bytes
+  bool wide;            // c and bias are f32, else bf16
+  bool packs;           // parts of 8 columns stand at 16 bytes
+  bool matrix = false;  // the bias is one, laid out as c
+  float beta = 1.0f;
 };
+
+// what is added in this row, from this column on
+template <typename C>
+__device__ __forceinline__ const C* bias_at(const GemmOutput& out, uint32_t row, uint32_t column) {
+  return static_cast<const C*>(out.bias) + (out.matrix ? size_t(row) * out.ldc : 0) + column;
+}
 
 template <typename C>
 __device__ __forceinline__ void store_one(const GemmOutput& out, uint32_t row, uint32_t column, float scale,
                                           float sum) {
   C* const at = static_cast<C*>(out.c) + size_t(row) * out.ldc + column;
   sum *= scale;
-  if (out.bias) sum += to_float(static_cast<const C*>(out.bias)[column]);
+  if (out.bias) sum += out.beta * to_float(*bias_at<C>(out, row, column));
   if (out.accumulate) sum = to_float(*at) + sum;
   *at = from_float<C>(sum);
 }
@@ -54,7 +62,7 @@ __device__ __forceinline__ void store_tile(const GemmOutput& out, const float* s
     C* const at = static_cast<C*>(out.c) + size_t(row) * out.ldc + column;
     v = scale(v, by);
     if (out.bias)
-      for (uint32_t j = 0; j < 8; ++j) v.v[j] += to_float(static_cast<const C*>(out.bias)[column + j]);
+      for (uint32_t j = 0; j < 8; ++j) v.v[j] += out.beta * to_float(bias_at<C>(out, row, column)[j]);
     if (out.accumulate) v = add(load8(at), v);
     store8(at, v);
   }

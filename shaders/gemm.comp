@@ -58,7 +58,8 @@ void store(uint m, uint n, float sum) {
   value = value * (scale_a * scale_b);  // NaN when an operand is poisoned
 #endif
 #ifdef BIAS
-  value = value + FROM_ELEMENT(C, bias[n]);
+  if (p.has_bias == kGemmMatrix) value = p.alpha * value + p.beta * FROM_ELEMENT(C, bias[m * p.ldc + n]);
+  else value = value + FROM_ELEMENT(C, bias[n]);
 #endif
   if (p.accumulate != 0u) value = FROM_ELEMENT(C, c[m * p.ldc + n]) + value;
   c[m * p.ldc + n] = TO_ELEMENT(C, value);

@@ -37,7 +37,10 @@ OwnedLayout layout(DType dtype, uint32_t contiguous, uint32_t rows, uint32_t str
 std::string name_of_gemm(const abi::Gemm& p, const kernels::Call& call) {
   constexpr std::string_view kForms[] = {"nt", "nn", "tn"};
   return fmt::format("{} {}x{}x{} ld {} {} {} {}->{}{}{}{}", kForms[p.form], p.m, p.n, p.k, p.lda, p.ldb, p.ldc,
-                     name_of(call.dtype(kA)), name_of(call.dtype(kC)), p.has_bias ? " bias" : "",
+                     name_of(call.dtype(kA)), name_of(call.dtype(kC)),
+                     p.has_bias == abi::kGemmMatrix ? " matrix"
+                     : p.has_bias                   ? " bias"
+                                                    : "",
                      p.accumulate ? " accumulate" : "", p.fast_accumulation ? " fast" : "");
 }
 
@@ -98,19 +101,19 @@ class GemmProposals : public KernelProposals {
 };
 
 // Row-major C = A B is column-major C^T = B^T A^T: the library's first matrix is the op's b. Its sums are f32 (no
-// TF32); alpha is 1, an e4m3 operand's scale stays on the device. Where the library can see that it adds to C in place
+// TF32); an e4m3 operand's scale stays on the device. Where the library can see that it adds to C in place
 // with beta = 1, it rounds A B to bf16 before it adds: a beta on the device keeps it from that, where rows are aligned.
 GemmPlan::GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call& call) {
   cublasLtMatmulDesc_t matmul = nullptr;
   check(cublasLtMatmulDescCreate(&matmul, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
   matmul_ = OwnedMatmul(matmul);
-  static constexpr float kReplace[] = {1.0f, 0.0f};
-  factors_ = p.accumulate ? device.ones() : kReplace;
+  if (p.has_bias == abi::kGemmMatrix) own_ = {p.alpha, p.beta};
+  factors_ = p.accumulate ? device.ones() : own_.data();
   if (p.accumulate) set(matmul_, CUBLASLT_MATMUL_DESC_POINTER_MODE, CUBLASLT_POINTER_MODE_DEVICE);
   const bool tn = p.form == abi::kGemmTn, nt = p.form == abi::kGemmNt;
   set(matmul_, CUBLASLT_MATMUL_DESC_TRANSA, nt ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(matmul_, CUBLASLT_MATMUL_DESC_TRANSB, tn ? CUBLAS_OP_T : CUBLAS_OP_N);
-  if (p.has_bias) {
+  if (p.has_bias == 1) {
     set(matmul_, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(matmul_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(call.dtype(kC)));
     set(matmul_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.operands[kBias].data);
@@ -127,7 +130,8 @@ GemmPlan::GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call
 
 std::unique_ptr<GemmPlan> GemmPlan::make(Device& device, KernelTable& choices, const kernels::Call& call) {
   const auto& p = call.as<abi::Gemm>();
-  if (p.accumulate && call.dtype(kC) == DType::bf16 && (p.lda | p.ldb | p.ldc | p.n) % 8 != 0) return nullptr;
+  const bool adds = p.accumulate || p.has_bias == abi::kGemmMatrix;
+  if (adds && call.dtype(kC) == DType::bf16 && (p.lda | p.ldb | p.ldc | p.n) % 8 != 0) return nullptr;
   std::unique_ptr<GemmPlan> plan(new GemmPlan(device, p, call));
   GemmProposals proposals(device, *plan, call);
   const std::optional<std::string> chosen = choices.choose(name_of_gemm(p, call), proposals);
@@ -170,8 +174,9 @@ std::vector<cublasLtMatmulAlgo_t> GemmPlan::candidates(Device& device) const {
 cublasStatus_t GemmPlan::try_run(Device& device, const kernels::Call& call, const cublasLtMatmulAlgo_t& algorithm,
                                  cudaStream_t stream) const {
   void* c = call.operands[kC].data;
+  const void* added = call.as<abi::Gemm>().has_bias == abi::kGemmMatrix ? call.operands[kBias].data : c;
   return cublasLtMatmul(device.blas(), matmul_.get(), factors_, call.operands[kB].data, a_.get(),
-                        call.operands[kA].data, b_.get(), factors_ + 1, c, c_.get(), c, c_.get(), &algorithm,
+                        call.operands[kA].data, b_.get(), factors_ + 1, added, c_.get(), c, c_.get(), &algorithm,
                         call.workspace, kGemmWorkspace, stream);
 }
 

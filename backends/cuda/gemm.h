@@ -29,8 +29,9 @@ class GemmPlan {
   std::vector<cublasLtMatmulAlgo_t> candidates(Device& device) const;
 
   OwnedMatmul matmul_;
-  OwnedLayout a_, b_, c_;           // the library's names: its a is the op's b, transposed views of row-major matrices
-  const float* factors_ = nullptr;  // alpha, beta; on the host without accumulation, else on the device
+  OwnedLayout a_, b_, c_;  // the library's names: its a is the op's b, transposed views of row-major matrices
+  std::array<float, 2> own_{1.0f, 0.0f};
+  const float* factors_ = nullptr;  // alpha, beta: own_, or with accumulation on the device
   cublasLtMatmulAlgo_t algorithm_{};
 };
 

@@ -7,9 +7,10 @@
 namespace tandem {
 
 std::string_view name_of(Kind kind) {
-  constexpr std::string_view kNames[] = {"other",    "io",     "parameter",      "gradient", "state",     "quantized",
-                                         "residual", "branch", "attention_norm", "ffn_norm", "qkv",       "attention",
-                                         "ffn",      "swiglu", "final_norm",     "logits",   "cotangent", "workspace"};
+  constexpr std::string_view kNames[] = {"other",     "io",        "parameter", "gradient",       "state",
+                                         "quantized", "residual",  "branch",    "attention_norm", "ffn_norm",
+                                         "qkv",       "attention", "ffn",       "swiglu",         "final_norm",
+                                         "logits",    "cotangent", "direction", "workspace"};
   static_assert(std::size(kNames) == kKindCount);
   return kNames[size_t(kind)];
 }

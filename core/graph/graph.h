@@ -34,6 +34,7 @@ enum class Kind : uint8_t {
   final_norm,
   logits,
   cotangent,  // gradients of activations, and all else that the backward pass makes
+  direction,  // what an optimizer makes of a gradient before it updates the parameter by it
   workspace,  // scratch of one node
 };
 constexpr size_t kKindCount = size_t(Kind::workspace) + 1;

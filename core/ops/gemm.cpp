@@ -1,6 +1,6 @@
-// a, b, bias (n)|-, scale_a (1) f32|-, scale_b (1) f32|-, c when accumulating -> c (m, ldc).
-// The caller sets form, accumulate and fast_accumulation. m, n, k: 0 means what the shapes give; ldc > n pads the rows
-// of c. c is as a, and bf16 for e4m3.
+// a, b, bias (n) or (m, ldc)|-, scale_a (1) f32|-, scale_b (1) f32|-, c when accumulating -> c (m, ldc).
+// The caller sets form, accumulate and fast_accumulation; beside a matrix alpha and beta. m, n, k: 0 means what the
+// shapes give; ldc > n pads the rows of c. c is as a, and bf16 for e4m3.
 #include "core/abi/gemm.h"
 
 #include "core/abi/bias_gradient.h"
@@ -31,6 +31,16 @@ void infer_sizes(const Shape& a, const Shape& b, const TensorDesc* c, abi::Gemm&
   require(uint64_t(p.m) * p.ldc <= UINT32_MAX, "gemm: c ({}, {}), expected fewer than 2^32 elements", p.m, p.ldc);
 }
 
+// has_bias, and what goes with it
+void infer_bias(const Inputs& in, const TensorDesc& c, abi::Gemm& p) {
+  const bool matrix = in.has(2) && in[2].shape.rank() == 2;
+  p.has_bias = matrix ? abi::kGemmMatrix : in.has(2) ? 1 : 0;
+  if (in.has(2)) in.expect(2, "bias", matrix ? c : TensorDesc{c.dtype, {p.n}});
+  require(!matrix || (in[0].dtype != DType::e4m3 && p.accumulate == 0), "gemm: a matrix for a bias with {}{}", in[0],
+          p.accumulate ? ", accumulating" : "");
+  if (!matrix) p.alpha = p.beta = 0;
+}
+
 Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::Gemm>();
   const Inputs in("gemm", inputs, p.accumulate ? 6 : 5, p.accumulate ? 6 : 5);
@@ -43,10 +53,9 @@ Signature infer(Operands inputs, Parameters& parameters) {
   infer_sizes(in[0].shape, in[1].shape, c, p);
   const TensorDesc out = {c ? c->dtype : (fp8 ? DType::bf16 : in[0].dtype), {p.m, p.ldc}};
   if (c) in.expect(5, "c", out);
-  p.has_bias = in.has(2);
+  infer_bias(in, out, p);
   p.has_scales = fp8;
   require(fp8 || p.fast_accumulation == 0, "gemm: fast accumulation with {}", in[0]);
-  if (p.has_bias) in.expect(2, "bias", {out.dtype, {p.n}});
   in.expect(3, "scale_a", fp8 ? f32_desc({1}) : TensorDesc{});
   in.expect(4, "scale_b", fp8 ? f32_desc({1}) : TensorDesc{});
   parameters = Parameters(p);
@@ -96,7 +105,7 @@ void input_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* q
 // y = x W^T + bias + c, c being an adapter's product
 void vjp(Backward& b, const OpNode& n) {
   const auto p = n.parameters.as<abi::Gemm>();
-  require(p.form == abi::kGemmNt, "gemm: only the linear form has a gradient");
+  require(p.form == abi::kGemmNt && p.has_bias != abi::kGemmMatrix, "gemm: only the linear form has a gradient");
   const ValueId dy = b.cotangent(n.outputs[0]);
   if (!dy.present()) return;
   if (p.accumulate) b.add(n.inputs[5], dy);

@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "core/optimizer/adamw.h"
+#include "core/optimizer/muon.h"
 
 namespace tandem {
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const Precision& precision) {
-  return make_adamw(options, precision);
+  return options.kind == OptimizerKind::muon ? make_muon(options, precision) : make_adamw(options, precision);
 }
 
 std::vector<std::string> state_words(const Optimizer& optimizer, std::span<const ParameterSpec> specs) {

@@ -5,7 +5,13 @@
 
 namespace tandem {
 
+enum class OptimizerKind : uint8_t { adamw, muon };
+
+// What Muon multiplies the learning rate with: by max(rows, columns), so that AdamW's carries over; by rows / columns.
+enum class MuonScale : uint8_t { match_rms_adamw, original };
+
 struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::adamw;
   double learning_rate = 1e-4;  // the peak
   double beta1 = 0.9;
   double beta2 = 0.95;
@@ -15,6 +21,9 @@ struct OptimizerOptions {
   double z_loss = 0.0;
   DType m_dtype = DType::bf16;
   DType v_dtype = DType::bf16;
+  double momentum = 0.95;  // muon's, with the two below
+  bool nesterov = true;
+  MuonScale muon_scale = MuonScale::match_rms_adamw;
   DType master_dtype = DType::none;  // always none under fp32, where the parameters are f32 themselves
 };
 

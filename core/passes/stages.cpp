@@ -3,6 +3,16 @@
 #include <array>
 
 namespace tandem {
+namespace {
+
+// The parameter that a node of several helps to update, none of which is ever cut into parts.
+std::string_view updated_in_one_stage(const Node& node) {
+  const bool one = node.range == Range::update && node.has_kernel() && node.tag.layer != kNoLayer &&
+                   op_of(node.op).split.by == SplitBy::none;
+  return one ? std::string_view(node.label) : std::string_view();
+}
+
+}  // namespace
 
 std::vector<uint32_t> stages_of(const Graph& graph) {
   struct Position {
@@ -10,6 +20,7 @@ std::vector<uint32_t> stages_of(const Graph& graph) {
     bool started = false;
     uint32_t layer = 0;
     bool forward = false;
+    std::string_view updated = {};  // what the last node updates: its label
   };
   std::array<Position, kRangeCount> positions;
   std::vector<uint32_t> stages;
@@ -19,10 +30,14 @@ std::vector<uint32_t> stages_of(const Graph& graph) {
       const bool by_layer = node.range == Range::micro_step || node.range == Range::evaluate;
       const uint32_t layer = node.tag.layer;
       const bool forward = layer == kNoLayer || node.tag.phase == Phase::forward;
-      if (at.started && !(by_layer && layer == at.layer && forward == at.forward)) ++at.stage;
+      const std::string_view updated = updated_in_one_stage(node);
+      const bool stays =
+          by_layer ? layer == at.layer && forward == at.forward : !updated.empty() && updated == at.updated;
+      if (at.started && !stays) ++at.stage;
       at.started = true;
       at.layer = layer;
       at.forward = forward;
+      at.updated = updated;
     }
     stages.push_back(at.stage);
   }

@@ -29,6 +29,7 @@ constexpr RowName kRows[] = {
     {Kind::logits, "logits"},
     {Kind::io, "inputs and report"},
     {Kind::other, "scalars and tables"},
+    {Kind::direction, "workspaces"},
     {Kind::workspace, "workspaces"},
 };
 static_assert(std::size(kRows) == kKindCount);

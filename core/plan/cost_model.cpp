@@ -130,7 +130,8 @@ class Simulation {
       if (operand.access != Access::read) out += double(operand.buffer.bytes);
     }
     InstructionCost c = cost_of(dispatch.op, dispatch.parameters, descs_, rates_);
-    const auto seconds = [&](double bytes, double rate_of_copies) {
+    const auto seconds = [&](double operands, double rate_of_copies) {
+      const double bytes = std::min(operands, double(c.bytes));  // an op may read part of an operand alone
       const double rate = rates_.zero_copy > 0 ? rates_.zero_copy : rate_of_copies;
       return rate > 0 ? bytes / rate : 0;
     };

@@ -211,6 +211,30 @@ void check_lora(const RunConfig& config, const Places& places) {
         config.distributed.zero);
 }
 
+// Keys that the kind of optimizer does not read, and what a kind does not go with.
+void check_optimizer(const RunConfig& config, const Places& places) {
+  const auto kind = find_key("optimizer.kind")->write(config);
+  if (config.optimizer.kind == OptimizerKind::adamw) {
+    const RunConfig defaults;
+    for (const char* name : {"optimizer.momentum", "optimizer.nesterov", "optimizer.muon_scale"}) {
+      const ConfigKey* key = find_key(name);
+      if (key->write(config) == key->write(defaults)) continue;
+      fail(Exit::configuration, place_of(places, name),
+           "{} is {}, which optimizer.kind = {} does not read; leave it out, or set optimizer.kind to \"muon\"", name,
+           key->write(config), kind);
+    }
+    return;
+  }
+  if (config.lora.on())
+    fail(Exit::configuration, place_of(places, "optimizer.kind"),
+         "optimizer.kind is {}, and adapters train (lora.rank, lora.adapter), with which \"adamw\" alone goes", kind);
+  if (config.distributed.devices > 1)
+    fail(
+        Exit::configuration, place_of(places, "optimizer.kind"),
+        "optimizer.kind is {} and distributed.devices is {}: it trains on one device alone so far; use \"adamw\", or 1",
+        kind, config.distributed.devices);
+}
+
 void check_weights(const RunConfig& config, const Places& places) {
   const std::vector<double>& weights = config.data.weights;
   if (weights.empty()) return;
@@ -245,6 +269,7 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   check_fast_accumulation(config, places);
   check_weights(config, places);
   check_lora(config, places);
+  check_optimizer(config, places);
   return config;
 }
 

@@ -132,6 +132,7 @@ struct Choice {
 template <typename T>
 struct Words {
   std::span<const Word<T>> words;
+  std::string remark = {};
 
   std::string read(T& out, const Value& value) const {
     Strings known;
@@ -139,7 +140,7 @@ struct Words {
       known.emplace_back(word);
       if (is_word(value, word)) return out = meaning, "";
     }
-    return fmt::format("one of {}", fmt::join(known, ", "));
+    return fmt::format("one of {}{}", fmt::join(known, ", "), remark);
   }
   std::string write(T value) const { return toml_quoted(std::ranges::find(words, value, &Word<T>::value)->word); }
 };
@@ -294,6 +295,9 @@ ConfigKey key(const char* name, Section RunConfig::*section, T Section::*member,
 }
 
 const TypeChoice kGradient{{DType::bf16, DType::f32}};
+constexpr Word<OptimizerKind> kOptimizerKinds[] = {{"adamw", OptimizerKind::adamw}, {"muon", OptimizerKind::muon}};
+constexpr Word<MuonScale> kMuonScales[] = {{"match_rms_adamw", MuonScale::match_rms_adamw},
+                                           {"original", MuonScale::original}};
 
 std::vector<ConfigKey> make_keys() {
   using C = RunConfig;
@@ -319,6 +323,8 @@ std::vector<ConfigKey> make_keys() {
       key("precision.activation_gradient_dtype", &C::precision, &C::Precision::activation_gradient_dtype,
           TypeChoice{{DType::e4m3}, " (e5m2 is reserved)"}),
       key("precision.fast_accumulation", &C::precision, &C::Precision::fast_accumulation, Flag{}),
+      key("optimizer.kind", &C::optimizer, &OptimizerOptions::kind,
+          Words<OptimizerKind>{kOptimizerKinds, "; sgd, adalomo, apollo and galore are not built yet"}),
       key("optimizer.learning_rate", &C::optimizer, &OptimizerOptions::learning_rate, Number{0, kMaxF32}),
       key("optimizer.beta1", &C::optimizer, &OptimizerOptions::beta1, Number{0, 1, true}),
       key("optimizer.beta2", &C::optimizer, &OptimizerOptions::beta2, Number{0, 1, true}),
@@ -326,6 +332,9 @@ std::vector<ConfigKey> make_keys() {
       key("optimizer.weight_decay", &C::optimizer, &OptimizerOptions::weight_decay, Number{0, kMaxF32}),
       key("optimizer.grad_clip", &C::optimizer, &OptimizerOptions::grad_clip, Number{0, kMaxF32}),
       key("optimizer.z_loss", &C::optimizer, &OptimizerOptions::z_loss, Number{0, kMaxF32}),
+      key("optimizer.momentum", &C::optimizer, &OptimizerOptions::momentum, Number{0, 1, true}),
+      key("optimizer.nesterov", &C::optimizer, &OptimizerOptions::nesterov, Flag{}),
+      key("optimizer.muon_scale", &C::optimizer, &OptimizerOptions::muon_scale, Words<MuonScale>{kMuonScales}),
       key("optimizer.m_dtype", &C::optimizer, &OptimizerOptions::m_dtype,
           TypeChoice{{DType::bf16, DType::f32, DType::e4m3}}),
       key("optimizer.v_dtype", &C::optimizer, &OptimizerOptions::v_dtype,

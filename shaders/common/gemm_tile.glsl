@@ -69,7 +69,11 @@ void store(uint m, uint n, Pack sum) {
   sum = scale(sum, 65536.0 * (scale_a * scale_b));  // 2^16: both operands were read as 2^-8 times theirs
 #endif
 #ifdef BIAS
-#define BIAS_AT(j) (n + j < p.n ? FROM_ELEMENT(C, bias[n + j]) : 0.0)
+  const bool matrix = p.has_bias == kGemmMatrix;
+  const uint line = matrix ? m * p.ldc : 0u;
+  if (matrix) sum = scale(sum, p.alpha);
+  precise const float by = matrix ? p.beta : 1.0;
+#define BIAS_AT(j) (n + j < p.n ? by * FROM_ELEMENT(C, bias[line + n + j]) : 0.0)
   sum.low += vec4(BIAS_AT(0u), BIAS_AT(1u), BIAS_AT(2u), BIAS_AT(3u));
   sum.high += vec4(BIAS_AT(4u), BIAS_AT(5u), BIAS_AT(6u), BIAS_AT(7u));
 #endif

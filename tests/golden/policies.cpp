@@ -138,13 +138,37 @@ ON_EXECUTORS("memory policies change no bit in bf16", check_policies, "llama", "
 ON_EXECUTORS("memory policies change no bit in fp8", check_policies, "qwen2", "fp8")
 ON_EXECUTORS("memory policies change no bit with 8-bit states", check_policies, "qwen3", "bf16", true)
 
+// Muon: a matrix inside a layer has m and master, others v too; what makes an update is cut nowhere.
+void check_muon(Backend& backend) {
+  Golden golden("qwen2");
+  const RunConfig config =
+      golden.config({"--precision.recipe=bf16", "--optimizer.kind=muon", "--optimizer.master_dtype=f32"});
+  const Outcome none = outcome(backend, golden.model, config, {});
+  MemoryPolicy far = uniform_policy({}, EnumSet<Offload>::of((1u << 3) - 1)), in_place = far;
+  far.offload_outside.insert(Offload::parameters);
+  far.offload[0].insert(Offload::parameters);
+  far.offload[0].insert(Offload::gradients);
+  far.optimizer_chunk = 700;
+  far.update_distance = 0;
+  in_place.zero_copy = {offload_of_state(0), offload_of_state(2)};
+  for (const MemoryPolicy& policy : {far, in_place}) {
+    INFO(describe(policy));
+    const Outcome with = outcome(backend, golden.model, config, policy);
+    CHECK(with.reports == none.reports);
+    CHECK(with.state == none.state);
+    CHECK(with.device_bytes < none.device_bytes);
+  }
+}
+ON_EXECUTORS("memory policies change no bit under muon", check_muon)
+
 // copy queues run ahead of the one that computes, and behind it, as far as signals and waits let them
 TEST_CASE("memory policies change no bit when queues run in any order on host") {
   for (uint32_t seed = 0; seed < 4; ++seed) {
     const auto queues = open_host(2 + seed % 2, seed);
     Golden golden("qwen2");
     golden.model.config.layers = 3;
-    const RunConfig config = golden.config({"--precision.recipe=fp8", "--model.from_scratch=true"});
+    const RunConfig config = golden.config({"--precision.recipe=fp8", "--model.from_scratch=true",
+                                            seed == 3 ? "--optimizer.kind=muon" : "--optimizer.kind=adamw"});
     MemoryPolicy all = uniform_policy({Recompute::ffn}, EnumSet<Offload>::of(63));
     all.prefetch_distance = 1 + seed % 2;
     all.optimizer_chunk = 1000;

@@ -1,4 +1,4 @@
-// Reference: f64 sums over k, bias and old c added, rounded once.
+// Reference: f64 sums over k, bias and old c added, or a matrix beside it, rounded once.
 #include "core/abi/gemm.h"
 #include "tests/support/op_case.h"
 
@@ -16,7 +16,8 @@ void reference(const abi::Gemm& p, Operands o) {
         sum += a.get(p.form == abi::kGemmTn ? l * p.lda + i : i * p.lda + l) *
                b.get(p.form == abi::kGemmNt ? j * p.ldb + l : l * p.ldb + j);
       sum *= scale;
-      if (p.has_bias) sum += bias.get(j);
+      if (p.has_bias == abi::kGemmMatrix) sum = p.alpha * sum + p.beta * bias.get(i * p.ldc + j);
+      else if (p.has_bias) sum += bias.get(j);
       if (p.accumulate) sum += c.get(i * p.ldc + j);
       c.set(i * p.ldc + j, sum);
     }
@@ -98,6 +99,19 @@ void odd_cases(Cases& cases, DType dtype) {
               {in(dtype, {20, 32}, fill), in(dtype, {24, 32}), absent(), absent(), absent()});
 }
 
+// alpha A B + beta D: alpha, beta and sizes as Muon has them, one row, and lines that start at no 16 bytes
+void matrix_cases(Cases& cases, DType dtype) {
+  const char* const names[] = {"nt", "nn", "tn"};
+  for (uint32_t form : {abi::kGemmNt, abi::kGemmNn, abi::kGemmTn})
+    for (Size s : {Size{64, 64, 64}, Size{24, 136, 24}, Size{1, 40, 16}, Size{130, 72, 72}, Size{13, 11, 17}}) {
+      abi::Gemm p = parameters(form);
+      p.alpha = s.n == s.k ? 2.0315f : 1.0f;
+      p.beta = s.n == s.k ? -4.775f : 3.4445f;
+      cases.add(fmt::format("{} {} {}x{}x{} beside a matrix", names[form], name_of(dtype), s.m, s.n, s.k), p,
+                {in(dtype, shape_a(form, s)), in(dtype, shape_b(form, s)), in(dtype, {s.m, s.n}), absent(), absent()});
+    }
+}
+
 void fp8_cases(Cases& cases) {
   const Input scale_a = in(DType::f32, {1}, constant(0.25)), scale_b = in(DType::f32, {1}, constant(0x1p-20));
   for (Size s : {Size{16, 16, 16}, Size{48, 80, 64}, Size{64, 48, 208}}) {
@@ -126,6 +140,7 @@ void cases(Cases& cases) {
     padded_cases(cases, dtype);
     unaligned_cases(cases, dtype);
     odd_cases(cases, dtype);
+    matrix_cases(cases, dtype);
   }
   fp8_cases(cases);
 }

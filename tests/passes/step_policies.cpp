@@ -207,6 +207,45 @@ TEST_CASE("offload: copies further ahead take more staging, in layers and in the
   CHECK(staging(residuals, 1, 0) == staging(residuals, 1, 2));
 }
 
+TEST_CASE("muon: matrices of layers have m and master, each fetched once per update; products go by the smaller side") {
+  const StepShape shape{.micro_batch = 4, .accumulation = 2, .sequence_length = 64};
+  const StepSpec spec{small_model(), {.recipe = Recipe::bf16, .master = true}, {.kind = OptimizerKind::muon}, shape};
+  const std::vector<std::string> words = offload_words(spec);
+  CHECK(std::vector(words.begin(), words.begin() + 3) == std::vector<std::string>{"m", "v", "master"});
+  const Compiled c = compile_step(spec, uniform_policy({}, {offload_of_state(0), offload_of_state(2)}), target());
+
+  size_t states = 0;
+  for (const Value& value : c.graph.values()) {
+    if (value.lifetime != Lifetime::variable || value.kind != Kind::state || value.desc.shape.rank() < 2) continue;
+    INFO(value.name);
+    CHECK(value.name.ends_with("." + words[value.state]));
+    CHECK(value.on_host == (value.state != 1));
+    if (value.layer != kNoLayer) CHECK(value.state != 1);
+    states += value.layer != kNoLayer;
+  }
+  CHECK(states == 3 * 4 * 2);
+
+  std::map<std::string, size_t> fetched;
+  uint64_t flops = 0;
+  for (const Node& node : c.graph.nodes()) {
+    if (node.range != Range::update) continue;
+    if (node.form == Form::copy) ++fetched[node.label];
+    if (node.op == OpId::gemm) flops += op_of(node.op).cost(node.parameters, c.graph.operands_of(node)).flops;
+  }
+  CHECK(fetched.size() == 2 * 2 * (3 * 4 + 2));  // m and master there and back, of the embedding and the head too
+  for (const auto& [label, times] : fetched) CHECK_MESSAGE(times == 1, label);
+
+  uint64_t expected = 0;
+  const auto matrix = [&](uint64_t smaller, uint64_t larger) {
+    expected +=
+        3 * 5 * (2 * smaller * smaller * larger + 2 * smaller * smaller * smaller + 2 * smaller * smaller * larger);
+  };
+  for (const uint64_t rows : {64, 64}) matrix(64, rows);            // q, o
+  for (const uint64_t rows : {32, 32}) matrix(rows, 64);            // k, v
+  for (const uint64_t columns : {96, 96, 96}) matrix(64, columns);  // gate, up, down
+  CHECK(flops == expected);
+}
+
 TEST_CASE("a budget: the error names what is alive and the largest that fits, which does fit") {
   Target small = target();
   const StepShape shape{.micro_batch = 16, .accumulation = 1, .sequence_length = 64};

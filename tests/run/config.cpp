@@ -69,6 +69,7 @@ activation_gradient_dtype = "e4m3"
 fast_accumulation = false
 
 [optimizer]
+kind = "adamw"
 learning_rate = 0.0001
 beta1 = 0.9
 beta2 = 0.95
@@ -76,6 +77,9 @@ epsilon = 1e-08
 weight_decay = 0.1
 grad_clip = 1.0
 z_loss = 0.0
+momentum = 0.95
+nesterov = true
+muon_scale = "match_rms_adamw"
 m_dtype = "bf16"
 v_dtype = "bf16"
 master_dtype = "none"
@@ -255,6 +259,21 @@ TEST_CASE("config: wrong types and values out of range") {
   check_says(refusal(std::string(kSmallest) + "[schedule]\nsteps = \"5\"\n"),
              "[c.toml:8] schedule.steps is \"5\", expected an integer");
   check_says(flag_refusal({"--precision.activation_gradient_dtype=e5m2"}), "e5m2 is reserved");
+}
+
+TEST_CASE("config: what a kind of optimizer does not read or go with is refused, and so are kinds that are not built") {
+  const RunConfig c = with({"--optimizer.kind=muon", "--optimizer.momentum=0.9", "--optimizer.muon_scale=original"});
+  CHECK(c.optimizer.kind == OptimizerKind::muon);
+  CHECK(c.optimizer.muon_scale == MuonScale::original);
+  CHECK(config_text(parse_config(config_text(c), "again.toml", {})) == config_text(c));
+  check_says(flag_refusal({"--optimizer.momentum=0.9"}), "optimizer.momentum is 0.9, which optimizer.kind = \"adamw\"");
+  check_says(flag_refusal({"--optimizer.nesterov=false"}), "optimizer.nesterov is false, which optimizer.kind");
+  check_says(flag_refusal({"--optimizer.muon_scale=original"}), "optimizer.muon_scale is \"original\", which");
+  check_says(flag_refusal({"--optimizer.kind=sgd"}), "expected one of adamw, muon; sgd, adalomo, apollo and galore");
+  check_says(flag_refusal({"--optimizer.kind=muon", "--optimizer.momentum=1"}), "a number from 0 to below 1");
+  check_says(flag_refusal({"--optimizer.kind=muon", "--lora.rank=4"}),
+             "optimizer.kind is \"muon\", and adapters train");
+  check_says(flag_refusal({"--optimizer.kind=muon", "--distributed.devices=2"}), "distributed.devices is 2");
 }
 
 TEST_CASE("config: fp32 makes gradients and moments f32 and refuses an explicit bf16") {

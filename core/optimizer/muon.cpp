@@ -1,0 +1,135 @@
+#include "core/optimizer/muon.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/abi/gemm.h"
+#include "core/abi/muon_momentum.h"
+#include "core/abi/muon_normalize.h"
+#include "core/abi/muon_update.h"
+#include "core/abi/square_sum.h"
+#include "core/ops/segments.h"
+#include "core/optimizer/adamw.h"
+
+namespace tandem {
+namespace {
+
+// x -> a x + b x^3 + c x^5 on singular values: so steep at 0 that five steps bring most of them near 1 (Jordan).
+constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
+constexpr int kSteps = 5;
+
+bool is_orthogonalized(const ParameterSpec& spec) {
+  return spec.kind == ParameterKind::matrix && spec.layer != kNoLayer && !spec.frozen;
+}
+
+// By what the learning rate is multiplied for a (rows, columns) matrix.
+double scale_of(MuonScale kind, const Shape& shape) {
+  const double rows = double(shape[0]), columns = double(shape[1]);
+  return kind == MuonScale::original ? std::sqrt(std::max(1.0, rows / columns))
+                                     : 0.2 * std::sqrt(std::max(rows, columns));
+}
+
+// Nodes for one parameter.
+struct Emitter {
+  Graph& graph;
+  const std::string& label;
+
+  std::vector<ValueId> add(OpId op, const Parameters& parameters, std::vector<ValueId> inputs) const {
+    return graph.add(Range::update, op, parameters, std::move(inputs), label);
+  }
+  // alpha A B + beta C, or A B
+  ValueId product(uint32_t form, ValueId a, ValueId b, ValueId c = {}, float alpha = 0, float beta = 0) const {
+    abi::Gemm p{};
+    p.form = form;
+    p.alpha = alpha;
+    p.beta = beta;
+    return add(OpId::gemm, Parameters(p), {a, b, c, {}, {}})[0];
+  }
+};
+
+// G = X X^T, H = b G + c G G, X = a X + H X; of a tall X by columns, which are fewer.
+ValueId orthogonalized(const Emitter& e, ValueId x, bool tall) {
+  for (int step = 0; step < kSteps; ++step) {
+    const ValueId g = e.product(tall ? abi::kGemmTn : abi::kGemmNt, x, x);
+    const ValueId h = e.product(abi::kGemmNn, g, g, g, kC, kB);
+    x = tall ? e.product(abi::kGemmNn, x, h, x, 1, kA) : e.product(abi::kGemmNn, h, x, x, 1, kA);
+  }
+  return x;
+}
+
+class Muon : public Optimizer {
+ public:
+  Muon(const OptimizerOptions& options, const Precision& precision)
+      : options_(options), precision_(precision), adamw_(make_adamw(options, precision)) {}
+
+  Group group(const ParameterSpec& spec) const override {
+    if (!is_orthogonalized(spec)) return adamw_->group(spec);
+    return {"muon", true, options_.weight_decay};
+  }
+
+  std::vector<State> states(const ParameterSpec& spec) const override {
+    if (!is_orthogonalized(spec)) return adamw_->states(spec);
+    std::vector<State> states{{"m", {precision_.m, spec.shape}, Initial::zero, ".m", "m"}};
+    if (precision_.master)
+      states.push_back({"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"});
+    return states;
+  }
+
+  ValueId prepare(Graph& graph, ValueId verdict) const override { return adamw_->prepare(graph, verdict); }
+
+  void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
+            std::span<const ValueId> parameter_and_states) const override {
+    if (!is_orthogonalized(spec)) return adamw_->emit(graph, spec, words, gradient, parameter_and_states);
+    graph.set_tag({Kind::direction, spec.layer});
+    const Emitter e{graph, spec.name};
+    ValueId momentum = parameter_and_states[1];
+    std::vector<ValueId> updated{parameter_and_states[0]};  // and its master
+    if (precision_.master) updated.push_back(parameter_and_states[2]);
+    for (const StoredTensor& part : spec.parts) {
+      const std::vector<ValueId> made = add_momentum(e, spec, part, words, gradient, momentum);
+      momentum = made[1];
+      const ValueId partials = e.add(OpId::square_sum, Parameters(abi::SquareSum{}), {made[0]})[0];
+      ValueId x = e.add(OpId::muon_normalize, Parameters(abi::MuonNormalize{}), {partials, made[0]})[0];
+      x = orthogonalized(e, x, part.shape[0] > part.shape[1]);
+      update(e, spec, part, words, x, updated);
+    }
+  }
+
+ private:
+  std::vector<ValueId> add_momentum(const Emitter& e, const ParameterSpec& spec, const StoredTensor& part,
+                                    ValueId words, ValueId gradient, ValueId momentum) const {
+    const abi::MuonMomentum p{.first = ops::block_at(spec.name, part.first),
+                              .tensor = part.number,
+                              .rows = uint32_t(part.place[0]),
+                              .columns = uint32_t(part.place[1]),
+                              .momentum = float(options_.momentum),
+                              .one_minus_momentum = float(1 - options_.momentum),
+                              .nesterov = options_.nesterov ? 1u : 0u,
+                              .wide = precision_.compute() == DType::f32 ? 1u : 0u};
+    return e.add(OpId::muon_momentum, Parameters(p), {gradient, words, momentum});
+  }
+
+  void update(const Emitter& e, const ParameterSpec& spec, const StoredTensor& part, ValueId words, ValueId x,
+              std::vector<ValueId>& updated) const {
+    const abi::MuonUpdate p{.first = ops::block_at(spec.name, part.first),
+                            .tensor = part.number,
+                            .decay = float(options_.weight_decay),
+                            .scale = float(scale_of(options_.muon_scale, part.shape))};
+    std::vector<ValueId> inputs{x, words};
+    inputs.insert(inputs.end(), updated.begin(), updated.end());
+    const std::vector<ValueId> out = e.add(OpId::muon_update, Parameters(p), std::move(inputs));
+    std::copy_n(out.begin(), updated.size(), updated.begin());
+  }
+
+  OptimizerOptions options_;
+  Precision precision_;
+  std::unique_ptr<Optimizer> adamw_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_muon(const OptimizerOptions& options, const Precision& precision) {
+  return std::make_unique<Muon>(options, precision);
+}
+
+}  // namespace tandem
