@@ -131,7 +131,8 @@ class Simulation {
     }
     InstructionCost c = cost_of(dispatch.op, dispatch.parameters, descs_, rates_);
     const auto seconds = [&](double operands, double rate_of_copies) {
-      const double bytes = std::min(operands, double(c.bytes));  // an op may read part of an operand alone
+      // an update may be of one stored tensor among those that an operand stacks
+      const double bytes = c.kind == CostKind::optimizer ? std::min(operands, double(c.bytes)) : operands;
       const double rate = rates_.zero_copy > 0 ? rates_.zero_copy : rate_of_copies;
       return rate > 0 ? bytes / rate : 0;
     };

@@ -225,6 +225,11 @@ void check_optimizer(const RunConfig& config, const Places& places) {
     }
     return;
   }
+  if (config.optimizer.m_dtype == DType::e4m3)
+    fail(Exit::configuration, place_of(places, "optimizer.m_dtype"),
+         "optimizer.m_dtype is \"e4m3\" and optimizer.kind is {}, whose momentum is not kept in 8 bits yet; use bf16 "
+         "or f32",
+         kind);
   if (config.lora.on())
     fail(Exit::configuration, place_of(places, "optimizer.kind"),
          "optimizer.kind is {}, and adapters train (lora.rank, lora.adapter), with which \"adamw\" alone goes", kind);

@@ -234,7 +234,7 @@ void check_torch(Backend& backend, Recipe recipe, double exact) {
 }
 
 ON_EXECUTORS("muon updates as torch's does, with products in f32,", check_torch, Recipe::fp32, 1e-9)
-ON_EXECUTORS("muon updates as torch's does, with products in bf16,", check_torch, Recipe::bf16, 1e-4)
+ON_EXECUTORS("muon updates as torch's does, with products in bf16,", check_torch, Recipe::bf16, 1e-3)
 
 // ---- stacked and alone ----
 

@@ -52,9 +52,11 @@ void check_agreement(const std::string& reference, const std::string& candidate)
 
 TEST_CASE("verify finds each op that is disturbed") {
   std::set<OpId> found;
-  const std::tuple<const char*, const char*, std::vector<std::string>> runs[] = {
-      {"qwen2", "fp8", {}}, {"qwen3", "bf16", {}}, {"qwen2", "bf16", kAdapter}, {"qwen2", "bf16", k8bitStates},
-      {"llama", "bf16", kMuon}};
+  const std::tuple<const char*, const char*, std::vector<std::string>> runs[] = {{"qwen2", "fp8", {}},
+                                                                                 {"qwen3", "bf16", {}},
+                                                                                 {"qwen2", "bf16", kAdapter},
+                                                                                 {"qwen2", "bf16", k8bitStates},
+                                                                                 {"llama", "bf16", kMuon}};
   for (const auto& [model, recipe, further] : runs) {
     const Verifier sound = verify_golden(model, recipe, "host", "host", {}, further);
     CHECK(first_wrong(sound) == "");

@@ -274,6 +274,8 @@ TEST_CASE("config: what a kind of optimizer does not read or go with is refused,
   check_says(flag_refusal({"--optimizer.kind=muon", "--lora.rank=4"}),
              "optimizer.kind is \"muon\", and adapters train");
   check_says(flag_refusal({"--optimizer.kind=muon", "--distributed.devices=2"}), "distributed.devices is 2");
+  check_says(flag_refusal({"--optimizer.kind=muon", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"}),
+             "optimizer.m_dtype is \"e4m3\" and optimizer.kind is \"muon\"");
 }
 
 TEST_CASE("config: fp32 makes gradients and moments f32 and refuses an explicit bf16") {
