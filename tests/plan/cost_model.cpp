@@ -4,6 +4,7 @@
 
 #include "core/abi/add.h"
 #include "core/abi/gemm.h"
+#include "core/abi/muon_momentum.h"
 
 using namespace tandem;
 
@@ -70,6 +71,21 @@ TEST_CASE("cost of a product: FLOPs at the dtype's rate when it is large, bytes 
   const double bytes = 2.0 * (16.0 * 12800 + 12800.0 * 12800 + 16 * 12800);
   CHECK(thin.floor == doctest::Approx(bytes / 0.9e12));
   CHECK(thin.bytes == uint64_t(bytes));
+}
+
+TEST_CASE("cost of an update that reads the host's memory: no more crosses the link than one stored tensor's bytes") {
+  const TensorDesc whole{DType::f32, {64, 64}}, words{DType::u32, {16}}, part{DType::f32, {16, 64}};
+  const auto at = [](uint32_t arena, const TensorDesc& desc) { return BufferRef{arena, 0, desc.bytes()}; };
+  Program p = two_arenas();
+  push(p, Queue::compute,
+       Dispatch{OpId::muon_momentum,
+                Parameters(abi::MuonMomentum{.first = 512, .rows = 16, .columns = 64, .wide = 1}),
+                {{whole, at(1, whole), Access::read},
+                 {words, at(0, words), Access::read},
+                 {part, at(0, part), Access::write},
+                 {whole, at(1, whole), Access::read_write}}});
+  const double moved = 4 * double(part.bytes());  // gradient and m read, u and m written
+  CHECK(cost_of(p, Range::micro_step, rates()).link_in == doctest::Approx(moved / 20e9));
 }
 
 TEST_CASE("cost of a product: one tile more than the multiprocessors takes another round") {
