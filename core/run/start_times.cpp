@@ -11,10 +11,12 @@ void StartTimes::took(std::string stage) {
 }
 
 std::string StartTimes::text() const {
-  std::string text = fmt::format("{:.2f} s", std::chrono::duration<double>(last_ - start_).count());
+  constexpr double kWorthNaming = 0.1;  // a share of the whole
+  const double whole = std::chrono::duration<double>(last_ - start_).count();
+  std::string text = fmt::format("{:.2f} s", whole);
   const char* separator = ": ";
   for (const Stage& stage : stages_) {
-    if (stage.seconds < 0.01) continue;
+    if (stage.seconds < kWorthNaming * whole) continue;
     text += fmt::format("{}{} {:.2f}", separator, stage.name, stage.seconds);
     separator = ", ";
   }

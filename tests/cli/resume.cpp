@@ -49,6 +49,18 @@ TEST_CASE("a stopped run, resumed, ends to the bit as one that was not, on vulka
   }
 }
 
+TEST_CASE("a run with muon, stopped and resumed, ends to the bit as one that was not, on vulkan") {
+  const RunPlace place("bf16");
+  const std::string muon = "--optimizer.kind=muon";
+  REQUIRE(place.train({muon, "--run.directory=whole"}).exit == 0);
+  CHECK(place.train({muon}, fmt::format("write:4:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
+  const Outcome other = place.train({"--resume"});
+  CHECK(other.exit == 2);
+  CHECK(other.says("[optimizer.kind] was \"muon\" and is \"adamw\"; a resumed run keeps it"));
+  CHECK(place.train({muon, "--resume"}).exit == 0);
+  CHECK((place.result("run") == place.result("whole")));
+}
+
 TEST_CASE("a model with an odd ffn width is trained, stopped, resumed and exported, on vulkan") {
   for (const char* recipe : {"fp32", "bf16"}) {
     CAPTURE(std::string(recipe));
