@@ -52,7 +52,7 @@ struct StepInFlight {
   uint64_t tokens = 0;   // inputs, padding left out
   uint64_t targets = 0;  // valid ones
   double rate = 0;
-  Clock::time_point start;  // where it was submitted while another ran: the end of that one
+  Clock::time_point start;
   double data_seconds = 0;  // waited for the loader
   StepRunner::Pending pending;
 };
@@ -129,35 +129,16 @@ void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
   finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, waited, {}}, profile.report);
 }
 
-bool due_for_profile(const Run& run, uint64_t step) {
-  return !run.profile.file.empty() && step == run.profile.step;
-}
-
-// behind so many steps, as the two below
-bool due_for_evaluation(const Run& run, uint64_t steps) {
-  const uint64_t every = run.config.run.eval_every;
-  return run.inputs.data.eval != nullptr && steps > 0 &&
-         (steps == run.config.schedule.steps || (every > 0 && steps % every == 0));
-}
-
-bool due_for_save(const Run& run, uint64_t steps) {
-  return steps == run.config.schedule.steps || steps % run.config.checkpoint.every == 0;
-}
-
-// Another step follows at once: it may be submitted before the one in front of it is done.
-bool goes_on(const Run& run, uint64_t steps) {
-  return steps < run.config.schedule.steps && !due_for_evaluation(run, steps) && !due_for_save(run, steps) &&
-         !due_for_profile(run, steps);
-}
-
-// ahead: the step behind this one, which runs already. alone: none is submitted behind this one.
-void train_step(Run& run, Engine& engine, Prefetcher& batches, std::optional<StepInFlight>& ahead, bool alone) {
-  const uint64_t at = run.position.step;
-  if (due_for_profile(run, at)) return profile_step(run, engine, batches);
-  const StepInFlight step = ahead ? *std::exchange(ahead, {}) : submit(run, engine, at, batches);
-  if (!alone && goes_on(run, at + 1)) ahead = submit(run, engine, at + 1, batches);
+void train_step(Run& run, Engine& engine, Prefetcher& batches) {
+  if (!run.profile.file.empty() && run.position.step == run.profile.step) return profile_step(run, engine, batches);
+  const StepInFlight step = submit(run, engine, run.position.step, batches);
   finish(run, engine, step, engine.runner->finish(step.pending));
-  if (ahead) ahead->start = Clock::now();
+}
+
+bool due_for_evaluation(const Run& run) {
+  const uint64_t every = run.config.run.eval_every, step = run.position.step;
+  return run.inputs.data.eval != nullptr && step > 0 &&
+         (step == run.config.schedule.steps || (every > 0 && step % every == 0));
 }
 
 // A signal to stop breaks it off; the resumed run does it again.
@@ -328,20 +309,16 @@ Exit train_steps(Run& run, Engine& engine) {
   const uint64_t first = run.position.step, steps = run.config.schedule.steps;
   Prefetcher batches(*run.inputs.data.train, run.position.step, steps);
   announce(run, engine);
-  if (run.saved && !run.evaluated && due_for_evaluation(run, first)) evaluate_now(run, engine);
-  std::optional<StepInFlight> ahead;
-  bool stopped = asked_to_stop(run, engine), asked = false;
-  while (ahead || (!stopped && run.position.step < steps)) {
-    train_step(run, engine, batches, ahead, stopped || asked);
+  if (run.saved && !run.evaluated && due_for_evaluation(run)) evaluate_now(run, engine);
+  bool stopped = asked_to_stop(run, engine);
+  while (!stopped && run.position.step < steps) {
+    train_step(run, engine, batches);
+    if (run.position.step == first + 1) tell_first_step(run, engine);
+    if (due_for_evaluation(run)) evaluate_now(run, engine);
+    const bool asked = any_rank(engine, run.signals.take_save(), "save");
     const uint64_t step = run.position.step;
-    if (step == first + 1) tell_first_step(run, engine);
-    if (due_for_evaluation(run, step)) evaluate_now(run, engine);
-    asked = any_rank(engine, run.signals.take_save(), "save") || asked;
-    if (!ahead && (asked || due_for_save(run, step))) {
-      save(run, engine);
-      asked = false;
-    }
-    stopped = asked_to_stop(run, engine) || stopped;
+    if (asked || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
+    stopped = asked_to_stop(run, engine);
   }
   if (stopped) return stop(run, engine);
   if (run.root()) run.directory().require_in_place();
