@@ -5,11 +5,9 @@
 namespace tandem {
 namespace {
 
-// The parameter that a node of several helps to update, none of which is ever cut into parts.
+// The parameter that a node of several helps to update; empty for an update of one node.
 std::string_view updated_in_one_stage(const Node& node) {
-  const bool one = node.range == Range::update && node.has_kernel() && node.tag.layer != kNoLayer &&
-                   op_of(node.op).split.by == SplitBy::none;
-  return one ? std::string_view(node.label) : std::string_view();
+  return node.tag.kind == Kind::direction ? std::string_view(node.label) : std::string_view();
 }
 
 }  // namespace

@@ -35,14 +35,15 @@ class StepGraph {
     }
     graph_.set_tag({});
     model_.quantize_weights(Range::begin, !trainable_.empty());
+    graph_.set_tag({});
+    if (trainable_.empty()) return;
+    const uint32_t slots = model_.amax_slots_forward() + model_.amax_slots_backward();
+    quantizer_ = quantizer_of(Range::micro_step, slots, true);  // here, as its counts begin with the step
   }
 
   void micro_step() {
     const Batch batch = load_batch(graph_, Range::micro_step, inputs_);
-    const uint32_t slots = model_.amax_slots_forward() + model_.amax_slots_backward();
-    Quantizer quantizer = quantizer_of(Range::micro_step, slots, true);
-    scale_counts_ = quantizer.scale_counts();
-    ReverseMode backward(graph_, Range::micro_step, &quantizer);
+    ReverseMode backward(graph_, Range::micro_step, &quantizer_);
     for (size_t i = 0; i < gradients_.size(); ++i)
       backward.set_accumulator(model_.parameter(trainable_[i].name), gradients_[i]);
     model_.declare_parameters(backward);
@@ -50,7 +51,7 @@ class StepGraph {
 
     const uint32_t first = uint32_t(graph_.nodes().size());
     const ValueId hidden = model_.hidden_states(Range::micro_step, batch.tokens, batch.positions, rope_,
-                                                shape_.sequence_length, true, quantizer);
+                                                shape_.sequence_length, true, quantizer_);
     const uint32_t last = uint32_t(graph_.nodes().size());
     backward.add(hidden, head(Range::micro_step, hidden, batch.targets, &backward));
     backward.run(first, last);
@@ -63,7 +64,7 @@ class StepGraph {
     for (const ParameterSpec& spec : trainable_) parameters.push_back(model_.parameter(spec.name));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(optimizer_, model_.precision());
     emit_update(graph_, *optimizer,
-                {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter, scale_counts_},
+                {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter, quantizer_.scale_counts()},
                 optimizer_.grad_clip);
   }
 
@@ -96,7 +97,8 @@ class StepGraph {
   bool frozen_;  // the base
   Transformer model_;
   StepInputs inputs_;
-  ValueId rope_, scalars_, loss_, scale_counts_;
+  Quantizer quantizer_;  // a micro-step's
+  ValueId rope_, scalars_, loss_;
   std::vector<ParameterSpec> trainable_;
   std::vector<ValueId> gradients_;  // by trainable parameter
 };
