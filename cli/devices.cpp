@@ -38,7 +38,7 @@ struct Options {
   std::string device = "auto", out;
 };
 
-// Those of one kind, which ranks may take side by side; software devices share one processor and are no such.
+// The devices of its name, which ranks may take side by side; software devices share one processor and are left out.
 std::vector<DeviceInfo> siblings_of(const DeviceInfo& device, const Registry& registry) {
   std::vector<DeviceInfo> siblings;
   for (const DeviceInfo& other : registry.devices().devices)

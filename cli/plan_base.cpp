@@ -5,6 +5,7 @@
 #include "core/plan/policy_text.h"
 
 namespace tandem::cli {
+
 uint64_t trainable_parameters(const StepSpec& spec) {
   uint64_t count = 0;
   for (const ParameterSpec& parameter : trainable_specs(spec))

@@ -6,18 +6,16 @@
 
 namespace tandem {
 
-Quantizer::Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, bool remembers)
-    : graph_(&graph), range_(range), slots_(slots), remembers_(remembers) {
+Quantizer::Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, ValueId scale_counts)
+    : graph_(&graph), range_(range), slots_(slots) {
   const TensorDesc words{DType::u32, {uint64_t(abi::kAmaxWords) * slots}};
-  if (!remembers) {
+  if (!scale_counts.present()) {
     words_ = graph.zeros(range, words, name);
     return;
   }
-  const ValueId counts = graph.zeros(Range::begin, {DType::u32, {2}}, name + ".counts");
-  graph.keep(counts, name + ".counts");
   shift_ = uint32_t(graph.nodes().size());
   const auto shifted = graph.add(range, OpId::shift_amax, Parameters(abi::ShiftAmax{}),
-                                 {graph.variable(name, words, Initial::zero), counts}, name);
+                                 {graph.variable(name, words, Initial::zero), scale_counts}, name);
   words_ = shifted[0];
   scale_counts_ = shifted[1];
 }
@@ -51,7 +49,7 @@ Quantized Quantizer::quantize(ValueId x, ValueId amax, bool has_qt, const std::s
 
 Quantized Quantizer::quantize_result(OpId op, const GuessAndCheck& parameters, const std::vector<ValueId>& inputs,
                                      const std::string& label) {
-  TANDEM_CHECK(remembers_, "{} guesses, and nothing is remembered", label);
+  TANDEM_CHECK(remembers(), "{} guesses, and nothing is remembered", label);
   std::vector<ValueId> guess_inputs = inputs, check_inputs = inputs;
   guess_inputs.insert(guess_inputs.end(), {ValueId{}, guess_slot()});
   const auto guess = graph_->add(range_, op, parameters.guess, guess_inputs, label);

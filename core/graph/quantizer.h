@@ -8,13 +8,12 @@ namespace tandem {
 class Quantizer {
  public:
   Quantizer() = default;  // for recipes that quantize nothing
-  // remembers: the words stay from run to run of the range, in a variable of that name, so that what a tensor's amax
-  // was is a guess of what it will be
-  Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, bool remembers = false);
+  // scale_counts: where it is present the words stay from run to run of the range, in a variable of that name, so that
+  // what a tensor's amax was is a guess of what it will be; these (2) u32 count the guesses and the wrong ones
+  Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, ValueId scale_counts = {});
 
-  bool remembers() const { return remembers_; }
-  // (2) u32: guesses of the range's runs since begin, and how many were wrong, each counted when the next run starts
-  // (abi ShiftAmax); absent where nothing is remembered
+  bool remembers() const { return scale_counts_.present(); }
+  // The counts after this run, which adds the guesses of the run before (abi ShiftAmax); absent where none are made.
   ValueId scale_counts() const { return scale_counts_; }
   // zeroed words for an amax: (64) u32; Exit::internal after `slots` of them
   ValueId amax_slot();
@@ -33,7 +32,6 @@ class Quantizer {
   ValueId words_, scale_counts_;                 // words: (64 * slots) u32
   uint32_t shift_ = 0;                           // the node shift_amax
   uint32_t slots_ = 0, used_ = 0, guesses_ = 0;  // guesses take the last slots
-  bool remembers_ = false;
 };
 
 }  // namespace tandem

@@ -31,29 +31,13 @@ Cost cost(const Parameters&, Operands operands) {
   return {.flops = 20 * operands[0].shape.count(), .bytes = bytes_of(operands) + bytes_of(operands.subspan(2))};
 }
 
-uint32_t rows_of(const Parameters&, Operands operands) {
-  return u32(operands[2].shape[0]);
-}
-
-Parameters from_row(const Parameters& parameters, Operands operands, uint32_t first, uint32_t) {
-  auto p = parameters.as<abi::AdamW>();
-  p.segments.first += block_at("adamw", uint64_t(first) * (p.count / rows_of(parameters, operands)));
-  return Parameters(p);
-}
-
-Parameters by_rank(const Parameters& parameters, uint64_t elements) {
-  auto p = parameters.as<abi::AdamW>();
-  p.segments.rank_stride = block_at("adamw", elements);
-  return Parameters(p);
-}
-
 }  // namespace
 
 const Op adamw{.infer = infer,
                .cost = cost,
                .cost_class = CostClass::optimizer,
                .budget = always<Budget::elementwise>,
-               .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of, .part = from_row},
-               .by_rank = by_rank};
+               .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of_update, .part = from_row<abi::AdamW>},
+               .by_rank = by_rank<abi::AdamW>};
 
 }  // namespace tandem::ops

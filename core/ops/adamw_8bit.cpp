@@ -42,29 +42,14 @@ Budget budget(const Parameters&, Operands operands, size_t i) {
   return operands[i].dtype == DType::bf16 || operands[i].dtype == DType::f32 ? Budget::elementwise : Budget::exact;
 }
 
-uint32_t rows_of(const Parameters&, Operands operands) {
-  return u32(operands[2].shape[0]);
-}
-
-Parameters from_row(const Parameters& parameters, Operands, uint32_t first, uint32_t) {
-  auto p = parameters.as<abi::Adamw8bit>();
-  p.segments.first += block_at("adamw_8bit", uint64_t(first) * p.columns);
-  return Parameters(p);
-}
-
-Parameters by_rank(const Parameters& parameters, uint64_t elements) {
-  auto p = parameters.as<abi::Adamw8bit>();
-  p.segments.rank_stride = block_at("adamw_8bit", elements);
-  return Parameters(p);
-}
-
 }  // namespace
 
-const Op adamw_8bit{.infer = infer,
-                    .cost = cost,
-                    .cost_class = CostClass::optimizer,
-                    .budget = budget,
-                    .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of, .part = from_row},
-                    .by_rank = by_rank};
+const Op adamw_8bit{
+    .infer = infer,
+    .cost = cost,
+    .cost_class = CostClass::optimizer,
+    .budget = budget,
+    .split = {.by = SplitBy::rows, .whole = 1u << 1, .units = rows_of_update, .part = from_row<abi::Adamw8bit>},
+    .by_rank = by_rank<abi::Adamw8bit>};
 
 }  // namespace tandem::ops

@@ -17,4 +17,25 @@ inline void check_segments(std::string_view op, const abi::Segments& segments) {
   require(segments.count >= 1 && segments.count <= 4, "{}: {} segments, expected 1 to 4", op, segments.count);
 }
 
+// The parameters of a part of an update that is cut by rows (Split::part), of which operand 2 is the parameter.
+template <typename P>
+Parameters from_row(const Parameters& parameters, Operands operands, uint32_t first, uint32_t) {
+  auto p = parameters.as<P>();
+  const Shape& shape = operands[2].shape;
+  p.segments.first += block_at("an update", uint64_t(first) * (shape.count() / shape[0]));
+  return Parameters(p);
+}
+
+inline uint32_t rows_of_update(const Parameters&, Operands operands) {
+  return static_cast<uint32_t>(operands[2].shape[0]);
+}
+
+// An update whose ranks' rows are so many elements apart.
+template <typename P>
+Parameters by_rank(const Parameters& parameters, uint64_t elements) {
+  auto p = parameters.as<P>();
+  p.segments.rank_stride = block_at("an update", elements);
+  return Parameters(p);
+}
+
 }  // namespace tandem::ops

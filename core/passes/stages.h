@@ -1,5 +1,5 @@
 // Stages of a range: what passes count distances in. A layer's forward or backward pass, or in begin and update one
-// node.
+// node, or all nodes of one parameter that an optimizer updates by several (Kind::direction).
 #pragma once
 
 #include <vector>

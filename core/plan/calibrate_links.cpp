@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
-#include <thread>
 
 #include "core/runtime/profile.h"
+#include "core/runtime/ranks.h"
 
 namespace tandem {
 namespace {
@@ -98,25 +97,16 @@ double seconds_per_exchange(Backend& backend, World& world, CollectiveKind kind,
 Links calibrate_links(const Registry& registry, std::span<const DeviceInfo> devices,
                       const std::function<void(const std::string&)>& progress) {
   progress(fmt::format("links between {} devices", devices.size()));
-  std::vector<std::unique_ptr<World>> worlds = local_worlds(uint32_t(devices.size()));
-  std::vector<Links> links(devices.size());
-  std::vector<std::exception_ptr> thrown(devices.size());
-  std::vector<std::thread> threads;
-  for (size_t r = 0; r < devices.size(); ++r)
-    threads.emplace_back([&, r, world = std::move(worlds[r])] {
-      try {
-        const auto backend = registry.open(devices[r]);
-        backend->join(*world, "auto");
-        links[r] = links_of(*backend, *world);
-      } catch (const Error& e) {
-        thrown[r] = std::current_exception();
-        world->fail(e.exit(), e.what());
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  for (const std::exception_ptr& error : thrown)
-    if (error) std::rethrow_exception(error);
-  return links.front();
+  Links links;
+  run_threads(uint32_t(devices.size()), [&](World& world) {
+    const uint32_t rank = world.seat().rank;
+    const auto backend = registry.open(devices[rank]);
+    backend->join(world, "auto");
+    const Links measured = links_of(*backend, world);
+    if (rank == 0) links = measured;
+    return Exit::ok;
+  });
+  return links;
 }
 
 }  // namespace tandem

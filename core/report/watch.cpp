@@ -201,7 +201,7 @@ std::vector<std::string> alarms_of(const RunView& run, double now, double free) 
     alarms.push_back(fmt::format("the evaluation's loss rose {} times in a row", h.evaluations_rose));
   const double step = median(recent(run, Field::seconds));
   if (run.alive && h.last_time && now - *h.last_time > kLateSteps * step)
-    alarms.push_back(fmt::format("metrics.jsonl has had no new line for {}; a step takes {}",
+    alarms.push_back(fmt::format("metrics.jsonl has not grown for {}; the median step takes {}",
                                  duration(now - *h.last_time), duration(step)));
   double checkpoint = 0;
   for (const CheckpointEntry& c : run.files.checkpoints) checkpoint = std::max(checkpoint, double(c.bytes));

@@ -8,10 +8,10 @@
 #include "core/plan/decide.h"
 #include "core/plan/fit.h"
 #include "core/program/dump.h"
-#include "core/run/ranks.h"
 #include "core/run/resume.h"
 #include "core/run/saved_state.h"
 #include "core/run/settings.h"
+#include "core/runtime/ranks.h"
 #include "core/step/parameters.h"
 
 namespace tandem {

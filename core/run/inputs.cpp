@@ -6,9 +6,9 @@
 #include "core/base/message.h"
 #include "core/base/parallel.h"
 #include "core/model/model_directory.h"
-#include "core/run/ranks.h"
 #include "core/run/resume.h"
 #include "core/run/settings.h"
+#include "core/runtime/ranks.h"
 
 namespace tandem {
 namespace {

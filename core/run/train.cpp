@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "core/run/launch.h"
-#include "core/run/ranks.h"
 #include "core/run/run.h"
+#include "core/runtime/ranks.h"
 
 namespace tandem {
 namespace {

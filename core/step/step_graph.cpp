@@ -26,6 +26,10 @@ class StepGraph {
     graph_.keep(scalars_, "scalars");
     loss_ = graph_.zeros(Range::begin, {DType::f32, {1}}, "loss");
     graph_.keep(loss_, "loss");
+    if (!trainable_.empty() && model_.amax_slots_forward() > 0) {
+      scale_counts_ = graph_.zeros(Range::begin, {DType::u32, {2}}, "scale_counts");
+      graph_.keep(scale_counts_, "scale_counts");
+    }
     for (const ParameterSpec& spec : trainable_) {
       graph_.set_tag({Kind::gradient, spec.layer});
       const ValueId gradient =
@@ -35,15 +39,14 @@ class StepGraph {
     }
     graph_.set_tag({});
     model_.quantize_weights(Range::begin, !trainable_.empty());
-    graph_.set_tag({});
-    if (trainable_.empty()) return;
-    const uint32_t slots = model_.amax_slots_forward() + model_.amax_slots_backward();
-    quantizer_ = quantizer_of(Range::micro_step, slots, true);  // here, as its counts begin with the step
   }
 
   void micro_step() {
     const Batch batch = load_batch(graph_, Range::micro_step, inputs_);
-    ReverseMode backward(graph_, Range::micro_step, &quantizer_);
+    const uint32_t slots = model_.amax_slots_forward() + model_.amax_slots_backward();
+    Quantizer quantizer = quantizer_of(Range::micro_step, slots, scale_counts_);
+    scale_counts_ = quantizer.scale_counts();
+    ReverseMode backward(graph_, Range::micro_step, &quantizer);
     for (size_t i = 0; i < gradients_.size(); ++i)
       backward.set_accumulator(model_.parameter(trainable_[i].name), gradients_[i]);
     model_.declare_parameters(backward);
@@ -51,7 +54,7 @@ class StepGraph {
 
     const uint32_t first = uint32_t(graph_.nodes().size());
     const ValueId hidden = model_.hidden_states(Range::micro_step, batch.tokens, batch.positions, rope_,
-                                                shape_.sequence_length, true, quantizer_);
+                                                shape_.sequence_length, true, quantizer);
     const uint32_t last = uint32_t(graph_.nodes().size());
     backward.add(hidden, head(Range::micro_step, hidden, batch.targets, &backward));
     backward.run(first, last);
@@ -64,13 +67,13 @@ class StepGraph {
     for (const ParameterSpec& spec : trainable_) parameters.push_back(model_.parameter(spec.name));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(optimizer_, model_.precision());
     emit_update(graph_, *optimizer,
-                {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter, quantizer_.scale_counts()},
+                {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter, scale_counts_},
                 optimizer_.grad_clip);
   }
 
   void evaluate() {
     const Batch batch = load_batch(graph_, Range::evaluate, inputs_);
-    Quantizer quantizer = quantizer_of(Range::evaluate, model_.amax_slots_forward(), false);
+    Quantizer quantizer = quantizer_of(Range::evaluate, model_.amax_slots_forward());
     const ValueId hidden = model_.hidden_states(Range::evaluate, batch.tokens, batch.positions, rope_,
                                                 shape_.sequence_length, false, quantizer);
     head(Range::evaluate, hidden, batch.targets, nullptr);
@@ -79,8 +82,8 @@ class StepGraph {
   Graph take() { return std::move(graph_); }
 
  private:
-  Quantizer quantizer_of(Range range, uint32_t slots, bool remembers) {
-    return slots > 0 ? Quantizer(graph_, range, slots, "amax", remembers) : Quantizer();
+  Quantizer quantizer_of(Range range, uint32_t slots, ValueId scale_counts = {}) {
+    return slots > 0 ? Quantizer(graph_, range, slots, "amax", scale_counts) : Quantizer();
   }
 
   // returns the cotangent of hidden where there is a backward pass
@@ -97,8 +100,7 @@ class StepGraph {
   bool frozen_;  // the base
   Transformer model_;
   StepInputs inputs_;
-  Quantizer quantizer_;  // a micro-step's
-  ValueId rope_, scalars_, loss_;
+  ValueId rope_, scalars_, loss_, scale_counts_;
   std::vector<ParameterSpec> trainable_;
   std::vector<ValueId> gradients_;  // by trainable parameter
 };

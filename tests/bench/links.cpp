@@ -2,9 +2,10 @@
 // GB/s of the bytes that cross one GPU's link, each way.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <thread>
 
+#include "core/base/message.h"
 #include "core/plan/calibrate_links.h"
+#include "core/runtime/ranks.h"
 #include "tests/bench/bench.h"
 
 using namespace tandem;
@@ -33,21 +34,11 @@ int run(const std::string& backend, uint32_t ranks) {
   for (auto& mine : figures)
     for (const CollectiveKind kind : {CollectiveKind::all_gather, CollectiveKind::all_to_all})
       for (const uint64_t mib : {1, 16, 128, 1024}) mine.push_back({kind, mib << 20});
-  std::vector<std::unique_ptr<World>> worlds = local_worlds(ranks);
-  std::vector<std::string> failures(ranks);
-  std::vector<std::thread> threads;
-  for (uint32_t r = 0; r < ranks; ++r)
-    threads.emplace_back([&, r, world = std::move(worlds[r])] {
-      try {
-        measure(*world, bench::backends().choose(fmt::format("{}:{}", backend, r)), figures[r]);
-      } catch (const Error& e) {
-        world->fail(e.exit(), e.what());
-        failures[r] = e.what();
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  for (const std::string& failure : failures)
-    if (!failure.empty()) return fmt::print(stderr, "{}\n", failure), 1;
+  run_threads(ranks, [&](World& world) {
+    const uint32_t rank = world.seat().rank;
+    measure(world, bench::backends().choose(fmt::format("{}:{}", backend, rank)), figures[rank]);
+    return Exit::ok;
+  });
   for (const Figure& figure : figures[0]) print(figure, ranks);
   return 0;
 }
@@ -61,5 +52,10 @@ int main(int argc, char** argv) {
   app.add_option("--backend", backend);
   app.add_option("--ranks", ranks)->check(CLI::Range(2, 64));
   CLI11_PARSE(app, argc, argv);
-  return run(backend, ranks);
+  try {
+    return run(backend, ranks);
+  } catch (const Error& e) {
+    write_error(fmt::format("{}\n", e.what()));
+    return int(e.exit());
+  }
 }

@@ -138,7 +138,7 @@ ON_EXECUTORS("memory policies change no bit in bf16", check_policies, "llama", "
 ON_EXECUTORS("memory policies change no bit in fp8", check_policies, "qwen2", "fp8")
 ON_EXECUTORS("memory policies change no bit with 8-bit states", check_policies, "qwen3", "bf16", true)
 
-// Muon: a matrix inside a layer has m and master, others v too; what makes an update is cut nowhere.
+// Under Muon a matrix inside a layer has m and master, and every other parameter has v too; no policy cuts its update.
 void check_muon(Backend& backend) {
   Golden golden("qwen2");
   const RunConfig config =

@@ -115,7 +115,7 @@ static void check_gradient_codes(bool has_bias, bool expected) {
   CAPTURE(has_bias);
   Graph g;
   const Range range = Range::micro_step;
-  Quantizer quantizer(g, range, 6, "amax", true);
+  Quantizer quantizer(g, range, 6, "amax", g.zeros(range, {DType::u32, {2}}));
   const Quantized x = quantizer.quantize(g.zeros(range, {DType::bf16, {16, 16}}), {}, true, "x");
   const Quantized w = quantizer.quantize(g.variable("w", {DType::bf16, {32, 16}}), {}, true, "w");
   const ValueId bias = has_bias ? g.variable("bias", {DType::bf16, {32}}) : ValueId{};

@@ -3,7 +3,7 @@
 #include "core/abi/adamw.h"
 
 #include "tests/ops/random_word.h"
-#include "tests/support/op_case.h"
+#include "tests/ops/update_words.h"
 
 namespace tandem::test {
 namespace {
@@ -48,12 +48,6 @@ abi::AdamW parameters(double decay) {
   return p;
 }
 
-Input update(uint32_t skipped, double coefficient, uint32_t rank = 0) {
-  return in(DType::u32, {16},
-            words({abi::float_bits(1e-3f), abi::float_bits(float(coefficient)), abi::float_bits(0.271f),
-                   abi::float_bits(0.3776f), skipped, 11, 0xdeadbeefu, 0x01234567u, rank}));
-}
-
 Filler second_moment() {
   return [](Tensor& x, Random& random) {
     for (uint64_t i = 0; i < x.size(); ++i) x.set(i, std::pow(0.1 * random.normal(), 2));
@@ -64,7 +58,7 @@ void dtype_cases(Cases& cases, DType parameter, DType gradient, DType m, DType v
   const std::string name = fmt::format("p {} g {} m {} v {}{}", name_of(parameter), name_of(gradient), name_of(m),
                                        name_of(v), has_master ? " master" : "");
   const auto inputs = [=](Shape shape, uint32_t skipped, Filler g, uint32_t rank = 0) {
-    std::vector<Input> list = {in(gradient, shape, g), update(skipped, 0.5, rank), in(parameter, shape),
+    std::vector<Input> list = {in(gradient, shape, g), update_words(skipped, 0.5, rank), in(parameter, shape),
                                in(m, shape, normal(0.1)), in(v, shape, second_moment())};
     if (has_master) list.push_back(in(DType::f32, shape));
     return list;

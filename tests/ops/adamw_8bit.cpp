@@ -3,7 +3,7 @@
 #include "core/abi/adamw_8bit.h"
 
 #include "tests/ops/random_word.h"
-#include "tests/support/op_case.h"
+#include "tests/ops/update_words.h"
 
 namespace tandem::test {
 namespace {
@@ -118,12 +118,6 @@ abi::Adamw8bit parameters(double beta2 = 0.95) {
   return p;
 }
 
-Input update(uint32_t skipped = 0, uint32_t rank = 0) {
-  return in(DType::u32, {16},
-            words({abi::float_bits(1e-3f), abi::float_bits(0.5f), abi::float_bits(0.271f), abi::float_bits(0.3776f),
-                   skipped, 11, 0xdeadbeefu, 0x01234567u, rank}));
-}
-
 // by turns, a block of ordinary values each, zeros, values 2^-30 beside one of 2^30, numbers near f32's least, one
 // spike
 Filler hostile() {
@@ -149,7 +143,7 @@ Start zero_states(Filler gradient) {
 }
 
 void add(Cases& cases, const std::string& name, DType gradient, bool has_master, Shape shape, const Start& start,
-         const abi::Adamw8bit& p = parameters(), const Input& words = update()) {
+         const abi::Adamw8bit& p = parameters(), const Input& words = update_words(0)) {
   const Shape scales{shape[0], (shape[1] + kBlock - 1) / kBlock};
   std::vector<Input> list{in(gradient, shape, start.gradient),
                           words,
@@ -171,7 +165,7 @@ void cases(Cases& cases) {
   for (const DType gradient : kFloats)
     for (const bool has_master : {false, true}) {
       const auto one = [&](const std::string& name, Shape shape, const Start& start,
-                           const abi::Adamw8bit& p = parameters(), const Input& words = update()) {
+                           const abi::Adamw8bit& p = parameters(), const Input& words = update_words(0)) {
         add(cases, name, gradient, has_master, shape, start, p, words);
       };
       for (const Shape& shape : {Shape{1, 8}, Shape{5, 24}, Shape{3, 128}, Shape{37, 136}, Shape{2, 3584}})
@@ -182,13 +176,13 @@ void cases(Cases& cases) {
       one("hostile, onto states", {3, 1304}, {.gradient = hostile()}, parameters(0.999));
       one("largest states", {2, 136}, largest);
       one("least states", {2, 136}, least);
-      one("skipped", {2, 136}, {.gradient = put(normal(), {{3, NAN}})}, parameters(), update(1));
+      one("skipped", {2, 136}, {.gradient = put(normal(), {{3, NAN}})}, parameters(), update_words(1));
       abi::Adamw8bit stacked = parameters();
       stacked.segments = {.count = 3, .begin = {0, 30, 32}, .tensor = {3, 1, 900}};
       one("three segments", {25, 8}, ordinary, stacked);
       stacked.segments = {.first = 68, .rank_stride = 34 * 3, .count = 3, .begin = {0, 136, 170}, .tensor = {3, 1, 9}};
       for (const uint32_t rank : {0u, 1u, 3u})
-        one(fmt::format("rank {} of three segments", rank), {3, 136}, ordinary, stacked, update(0, rank));
+        one(fmt::format("rank {} of three segments", rank), {3, 136}, ordinary, stacked, update_words(0, 0.5, rank));
     }
 }
 

@@ -3,7 +3,7 @@
 #include "core/abi/muon_momentum.h"
 
 #include "tests/ops/random_word.h"
-#include "tests/support/op_case.h"
+#include "tests/ops/update_words.h"
 
 namespace tandem::test {
 namespace {
@@ -22,12 +22,6 @@ void reference(const abi::MuonMomentum& p, Operands o) {
     if (m.dtype() != DType::bf16) m.set(at, next);
     else m.set_bits(at, abi::bf16_from_f32_stochastic(float(next), random_word(whole, key, i, 1)));
   }
-}
-
-Input update(uint32_t skipped) {
-  return in(DType::u32, {16},
-            words({abi::float_bits(1e-3f), abi::float_bits(0.5f), abi::float_bits(1), abi::float_bits(1), skipped, 11,
-                   0xdeadbeefu, 0x01234567u, 0}));
 }
 
 void cases(Cases& cases) {
@@ -49,7 +43,7 @@ void cases(Cases& cases) {
     const auto add = [&](const char* what, const abi::MuonMomentum& parameters, Shape whole, uint32_t skipped,
                          Filler gradient) {
       cases.add(fmt::format("{} {}", name, what), parameters,
-                {in(t.gradient, whole, gradient), update(skipped), in(t.m, whole, normal(0.1))});
+                {in(t.gradient, whole, gradient), update_words(skipped), in(t.m, whole, normal(0.1))});
     };
     abi::MuonMomentum other = p;
     add("whole", p, {24, 40}, 0, normal());

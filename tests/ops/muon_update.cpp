@@ -3,7 +3,7 @@
 #include "core/abi/muon_update.h"
 
 #include "tests/ops/random_word.h"
-#include "tests/support/op_case.h"
+#include "tests/ops/update_words.h"
 
 namespace tandem::test {
 namespace {
@@ -26,12 +26,6 @@ void reference(const abi::MuonUpdate& p, Operands o) {
   }
 }
 
-Input update(uint32_t skipped) {
-  return in(DType::u32, {16},
-            words({abi::float_bits(1e-3f), abi::float_bits(0.5f), abi::float_bits(1), abi::float_bits(1), skipped, 11,
-                   0xdeadbeefu, 0x01234567u, 0}));
-}
-
 void cases(Cases& cases) {
   struct Types {
     DType p;
@@ -40,7 +34,7 @@ void cases(Cases& cases) {
   for (const Types& t : {Types{DType::f32, false}, Types{DType::bf16, false}, Types{DType::bf16, true}}) {
     const abi::MuonUpdate p{.tensor = 7, .decay = 0.1f, .scale = 12.5f};
     const auto add = [&](const char* what, const abi::MuonUpdate& parameters, Shape x, Shape whole, uint32_t skipped) {
-      std::vector<Input> inputs{in(t.p, x, skipped ? put(normal(), {{3, NAN}}) : normal()), update(skipped),
+      std::vector<Input> inputs{in(t.p, x, skipped ? put(normal(), {{3, NAN}}) : normal()), update_words(skipped),
                                 in(t.p, whole)};
       if (t.master) inputs.push_back(in(DType::f32, whole));
       cases.add(fmt::format("p {}{} {}", name_of(t.p), t.master ? " master" : "", what), parameters, std::move(inputs));

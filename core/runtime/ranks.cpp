@@ -1,4 +1,4 @@
-#include "core/run/ranks.h"
+#include "core/runtime/ranks.h"
 
 #include <atomic>
 #include <exception>
