@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/abi/normal.h"
 #include "core/base/dtype.h"
 
 struct CUstream_st;
@@ -43,5 +44,8 @@ using Launcher = bool (*)(const Call&, Stream);
 #define OP(name) bool name(const Call& call, Stream stream);  // kernels/<name>.cu
 #include "core/ops/table.inc"
 #undef OP
+
+// Puts it on the stream: out is f32 or bf16. kernels/draw_normal.cu, which is no op: it runs before any step.
+void draw_normal(const abi::NormalDraw& values, const Operand& out, Stream stream);
 
 }  // namespace tandem::kernels

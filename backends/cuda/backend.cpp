@@ -49,15 +49,21 @@ OpenDevice open_measured(uint32_t index) {
   return {device, std::move(meter), kToCome + local_memory};
 }
 
-// "auto": where GPUs reach each other's memory, or there is no NCCL.
+// "auto": where GPUs reach each other's memory, two ranks share one, or there is no NCCL.
 bool exchange_by_copies(Device& device, World& world, std::string_view collectives) {
-  if (collectives == "nccl") return false;
   const bool threads = ranks_are_threads(world);
+  const auto shared = ranks_of_one_device(device, world);
+  if (shared && (!threads || collectives == "nccl"))
+    fail(Exit::configuration, "distributed.devices",
+         "ranks {} and {} are on one device, and NCCL wants one for each rank; give each rank a device, or leave "
+         "distributed.collectives at auto and start tandem train alone",
+         shared->first, shared->second);
+  if (collectives == "nccl") return false;
   if (collectives == "copy" && !threads)
     fail(Exit::configuration, "distributed.collectives",
          "is copy, which wants ranks that are threads of one process; use nccl, or start tandem train alone");
   const bool reach = threads && reach_peers(device, world);
-  return collectives == "copy" || reach || (threads && !has_nccl());
+  return collectives == "copy" || reach || (threads && (shared || !has_nccl()));
 }
 
 Target target_of(const Device& opened, const DeviceBudget& budget) {
@@ -100,6 +106,10 @@ class CudaBackend : public Backend {
   void zero(Memory& memory, uint64_t offset, uint64_t bytes) override {
     transfer_.zero(dynamic_cast<ArenaMemory&>(memory), offset, bytes);
   }
+  bool draw(Memory& memory, uint64_t offset, const abi::NormalDraw& values, DType dtype) override {
+    transfer_.draw(dynamic_cast<ArenaMemory&>(memory), offset, values, dtype);
+    return true;
+  }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     auto executable = std::make_unique<CudaExecutable>(device_, choices_, program, memories);
     if (is_root_) choices_.save();
@@ -111,7 +121,6 @@ class CudaBackend : public Backend {
   void join(World& world, std::string_view collectives) override {
     is_root_ = world.seat().rank == 0;
     if (world.seat().ranks == 1) return;
-    check_devices_differ(*device_, world);
     device_->make_current();
     if (exchange_by_copies(*device_, world, collectives))
       device_->join(std::make_unique<CopyCommunicator>(*device_, world));

@@ -6,7 +6,8 @@
 namespace tandem::cuda {
 
 // Exit::configuration where two ranks are on one device, which NCCL refuses.
-void check_devices_differ(Device& device, World& world);
+// Two ranks on one device, if there are any.
+std::optional<std::pair<uint32_t, uint32_t>> ranks_of_one_device(Device& device, World& world);
 
 // Runs each kind of exchange, small and large, on a joined device, so that NCCL has taken what it takes at the first;
 // Exit::device where wrong bytes come, as some pairs of devices are known to give.

@@ -5,6 +5,7 @@
 
 #include "backends/common/memory.h"
 #include "core/base/parallel.h"
+#include "kernels/kernel.h"
 
 namespace tandem::cuda {
 namespace {
@@ -83,6 +84,15 @@ void Transfer::zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
   }
   device_->make_current();
   device_->check_device(cudaMemsetAsync(memory.at(offset), 0, bytes, device_->stream()), "cudaMemsetAsync");
+}
+
+void Transfer::draw(ArenaMemory& memory, uint64_t offset, const abi::NormalDraw& values, DType dtype) {
+  check_range(memory.arena(), offset, values.count * size_of(dtype));
+  device_->make_current();
+  kernels::draw_normal(values, {memory.at(offset), dtype}, device_->stream());
+  device_->check_device(cudaGetLastError(), "draw_normal");
+  // The host's next access to its own memory waits for nothing.
+  if (memory.arena().kind == ArenaKind::host) device_->wait(device_->mark());
 }
 
 void Transfer::read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes) {

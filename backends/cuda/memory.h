@@ -30,6 +30,7 @@ class Transfer : private Staging {
   void write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes);
   void read(const ArenaMemory& memory, uint64_t offset, std::span<std::byte> bytes);
   void zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes);
+  void draw(ArenaMemory& memory, uint64_t offset, const abi::NormalDraw& values, DType dtype);
   void prepare() override;  // takes its memory, else the first write or read does
 
  private:

@@ -15,10 +15,10 @@ constexpr uint32_t kInitialisationStream = 4;
 
 // Consecutive elements of a stored tensor; one: 1.0 as T.
 template <typename T>
-void draw(const ModelConfig& config, ParameterKind kind, const NormalStream& from, uint64_t first, T one,
+void draw(const ModelConfig& config, ParameterKind kind, const StoredTensor& part, uint64_t seed, uint64_t first, T one,
           std::span<std::byte> place) {
   const std::span<T> out(reinterpret_cast<T*>(place.data()), place.size() / sizeof(T));
-  if (kind == ParameterKind::matrix) draw_normal(from, config.initializer_range, first, out);
+  if (kind == ParameterKind::matrix) draw_normal(values_of_matrix(config, part, seed, first, out.size()), out);
   else std::ranges::fill(out, kind == ParameterKind::norm ? one : T{});
 }
 
@@ -39,6 +39,11 @@ void draw_uniform(const StoredTensor& part, uint64_t seed, uint64_t first, DType
 
 }  // namespace
 
+abi::NormalDraw values_of_matrix(const ModelConfig& config, const StoredTensor& part, uint64_t seed, uint64_t first,
+                                 uint64_t count) {
+  return {seed, part.number, kInitialisationStream, config.initializer_range, first, count};
+}
+
 void draw_adapter_rows(const ParameterSpec& spec, uint64_t seed, bool b_as_a, uint64_t first, DType dtype,
                        std::span<std::byte> out) {
   fill_rows(spec, first, dtype, out, [&](const StoredTensor& part, uint64_t element, std::span<std::byte> place) {
@@ -51,9 +56,8 @@ void draw_rows(const ModelConfig& config, const ParameterSpec& spec, uint64_t se
                std::span<std::byte> out) {
   TANDEM_CHECK(dtype == DType::f32 || dtype == DType::bf16, "parameters are f32 or bf16, not {}", name_of(dtype));
   fill_rows(spec, first, dtype, out, [&](const StoredTensor& part, uint64_t element, std::span<std::byte> place) {
-    const NormalStream from{seed, part.number, kInitialisationStream};
-    if (dtype == DType::f32) draw<float>(config, spec.kind, from, element, 1.0f, place);
-    else draw<uint16_t>(config, spec.kind, from, element, 0x3f80, place);
+    if (dtype == DType::f32) draw<float>(config, spec.kind, part, seed, element, 1.0f, place);
+    else draw<uint16_t>(config, spec.kind, part, seed, element, 0x3f80, place);
   });
 }
 

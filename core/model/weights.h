@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/abi/normal.h"
 #include "core/abi/segments.h"
 #include "core/model/config.h"
 #include "core/model/safetensors.h"
@@ -77,6 +78,10 @@ void load_rows(const ModelFiles& files, const ParameterSpec& spec, uint64_t firs
 // from there to bf16, to nearest even. Element e of stored tensor n has the same bits in any rows.
 void draw_rows(const ModelConfig& config, const ParameterSpec& spec, uint64_t seed, uint64_t first, DType dtype,
                std::span<std::byte> out);
+
+// What draw_rows draws of a matrix: elements of a stored tensor.
+abi::NormalDraw values_of_matrix(const ModelConfig& config, const StoredTensor& part, uint64_t seed, uint64_t first,
+                                 uint64_t count);
 
 // Calls fill(part, first, place) at the same time for consecutive elements of stored tensors that make up those rows;
 // what is padding is zeroed.

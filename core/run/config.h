@@ -82,6 +82,7 @@ struct RunConfig {
     uint32_t devices = 1;
     uint32_t zero = 1;
     std::string collectives = "auto";
+    uint32_t ranks_per_device = 1;
   } distributed;
 
   struct Checkpoint {

@@ -360,6 +360,7 @@ std::vector<ConfigKey> make_keys() {
       key("distributed.devices", &C::distributed, &C::Distributed::devices, Count{1, 65536}),
       key("distributed.zero", &C::distributed, &C::Distributed::zero, Count{1, 3}),
       key("distributed.collectives", &C::distributed, &C::Distributed::collectives, Choice{{"auto", "nccl", "copy"}}),
+      key("distributed.ranks_per_device", &C::distributed, &C::Distributed::ranks_per_device, Count{1, 64}),
       key("checkpoint.every", &C::checkpoint, &C::Checkpoint::every, Count{1, kMax32}),
       key("checkpoint.keep", &C::checkpoint, &C::Checkpoint::keep, Count{1, kMax32}),
       key("run.directory", &C::run, &C::Run::directory, Text{}, Need::required),

@@ -30,16 +30,23 @@ DeviceInfo device_of(const RunConfig& config, const Registry& registry, const Wo
   if (!world || device.kind == DeviceInfo::Kind::software) return device;
   std::vector<DeviceInfo> all = registry.devices().devices;
   std::erase_if(all, [&](const DeviceInfo& d) { return d.backend != device.backend || d.index < device.index; });
-  if (all.size() < world->seat().local_ranks)
-    fail(Exit::device, "distributed.devices", "{} ranks on this host want as many devices from {}:{} on, there are {}",
-         world->seat().local_ranks, device.backend, device.index, all.size());
-  return all[world->seat().local_rank];
+  const uint32_t each = config.distributed.ranks_per_device, wanted = (world->seat().local_ranks + each - 1) / each;
+  if (all.size() < wanted)
+    fail(Exit::device, "distributed.devices",
+         "{} ranks on this host, {} per device, want {} devices from {}:{} on, there are {}", world->seat().local_ranks,
+         each, wanted, device.backend, device.index, all.size());
+  return all[world->seat().local_rank / each];
 }
 
-// What each of several ranks has: they share the host, and a software device; and one Program fits all.
-Target shared_target(Target target, const DeviceInfo& device, World& world) {
-  const uint32_t local_ranks = world.seat().local_ranks;
-  if (device.kind == DeviceInfo::Kind::software) target.memory_bytes /= local_ranks;
+// A rank's part of a device that several of them share.
+Target of_shared_device(Target target, const DeviceInfo& device, const RunConfig& config, const Seat& seat) {
+  target.memory_bytes /=
+      device.kind == DeviceInfo::Kind::software ? seat.local_ranks : config.distributed.ranks_per_device;
+  return target;
+}
+
+// One Program fits all ranks.
+Target common_target(Target target, World& world) {
   struct Limits {
     uint64_t memory, reserve, host, arena;
   } mine{target.memory_bytes, target.reserve_bytes, target.host_memory_bytes, target.largest_arena};
@@ -101,8 +108,10 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   if (KernelTable* kernels = engine.backend->kernels()) kernels->use(inputs.kernels);
   else if (!inputs.kernels.timed)
     warn(fmt::format("--choices changes nothing: {} has no kernels to choose", engine.device.backend));
-  Target target = with_measured_rates(within_budget(engine.backend->target(), config.memory));
-  if (world) target = shared_target(std::move(target), engine.device, *world);
+  Target target = engine.backend->target();
+  if (world) target = of_shared_device(std::move(target), engine.device, config, world->seat());
+  target = with_measured_rates(within_budget(std::move(target), config.memory));
+  if (world) target = common_target(std::move(target), *world);
   PlanRequest request = plan_request(config, engine.spec, target, world ? world->seat().local_ranks : 1);
   request.sequences = inputs.sequences;
   if (inputs.head_chunks) request.limits.lm_head_chunks = inputs.head_chunks;

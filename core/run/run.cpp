@@ -218,7 +218,7 @@ void tell_first_step(Run& run, const Engine& engine) {
   run.times.took("first step");
   run.progress.message(fmt::format("the first step was done after {}", run.times.text()));
   const std::optional<uint64_t> free = engine.backend->free_bytes();
-  if (!free) return;
+  if (!free || run.config.distributed.ranks_per_device > 1) return;  // Other ranks took of it, too.
   const DeviceBudget budget = engine.backend->budget();
   const uint64_t planned = engine.session->device_bytes() + engine.backend->target().staging_bytes;
   if (const uint64_t more = overrun(budget, planned, *free); more > 0)

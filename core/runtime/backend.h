@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 
+#include "core/abi/normal.h"
 #include "core/program/program.h"
 #include "core/program/target.h"
 #include "core/runtime/budget.h"
@@ -55,6 +56,8 @@ class Backend {
   virtual void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) = 0;
   virtual void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) = 0;
   virtual void zero(Memory& memory, uint64_t offset, uint64_t bytes);  // as write does
+  // Draws the values there, as f32 or bf16, ordered as write is. False: the device does not draw, and nothing happened.
+  virtual bool draw(Memory&, uint64_t /*offset*/, const abi::NormalDraw&, DType) { return false; }
   // memories: one an arena of the program, in order; they outlive the executable
   virtual std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) = 0;
   // Joins the other ranks, whose World outlives what the backend loads from here on: before the budget is read.

@@ -61,6 +61,12 @@ void Session::zero(std::string_view binding) {
   backend_.zero(*memories_.at(buffer.arena), buffer.offset, buffer.bytes);
 }
 
+bool Session::draw(std::string_view binding, const abi::NormalDraw& values, uint64_t offset) {
+  const DType dtype = desc(binding).dtype;
+  const BufferRef to = part(binding, offset, values.count * size_of(dtype));
+  return backend_.draw(*memories_.at(to.arena), to.offset, values, dtype);
+}
+
 uint64_t Session::device_bytes() const {
   uint64_t total = 0;
   for (const Arena& arena : program_.arenas)

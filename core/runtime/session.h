@@ -16,6 +16,8 @@ class Session {
   void write(std::string_view binding, std::span<const std::byte> bytes, uint64_t offset = 0);
   void read(std::string_view binding, std::span<std::byte> bytes, uint64_t offset = 0) const;
   void zero(std::string_view binding);
+  // Has the device draw the values into the binding, f32 or bf16; false: it does not draw.
+  bool draw(std::string_view binding, const abi::NormalDraw& values, uint64_t offset);
   // any bytes of an arena
   void write(const BufferRef& to, std::span<const std::byte> bytes);
   void read(const BufferRef& from, std::span<std::byte> bytes) const;

@@ -55,9 +55,23 @@ void write_frozen(Session& session, std::span<const ParameterSpec> specs, const 
   }
 }
 
+// Has the device draw a piece; false: it does not, or the piece is no plain matrix.
+bool draw_on_device(Session& session, const ModelConfig& config, const Piece& piece, uint64_t seed) {
+  const ParameterSpec& spec = *piece.spec;
+  if (spec.kind != ParameterKind::matrix || std::ranges::any_of(spec.parts, &StoredTensor::padded)) return false;
+  const Binding& binding = *piece.binding;
+  const uint64_t columns = spec.shape.back(), begin = piece.first * columns, end = begin + piece.rows * columns;
+  for (const StoredTensor& part : spec.parts) {
+    const uint64_t from = std::max(begin, part.first), to = std::min(end, part.first + part.place.count());
+    if (from >= to) continue;
+    const abi::NormalDraw values = values_of_matrix(config, part, seed, from - part.first, to - from);
+    if (!session.draw(binding.name, values, piece.offset + (from - begin) * size_of(binding.desc.dtype))) return false;
+  }
+  return true;
+}
+
 // A piece is made while the one before is written.
-void write_parameters(Session& session, std::span<const ParameterSpec> specs, const RowSource& source) {
-  const std::vector<Piece> pieces = pieces_of(session.program(), specs);
+void write_pieces(Session& session, std::span<const Piece> pieces, const RowSource& source) {
   std::vector<std::byte> buffers[2];
   const auto make = [&](size_t i) {
     const Piece& p = pieces[i];
@@ -73,6 +87,10 @@ void write_parameters(Session& session, std::span<const ParameterSpec> specs, co
     if (i + 1 < pieces.size()) making = std::async(std::launch::async, make, i + 1);
     session.write(pieces[i].binding->name, buffers[i % 2], pieces[i].offset);
   }
+}
+
+void write_parameters(Session& session, std::span<const ParameterSpec> specs, const RowSource& source) {
+  write_pieces(session, pieces_of(session.program(), specs), source);
   write_frozen(session, specs, source);
 }
 
@@ -85,10 +103,14 @@ void load_parameters(Session& session, const ModelSource& model, const ModelFile
 }
 
 void initialise_parameters(Session& session, const ModelSource& model, uint64_t seed) {
-  write_parameters(session, parameter_specs(model.config),
-                   [&](const ParameterSpec& spec, uint64_t first, DType dtype, std::span<std::byte> out) {
-                     draw_rows(model.config, spec, seed, first, dtype, out);
-                   });
+  const std::vector<ParameterSpec> specs = parameter_specs(model.config);
+  const RowSource drawn = [&](const ParameterSpec& spec, uint64_t first, DType dtype, std::span<std::byte> out) {
+    draw_rows(model.config, spec, seed, first, dtype, out);
+  };
+  std::vector<Piece> pieces = pieces_of(session.program(), specs);
+  std::erase_if(pieces, [&](const Piece& piece) { return draw_on_device(session, model.config, piece, seed); });
+  write_pieces(session, pieces, drawn);
+  write_frozen(session, specs, drawn);
 }
 
 void load_adapter(Session& session, const AdapterDirectory& adapter, std::span<const ParameterSpec> specs) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <tuple>
 
+#include "core/model/normal.h"
 #include "tests/backends/by_hand.h"
 #include "tests/support/executors.h"
 
@@ -157,6 +159,32 @@ void refuses_dtypes_without_a_kernel(Backend& backend) {
   CHECK(contains(error, "add"));
 }
 
+// Each value, of an element wherever it lies, is the one that the host draws.
+void draws_as_the_host_does(Backend& backend, bool draws) {
+  constexpr uint64_t kBytes = 1 << 20;
+  for (const ArenaKind kind : {ArenaKind::device, ArenaKind::host})
+    for (const DType dtype : {DType::f32, DType::bf16})
+      for (const auto& [first, count, offset] : {std::tuple<uint64_t, uint64_t, uint64_t>{0, 100'000, 256},
+                                                 {8'000'000'000, 8, 0},
+                                                 {13, 7001, 4},
+                                                 {6, 1, 8},
+                                                 {7, 3, 16}}) {
+        const abi::NormalDraw values{0x123456789abcdef0, 77, 4, 0.02, first, count};
+        const uint64_t bytes = count * size_of(dtype);
+        const std::vector<std::byte> before(kBytes, std::byte{0x5a});
+        std::vector<std::byte> expected = before, found(kBytes);
+        const auto memory = backend.allocate(arena(kBytes, kind));
+        backend.write(*memory, 0, before);
+        REQUIRE(backend.draw(*memory, offset, values, dtype) == draws);
+        if (!draws) return;
+        if (dtype == DType::f32) draw_normal(values, {reinterpret_cast<float*>(&expected[offset]), count});
+        else draw_normal(values, {reinterpret_cast<uint16_t*>(&expected[offset]), count});
+        backend.read(*memory, 0, found);
+        CHECK(found == expected);
+        CHECK(contains(error_of([&] { backend.draw(*memory, kBytes - bytes + 1, values, dtype); }), "1: "));
+      }
+}
+
 void lists_its_devices(Backend& backend, std::string_view name) {
   const std::vector<BackendFactory> factories = test_backends();
   const BackendFactory& factory = *std::ranges::find(factories, name, &BackendFactory::name);
@@ -182,6 +210,10 @@ ON_EXECUTORS("ranges without instructions are submitted and end", ranges_without
 ON_EXECUTORS("a profile gives every instruction its time", profiles_each_instruction)
 ON_EXECUTORS("more memory than there is is refused, by name,", refuses_too_much_memory)
 ON_EXECUTORS("memories that are not the program's are refused", refuses_wrong_memories)
+TANDEM_ON("host", "values are drawn as the host draws them", draws_as_the_host_does, false)
+TANDEM_ON("cuda_host", "values are drawn as the host draws them", draws_as_the_host_does, true)
+TANDEM_ON_VULKAN("values are drawn as the host draws them", draws_as_the_host_does, false)
+TANDEM_ON_CUDA("values are drawn as the host draws them", draws_as_the_host_does, true)
 TANDEM_ON("cuda_host", "dtypes that no kernel takes are refused", refuses_dtypes_without_a_kernel)
 TANDEM_ON_VULKAN("dtypes that no kernel takes are refused", refuses_dtypes_without_a_kernel)
 TANDEM_ON_CUDA("dtypes that no kernel takes are refused", refuses_dtypes_without_a_kernel)

@@ -71,7 +71,7 @@ std::vector<float> stacked(const ParameterSpec& spec, const Values& values, uint
 // the word e mod 4 as a normal value
 float drawn(const ModelConfig& config, uint64_t seed, const StoredTensor& part, uint64_t e) {
   const abi::PhiloxWords words = abi::philox(uint32_t(seed), uint32_t(seed >> 32), uint32_t(e / 4), part.number, 0, 4);
-  return float(config.initializer_range * inverse_normal((double(words.word[e % 4]) + 0.5) * 0x1p-32));
+  return float(config.initializer_range * abi::inverse_normal(abi::centred_probability(words.word[e % 4])));
 }
 
 std::vector<OutputTensor> tensors_of(const std::vector<ParameterSpec>& specs, const Values& values) {
@@ -255,14 +255,14 @@ TEST_CASE("weights: inverse normal") {
                                                         {0xe0000000u, 1.1503493809415332},
                                                         {0xffffffffu, 6.3379577545537893}};
   for (const auto& [word, z] : kReference)
-    CHECK(std::abs(inverse_normal((double(word) + 0.5) * 0x1p-32) / z - 1) < 1e-12);
+    CHECK(std::abs(abi::inverse_normal(abi::centred_probability(word)) / z - 1) < 1e-12);
 }
 
 // The same by the C library's erfc: z solves Phi(z) = p, so z + (p - Phi(z)) / phi(z) is one Newton step away.
 TEST_CASE("weights: inverse normal over its whole range") {
   double worst = 0;
   for (uint64_t word = 3; word < uint64_t{1} << 31; word += 1 + word / 500) {
-    const double p = (double(word) + 0.5) * 0x1p-32, z = inverse_normal(p);
+    const double p = (double(word) + 0.5) * 0x1p-32, z = abi::inverse_normal(p - 0.5);
     const double density = std::exp(-z * z / 2) / std::sqrt(2 * std::acos(-1.0));
     const double step = (p - std::erfc(-z / std::sqrt(2.0)) / 2) / density;
     worst = std::max(worst, std::abs(step / z));

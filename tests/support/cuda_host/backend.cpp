@@ -126,6 +126,11 @@ class HostExecutable : public Executable {
 class CudaHostBackend : public CpuBackend {
  public:
   CudaHostBackend() : CpuBackend("cuda_host") {}
+  bool draw(Memory& memory, uint64_t offset, const abi::NormalDraw& values, DType dtype) override {
+    std::byte* const at = dynamic_cast<HostMemory&>(memory).at(offset, values.count * size_of(dtype));
+    kernels::draw_normal(values, {at, dtype}, nullptr);
+    return true;
+  }
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     return std::make_unique<HostExecutable>(program, memories, world_);
   }
