@@ -60,8 +60,9 @@ std::optional<Offload> offload_kind(const Graph& graph, const Value& value) {
     case Kind::state:
       return offload_of_state(value.state);
     case Kind::parameter:
-    case Kind::quantized:
       return Offload::parameters;
+    case Kind::quantized:
+      return Offload::copies;
     case Kind::gradient:
       return Offload::gradients;
     case Kind::residual:
@@ -76,9 +77,9 @@ Home home_of(const Graph& graph, const MemoryPolicy& policy, const Value& value)
   if (value.lifetime == Lifetime::external || value.desc.shape.rank() < 2) return Home::device;
   if (value.rows.in_whole) return Home::device;  // what all ranks exchange stays
   const auto kind = offload_kind(graph, value);
-  if (value.kind == Kind::quantized && policy.copies_of(value.layer) != Copies::with_parameters) return Home::device;
+  if (value.kind == Kind::quantized && policy.copies_of(value.layer) == Copies::remade) return Home::device;
   if (!kind || !policy.offload_of(value.layer).contains(*kind)) return Home::device;
-  const bool may_read_host = *kind != Offload::parameters && *kind != Offload::residuals;
+  const bool may_read_host = is_state(*kind) || *kind == Offload::gradients;
   return may_read_host && policy.zero_copy.contains(*kind) ? Home::zero_copy : Home::host;
 }
 

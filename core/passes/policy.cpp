@@ -37,11 +37,12 @@ Weights MemoryPolicy::weights_of(uint32_t layer) const {
   return entry_of(weights, layer);
 }
 
-std::vector<std::string> offload_words(std::span<const std::string> states) {
+std::vector<std::string> offload_words(std::span<const std::string> states, bool fp8) {
   TANDEM_CHECK(states.size() <= kMostStates, "{} optimizer states, expected at most {}", states.size(), kMostStates);
   std::vector<std::string> words(states.begin(), states.end());
   words.resize(kOffloadCount);
   words[size_t(Offload::parameters)] = "parameters";
+  if (fp8) words[size_t(Offload::copies)] = "copies";
   words[size_t(Offload::gradients)] = "gradients";
   words[size_t(Offload::residuals)] = "residuals";
   return words;

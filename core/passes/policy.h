@@ -19,10 +19,10 @@ namespace tandem {
 enum class Recompute : uint8_t { norm, swiglu, ffn, qkv, attention, block };
 constexpr std::string_view kRecomputeNames[] = {"norm", "swiglu", "ffn", "qkv", "attention", "block"};
 
-// What can live on the host between its uses: optimizer states by their number, from 0; parameters with their fp8
-// copies, unless Copies says otherwise; gradients; the residual stream.
+// What can live on the host between its uses: optimizer states by their number, from 0; parameters; fp8 copies of
+// them, of a frozen base its codes; gradients; the residual stream.
 constexpr uint32_t kMostStates = 8;
-enum class Offload : uint8_t { parameters = kMostStates, gradients, residuals };
+enum class Offload : uint8_t { parameters = kMostStates, copies, gradients, residuals };
 constexpr size_t kOffloadCount = size_t(Offload::residuals) + 1;
 constexpr Offload offload_of_state(uint32_t state) {
   return Offload(state);
@@ -30,13 +30,18 @@ constexpr Offload offload_of_state(uint32_t state) {
 constexpr bool is_state(Offload kind) {
   return uint32_t(kind) < kMostStates;
 }
-// The words of memory.offload, by Offload; states: those of the optimizer's states, by number. Empty: no such state.
-std::vector<std::string> offload_words(std::span<const std::string> states);
+constexpr bool is_in_layers_alone(Offload kind) {
+  return kind == Offload::copies || kind == Offload::residuals;
+}
+// The words of memory.offload, by Offload; states: those of the optimizer's states, by number; fp8: whether there are
+// copies. Empty: nothing of that kind.
+std::vector<std::string> offload_words(std::span<const std::string> states, bool fp8);
 
-// The fp8 copies of a layer's parameters. remade: from the parameter, wherever a layer's pass reads them, with the
-// step's one amax; of a frozen base the transposes alone, from the codes, where the backward pass reads them.
-enum class Copies : uint8_t { with_parameters, on_device, remade };
-constexpr std::string_view kCopiesNames[] = {"with_parameters", "on_device", "remade"};
+// The fp8 copies of a layer's parameters, which begin makes. kept: codes and their transposes, for the backward pass.
+// transposed: codes alone, which are transposed where the backward pass reads them. remade: neither, but from the
+// parameter wherever a layer's pass reads them, with the step's one amax; not of a frozen base, which is codes.
+enum class Copies : uint8_t { kept, transposed, remade };
+constexpr std::string_view kCopiesNames[] = {"kept", "transposed", "remade"};
 
 // Where a rank keeps a layer's fp8 weights from step to step, with zero = 3: all rows, or its own, from which all are
 // gathered wherever a layer's pass reads them.
@@ -48,7 +53,7 @@ struct MemoryPolicy {
   // by layer too; what belongs to no layer (embedding, final norm, LM head) has its own set
   std::vector<EnumSet<Offload>> offload;
   EnumSet<Offload> offload_outside;
-  std::vector<Copies> copies;    // by layer too; none at all is with_parameters
+  std::vector<Copies> copies;    // by layer too; none at all is kept
   std::vector<Weights> weights;  // by layer, likewise; none at all is gathered
   uint32_t gather_distance = 1;  // how many layers ahead weights are gathered
   // Kinds of which the device reads and writes host memory itself, with no copy: m, v, master, gradients, where

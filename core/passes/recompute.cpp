@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "core/graph/exchange.h"
 #include "core/passes/rewriter.h"
 
 namespace tandem {
@@ -90,6 +91,17 @@ bool is_remade(const Marks& m, ValueId v) {
   return value.kind == Kind::quantized && value.node != UINT32_MAX && m.policy.copies_of(value.layer) == Copies::remade;
 }
 
+// An fp8 copy that the backward pass makes of the codes beside it.
+bool is_transposed(const Graph& graph, const MemoryPolicy& policy, ValueId v) {
+  if (!v.present()) return false;
+  const Value& value = graph.values()[v.index];
+  if (value.kind != Kind::quantized || value.node == UINT32_MAX ||
+      policy.copies_of(value.layer) != Copies::transposed || !graph.nodes()[value.node].has_kernel())
+    return false;
+  const Node& node = graph.nodes()[value.node];
+  return op_of(node.op).on_rows(size_t(std::ranges::find(node.outputs, v) - node.outputs.begin())) == OnRows::columns;
+}
+
 Clone clone_of(const Marks& m, const Node& node, Outputs wanted) {
   const Outputs kept = outputs_if(node, [&](ValueId v) { return !m.dropped[v.index]; });
   return node.has_kernel() ? op_of(node.op).clone(node, wanted, kept) : again(node, wanted, kept);
@@ -152,6 +164,7 @@ struct Recomputed {
   Rewriter rewriter;
   std::unordered_map<uint32_t, ValueId> clones = {};         // by value
   std::map<std::pair<Pass, uint32_t>, ValueId> remade = {};  // by pass and value
+  std::map<std::pair<Range, uint32_t>, ValueId> transposed = {};
 };
 
 // A node of the forward pass makes optional outputs only where something other than the backward pass reads them.
@@ -168,6 +181,29 @@ void copy(const Marks& m, Recomputed& to, const Node& node) {
   const auto out = to.rewriter.emit(node, only(node.parameters, needed), std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].present()) to.rewriter.set(node.outputs[i], out[i]);
+}
+
+// The node without the outputs that are made of its others where they are read.
+void copy_untransposed(const Marks& m, Recomputed& to, const Node& node) {
+  const Outputs some = outputs_if(node, [&](ValueId v) { return !is_transposed(m.graph, m.policy, v); });
+  std::vector<ValueId> inputs;
+  for (ValueId v : node.inputs) inputs.push_back(to.rewriter.map(v));
+  const auto out =
+      to.rewriter.emit(node, op_of(node.op).only(node.parameters, some), std::move(inputs), node.tag.phase);
+  for (size_t i = 0; i < out.size(); ++i)
+    if (out[i].present()) to.rewriter.set(node.outputs[i], out[i]);
+}
+
+// The transpose of the codes, made once, in the pass that reads it.
+ValueId transposed(const Marks& m, Recomputed& to, ValueId v, Range range) {
+  const auto [found, fresh] = to.transposed.try_emplace({range, v.index});
+  if (!fresh) return found->second;
+  const Node& node = m.graph.nodes()[m.graph.values()[v.index].node];
+  const ValueId codes = node.outputs[size_t(std::ranges::find(node.outputs, v) - node.outputs.begin()) - 1];
+  Tag tag = m.graph.values()[v.index].tag();
+  tag.phase = Phase::recompute;
+  to.rewriter.graph().set_tag(tag);
+  return found->second = transpose(to.rewriter.graph(), range, to.rewriter.map(codes), node.label);
 }
 
 // A copy of a parameter, made once in each pass that reads it.
@@ -212,9 +248,12 @@ Graph recompute(const Graph& graph, const MemoryPolicy& policy) {
     if (std::ranges::any_of(node.outputs, [&](ValueId v) { return is_remade(m, v); })) continue;
     for (ValueId v : node.inputs) {
       if (is_remade(m, v)) to.rewriter.set(v, remake(m, to, v, pass_of(node)));
+      else if (is_transposed(graph, policy, v)) to.rewriter.set(v, transposed(m, to, v, node.range));
       else if (backward(node) && m.is_dropped(v)) to.rewriter.set(v, clone(m, to, v));
     }
-    copy(m, to, node);
+    if (std::ranges::any_of(node.outputs, [&](ValueId v) { return is_transposed(graph, policy, v); }))
+      copy_untransposed(m, to, node);
+    else copy(m, to, node);
   }
   return to.rewriter.take();
 }

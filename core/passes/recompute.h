@@ -9,7 +9,7 @@ namespace tandem {
 // and the forward pass's own amax, so that no bit changes; each value is made again once, and lives on from there. The
 // forward nodes then make no copy that only the backward pass would have read.
 // fp8 copies of parameters where the policy has them remade: once for each pass over their layer, from the amax that
-// begin takes.
+// begin takes; where it has them transposed, from the codes, for the backward pass.
 Graph recompute(const Graph& graph, const MemoryPolicy& policy);
 
 }  // namespace tandem

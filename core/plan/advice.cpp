@@ -52,8 +52,11 @@ class Advisor {
     for (int tries = 0; !seconds.empty(); ++tries) {
       const auto best = std::ranges::min_element(seconds, {}, &std::pair<const uint32_t, double>::second);
       if (best->second == kNever) return 0;
-      if (planned_.contains(best->first)) return best->first;
-      if (tries < kTries) best->second = planned(best->first);
+      const bool known = planned_.contains(best->first);
+      // Estimates err by more than neighbours differ: both are planned before the best one is believed.
+      const uint32_t next = known ? unplanned_beside(best->first) : best->first;
+      if (known && (next == 0 || tries >= kTries)) return best->first;
+      if (tries < kTries) seconds[next] = planned(next);
       else seconds.erase(best);
     }
     return 0;
@@ -123,6 +126,13 @@ class Advisor {
   uint32_t next(uint32_t b, bool up) const {
     for (b += up ? 1 : -1; b >= 1 && b <= product(); b += up ? 1 : -1)
       if (product() % b == 0 && is_legal(b)) return b;
+    return 0;
+  }
+
+  uint32_t unplanned_beside(uint32_t b) const {
+    for (const bool up : {false, true})
+      if (const uint32_t beside = next(b, up); beside != 0 && beside <= legal(beside) && !planned_.contains(beside))
+        return beside;
     return 0;
   }
 

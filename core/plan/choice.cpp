@@ -24,9 +24,9 @@ bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers) {
 }
 
 bool Choice::copies_in_layers() const {
-  return offloaded[size_t(Offload::parameters)] + offloaded[size_t(Offload::gradients)] +
-             offloaded[size_t(Offload::residuals)] >
-         0;
+  for (size_t kind = 0; kind < kOffloadCount; ++kind)
+    if (!is_state(Offload(kind)) && offloaded[kind] > 0) return true;
+  return false;
 }
 
 bool Choice::copies_in_update() const {
@@ -54,8 +54,9 @@ MemoryPolicy policy_of(const Choice& choice, uint32_t layers) {
   policy.zero_copy = choice.zero_copy;
   policy.prefetch_distance = choice.distance;
   policy.update_distance = choice.update_distance;
-  for (uint32_t layer = 0; choice.remade > 0 && layer < layers; ++layer)
-    policy.copies.push_back(is_chosen(layer, choice.remade, layers) ? Copies::remade : Copies::with_parameters);
+  const Copies rest = choice.transposed ? Copies::transposed : Copies::kept;
+  for (uint32_t layer = 0; layer < layers; ++layer)
+    policy.copies.push_back(is_chosen(layer, choice.remade, layers) ? Copies::remade : rest);
   shorten(policy.copies);
   return policy;
 }

@@ -16,7 +16,8 @@ struct Choice {
   std::array<uint32_t, kOffloadCount>
       offloaded{};  // layers, by Offload; one more than all: what is outside of them too
   uint32_t head_chunks = 1, attention_chunks = 1;
-  uint32_t remade = 0;  // layers whose fp8 copies are remade rather than kept
+  uint32_t remade = 0;      // layers whose fp8 copies are remade rather than kept
+  bool transposed = false;  // in the others: see Copies
   EnumSet<Offload> zero_copy;
   uint32_t distance = 1, update_distance = 1;  // prefetch distances in layers, and in begin and update
 

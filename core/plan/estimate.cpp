@@ -132,10 +132,15 @@ Estimator::Estimator(const PlanRequest& request) : request_(request), layers_(re
   sample_activations();
   whole_ = line(base_, kLayersWithCopies);
   count_overlaps();
-  if (!may_remake(request)) return;
-  Choice choice = base_;
-  choice.remade = layers_;
-  remade_ = beside(line(choice, kLayersWithCopies), whole_);
+  const auto beside_base = [&](bool may, uint32_t remade) {
+    if (!may) return Line{};
+    Choice choice = base_;
+    choice.transposed = remade == 0;
+    choice.remade = remade;
+    return beside(line(choice, kLayersWithCopies), whole_);
+  };
+  transposed_ = beside_base(may_transpose(request), 0);
+  remade_ = beside_base(may_remake(request), layers_);
 }
 
 Estimator::Estimator(const PlanRequest& request, const Estimator& other)
@@ -144,6 +149,7 @@ Estimator::Estimator(const PlanRequest& request, const Estimator& other)
       base_(other.base_),
       whole_(other.whole_),
       remade_(other.remade_),
+      transposed_(other.transposed_),
       overlaps_(other.overlaps_),
       moved_(other.moved_),
       block_residuals_(other.block_residuals_),
@@ -226,16 +232,18 @@ Estimator::Line Estimator::beside(const Line& with, const Line& without) {
   return {difference(with.fixed, without.fixed), difference(with.layer, without.layer)};
 }
 
-const Estimator::Moved& Estimator::moved(Offload kind, uint32_t distance, bool zero_copy) const {
-  const auto [found, fresh] = moved_.try_emplace({kind, distance, zero_copy});
+const Estimator::Moved& Estimator::moved(Offload kind, uint32_t distance, bool zero_copy, bool transposed) const {
+  const auto [found, fresh] = moved_.try_emplace({kind, distance, zero_copy, transposed});
   if (!fresh) return found->second;
   Choice choice = base_;
   choice.offloaded[size_t(kind)] = layers_;
   choice.distance = choice.update_distance = distance;
   if (zero_copy) choice.zero_copy.insert(kind);
+  choice.transposed = transposed;
   const Line with = line(choice, layers_with_copies(distance));
   found->second.layers = beside(with, whole_);
-  if (kind == Offload::residuals) return found->second;  // there are none outside of the layers
+  if (transposed) found->second.layers = beside(found->second.layers, transposed_);
+  if (is_in_layers_alone(kind)) return found->second;
   choice.offloaded[size_t(kind)] = layers_ + 1;
   const uint32_t layers = std::min(layers_with_copies(distance), layers_);
   found->second.outside = difference(sample(choice, layers), at(with, layers));
@@ -284,6 +292,8 @@ Takes Estimator::estimate(const Choice& choice) const {
                             first.fixed.inside + choice.first_layers * first.layer.inside);
   takes.add(head_.at(choice.head_chunks), 1).add(attention_.at(choice.attention_chunks), 1);
   if (choice.remade > 0) takes.add(remade_.fixed, double(choice.remade) / layers_).add(remade_.layer, choice.remade);
+  if (const uint32_t rest = layers_ - choice.remade; choice.transposed && rest > 0)
+    takes.add(transposed_.fixed, double(rest) / layers_).add(transposed_.layer, rest);
   for (size_t kind = 0; kind < kOffloadCount; ++kind)
     if (choice.offloaded[kind] > 0) takes.add(offloaded(choice, Offload(kind)), 1);
   return takes;
@@ -297,7 +307,7 @@ const Takes& Estimator::offloaded(const Choice& choice, Offload kind) const {
   join(4, choice.distance);
   join(4, choice.update_distance);
   join(16, choice.offloaded[size_t(kind)]);
-  if (kind == Offload::parameters) join(16, choice.remade);
+  if (kind == Offload::parameters || kind == Offload::copies) join(16, choice.remade), join(1, choice.transposed);
   if (kind == Offload::residuals)
     join(16, choice.first_layers), join(1, choice.first == block), join(1, choice.rest == block);
   const auto found = offloaded_.find(key);
@@ -306,7 +316,7 @@ const Takes& Estimator::offloaded(const Choice& choice, Offload kind) const {
 
 // For what layers use, begin and update take what the distance there makes of them.
 Takes Estimator::offloaded_anew(const Choice& choice, Offload kind) const {
-  const bool in_layers = !is_state(kind), in_update = kind != Offload::residuals;
+  const bool in_layers = !is_state(kind), in_update = kind != Offload::residuals;  // or in begin
   Takes takes = offloaded(choice, kind, in_layers ? choice.distance : choice.update_distance);
   if (!in_layers || !in_update || choice.distance == choice.update_distance) return takes;
   const Takes other = offloaded(choice, kind, choice.update_distance);
@@ -320,6 +330,7 @@ Takes Estimator::offloaded_anew(const Choice& choice, Offload kind) const {
 Takes Estimator::offloaded(const Choice& choice, Offload kind, uint32_t distance) const {
   if (kind == Offload::residuals) return offloaded_residuals(choice, distance);
   if (kind == Offload::parameters) return offloaded_parameters(choice, distance);
+  if (kind == Offload::copies) return offloaded_copies(choice, distance);
   const bool zero_copy = choice.zero_copy.contains(kind);
   const Moved& all = moved(kind, zero_copy ? 1 : distance, zero_copy);
   const uint32_t n = choice.offloaded[size_t(kind)];
@@ -327,7 +338,7 @@ Takes Estimator::offloaded(const Choice& choice, Offload kind, uint32_t distance
   return n > layers_ ? takes.add(all.outside, 1) : takes;
 }
 
-// with their copies, kept or remade
+// where they are read in layers, too, or in begin and update alone
 Takes Estimator::offloaded_parameters(const Choice& choice, uint32_t distance) const {
   const uint32_t all = choice.offloaded[size_t(Offload::parameters)], n = std::min(all, layers_);
   const uint32_t both = overlaps_[n * (layers_ + 1) + choice.remade];
@@ -340,6 +351,13 @@ Takes Estimator::offloaded_parameters(const Choice& choice, uint32_t distance) c
     takes.add(remade.fixed, share).add(remade.layer, both);
   }
   return all > layers_ ? takes.add(kept.outside, 1) : takes;
+}
+
+Takes Estimator::offloaded_copies(const Choice& choice, uint32_t distance) const {
+  const uint32_t all = choice.offloaded[size_t(Offload::copies)];
+  const uint32_t n = all - overlaps_[all * (layers_ + 1) + choice.remade];
+  const Line& moving = moved(Offload::copies, distance, false, choice.transposed).layers;
+  return Takes{}.add(moving.fixed, double(n) / all).add(moving.layer, n);
 }
 
 Takes Estimator::offloaded_residuals(const Choice& choice, uint32_t distance) const {

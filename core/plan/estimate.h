@@ -67,7 +67,7 @@ class Estimator {
     Line layers;
     Takes outside;
   };
-  const Moved& moved(Offload kind, uint32_t distance, bool zero_copy = false) const;
+  const Moved& moved(Offload kind, uint32_t distance, bool zero_copy = false, bool transposed = false) const;
   const Line& block_residuals(uint32_t distance) const;
   const Line& remade_parameters(uint32_t distance) const;
   void count_overlaps();
@@ -76,6 +76,7 @@ class Estimator {
   Takes offloaded_anew(const Choice& choice, Offload kind) const;
   Takes offloaded(const Choice& choice, Offload kind, uint32_t distance) const;
   Takes offloaded_parameters(const Choice& choice, uint32_t distance) const;
+  Takes offloaded_copies(const Choice& choice, uint32_t distance) const;
   Takes offloaded_residuals(const Choice& choice, uint32_t distance) const;
 
   const PlanRequest& request_;
@@ -84,10 +85,10 @@ class Estimator {
   Line whole_;                                  // base_'s, of models in which prefetches run ahead as in a whole one
   std::map<uint32_t, Line> recompute_;          // by set
   std::map<uint32_t, Takes> head_, attention_;  // by count, beside base_'s
-  Line remade_;                                 // copies remade, beside base_'s
-  std::vector<uint32_t> overlaps_;              // layers of n that offload parameters and remake copies, of m that do
-  // Sampled when first asked for. By kind, distance, whether with zero copy: beside base_'s.
-  mutable std::map<std::tuple<Offload, uint32_t, bool>, Moved> moved_;
+  Line remade_, transposed_;                    // copies remade, and transposed, beside base_'s
+  std::vector<uint32_t> overlaps_;              // layers of n that offload and remake copies, of m that do
+  // Sampled when first asked for. By kind, distance, whether with zero copy, whether transposed: beside base_'s.
+  mutable std::map<std::tuple<Offload, uint32_t, bool, bool>, Moved> moved_;
   mutable std::map<uint32_t, Line> block_residuals_;       // by distance, where whole blocks are recomputed
   mutable std::map<uint32_t, Line> remade_parameters_;     // by distance, beside remade_
   mutable std::unordered_map<uint64_t, Takes> offloaded_;  // by what it depends on; the search asks often

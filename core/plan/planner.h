@@ -31,9 +31,14 @@ struct PlanRequest : StepSpec {  // shape.head_chunks: the most that the planner
   uint32_t sequences = 0;
 };
 
-// Copies::remade wants whole bf16 weights, of which several ranks have their own rows alone.
+// Copies::remade wants whole bf16 weights, of which several ranks have their own rows alone, and a frozen base none.
 inline bool may_remake(const PlanRequest& r) {
-  return r.precision.fp8() && r.sharding.ranks == 1;
+  return r.precision.fp8() && r.sharding.ranks == 1 && !r.lora.on();
+}
+
+// Copies::transposed: with zero = 3 transposes are made where they are read in any case.
+inline bool may_transpose(const PlanRequest& r) {
+  return r.precision.fp8() && (r.sharding.ranks == 1 || r.sharding.zero < 3);
 }
 
 // A policy whose Program was compiled in full.

@@ -10,7 +10,7 @@ namespace tandem {
 namespace {
 
 std::string to_string(Copies copies) {
-  constexpr std::string_view kTexts[] = {"kept with the parameters", "kept on the device", "remade"};
+  constexpr std::string_view kTexts[] = {"kept", "transposed where they are read", "remade"};
   return std::string(kTexts[size_t(copies)]);
 }
 
@@ -66,8 +66,9 @@ std::string describe_base(const StepSpec& spec, const MemoryPolicy& policy) {
 BaseLayers base_layers(const StepSpec& spec, const MemoryPolicy& policy) {
   BaseLayers layers;
   for (uint32_t layer = 0; layer < spec.model.layers; ++layer) {
-    if (!policy.offload_of(layer).contains(Offload::parameters)) ++layers.on_device;
-    if (spec.precision.fp8() && policy.copies_of(layer) == Copies::remade) ++layers.transposes_remade;
+    const bool fp8 = spec.precision.fp8();
+    if (!policy.offload_of(layer).contains(fp8 ? Offload::copies : Offload::parameters)) ++layers.on_device;
+    if (fp8 && policy.copies_of(layer) == Copies::transposed) ++layers.transposes_remade;
   }
   return layers;
 }

@@ -25,16 +25,19 @@ uint32_t smallest(uint32_t most, Holds holds) {
 }
 
 std::vector<Choice> chunk_choices(const PlanRequest& request) {
-  const uint32_t layers = request.model.layers;
+  std::vector<std::pair<uint32_t, bool>> ways{{0, false}};  // what becomes of fp8 copies
+  if (may_transpose(request)) ways.push_back({0, true});
+  if (may_remake(request)) ways.push_back({request.model.layers, false});
   std::vector<Choice> choices;
   for (const uint32_t head : head_chunk_counts(request))
     for (const uint32_t attention : attention_chunk_counts(request))
-      for (uint32_t remade = 0; remade <= (may_remake(request) ? layers : 0); remade += layers) {
+      for (const auto& [remade, transposed] : ways) {
         Choice choice;
         choice.recompute(recompute_sets(request.limits, request.coarse).front());
         choice.head_chunks = head;
         choice.attention_chunks = attention;
         choice.remade = remade;
+        choice.transposed = transposed;
         choices.push_back(choice);
       }
   return choices;
@@ -170,7 +173,11 @@ void Ranking::enumerate() {
       }
     choices = std::move(more);
   };
-  if (remakes_) expand(layers_ + 1, [](Choice& c, size_t i) { return c.remade = uint32_t(i), true; });
+  if (remakes_)
+    expand(layers_ + 1, [&](Choice& c, size_t i) {
+      c.remade = uint32_t(i);
+      return i < layers_ || !c.transposed;
+    });
   for (const Offload kind : kinds_)
     expand(most_of(kind) + 1, [&](Choice& c, size_t i) { return c.offloaded[size_t(kind)] = uint32_t(i), true; });
   expand(size_t(1) << zero_copy_kinds_.size(), [&](Choice& c, size_t i) {
@@ -203,13 +210,22 @@ void Ranking::enumerate() {
 
 // ---- a good part of them, where they are many ----
 
+// Copies leave the device behind their parameters, which are larger and read less often.
+bool Ranking::is_sensible(uint32_t whole) const {
+  const auto has = [&](Offload kind) {
+    const auto at = std::ranges::find(kinds_, kind);
+    return at != kinds_.end() && (whole >> (at - kinds_.begin()) & 1) != 0;
+  };
+  return !has(Offload::copies) || has(Offload::parameters);
+}
+
 // Sends whole kinds to the host, and of one more as few layers as the device's memory then holds the rest with.
 void Ranking::fill(const Choice& choice, std::vector<Ranked>& out) const {
   const uint32_t kinds = uint32_t(kinds_.size());
   std::vector<bool> fits(size_t(1) << kinds);  // by kinds, or fewer of them do
   for (uint32_t whole = 0; whole < fits.size(); ++whole) {
     for (uint32_t k = 0; k < kinds; ++k) fits[whole] = fits[whole] || (whole >> k & 1 && fits[whole & ~(1u << k)]);
-    if (fits[whole]) continue;
+    if (fits[whole] || !is_sensible(whole)) continue;
     Choice filled = choice;
     for (uint32_t k = 0; k < kinds; ++k)
       if (whole >> k & 1) filled.offloaded[size_t(kinds_[k])] = most_of(kinds_[k]);
@@ -255,7 +271,7 @@ void Ranking::mix(const Choice& choice, EnumSet<Recompute> rest, double& fastest
 
 // layers, and one more where something is outside of them
 uint32_t Ranking::most_of(Offload kind) const {
-  return kind == Offload::residuals ? layers_ : layers_ + 1;
+  return is_in_layers_alone(kind) ? layers_ : layers_ + 1;
 }
 
 std::vector<Ranking::Count> Ranking::counts_of(Choice& choice) const {
@@ -321,6 +337,7 @@ Ranked Ranking::improved(Ranked from) const {
       Choice choice = from.choice;
       choice.head_chunks = chunks.head_chunks;
       choice.attention_chunks = chunks.attention_chunks;
+      choice.transposed = chunks.transposed;
       consider(choice, best);
     }
     exchange(from.choice, best);
@@ -383,6 +400,7 @@ std::optional<Ranked> Ranking::least(const std::set<Choice>& but) const {
     for (const EnumSet<Recompute> set : sets_) {
       choice.recompute(set);
       for (uint32_t whole = 0; whole < 1u << kinds_.size(); ++whole) {
+        if (!is_sensible(whole)) continue;
         for (uint32_t k = 0; k < kinds_.size(); ++k)
           choice.offloaded[size_t(kinds_[k])] = whole >> k & 1 ? most_of(kinds_[k]) : 0;
         choice.distance = choice.copies_in_layers() ? 0 : 1;

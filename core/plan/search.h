@@ -66,6 +66,7 @@ class Ranking {
   void fill_all(uint32_t distance, std::vector<Ranked>& out) const;
   void mix(const Choice& first, EnumSet<Recompute> rest, double& fastest, std::vector<Ranked>& out) const;
   uint32_t most_of(Offload kind) const;
+  bool is_sensible(uint32_t whole) const;  // by bits, in the order of kinds_
   std::vector<Count> counts_of(Choice& choice) const;
   void consider(Choice choice, Ranked& best) const;
   void exchange(const Choice& from, Ranked& best) const;

@@ -34,6 +34,8 @@ std::optional<EnumSet<Offload>> offload_of(const std::vector<std::string>& asked
            fmt::join(words, ", "));
     }
     set.insert(Offload(found - words.begin()));
+    // Copies go where their parameters go, as of a run that asks for no word of their own.
+    if (word == "parameters" && !words[size_t(Offload::copies)].empty()) set.insert(Offload::copies);
   }
   return set;
 }

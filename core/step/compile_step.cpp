@@ -14,7 +14,7 @@ Compiled compile_step(const StepSpec& spec, const MemoryPolicy& policy, const Ta
   if (policy.lm_head_chunks > 0) chunked.shape.head_chunks = policy.lm_head_chunks;
   if (spec.lora.on() && spec.precision.fp8())
     for (uint32_t layer = 0; layer < spec.model.layers; ++layer)
-      chunked.remade_transposes.push_back(policy.copies_of(layer) == Copies::remade);
+      chunked.remade_transposes.push_back(policy.copies_of(layer) == Copies::transposed);
   return compile(apply(build_step_graph(chunked), policy, spec.sharding, target, checks), target, checks);
 }
 
@@ -23,7 +23,7 @@ Graph apply(Graph graph, const MemoryPolicy& policy, const Sharding& sharding, c
     if (checks == Checks::with) graph.verify();
   };
   const auto empty = [](const auto& set) { return set.empty(); };
-  const bool remakes = std::ranges::find(policy.copies, Copies::remade) != policy.copies.end();
+  const bool remakes = std::ranges::any_of(policy.copies, [](Copies c) { return c != Copies::kept; });
   verify();
   if (remakes || !std::ranges::all_of(policy.recompute, empty)) graph = recompute(graph, policy);
   verify();

@@ -15,7 +15,7 @@ std::vector<ParameterSpec> trainable_specs(const StepSpec& spec) {
 
 std::vector<std::string> offload_words(const StepSpec& spec) {
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(spec.optimizer, spec.precision);
-  return offload_words(state_words(*optimizer, parameter_specs(spec)));
+  return offload_words(state_words(*optimizer, parameter_specs(spec)), spec.precision.fp8());
 }
 
 }  // namespace tandem

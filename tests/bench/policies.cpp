@@ -58,6 +58,8 @@ std::vector<Named> policies(const StepSpec& spec) {
   if (spec.precision.fp8()) {
     list.push_back({"fp8 copies remade", {}});
     list.back().policy.copies = {Copies::remade};
+    list.push_back({"fp8 copies transposed", {}});
+    list.back().policy.copies = {Copies::transposed};
   }
   return list;
 }

@@ -69,16 +69,20 @@ ON_EXECUTORS("LoRA on qwen3 in bf16 stays near peft's losses", check_losses, "lo
 // the other two bases have sizes that fp8 refuses
 ON_EXECUTORS("LoRA on qwen2 in fp8 stays near peft's losses", check_losses, "lora-qwen2", kFp8, 3e-2)
 
-// A new adapter changes nothing: its B is zero.
-void check_first_loss(Backend& backend, const std::string& recipe) {
+// A new adapter changes nothing: its B is zero. Products that add to it may be another kernel of a library, whose sums
+// of f32 are in another order.
+void check_first_loss(Backend& backend, const std::string& recipe, double tolerance = 0) {
   const Golden golden("qwen2");
   const std::string precision = "--precision.recipe=" + recipe;
   Run base(backend, golden.model, golden.config({precision}));
   Run adapted(backend, golden.model, golden.config({precision, "--lora.rank=5"}));
-  CHECK(adapted.evaluation_loss() == base.evaluation_loss());
-  CHECK(adapted.step(0).loss == base.step(0).loss);
+  CHECK(relative_difference(adapted.evaluation_loss(), base.evaluation_loss()) <= tolerance);
+  CHECK(relative_difference(adapted.step(0).loss, base.step(0).loss) <= tolerance);
 }
-ON_EXECUTORS("the first loss of an adapter is its base's, in fp32", check_first_loss, "fp32")
+TANDEM_ON("host", "the first loss of an adapter is its base's, in fp32", check_first_loss, "fp32")
+TANDEM_ON("cuda_host", "the first loss of an adapter is its base's, in fp32", check_first_loss, "fp32")
+TANDEM_ON_VULKAN("the first loss of an adapter is its base's, in fp32", check_first_loss, "fp32")
+TANDEM_ON_CUDA("the first loss of an adapter is its base's, in fp32", check_first_loss, "fp32", 1e-6)
 ON_EXECUTORS("the first loss of an adapter is its base's, in bf16", check_first_loss, "bf16")
 ON_EXECUTORS("the first loss of an adapter is its base's, in fp8", check_first_loss, "fp8")
 
@@ -92,18 +96,19 @@ void check_policies(Backend& backend, const std::vector<std::string>& overrides)
     return run.state();
   };
   const State expected = after({});
-  const EnumSet<Offload> all{offload_of_state(0), offload_of_state(1), Offload::parameters, Offload::gradients,
-                             Offload::residuals};
-  MemoryPolicy streamed = uniform_policy({}, {Offload::parameters}), remade,
+  const EnumSet<Offload> all{offload_of_state(0), offload_of_state(1), Offload::parameters,
+                             Offload::copies,     Offload::gradients,  Offload::residuals};
+  MemoryPolicy streamed = uniform_policy({}, {Offload::parameters, Offload::copies}), transposed,
                everything = uniform_policy({Recompute::block}, all);
-  streamed.offload = {{Offload::parameters}, {}};  // one layer's codes on the host, the other's on the device
-  remade.copies = {Copies::remade};
-  everything.copies = {Copies::remade, Copies::with_parameters};
+  streamed.offload = {{Offload::parameters, Offload::copies},
+                      {}};  // one layer's codes on the host, the other's on the device
+  transposed.copies = {Copies::transposed};
+  everything.copies = {Copies::transposed, Copies::kept};
   everything.attention_chunks = 2;
   everything.prefetch_distance = 2;
   const std::pair<const char*, MemoryPolicy> policies[] = {
       {"streamed", streamed},
-      {"transposes remade", remade},
+      {"transposed where read", transposed},
       {"parts recomputed", uniform_policy({Recompute::norm, Recompute::swiglu, Recompute::qkv}, {})},
       {"blocks recomputed", uniform_policy({Recompute::block}, {})},
       {"everything", everything}};

@@ -68,7 +68,8 @@ std::vector<MemoryPolicy> samples() {
   const O states{offload_of_state(0), offload_of_state(1), offload_of_state(2)};
   std::vector<MemoryPolicy> list = {
       uniform_policy({norm, swiglu}, {}),
-      uniform_policy({block}, {Offload::parameters, Offload::gradients, Offload::residuals, offload_of_state(0)}),
+      uniform_policy(
+          {block}, {Offload::parameters, Offload::copies, Offload::gradients, Offload::residuals, offload_of_state(0)}),
       uniform_policy({qkv, attention}, states),
       uniform_policy({ffn}, {Offload::residuals}),
   };
@@ -78,10 +79,11 @@ std::vector<MemoryPolicy> samples() {
   list[2].zero_copy = {offload_of_state(0)};
   list[3].attention_chunks = 2;
   list[3].copies = {Copies::remade};
-  list[2].copies = {Copies::on_device};
+  list[1].copies = list[2].copies = {Copies::transposed};
   if (!is_full()) return list;
   for (R one : {R{norm}, R{swiglu}, R{qkv}, R{attention}, R{block}}) list.push_back(uniform_policy(one, {}));
-  for (O one : {O{offload_of_state(0)}, O{offload_of_state(1)}, O{Offload::parameters}, O{Offload::gradients}})
+  for (O one : {O{offload_of_state(0)}, O{offload_of_state(1)}, O{Offload::parameters}, O{Offload::copies},
+                O{Offload::gradients}})
     list.push_back(uniform_policy({}, one));
   std::mt19937 random(1);
   while (list.size() < 24) {
@@ -89,10 +91,10 @@ std::vector<MemoryPolicy> samples() {
     for (uint32_t layer = 0; layer < 4; ++layer) {
       p.recompute.push_back(R::of(uint32_t(random() % 64)));
       p.copies.push_back(Copies(random() % 3));
-      p.offload.push_back(offload_set(1 + uint32_t(random() % 63)));  // something always leaves the device
+      p.offload.push_back(offload_set(1 + uint32_t(random() % 127)));  // something always leaves the device
     }
-    p.offload_outside = offload_set(uint32_t(random() % 64));
-    p.zero_copy = offload_set(uint32_t(random() % 64));
+    p.offload_outside = offload_set(uint32_t(random() % 128));
+    p.zero_copy = offload_set(uint32_t(random() % 128));
     p.prefetch_distance = uint32_t(random() % 4);
     p.update_distance = uint32_t(random() % 4);
     p.attention_chunks = 1 + uint32_t(random() % 3);
@@ -103,7 +105,7 @@ std::vector<MemoryPolicy> samples() {
 }
 
 std::string describe(const MemoryPolicy& p) {
-  const std::vector<std::string> states{"m", "v", "master"}, words = offload_words(states);
+  const std::vector<std::string> states{"m", "v", "master"}, words = offload_words(states, true);
   std::string text;
   for (size_t i = 0; i < p.recompute.size(); ++i) text += fmt::format("recompute {}; ", to_string(p.recompute[i]));
   for (size_t i = 0; i < p.offload.size(); ++i) text += fmt::format("offload {}; ", to_string(p.offload[i], words));

@@ -153,9 +153,9 @@ MemoryPolicy random_policy(std::mt19937& random) {
   MemoryPolicy p;
   for (uint32_t layer = 0; layer < 6; ++layer) {
     p.recompute.push_back(EnumSet<Recompute>::of(uint32_t(random() % 64)));
-    p.offload.push_back(test::offload_set(uint32_t(random() % 64)));
+    p.offload.push_back(test::offload_set(uint32_t(random() % 128)));
   }
-  p.zero_copy = test::offload_set(uint32_t(random() % 64));
+  p.zero_copy = test::offload_set(uint32_t(random() % 128));
   p.prefetch_distance = uint32_t(random() % 4);
   p.update_distance = uint32_t(random() % 4);
   p.optimizer_chunk = random() % 3 * 100;

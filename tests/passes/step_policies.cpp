@@ -148,6 +148,24 @@ TEST_CASE("fp8 copies: remade in each pass over a layer, and begin makes none") 
   CHECK(c.memory.persistent_bytes < kept.memory.persistent_bytes);
 }
 
+TEST_CASE("fp8 copies: transposed where the backward pass reads them, and begin makes the codes alone") {
+  MemoryPolicy policy;
+  const Compiled kept = compiled(policy);
+  policy.copies = {Copies::transposed};
+  const Compiled c = compiled(policy);
+  CHECK(count(kept, OpId::transpose) == 0);
+  CHECK(count(c, OpId::quantize, Range::begin) == count(kept, OpId::quantize, Range::begin));
+  CHECK(count(c, OpId::transpose, Range::micro_step) == 4 * 3);
+  CHECK(count(c, OpId::transpose) == 4 * 3);
+  CHECK(count(c, OpId::gemm) == count(kept, OpId::gemm));
+  // a byte less per element of each linear
+  uint64_t elements = 0;
+  for (const Node& node : kept.graph.nodes())
+    if (node.op == OpId::quantize && node.range == Range::begin)
+      elements += kept.graph.desc(node.inputs[0]).shape.count();
+  CHECK(kept.memory.persistent_bytes - c.memory.persistent_bytes >= elements);
+}
+
 TEST_CASE("chunks: attention's backward pass over sequences, AdamW over elements") {
   MemoryPolicy policy;
   policy.attention_chunks = 3;  // 2 + 2 sequences: three parts would be 2, 1 and 1

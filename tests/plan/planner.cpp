@@ -91,7 +91,7 @@ std::vector<Choice> every_choice(const PlanRequest& r) {
   const std::vector<Offload> kinds = offload_kinds(r);
   const std::function<void(Choice, size_t)> offloads = [&](Choice c, size_t kind) {
     if (kind == kinds.size()) return add_accesses(r, c, all);
-    for (uint32_t n = 0; n <= layers + (kinds[kind] == Offload::residuals ? 0 : 1); ++n) {
+    for (uint32_t n = 0; n <= layers + (is_in_layers_alone(kinds[kind]) ? 0 : 1); ++n) {
       c.offloaded[size_t(kinds[kind])] = n;
       offloads(c, kind + 1);
     }
@@ -102,10 +102,12 @@ std::vector<Choice> every_choice(const PlanRequest& r) {
       for (uint32_t first_layers = first == rest ? 0 : 1; first_layers < (first == rest ? 1 : layers); ++first_layers)
         for (const uint32_t head : head_chunk_counts(r))
           for (const uint32_t attention : attention_chunk_counts(r))
-            for (uint32_t remade = 0; remade <= (r.precision.fp8() ? layers : 0); ++remade) {
-              c = {first, rest, first_layers, {}, head, attention, remade};
-              offloads(c, 0);
-            }
+            for (uint32_t remade = 0; remade <= (r.precision.fp8() ? layers : 0); ++remade)
+              for (const bool transposed : {false, true}) {
+                if (transposed && (!may_transpose(r) || remade == layers)) continue;
+                c = {first, rest, first_layers, {}, head, attention, remade, transposed};
+                offloads(c, 0);
+              }
   return all;
 }
 
@@ -175,16 +177,16 @@ TEST_CASE("planner: the fastest of all policies that fit, chunks and copies") {
   PlanRequest r = small_request(2);
   r.limits.offload = EnumSet<Offload>{};
   r.limits.recompute = EnumSet<Recompute>{Recompute::block};
-  check_against_all(r, 27);
+  check_against_all(r, 45);
 }
 
 TEST_CASE("planner: the fastest of all policies that fit, parameters, their copies and residuals") {
-  PlanRequest r = small_request(3);
-  r.limits.offload = EnumSet<Offload>{Offload::parameters, Offload::residuals};
+  PlanRequest r = small_request(2);
+  r.limits.offload = EnumSet<Offload>{Offload::parameters, Offload::copies, Offload::residuals};
   r.limits.recompute = EnumSet<Recompute>{Recompute::norm, Recompute::ffn};
   r.limits.attention_chunks = 1;
   r.limits.lm_head_chunks = 2;
-  check_against_all(r, 616);
+  check_against_all(r, 1520);
 }
 
 TEST_CASE("planner: the fastest of all policies that fit, states copied or read where they are") {
@@ -208,7 +210,7 @@ TEST_CASE("planner: the fastest of all policies that fit, recompute by layer and
   r.limits.offload = EnumSet<Offload>{};
   r.limits.attention_chunks = 2;
   r.limits.lm_head_chunks = 1;
-  check_against_all(r, 1587);
+  check_against_all(r, 2645);
 }
 
 TEST_CASE("planner: no other prefetch distance is faster for the chosen policy") {

@@ -5,7 +5,7 @@
 
 namespace tandem::test {
 
-// bits 0 to 5: the states 0, 1 and 2, parameters, gradients, residuals
+// bits 0 to 6: the states 0, 1 and 2, parameters, copies, gradients, residuals
 inline EnumSet<Offload> offload_set(uint32_t bits) {
   return EnumSet<Offload>::of((bits & 7) | (bits >> 3 << kMostStates));
 }
