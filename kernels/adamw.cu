@@ -100,9 +100,20 @@ __device__ __forceinline__ void update_pack(const Rule& rule, const abi::UpdateS
 template <bool has_master, typename G, typename P, typename M, typename V>
 __global__ void __launch_bounds__(kThreads, kBlocks)
     adamw_kernel(abi::AdamW p, const abi::UpdateScalars* __restrict__ update, State<G, P, M, V> s) {
-  const abi::UpdateScalars u = *update;
-  if (u.skipped) return;
-  const Rule rule = rule_of(p, u);
+  abi::UpdateScalars u = *update;
+  if (u.skipped && p.by_segment == 0) return;
+  Rule rule = rule_of(p, u);
+  uint32_t segment = 0;
+  // True if the block is to be updated; rule and u are then its segment's.
+  const auto enter = [&](uint32_t block) {
+    if (p.by_segment == 0) return true;
+    if (const uint32_t here = abi::segment_of(p.segments, block); here != segment) {
+      segment = here;
+      u = words_of_segment(update, segment);
+      rule = rule_of(p, u);
+    }
+    return u.skipped == 0;
+  };
   const uint32_t first = abi::first_block(p.segments, u.rank);
   for (uint32_t k = 0; k < kPacksPerThread; ++k) {
     const uint32_t i = (blockIdx.x * kPacksPerThread + k) * kThreads + threadIdx.x, e = i * 8;
@@ -110,10 +121,11 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
     const uint32_t block = first + i * 2;
     const abi::StoredBlock stored = abi::stored_block(p.segments, block);
     if (p.count - e >= 8 && abi::stored_block(p.segments, block + 1).block == stored.block + 1) {
-      update_pack<has_master>(rule, u, stored, s, e);
+      if (enter(block)) update_pack<has_master>(rule, u, stored, s, e);
     } else {
       for (uint32_t one = e; one < p.count && one - e < 8; ++one)
-        update_one<has_master>(rule, u, abi::stored_block(p.segments, block + (one - e) / 4), s, one);
+        if (const uint32_t at = block + (one - e) / 4; enter(at))
+          update_one<has_master>(rule, u, abi::stored_block(p.segments, at), s, one);
     }
   }
 }
