@@ -97,22 +97,20 @@ __device__ __forceinline__ void update_pack(const Rule& rule, const abi::UpdateS
   if (has_master) store8(s.parameter + e, unpack(w));
 }
 
-template <bool has_master, typename G, typename P, typename M, typename V>
-__global__ void __launch_bounds__(kThreads, kBlocks)
+// by_segment: the words of update that hold for a block are its segment's.
+template <bool has_master, bool by_segment, typename G, typename P, typename M, typename V>
+__global__ void __launch_bounds__(kThreads, by_segment ? 2 : kBlocks)
     adamw_kernel(abi::AdamW p, const abi::UpdateScalars* __restrict__ update, State<G, P, M, V> s) {
   abi::UpdateScalars u = *update;
-  if (u.skipped && p.by_segment == 0) return;
+  if (!by_segment && u.skipped) return;
   Rule rule = rule_of(p, u);
-  uint32_t segment = 0;
-  // True if the block is to be updated; rule and u are then its segment's.
   const auto enter = [&](uint32_t block) {
-    if (p.by_segment == 0) return true;
-    if (const uint32_t here = abi::segment_of(p.segments, block); here != segment) {
-      segment = here;
-      u = words_of_segment(update, segment);
+    if constexpr (by_segment) {
+      u = words_of_block(update, p, block);
       rule = rule_of(p, u);
+      return u.skipped == 0;
     }
-    return u.skipped == 0;
+    return true;
   };
   const uint32_t first = abi::first_block(p.segments, u.rank);
   for (uint32_t k = 0; k < kPacksPerThread; ++k) {
@@ -135,8 +133,12 @@ void update(const Call& call, Stream stream) {
   const auto& p = call.as<abi::AdamW>();
   const State<G, P, M, V> state{call.data<G>(0), call.data<P>(2), call.data<M>(3), call.data<V>(4),
                                 call.data<float>(5)};
-  launch(adamw_kernel<has_master, G, P, M, V>, dim3(ceil_div(ceil_div(p.count, 8), kThreads * kPacksPerThread)),
-         dim3(kThreads), 0, stream, p, call.data<abi::UpdateScalars>(1), state);
+  const auto run = [&](auto kernel) {
+    launch(kernel, dim3(ceil_div(ceil_div(p.count, 8), kThreads * kPacksPerThread)), dim3(kThreads), 0, stream, p,
+           call.data<abi::UpdateScalars>(1), state);
+  };
+  p.by_segment != 0 ? run(adamw_kernel<has_master, true, G, P, M, V>)
+                    : run(adamw_kernel<has_master, false, G, P, M, V>);
 }
 
 }  // namespace
