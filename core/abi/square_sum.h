@@ -7,8 +7,9 @@
 TANDEM_ABI_BEGIN
 
 struct SquareSum {
-  uint32_t count;  // 0: all of x
+  uint32_t count;
   uint32_t first;  // a multiple of 8
+  uint32_t part;   // count of a part of x; 0: all of x
 };
 
 const uint32_t kSquareSumBlock = 65536;

@@ -1,5 +1,5 @@
 // x f32 or bf16, any shape -> partials (ceil(count / 65536), padded to a multiple of 64) f32. The caller may set first
-// and count.
+// and part.
 #include "core/abi/square_sum.h"
 
 #include "core/ops/inputs.h"
@@ -14,7 +14,7 @@ Signature infer(Operands inputs, Parameters& parameters) {
   const Inputs in("square_sum", inputs, 1, 1);
   const uint64_t all = in.floats(0, "x").shape.count();
   auto p = parameters.as<abi::SquareSum>();
-  if (p.count == 0) p.count = u32(all);
+  p.count = p.part > 0 ? p.part : u32(all);
   require(p.first % kPack == 0 && uint64_t(p.first) + p.count <= all,
           "square_sum: {} elements from {} on of {}, expected a part that begins at a multiple of {}", p.count, p.first,
           in[0], kPack);

@@ -62,7 +62,7 @@ ValueId emit_tensor_verdicts(Graph& graph, const ParameterSpec& spec, ValueId gr
                              const Kept& kept, double grad_clip, std::vector<ValueId>& squares) {
   std::vector<ValueId> verdicts;
   for (const StoredTensor& part : spec.parts) {
-    const abi::SquareSum sum{.count = uint32_t(part.place.count()), .first = uint32_t(part.first)};
+    const abi::SquareSum sum{.first = uint32_t(part.first), .part = uint32_t(part.place.count())};
     const ValueId partials = graph.add(Range::update, OpId::square_sum, Parameters(sum), {gradient}, part.name)[0];
     const std::vector<ValueId> made =
         graph.add(Range::update, OpId::tensor_verdict, Parameters(abi::TensorVerdict{.grad_clip = float(grad_clip)}),

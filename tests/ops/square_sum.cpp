@@ -22,7 +22,8 @@ void cases(Cases& cases) {
       cases.add(fmt::format("{} {}", name_of(dtype), count), p, {in(dtype, {count})});
     cases.add(fmt::format("{} rank 2", name_of(dtype)), p, {in(dtype, {300, 72})});
     for (const auto& [first, count] : {std::pair{0u, 8u}, {8u, 992u}, {264u, 1u}, {65536u, 70003u}, {8u, 65536u}})
-      cases.add(fmt::format("{} {} from {} on", name_of(dtype), count, first), abi::SquareSum{count, first},
+      cases.add(fmt::format("{} {} from {} on", name_of(dtype), count, first),
+                abi::SquareSum{.first = first, .part = count},
                 {in(dtype, {140000}, put(normal(), {{first + count, NAN}}))});
     for (double value : {0.0, 1e-40, 1e15, double(NAN), double(INFINITY)})
       cases.add(fmt::format("{} with {}", name_of(dtype), value), p,

@@ -112,6 +112,7 @@ adapter = ""
 devices = 1
 zero = 1
 collectives = "auto"
+ranks_per_device = 1
 
 [checkpoint]
 every = 100

@@ -85,6 +85,7 @@ std::map<std::string, Change> changes() {
           {"lora.adapter", {std::string("other")}},
           {"distributed.devices", {int64_t(2)}},
           {"distributed.zero", {int64_t(2), kAllowed}},
+          {"distributed.ranks_per_device", {int64_t(2), kAllowed}},
           {"distributed.collectives", {std::string("copy"), kAllowed}},
           {"checkpoint.every", {int64_t(7), kAllowed}},
           {"checkpoint.keep", {int64_t(9), kAllowed}},
