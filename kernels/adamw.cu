@@ -97,12 +97,21 @@ __device__ __forceinline__ void update_pack(const Rule& rule, const abi::UpdateS
   if (has_master) store8(s.parameter + e, unpack(w));
 }
 
-template <bool has_master, typename G, typename P, typename M, typename V>
-__global__ void __launch_bounds__(kThreads, kBlocks)
+// by_segment: the words of update that hold for a block are its segment's.
+template <bool has_master, bool by_segment, typename G, typename P, typename M, typename V>
+__global__ void __launch_bounds__(kThreads, by_segment ? 2 : kBlocks)
     adamw_kernel(abi::AdamW p, const abi::UpdateScalars* __restrict__ update, State<G, P, M, V> s) {
-  const abi::UpdateScalars u = *update;
-  if (u.skipped) return;
-  const Rule rule = rule_of(p, u);
+  abi::UpdateScalars u = *update;
+  if (!by_segment && u.skipped) return;
+  Rule rule = rule_of(p, u);
+  const auto enter = [&](uint32_t block) {
+    if constexpr (by_segment) {
+      u = words_of_block(update, p, block);
+      rule = rule_of(p, u);
+      return u.skipped == 0;
+    }
+    return true;
+  };
   const uint32_t first = abi::first_block(p.segments, u.rank);
   for (uint32_t k = 0; k < kPacksPerThread; ++k) {
     const uint32_t i = (blockIdx.x * kPacksPerThread + k) * kThreads + threadIdx.x, e = i * 8;
@@ -110,10 +119,11 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
     const uint32_t block = first + i * 2;
     const abi::StoredBlock stored = abi::stored_block(p.segments, block);
     if (p.count - e >= 8 && abi::stored_block(p.segments, block + 1).block == stored.block + 1) {
-      update_pack<has_master>(rule, u, stored, s, e);
+      if (enter(block)) update_pack<has_master>(rule, u, stored, s, e);
     } else {
       for (uint32_t one = e; one < p.count && one - e < 8; ++one)
-        update_one<has_master>(rule, u, abi::stored_block(p.segments, block + (one - e) / 4), s, one);
+        if (const uint32_t at = block + (one - e) / 4; enter(at))
+          update_one<has_master>(rule, u, abi::stored_block(p.segments, at), s, one);
     }
   }
 }
@@ -123,8 +133,12 @@ void update(const Call& call, Stream stream) {
   const auto& p = call.as<abi::AdamW>();
   const State<G, P, M, V> state{call.data<G>(0), call.data<P>(2), call.data<M>(3), call.data<V>(4),
                                 call.data<float>(5)};
-  launch(adamw_kernel<has_master, G, P, M, V>, dim3(ceil_div(ceil_div(p.count, 8), kThreads * kPacksPerThread)),
-         dim3(kThreads), 0, stream, p, call.data<abi::UpdateScalars>(1), state);
+  const auto run = [&](auto kernel) {
+    launch(kernel, dim3(ceil_div(ceil_div(p.count, 8), kThreads * kPacksPerThread)), dim3(kThreads), 0, stream, p,
+           call.data<abi::UpdateScalars>(1), state);
+  };
+  p.by_segment != 0 ? run(adamw_kernel<has_master, true, G, P, M, V>)
+                    : run(adamw_kernel<has_master, false, G, P, M, V>);
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 // share it multiplies with the reciprocal.
 #pragma once
 
-#include "core/abi/adamw_corrections.h"
 #include "kernels/stochastic.cuh"
+#include "kernels/update_words.cuh"
 
 namespace tandem::kernels {
 

@@ -52,8 +52,8 @@ __device__ __forceinline__ Moments next(const Rule& rule, const State<G>& s, uin
   Moments x;
   for (uint32_t i = 0; i < 4; ++i) {
     const float gradient = g.v[i] * rule.coefficient;
-    x.m.v[i] = abi::next_moment(rule.beta1, rule.one_minus_beta1,
-                                abi::f32_from_e4m3(m >> 8 * i & 0xffu) * m_scale, gradient);
+    x.m.v[i] =
+        abi::next_moment(rule.beta1, rule.one_minus_beta1, abi::f32_from_e4m3(m >> 8 * i & 0xffu) * m_scale, gradient);
     x.v.v[i] = abi::next_second_moment(rule.beta2, rule.one_minus_beta2,
                                        abi::f32_from_e5m3(v >> 8 * i & 0xffu) * v_scale, gradient);
   }
@@ -94,9 +94,11 @@ __device__ __forceinline__ void store_codes(const State<G>& s, uint32_t e, const
 template <typename G>
 __global__ void __launch_bounds__(kThreads)
     adamw_8bit_kernel(abi::Adamw8bit p, const abi::UpdateScalars* __restrict__ update, State<G> s) {
-  const abi::UpdateScalars u = *update;
   const uint32_t blocks = abi::state_blocks(p.columns), block = blockIdx.x * kWarps + threadIdx.x / 32;
-  if (u.skipped || block >= p.rows * blocks) return;
+  if (block >= p.rows * blocks) return;
+  const uint32_t row = abi::first_block(p.segments, update->rank) + block / blocks * p.columns / 4;
+  const abi::UpdateScalars u = words_of_block(update, p, row);
+  if (u.skipped) return;
   const Rule rule = rule_of(p, u);
   const uint32_t lane = threadIdx.x % 32, column = block % blocks * abi::kStateBlock + lane * 4;
   const uint32_t e = block / blocks * p.columns + column;

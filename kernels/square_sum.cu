@@ -13,10 +13,10 @@ constexpr uint32_t kThreads = 256, kPadding = 64;
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
-    square_sum_kernel(const T* __restrict__ x, float* __restrict__ partials, uint32_t count) {
+    square_sum_kernel(const T* __restrict__ x, float* __restrict__ partials, uint32_t offset, uint32_t count) {
   DYN_SHARED(float, scratch);
   const uint32_t first = blockIdx.x * abi::kSquareSumBlock, here = min(count - first, abi::kSquareSumBlock);
-  const T* const block = x + first;
+  const T* const block = x + offset + first;
   float sum = 0.0f;
 #pragma unroll 4
   for (uint32_t i = threadIdx.x; i < here / 8; i += kThreads) {
@@ -37,12 +37,12 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 bool square_sum(const Call& call, Stream stream) {
-  const uint32_t count = call.as<abi::SquareSum>().count;
+  const auto& p = call.as<abi::SquareSum>();
   return with_float(call.dtype(0), [&](auto t) {
     using T = decltype(t);
-    const uint32_t blocks = (count - 1) / abi::kSquareSumBlock + 1;  // count may be close to 2^32
+    const uint32_t blocks = (p.count - 1) / abi::kSquareSumBlock + 1;  // count may be close to 2^32
     launch(square_sum_kernel<T>, dim3(blocks), dim3(kThreads), 32 * sizeof(float), stream, call.data<T>(0),
-           call.data<float>(1), count);
+           call.data<float>(1), p.first, p.count);
   });
 }
 

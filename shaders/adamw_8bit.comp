@@ -13,12 +13,13 @@
 #extension GL_EXT_shader_8bit_storage : require
 #include "core/abi/adamw_8bit.h"
 #include "core/abi/adamw_corrections.h"
+#include "core/abi/step_scalars.h"
 #include "shaders/common/lanes.glsl"
 #include "shaders/common/quad.glsl"
+#include "shaders/common/update_words.glsl"
 
 layout(push_constant) uniform Parameters { Adamw8bit p; };
 layout(binding = 0, QUAD_FORMAT(G)) uniform readonly QUAD_IMAGE(G) gradient;
-layout(binding = 1) readonly buffer Update { UpdateScalars update; };
 layout(binding = 2, QUAD_FORMAT(bf16)) uniform QUAD_IMAGE(bf16) parameter;
 layout(binding = 3, r32ui) uniform uimageBuffer first;
 layout(binding = 4) buffer FirstScale { uint8_t first_scale[]; };
@@ -27,6 +28,8 @@ layout(binding = 6) buffer SecondScale { uint8_t second_scale[]; };
 #ifdef MASTER
 layout(binding = 7, rgba32f) uniform imageBuffer master;
 #endif
+
+UpdateScalars update;
 
 struct Moments {
   vec4 m, v;
@@ -86,10 +89,11 @@ void store(uint i, Moments x, int m_k, int v_k) {
 }
 
 void work() {
-  if (update.skipped != 0u) return;
   const uint blocks = state_blocks(p.columns), block = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * 8u + group();
   if (block >= p.rows * blocks) return;
   const uint row = block / blocks, column = block % blocks * kStateBlock;
+  update = words_of_update(p.by_segment, p.segments, first_block(p.segments, update_words[8]) + row * p.columns / 4u);
+  if (update.skipped != 0u) return;
   const uint quads = min(kStateBlock, p.columns - column) / 4u, base = (row * p.columns + column) / 4u + lane();
   const float m_scale = state_scale(uint(first_scale[block])), v_scale = state_scale(uint(second_scale[block]));
   const Moments none = Moments(vec4(0.0), vec4(0.0));

@@ -24,7 +24,7 @@ void main() {
   precise float sum = 0.0;
   for (uint i = gl_LocalInvocationID.x; i < packs; i += 64u) {
     const uint at = block * packs + i;
-    const Pack v = without_tail(LOAD(T, x, at), at, p.count);
+    const Pack v = without_tail(LOAD(T, x, p.first / 8u + at), at, p.count);
     sum += sum_of(Pack(v.low * v.low, v.high * v.high));
   }
   const float all = sum_workgroup(sum);

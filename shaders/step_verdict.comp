@@ -1,11 +1,13 @@
 // step_verdict: see core/abi/step_verdict.h. One workgroup.
-// reads partials (ranks, count), losses, vectors, scalars, counter, scale_counts; writes verdict; updates `updates` and the report's slot.
-// Of each rank, and of vectors: invocation i adds partials i, i + 64, ... in order; then a tree over the 64.
+// reads partials (ranks, count), losses, vectors, scalars, counter, scale_counts; writes verdict; updates `updates`, the report's slot and last_norm.
+// Of each rank, and of vectors: verdict.glsl's sums. by_tensor the partials that are not finite are counted alike.
 //! variant f32 f32 f32 u32 i32 u32 u32 u32 u32 : -DVECTORS -DCOUNTS
 //! variant f32 f32 f32 u32 i32 - u32 u32 u32 : -DVECTORS
 //! variant f32 f32 - u32 i32 u32 u32 u32 u32 : -DCOUNTS
 //! variant f32 f32 - u32 i32 - u32 u32 u32 :
-//! iterations (p.count / 64 + 11) * p.ranks + p.vectors / 64 + 12
+//! variant f32 f32 - u32 i32 u32 u32 u32 u32 f32 : -DCOUNTS -DLAST_NORM
+//! variant f32 f32 - u32 i32 - u32 u32 u32 f32 : -DLAST_NORM
+//! iterations (p.count / 64 + 11) * (p.ranks + p.by_tensor) + p.vectors / 64 + 12
 //! grid 1
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -13,6 +15,7 @@
 #include "core/abi/step_verdict.h"
 #include "core/abi/step_scalars.h"
 #include "shaders/common/tree.glsl"
+#include "shaders/common/verdict.glsl"
 
 layout(local_size_x = 64) in;
 layout(push_constant) uniform Parameters { StepVerdict p; };
@@ -32,20 +35,12 @@ layout(binding = 6) writeonly buffer Out { Verdict verdict; };
 layout(binding = 7) buffer Updates { uint updates; };
 struct ReportSlot {
   StepReport report;
-  uint unused[kStepScalarWords - 7u];
+  uint unused[kStepScalarWords - 8u];
 };
 layout(binding = 8) writeonly buffer Report { ReportSlot slots[2]; };
-
-bool is_finite(float x) { return (float_bits(x) & 0x7f800000u) != 0x7f800000u; }
-
-// sum += operand[first] ... operand[first + count - 1]
-#define ADD_PARTIALS(sum, operand, first, count)                                                  \
-  {                                                                                               \
-    precise float own = 0.0;                                                                      \
-    for (uint i = gl_LocalInvocationID.x; i < (count); i += 64u) own += operand[(first) + i];     \
-    barrier(); /* all have read what the sum before left */                                       \
-    sum += sum_workgroup(own);                                                                    \
-  }
+#ifdef LAST_NORM
+layout(binding = 9) writeonly buffer LastNorm { float last_norm; };
+#endif
 
 void main() {
   precise float squares = 0.0;
@@ -53,22 +48,32 @@ void main() {
 #ifdef VECTORS
   ADD_PARTIALS(squares, vectors, 0u, p.vectors)
 #endif
+  uint skipped_tensors = 0u;
+  if (p.by_tensor != 0u) {
+    float own = 0.0;  // below 2^24: exact
+    for (uint i = gl_LocalInvocationID.x; i < p.count; i += 64u) own += is_finite(partials[i]) ? 0.0 : 1.0;
+    barrier();
+    skipped_tensors = uint(sum_workgroup(own));
+  }
   if (gl_LocalInvocationID.x != 0u) return;
 
   const float norm = sqrt(squares);
   precise float loss = losses[0];
   for (uint r = 1u; r < p.ranks; ++r) loss += losses[r];
   loss = loss * scalars.inverse_targets;
-  const bool skipped = !is_finite(loss) || !is_finite(norm) || scalars.targets == 0u;
+  const bool skipped = !is_finite(loss) || (p.by_tensor == 0u && !is_finite(norm)) || scalars.targets == 0u;
   if (!skipped) updates += 1u;
-  precise float clipped = p.grad_clip / (norm + 1e-6);
+#ifdef LAST_NORM
+  if (!skipped && is_finite(norm)) last_norm = norm;
+#endif
   verdict.learning_rate = scalars.learning_rate;
-  verdict.coefficient = p.grad_clip != 0.0 && clipped < 1.0 ? clipped : 1.0;  // 1 for a norm that is NaN, as elsewhere
+  verdict.coefficient = clip_coefficient(p.grad_clip, norm);
   verdict.skipped = uint(skipped);
   verdict.step = scalars.step;
   verdict.seed_low = scalars.seed_low;
   verdict.seed_high = scalars.seed_high;
   verdict.updates = updates;
   verdict.rank = scalars.rank;
-  slots[uint(counter[0] - 1) & 1u].report = StepReport(loss, norm, uint(skipped), updates, scalars.step, scale_counts[0], scale_counts[1]);
+  slots[uint(counter[0] - 1) & 1u].report = StepReport(loss, norm, uint(skipped), updates, scalars.step, scale_counts[0], scale_counts[1],
+                                                       skipped_tensors);
 }

@@ -4,8 +4,9 @@
 // stores as is; bf16 p, m, v by stochastic rounding, element e of a stored tensor with word e mod 4 of philox(seed; e
 // div 4, tensor, step, stream), streams 0 p, 1 m, 2 v. With a master (f32) the update is made on it, and p =
 // rne(master). The operands may be a part of a parameter, a rank's rows among them: segments say where e begins, with
-// update.rank. operands: gradient (count), update (16) u32, abi UpdateScalars, p, m, v (count), in place, master
-// (count) f32|-, in place.
+// update.rank. With update (segments, 64) each segment has words of its own: its coefficient, and whether it is
+// skipped. operands: gradient (count), update (16) or (segments, 64) u32, abi UpdateScalars, p, m, v (count), in place,
+// master (count) f32|-, in place.
 #ifndef TANDEM_ABI_ADAMW_H
 #define TANDEM_ABI_ADAMW_H
 #include "core/abi/segments.h"
@@ -18,6 +19,7 @@ struct AdamW {
   float epsilon;
   float decay;  // 0 for parameters of rank 1
   uint32_t has_master;
+  uint32_t by_segment;  // a row of update each
   Segments segments;
 };
 

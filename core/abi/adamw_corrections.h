@@ -1,6 +1,7 @@
 // adamw_corrections: the words that AdamW reads. correction1 = 1 - beta1^t, correction2_root = sqrt(1 - beta2^t), t =
 // verdict.updates, 1 - beta^t = one_minus_exp(t ln beta); the other words are the verdict's.
-// operands: verdict (16) u32, abi Verdict; update (16) u32, abi UpdateScalars
+// operands: verdict (16) u32, or (tensors, 64) of several stored tensors, abi Verdict; update as verdict, abi
+// UpdateScalars
 #ifndef TANDEM_ABI_ADAMW_CORRECTIONS_H
 #define TANDEM_ABI_ADAMW_CORRECTIONS_H
 #include "core/abi/abi.h"
@@ -8,6 +9,7 @@ TANDEM_ABI_BEGIN
 
 struct AdamwCorrections {
   float log_beta1, log_beta2;  // ln beta; 0 stands for beta = 0
+  uint32_t tensors;            // 0: one verdict for all
 };
 
 struct UpdateScalars {

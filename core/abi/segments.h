@@ -19,6 +19,15 @@ struct StoredBlock {
   uint32_t block, tensor;
 };
 
+// The segment that a block of the whole lies in.
+TANDEM_FN uint32_t segment_of(Segments s, uint32_t block) {
+  uint32_t segment = 0u;
+  for (uint32_t i = 1u; i < 4u; ++i) {
+    if (i < s.count && block >= s.begin[i]) segment = i;
+  }
+  return segment;
+}
+
 // rank: a word of memory, as the parameters are the same on every rank
 TANDEM_FN uint32_t first_block(Segments s, uint32_t rank) {
   return s.first + rank * s.rank_stride;

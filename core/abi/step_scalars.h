@@ -15,6 +15,7 @@ struct StepScalars {
 };
 
 const uint32_t kStepScalarWords = 16;
+const uint32_t kTensorWords = 64;  // words of one stored tensor's verdict: several stand side by side, each aligned
 
 TANDEM_ABI_END(StepScalars)
 #endif

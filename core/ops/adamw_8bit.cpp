@@ -1,8 +1,8 @@
-// gradient (rows, columns), update (16) u32, p bf16, m e4m3, m_scale u8, v e5m3, v_scale u8, master f32 when there is
-// one -> p, m, m_scale, v, v_scale, master|- in place. The caller sets the constants of AdamW and the segments.
+// gradient (rows, columns), update (16) or (segments, 64) u32, p bf16, m e4m3, m_scale u8, v e5m3, v_scale u8, master
+// f32 when there is one -> p, m, m_scale, v, v_scale, master|- in place. The caller sets the constants of AdamW and the
+// segments.
 #include "core/abi/adamw_8bit.h"
 
-#include "core/abi/step_scalars.h"
 #include "core/ops/inputs.h"
 #include "core/ops/segments.h"
 
@@ -16,7 +16,6 @@ Signature infer(Operands inputs, Parameters& parameters) {
   p.rows = u32(shape[0]);
   p.columns = u32(shape[1]);
   const Shape scales{shape[0], abi::state_blocks(p.columns)};
-  in.expect(1, "update", u32_desc({abi::kStepScalarWords}));
   in.expect(2, "p", {DType::bf16, shape});
   in.expect(3, "m", {DType::e4m3, shape});
   in.expect(4, "m_scale", {DType::u8, scales});
@@ -25,6 +24,7 @@ Signature infer(Operands inputs, Parameters& parameters) {
   const bool has_master = in.size() == 8;
   if (has_master) in.expect(7, "master", f32_desc(shape));
   check_segments("adamw_8bit", p.segments);
+  p.by_segment = is_by_segment("adamw_8bit", in[1], p.segments);
   p.has_master = has_master;
   parameters = Parameters(p);
   Descs outputs(inputs.begin() + 2, inputs.end());

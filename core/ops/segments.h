@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/abi/segments.h"
+#include "core/abi/step_scalars.h"
 #include "core/ops/op.h"
 
 namespace tandem::ops {
@@ -15,6 +16,14 @@ inline uint32_t block_at(std::string_view op, uint64_t element) {
 
 inline void check_segments(std::string_view op, const abi::Segments& segments) {
   require(segments.count >= 1 && segments.count <= 4, "{}: {} segments, expected 1 to 4", op, segments.count);
+}
+
+// True if update (operand 1) has words per segment; Exit::internal where it is neither one's nor all segments'.
+inline bool is_by_segment(std::string_view op, const TensorDesc& update, const abi::Segments& segments) {
+  const bool by_segment = update.shape.rank() == 2;
+  const Shape wanted = by_segment ? Shape{segments.count, abi::kTensorWords} : Shape{abi::kStepScalarWords};
+  require(update == TensorDesc{DType::u32, wanted}, "{}: update is {}, expected u32 {}", op, update, wanted);
+  return by_segment;
 }
 
 // The parameters of a part of an update that is cut by rows (Split::part), of which operand 2 is the parameter.

@@ -1,6 +1,6 @@
 // partials (count) or (ranks, count) f32, losses (ranks) f32, vectors (any) f32|-, scalars (16) u32, counter (16) i32,
-// scale_counts (2) u32|-, updates (1) u32, report (2, 16) u32 -> verdict (16) u32; updates and report in place. The
-// caller sets grad_clip.
+// scale_counts (2) u32|-, updates (1) u32, report (2, 16) u32, last_norm (1) f32 where there is one -> verdict (16)
+// u32; updates, report and last_norm in place. The caller sets grad_clip and by_tensor.
 #include "core/abi/step_verdict.h"
 
 #include "core/abi/step_scalars.h"
@@ -11,7 +11,7 @@ namespace {
 
 Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::StepVerdict>();
-  const Inputs in("step_verdict", inputs, 8, 8);
+  const Inputs in("step_verdict", inputs, 8, 9);
   const Shape& partials = in[0].shape;
   require(in[0].dtype == DType::f32 && (partials.rank() == 1 || partials.rank() == 2) && partials.count() > 0,
           "step_verdict: partials are {}, expected f32 (count) or (ranks, count)", in[0]);
@@ -23,11 +23,16 @@ Signature infer(Operands inputs, Parameters& parameters) {
   if (in.has(5)) in.expect(5, "scale_counts", u32_desc({2}));
   in.expect(6, "updates", u32_desc({1}));
   in.expect(7, "report", u32_desc({2, abi::kStepScalarWords}));
+  const bool has_last = in.size() == 9;
+  if (has_last) in.expect(8, "last_norm", f32_desc({1}));
+  require(p.by_tensor == 0 || ranks == 1, "step_verdict: tensors' verdicts are those of one rank, not of {}", ranks);
   p.count = u32(partials.back());
   p.ranks = u32(ranks);
   p.vectors = in.has(2) ? u32(in[2].shape.count()) : 0;
   parameters = Parameters(p);
-  return {.outputs = {u32_desc({abi::kStepScalarWords}), in[6], in[7]}, .in_place = 2, .first_output = 1};
+  Descs outputs{u32_desc({abi::kStepScalarWords}), in[6], in[7]};
+  if (has_last) outputs.push_back(in[8]);
+  return {.outputs = std::move(outputs), .in_place = has_last ? 3u : 2u, .first_output = 1};
 }
 
 Cost cost(const Parameters&, Operands operands) {

@@ -4,11 +4,20 @@
 
 #include "core/optimizer/adamw.h"
 #include "core/optimizer/muon.h"
+#include "core/optimizer/sgd.h"
 
 namespace tandem {
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const Precision& precision) {
-  return options.kind == OptimizerKind::muon ? make_muon(options, precision) : make_adamw(options, precision);
+  switch (options.kind) {
+    case OptimizerKind::muon:
+      return make_muon(options, precision);
+    case OptimizerKind::sgd:
+      return make_sgd(options, precision);
+    case OptimizerKind::adamw:
+      break;
+  }
+  return make_adamw(options, precision);
 }
 
 std::vector<std::string> state_words(const Optimizer& optimizer, std::span<const ParameterSpec> specs) {

@@ -32,7 +32,8 @@ class Optimizer {
   virtual Group group(const ParameterSpec& spec) const = 0;
   // Per parameter. States of one word have one number, in Tag and in memory policies: the word's in state_words.
   virtual std::vector<State> states(const ParameterSpec& spec) const = 0;
-  // Once per update: the words that emit reads, made of the verdict ((16) u32, abi Verdict).
+  // The words that emit reads, made of the verdict: (16) u32, abi Verdict, once for all parameters, or (tensors, 64)
+  // u32 of a parameter's stored tensors.
   virtual ValueId prepare(Graph& graph, ValueId verdict) const = 0;
   // Updates a parameter and its states in place; gradient as the gradients' dtype has it.
   virtual void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,

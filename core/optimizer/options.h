@@ -5,7 +5,11 @@
 
 namespace tandem {
 
-enum class OptimizerKind : uint8_t { adamw, muon };
+enum class OptimizerKind : uint8_t { adamw, muon, sgd };
+
+// By which norm gradients are clipped: that of all of this step; each stored tensor by its own; all by the norm of a
+// step before. Under the last two a tensor is left as it is by its own gradient alone (docs/released-gradients.md).
+enum class ClipBy : uint8_t { step, tensor, previous };
 
 // What Muon multiplies the learning rate with: by max(rows, columns), so that AdamW's carries over; by rows / columns.
 enum class MuonScale : uint8_t { match_rms_adamw, original };
@@ -18,6 +22,7 @@ struct OptimizerOptions {
   double epsilon = 1e-8;
   double weight_decay = 0.1;
   double grad_clip = 1.0;  // 0: off
+  ClipBy clip_by = ClipBy::step;
   double z_loss = 0.0;
   DType m_dtype = DType::bf16;
   DType v_dtype = DType::bf16;

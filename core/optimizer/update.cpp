@@ -5,6 +5,7 @@
 #include "core/abi/square_sum.h"
 #include "core/abi/step_scalars.h"
 #include "core/abi/step_verdict.h"
+#include "core/abi/tensor_verdict.h"
 
 namespace tandem {
 namespace {
@@ -14,6 +15,22 @@ namespace {
 struct Sums {
   ValueId squares, loss, vectors;
 };
+
+// What steps leave for the next, and for the host.
+struct Kept {
+  ValueId updates, report, last_norm;  // last_norm: with ClipBy::previous alone
+};
+
+Kept declare_kept(Graph& graph, ClipBy clip_by) {
+  Kept kept;
+  kept.updates = graph.variable("updates", {DType::u32, {1}}, Initial::zero);
+  graph.set_tag({Kind::io});
+  kept.report = graph.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}}, Initial::zero);
+  graph.set_tag({});
+  if (clip_by == ClipBy::previous)
+    kept.last_norm = graph.variable(std::string(kLastNorm), {DType::f32, {1}}, Initial::zero);
+  return kept;
+}
 
 Sums emit_sums(Graph& graph, const Gradients& g) {
   std::vector<ValueId> squares, vectors;
@@ -30,36 +47,69 @@ Sums emit_sums(Graph& graph, const Gradients& g) {
 }
 
 // (16) u32, abi Verdict
-ValueId emit_verdict(Graph& graph, const Gradients& g, double grad_clip) {
-  const ValueId updates = graph.variable("updates", {DType::u32, {1}}, Initial::zero);
-  graph.set_tag({Kind::io});
-  const ValueId report = graph.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}}, Initial::zero);
-  graph.set_tag({});
-  const abi::StepVerdict p{.grad_clip = float(grad_clip)};
-  const Sums sums = emit_sums(graph, g);
-  return graph.add(Range::update, OpId::step_verdict, Parameters(p),
-                   {sums.squares, sums.loss, sums.vectors, g.scalars, g.counter, g.scale_counts, updates, report},
-                   "update")[0];
+ValueId emit_step_verdict(Graph& graph, const Gradients& g, const Kept& kept, const Clipping& clipping,
+                          const Sums& sums) {
+  const abi::StepVerdict p{.grad_clip = float(clipping.grad_clip),
+                           .by_tensor = clipping.clip_by == ClipBy::step ? 0u : 1u};
+  std::vector<ValueId> inputs{sums.squares, sums.loss,      sums.vectors, g.scalars,
+                              g.counter,    g.scale_counts, kept.updates, kept.report};
+  if (kept.last_norm.present()) inputs.push_back(kept.last_norm);
+  return graph.add(Range::update, OpId::step_verdict, Parameters(p), std::move(inputs), "update")[0];
+}
+
+// The verdicts of a parameter's stored tensors, (tensors, 64) u32; their sums of squares are put behind squares.
+ValueId emit_tensor_verdicts(Graph& graph, const ParameterSpec& spec, ValueId gradient, const Gradients& g,
+                             const Kept& kept, double grad_clip, std::vector<ValueId>& squares) {
+  std::vector<ValueId> verdicts;
+  for (const StoredTensor& part : spec.parts) {
+    const abi::SquareSum sum{.first = uint32_t(part.first), .part = uint32_t(part.place.count())};
+    const ValueId partials = graph.add(Range::update, OpId::square_sum, Parameters(sum), {gradient}, part.name)[0];
+    const std::vector<ValueId> made =
+        graph.add(Range::update, OpId::tensor_verdict, Parameters(abi::TensorVerdict{.grad_clip = float(grad_clip)}),
+                  {partials, g.loss, g.scalars, kept.updates, kept.last_norm}, part.name);
+    verdicts.push_back(made[0]);
+    squares.push_back(made[1]);
+  }
+  return verdicts.size() == 1 ? verdicts[0] : graph.concat(Range::update, std::move(verdicts));
+}
+
+// The parameter, and its states, which are declared.
+std::vector<ValueId> parameter_and_states(Graph& graph, const Optimizer& optimizer, const ParameterSpec& spec,
+                                          ValueId parameter, std::span<const std::string> words) {
+  std::vector<ValueId> values{parameter};
+  for (const State& state : optimizer.states(spec)) {
+    const auto number = uint32_t(std::ranges::find(words, state.word) - words.begin());
+    graph.set_tag({.kind = Kind::state, .layer = spec.layer, .state = number});
+    values.push_back(graph.variable(spec.name + state.suffix, state.desc, state.initial));
+  }
+  return values;
 }
 
 }  // namespace
 
-void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& g, double grad_clip) {
-  const ValueId words = optimizer.prepare(graph, emit_verdict(graph, g, grad_clip));
+void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& g, const Clipping& clipping) {
+  const bool by_tensor = clipping.clip_by != ClipBy::step;
+  TANDEM_CHECK(!by_tensor || graph.ranks() == 1, "{} ranks clip by tensor", graph.ranks());
+  const Kept kept = declare_kept(graph, clipping.clip_by);
+  ValueId words;
+  if (!by_tensor) words = optimizer.prepare(graph, emit_step_verdict(graph, g, kept, clipping, emit_sums(graph, g)));
+  std::vector<ValueId> squares;
   const std::vector<std::string> state_names = state_words(optimizer, g.specs);
   for (size_t i = 0; i < g.specs.size(); ++i) {
     const ParameterSpec& spec = g.specs[i];
     if (!optimizer.group(spec).trainable) continue;
-    std::vector<ValueId> parameter_and_states{g.parameters[i]};
-    for (const State& state : optimizer.states(spec)) {
-      const auto number = uint32_t(std::ranges::find(state_names, state.word) - state_names.begin());
-      graph.set_tag({.kind = Kind::state, .layer = spec.layer, .state = number});
-      parameter_and_states.push_back(graph.variable(spec.name + state.suffix, state.desc, state.initial));
+    const std::vector<ValueId> updated = parameter_and_states(graph, optimizer, spec, g.parameters[i], state_names);
+    if (by_tensor) {
+      graph.set_tag({Kind::direction, spec.layer});
+      words = optimizer.prepare(
+          graph, emit_tensor_verdicts(graph, spec, g.gradients[i], g, kept, clipping.grad_clip, squares));
     }
     graph.set_tag({Kind::other, spec.layer});
-    optimizer.emit(graph, spec, words, g.gradients[i], parameter_and_states);
+    optimizer.emit(graph, spec, words, g.gradients[i], updated);
   }
   graph.set_tag({});
+  if (by_tensor)
+    emit_step_verdict(graph, g, kept, clipping, {graph.concat(Range::update, std::move(squares)), g.loss, {}});
 }
 
 }  // namespace tandem

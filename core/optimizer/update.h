@@ -15,8 +15,16 @@ struct Gradients {
   ValueId scale_counts;                            // (2) u32, see Quantizer; absent where no scale is guessed
 };
 
-// Emits the range update. Declares updates (1) u32, the external report (2, 16) u32, abi StepReport, and a variable per
-// state, named as its parameter with the state's suffix.
-void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& gradients, double grad_clip);
+struct Clipping {
+  double grad_clip = 1.0;  // 0: off
+  ClipBy clip_by = ClipBy::step;
+};
+
+// The binding of the last finite norm of a step, (1) f32; 0 before there is one.
+constexpr std::string_view kLastNorm = "last_norm";
+
+// Emits the range update. Declares updates (1) u32, the external report (2, 16) u32, abi StepReport, with
+// ClipBy::previous last_norm, and a variable per state, named as its parameter with the state's suffix.
+void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& gradients, const Clipping& clipping);
 
 }  // namespace tandem

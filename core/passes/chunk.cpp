@@ -40,8 +40,8 @@ std::vector<std::vector<const Node*>> readers_of(const Graph& graph) {
 
 bool is_cut(const MemoryPolicy& policy, const Node& node) {
   switch (split_of(node).by) {
-    case SplitBy::rows:
-      return policy.optimizer_chunk > 0;
+    case SplitBy::rows:  // in a layer's backward pass what an update needs comes and goes with the layer
+      return policy.optimizer_chunk > 0 && (node.range == Range::update || node.tag.layer == kNoLayer);
     case SplitBy::sequences:
       return policy.attention_chunks > 1;
     case SplitBy::none:

@@ -26,6 +26,7 @@ struct Run {
   uint32_t first = 0, last = 0;  // stages
   bool made = false;             // a node makes the root here: nothing to prefetch
   bool written = false;          // made or updated in place
+  bool in_whole = false;         // rows of a whole that is on the device anyway
 };
 
 enum class Home : uint8_t { device, host, zero_copy };
@@ -44,8 +45,15 @@ struct Uses {
   std::vector<Part> parts;
   std::map<std::tuple<uint32_t, uint64_t, uint64_t>, uint32_t> part_index;  // by root, offset and bytes
   std::vector<Run> runs;
+  std::map<std::pair<uint32_t, Range>, uint32_t> wholes;  // by part in_whole and range: the whole, a part too
 
   uint32_t root_of(ValueId v) const { return storage.places[v.index].root; }
+  // The whole root of a part, where something uses that.
+  std::optional<uint32_t> whole_of(uint32_t part) const {
+    const uint32_t root = parts[part].root;
+    const auto found = part_index.find({root, 0, graph.desc({root}).bytes()});
+    return found == part_index.end() ? std::nullopt : std::optional(found->second);
+  }
   bool on_host(ValueId v) const { return v.present() && homes[root_of(v)] == Home::host; }
   // In stages of the range.
   uint32_t distance(Range range) const {
@@ -98,6 +106,13 @@ uint32_t part_of(Uses& u, ValueId v) {
 
 void collect_runs(Uses& u) {
   std::map<std::pair<uint32_t, Range>, uint32_t> open;  // by part and range, its last run
+  // The root's whole, where it is on the device at that stage for a use of its own.
+  const auto whole_at = [&](uint32_t part, Range range, uint32_t stage) -> std::optional<uint32_t> {
+    if (u.parts[part].whole) return {};
+    const std::optional<uint32_t> whole = u.whole_of(part);
+    const auto run = whole ? open.find({*whole, range}) : open.end();
+    return run == open.end() || stage - u.runs[run->second].last > 2 * u.distance(range) ? std::nullopt : whole;
+  };
   const auto use = [&](ValueId v, Range range, uint32_t stage, bool written, bool made) {
     const uint32_t part = part_of(u, v);
     const auto before = open.find({part, range});
@@ -108,7 +123,9 @@ void collect_runs(Uses& u) {
       return;
     }
     open[{part, range}] = uint32_t(u.runs.size());
-    u.runs.push_back({part, range, stage, stage, made, written});
+    const std::optional<uint32_t> whole = whole_at(part, range, stage);
+    if (whole) u.wholes[{part, range}] = *whole;
+    u.runs.push_back({part, range, stage, stage, made || whole, written, whole.has_value()});
   };
   for (uint32_t n = 0; n < u.graph.nodes().size(); ++n) {
     const Node& node = u.graph.nodes()[n];
@@ -124,7 +141,7 @@ void collect_runs(Uses& u) {
 // A transient that never leaves the device is not offloaded.
 void drop_single_runs(Uses& u) {
   std::vector<uint32_t> count(u.graph.values().size());
-  for (const Run& run : u.runs) ++count[u.parts[run.part].root];
+  for (const Run& run : u.runs) count[u.parts[run.part].root] += run.in_whole ? 0 : 1;
   std::erase_if(u.runs, [&](const Run& run) {
     const uint32_t root = u.parts[run.part].root;
     const bool stays = count[root] == 1 && u.graph.values()[root].lifetime == Lifetime::transient;
@@ -141,6 +158,7 @@ void check_overlaps(const Uses& u) {
     for (const Run* a : runs)
       for (const Run* b : runs) {
         if (a->part == b->part || a->range != b->range || !(a->written || b->written)) continue;
+        if (a->in_whole || b->in_whole) continue;
         const Part &x = u.parts[a->part], &y = u.parts[b->part];
         const bool share = x.first_row < y.first_row + y.desc.shape[0] && y.first_row < x.first_row + x.desc.shape[0];
         const uint32_t reach = 2 * u.distance(a->range);
@@ -211,7 +229,11 @@ ValueId part_on_host(const Uses& u, Offloaded& to, uint32_t part, Range range) {
   const Part& p = u.parts[part];
   to.rewriter.graph().set_tag(u.graph.values()[p.root].tag());
   if (const auto found = to.evicted.find({part, range}); found != to.evicted.end()) return found->second;
-  return p.whole ? to.homes[p.root] : to.rewriter.graph().slice(range, to.homes[p.root], p.first_row, p.desc.shape[0]);
+  if (p.whole) return to.homes[p.root];
+  const std::optional<uint32_t> whole = u.whole_of(part);
+  const auto left = whole ? to.evicted.find({*whole, range}) : to.evicted.end();
+  const ValueId from = left != to.evicted.end() ? left->second : to.homes[p.root];
+  return to.rewriter.graph().slice(range, from, p.first_row, p.desc.shape[0]);
 }
 
 std::string name_of_part(const Uses& u, uint32_t part) {
@@ -232,6 +254,17 @@ void emit_copies(const Uses& u, const Schedule& schedule, Offloaded& to, Range r
       to.now[part] = graph.copy(range, part_on_host(u, to, part, range), {}, "prefetch " + name_of_part(u, part));
 }
 
+// What is on the device of a value that lives on the host: rows of a whole that is there are sliced when first used.
+ValueId on_device(Uses& u, Offloaded& to, ValueId v, Range range) {
+  const uint32_t part = part_of(u, v);
+  if (const auto whole = u.wholes.find({part, range}); whole != u.wholes.end()) {
+    const Part& p = u.parts[part];
+    to.now[part] = to.rewriter.graph().slice(range, to.now[whole->second], p.first_row, p.desc.shape[0]);
+    u.wholes.erase(whole);
+  }
+  return to.now[part];
+}
+
 // The node, on what is on the device.
 void emit(Uses& u, Offloaded& to, const Node& node) {
   if (!node.is_instruction() && u.on_host(node.inputs[0])) {
@@ -239,7 +272,7 @@ void emit(Uses& u, Offloaded& to, const Node& node) {
     return;  // its readers take the part itself
   }
   std::vector<ValueId> inputs;
-  for (ValueId v : node.inputs) inputs.push_back(u.on_host(v) ? to.now[part_of(u, v)] : to.rewriter.map(v));
+  for (ValueId v : node.inputs) inputs.push_back(u.on_host(v) ? on_device(u, to, v, node.range) : to.rewriter.map(v));
   const auto out = to.rewriter.emit(node, node.parameters, std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < out.size(); ++i) {
     const ValueId old = node.outputs[i];

@@ -47,6 +47,11 @@ constexpr std::string_view kCopiesNames[] = {"kept", "transposed", "remade"};
 // gathered wherever a layer's pass reads them.
 enum class Weights : uint8_t { gathered, resident };
 
+// Where parameters are updated: behind the whole backward pass, or each behind its gradient's last addition, so that
+// the gradients of all are never alive together. twice: a first pass takes the norm of all.
+enum class Release : uint8_t { none, once, twice };
+constexpr std::string_view kReleaseNames[] = {"none", "once", "twice"};
+
 struct MemoryPolicy {
   // by layer; the last entry holds for further ones, none at all is the empty set
   std::vector<EnumSet<Recompute>> recompute;
@@ -66,6 +71,7 @@ struct MemoryPolicy {
   uint32_t lm_head_chunks = 0;    // parts of the tokens; 0: as StepShape says
   uint32_t attention_chunks = 1;  // parts of the sequences, at most, in attention's backward pass
   uint64_t optimizer_chunk = 0;   // elements that one AdamW instruction updates, at most; 0: whole parameters
+  Release release = Release::none;
 
   EnumSet<Recompute> recompute_of(uint32_t layer) const;
   EnumSet<Offload> offload_of(uint32_t layer) const;  // kNoLayer: offload_outside

@@ -31,6 +31,14 @@ void Rewriter::inherit(ValueId old, ValueId now) {
 }
 
 void Rewriter::copy(const Node& node) {
+  copy(node, true);
+}
+
+void Rewriter::copy_again(const Node& node) {
+  copy(node, false);
+}
+
+void Rewriter::copy(const Node& node, bool with_names) {
   std::vector<ValueId> inputs;
   for (ValueId v : node.inputs) inputs.push_back(map(v));
   const std::vector<ValueId> outputs = emit(node, node.parameters, std::move(inputs), node.tag.phase);
@@ -38,7 +46,7 @@ void Rewriter::copy(const Node& node) {
     if (!outputs[i].present()) continue;
     set(node.outputs[i], outputs[i]);
     const std::string& name = from_.values()[node.outputs[i].index].name;
-    if (!name.empty()) graph_.keep(outputs[i], name);
+    if (with_names && !name.empty()) graph_.keep(outputs[i], name);
   }
 }
 

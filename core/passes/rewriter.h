@@ -16,6 +16,8 @@ class Rewriter {
 
   // the node with its inputs mapped; its outputs are mapped to the new ones
   void copy(const Node& node);
+  // the same once more, under no names
+  void copy_again(const Node& node);
   // the node with other parameters and inputs (of the new graph) under another phase; nothing is mapped
   std::vector<ValueId> emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs, Phase phase);
 
@@ -24,6 +26,7 @@ class Rewriter {
 
  private:
   void inherit(ValueId old, ValueId now);  // kind, layer, place
+  void copy(const Node& node, bool with_names);
 
   const Graph& from_;
   Graph graph_;

@@ -10,6 +10,11 @@ std::string_view updated_in_one_stage(const Node& node) {
   return node.tag.kind == Kind::direction ? std::string_view(node.label) : std::string_view();
 }
 
+// An update, or a part of one, outside of layers.
+bool is_update_outside(const Node& node) {
+  return node.has_kernel() && node.tag.layer == kNoLayer && op_of(node.op).cost_class == CostClass::optimizer;
+}
+
 }  // namespace
 
 std::vector<uint32_t> stages_of(const Graph& graph) {
@@ -29,8 +34,8 @@ std::vector<uint32_t> stages_of(const Graph& graph) {
       const uint32_t layer = node.tag.layer;
       const bool forward = layer == kNoLayer || node.tag.phase == Phase::forward;
       const std::string_view updated = updated_in_one_stage(node);
-      const bool stays =
-          by_layer ? layer == at.layer && forward == at.forward : !updated.empty() && updated == at.updated;
+      const bool stays = by_layer ? layer == at.layer && forward == at.forward && !is_update_outside(node)
+                                  : !updated.empty() && updated == at.updated;
       if (at.started && !stays) ++at.stage;
       at.started = true;
       at.layer = layer;

@@ -41,7 +41,7 @@ Storage resolve_storage(const Graph& graph) {
     storage.root_of[v] = uint32_t(storage.roots.size());
     storage.roots.push_back({v,
                              graph.memory_bytes({v}),
-                             values[v].lifetime != Lifetime::transient,
+                             values[v].lifetime != Lifetime::transient || values[v].on_host,
                              values[v].lifetime == Lifetime::external || values[v].on_host,
                              values[v].node != UINT32_MAX && graph.nodes()[values[v].node].form == Form::copy,
                              values[v].kind == Kind::workspace,

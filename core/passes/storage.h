@@ -14,7 +14,7 @@ struct LiveRange {
 struct Root {
   uint32_t value = 0;
   uint64_t bytes = 0;
-  bool persistent = false;  // variable, kept, or used in several ranges: its bytes are its own
+  bool persistent = false;  // variable, kept, on the host, or used in several ranges: its bytes are its own
   bool host = false;        // external, or placed there
   bool staging = false;     // a copy made it: apart from what dispatches make
   bool workspace = false;   // a node's scratch

@@ -80,6 +80,8 @@ class Advisor {
     r.shape.accumulation = std::max(1u, product() / micro_batch);
     if (r.shape.head_chunks == choose_head_chunks(r.model, r.precision, request_.shape))
       r.shape.head_chunks = choose_head_chunks(r.model, r.precision, r.shape);
+    // As planned; a step of several micro-steps releases nothing.
+    if (!r.limits.release) r.limits.release = r.shape.accumulation == 1 ? plan_.chosen.policy.release : Release::none;
     return r;
   }
 
@@ -87,7 +89,8 @@ class Advisor {
   struct Batch {
     Batch(PlanRequest r, const Estimator& other)
         : request(std::move(r)),
-          estimator(std::make_shared<Estimator>(request, other)),
+          estimator(other.release() == release_of(request) ? std::make_shared<Estimator>(request, other)
+                                                           : std::make_shared<Estimator>(request)),
           ranking(request, [this](const Choice& choice) { return estimator->estimate(choice); }) {}
     Batch(const Batch&) = delete;
     Batch& operator=(const Batch&) = delete;
@@ -207,7 +210,7 @@ class Advisor {
     for (int tries = 0; tries < kTries; ++tries) {
       const std::vector<Ranked> ranked = ranking.fitting();
       if (ranked.empty()) break;
-      const MemoryPolicy policy = policy_of(ranked.front().choice, r.model.layers);
+      const MemoryPolicy policy = policy_of(ranked.front().choice, r.model.layers, release_of(r));
       const Compiled compiled = compile_step(r, policy, without_budget(r.target), Checks::without);
       const Takes takes = takes_of(compiled, r.target);
       if (!compiled.memory.fits()) break;

@@ -35,7 +35,7 @@ bool Choice::copies_in_update() const {
   return false;
 }
 
-MemoryPolicy policy_of(const Choice& choice, uint32_t layers) {
+MemoryPolicy policy_of(const Choice& choice, uint32_t layers, Release release) {
   MemoryPolicy policy;
   policy.recompute.assign(choice.first_layers, choice.first);
   policy.recompute.push_back(choice.rest);
@@ -54,6 +54,7 @@ MemoryPolicy policy_of(const Choice& choice, uint32_t layers) {
   policy.zero_copy = choice.zero_copy;
   policy.prefetch_distance = choice.distance;
   policy.update_distance = choice.update_distance;
+  policy.release = release;
   const Copies rest = choice.transposed ? Copies::transposed : Copies::kept;
   for (uint32_t layer = 0; layer < layers; ++layer)
     policy.copies.push_back(is_chosen(layer, choice.remade, layers) ? Copies::remade : rest);
@@ -67,6 +68,24 @@ Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few) {
   if (scaled.remade > 0) scaled.remade = few;
   if (scaled.first_layers > 0) scaled.first_layers = few;
   return scaled;
+}
+
+std::vector<Release> releases(const PlanRequest& request) {
+  if (request.limits.release) return {*request.limits.release};
+  std::vector<Release> all{Release::none};
+  const bool may = request.optimizer.kind != OptimizerKind::muon && request.shape.accumulation == 1 &&
+                   request.sharding.ranks == 1 && !request.lora.on();
+  if (may && request.optimizer.clip_by != ClipBy::step) all.push_back(Release::once);
+  return all;
+}
+
+PlanRequest with_release(PlanRequest request, Release release) {
+  request.limits.release = release;
+  return request;
+}
+
+Release release_of(const PlanRequest& request) {
+  return request.limits.release.value_or(Release::none);
 }
 
 std::vector<EnumSet<Recompute>> recompute_sets(const PolicyLimits& limits, bool coarse) {
@@ -90,7 +109,8 @@ std::vector<Offload> offload_kinds(const PlanRequest& request) {
   const std::vector<std::string> words = offload_words(request);
   std::vector<Offload> kinds;
   for (size_t kind = 0; kind < kOffloadCount; ++kind)
-    if (!words[kind].empty() && (!request.limits.offload || request.limits.offload->contains(Offload(kind))))
+    if (!words[kind].empty() && !(Offload(kind) == Offload::gradients && release_of(request) != Release::none) &&
+        (!request.limits.offload || request.limits.offload->contains(Offload(kind))))
       kinds.push_back(Offload(kind));
   return kinds;
 }

@@ -26,9 +26,16 @@ struct Choice {
   bool copies_in_update() const;
   auto operator<=>(const Choice&) const = default;
 };
-MemoryPolicy policy_of(const Choice& choice, uint32_t layers);
+MemoryPolicy policy_of(const Choice& choice, uint32_t layers, Release release = Release::none);
 // The same in a model of few layers, for what a choice does in all of them or in none; some layers become all.
 Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few);
+
+// The ways to release gradients that the step and the limits leave, none at first: one that costs a second forward and
+// backward pass last.
+std::vector<Release> releases(const PlanRequest& request);
+// The request with one of them fixed.
+PlanRequest with_release(PlanRequest request, Release release);
+Release release_of(const PlanRequest& request);  // none where it is not fixed
 
 // True if the layer is among the n out of all that a choice means, spread evenly so that copies are.
 bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers);

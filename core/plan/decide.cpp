@@ -34,6 +34,7 @@ MemoryPolicy policy_asked(const PolicyLimits& limits) {
       uniform_policy(limits.recompute.value_or(EnumSet<Recompute>{}), limits.offload.value_or(EnumSet<Offload>{}));
   policy.attention_chunks = limits.attention_chunks.value_or(1);
   policy.lm_head_chunks = limits.lm_head_chunks.value_or(0);
+  policy.release = limits.release.value_or(Release::none);
   return policy;
 }
 

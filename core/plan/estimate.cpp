@@ -198,7 +198,7 @@ void Estimator::sample_activations() {
 Takes Estimator::sample(const Choice& choice, uint32_t layers) const {
   StepSpec smaller = request_;
   smaller.model.layers = layers;
-  return takes_of(compile_step(smaller, policy_of(of_layers(choice, layers_, layers), layers),
+  return takes_of(compile_step(smaller, policy_of(of_layers(choice, layers_, layers), layers, release()),
                                without_budget(request_.target), Checks::without),
                   request_.target);
 }
@@ -316,7 +316,7 @@ const Takes& Estimator::offloaded(const Choice& choice, Offload kind) const {
 
 // For what layers use, begin and update take what the distance there makes of them.
 Takes Estimator::offloaded_anew(const Choice& choice, Offload kind) const {
-  const bool in_layers = !is_state(kind), in_update = kind != Offload::residuals;  // or in begin
+  const bool in_layers = !is_state(kind) || release() != Release::none, in_update = kind != Offload::residuals;
   Takes takes = offloaded(choice, kind, in_layers ? choice.distance : choice.update_distance);
   if (!in_layers || !in_update || choice.distance == choice.update_distance) return takes;
   const Takes other = offloaded(choice, kind, choice.update_distance);

@@ -39,12 +39,12 @@ Takes takes_of(const Compiled& compiled, const Target& target);
 
 class Estimator {
  public:
-  // request must outlive it
   explicit Estimator(const PlanRequest& request);
   // For the same model with another micro_batch: what does not depend on it is taken from other
   Estimator(const PlanRequest& request, const Estimator& other);
 
   Takes estimate(const Choice& choice) const;
+  Release release() const { return release_of(request_); }
 
  private:
   struct Line {
@@ -79,7 +79,7 @@ class Estimator {
   Takes offloaded_copies(const Choice& choice, uint32_t distance) const;
   Takes offloaded_residuals(const Choice& choice, uint32_t distance) const;
 
-  const PlanRequest& request_;
+  const PlanRequest request_;
   uint32_t layers_;
   Choice base_;                                 // the first recompute set, nothing offloaded
   Line whole_;                                  // base_'s, of models in which prefetches run ahead as in a whole one

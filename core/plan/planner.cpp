@@ -30,7 +30,7 @@ struct Attempt {
 };
 
 Attempt attempt(const PlanRequest& request, const Choice& choice) {
-  const MemoryPolicy policy = policy_of(choice, request.model.layers);
+  const MemoryPolicy policy = policy_of(choice, request.model.layers, release_of(request));
   Attempt a{choice,
             {policy, 0, 0, {}, false},
             {},
@@ -188,7 +188,16 @@ ProgramCost floor_of(const PlanRequest& request) {
 }
 
 StepPlan plan_step(const PlanRequest& request) {
-  return search_policies(request, std::make_shared<Estimator>(request));
+  std::optional<StepPlan> best;
+  for (const Release release : releases(request)) {
+    if (release == Release::twice && best && best->fits()) break;
+    const PlanRequest one = with_release(request, release);
+    StepPlan plan = search_policies(one, std::make_shared<Estimator>(one));
+    if (!best || plan.fits() > best->fits() ||
+        (plan.fits() == best->fits() && plan.chosen.seconds() < best->chosen.seconds()))
+      best = std::move(plan);
+  }
+  return std::move(*best);
 }
 
 StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates) {

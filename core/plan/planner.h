@@ -21,6 +21,7 @@ struct PolicyLimits {
   std::optional<EnumSet<Recompute>> recompute;
   std::optional<EnumSet<Offload>> offload;
   std::optional<uint32_t> lm_head_chunks, attention_chunks;
+  std::optional<Release> release;
 };
 
 struct PlanRequest : StepSpec {  // shape.head_chunks: the most that the planner tries
@@ -65,7 +66,7 @@ struct StepPlan {
 };
 
 // Throws for no plan that does not fit: the compiled one's shortfall says where a value is larger than the device
-// allocates at once. request must outlive the plan's estimates.
+// allocates at once.
 StepPlan plan_step(const PlanRequest& request);
 
 // A step of the request with no policy: nothing is computed twice or copied. What its instructions take at the least.

@@ -78,6 +78,9 @@ std::vector<PolicyLine> describe(const StepSpec& spec, const MemoryPolicy& polic
   const std::vector<std::string> words = offload_words(spec);
   std::vector<PolicyLine> lines{{"recompute", describe(policy.recompute, layers)},
                                 {"offload", describe_offload(policy, layers, words)}};
+  if (policy.release != Release::none)
+    lines.push_back(
+        {"gradients", fmt::format("released in the backward pass, {}", kReleaseNames[size_t(policy.release)])});
   if (!policy.zero_copy.empty()) lines.push_back({"read in place", to_string(policy.zero_copy, words)});
   if (!policy.offload.empty() || !policy.offload_outside.empty())
     lines.push_back({"prefetch", fmt::format("layers ahead {}, parameters ahead in the update {}",

@@ -55,6 +55,7 @@ struct Manifest : Position {
   std::map<std::string, CheckpointFile> files;
   std::string adapter_config;               // LoRA: the text of adapter_config.json; else empty
   std::map<std::string, std::string> base;  // LoRA: xxh3 of the base's stored tensors
+  std::optional<uint32_t> last_norm;        // with optimizer.clip_by = "previous": that norm, by its bits
 };
 
 // "step_00000100"

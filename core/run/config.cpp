@@ -211,20 +211,43 @@ void check_lora(const RunConfig& config, const Places& places) {
         config.distributed.zero);
 }
 
-// Keys that the kind of optimizer does not read, and what a kind does not go with.
-void check_optimizer(const RunConfig& config, const Places& places) {
-  const auto kind = find_key("optimizer.kind")->write(config);
-  if (config.optimizer.kind == OptimizerKind::adamw) {
-    const RunConfig defaults;
-    for (const char* name : {"optimizer.momentum", "optimizer.nesterov", "optimizer.muon_scale"}) {
-      const ConfigKey* key = find_key(name);
-      if (key->write(config) == key->write(defaults)) continue;
-      fail(Exit::configuration, place_of(places, name),
-           "{} is {}, which optimizer.kind = {} does not read; leave it out, or set optimizer.kind to \"muon\"", name,
-           key->write(config), kind);
-    }
-    return;
+// Keys that some kinds of optimizer alone read.
+struct KeyOfKinds {
+  const char* name;
+  std::vector<OptimizerKind> kinds;
+};
+
+std::vector<KeyOfKinds> keys_of_kinds() {
+  using enum OptimizerKind;
+  return {{"optimizer.beta1", {adamw, muon}},   {"optimizer.beta2", {adamw, muon}},
+          {"optimizer.epsilon", {adamw, muon}}, {"optimizer.m_dtype", {adamw, muon}},
+          {"optimizer.v_dtype", {adamw, muon}}, {"optimizer.momentum", {muon}},
+          {"optimizer.nesterov", {muon}},       {"optimizer.muon_scale", {muon}}};
+}
+
+// Keys that the kind of optimizer does not read.
+void check_keys_of_kind(const RunConfig& config, const Places& places) {
+  const ConfigKey* kind = find_key("optimizer.kind");
+  RunConfig unset;
+  unset.precision.recipe = config.precision.recipe;
+  settle_fp32(unset, {});
+  for (const auto& [name, kinds] : keys_of_kinds()) {
+    const ConfigKey* key = find_key(name);
+    if (std::ranges::find(kinds, config.optimizer.kind) != kinds.end() || key->write(config) == key->write(unset))
+      continue;
+    RunConfig reader;
+    reader.optimizer.kind = kinds.front();
+    fail(Exit::configuration, place_of(places, name),
+         "{} is {}, which optimizer.kind = {} does not read; leave it out, or set optimizer.kind to {}", name,
+         key->write(config), kind->write(config), kind->write(reader));
   }
+}
+
+// What a kind of optimizer does not go with.
+void check_optimizer(const RunConfig& config, const Places& places) {
+  check_keys_of_kind(config, places);
+  if (config.optimizer.kind == OptimizerKind::adamw) return;
+  const auto kind = find_key("optimizer.kind")->write(config);
   if (config.optimizer.m_dtype == DType::e4m3)
     fail(Exit::configuration, place_of(places, "optimizer.m_dtype"),
          "optimizer.m_dtype is \"e4m3\" and optimizer.kind is {}, whose momentum is not kept in 8 bits yet; use bf16 "
@@ -238,6 +261,47 @@ void check_optimizer(const RunConfig& config, const Places& places) {
         Exit::configuration, place_of(places, "optimizer.kind"),
         "optimizer.kind is {} and distributed.devices is {}: it trains on one device alone so far; use \"adamw\", or 1",
         kind, config.distributed.devices);
+}
+
+// What gradients clipped by tensor, and gradients released in the backward pass, do not go with.
+void check_clipping(const RunConfig& config, const Places& places) {
+  if (config.optimizer.clip_by == ClipBy::step) return;
+  const auto refuse = [&](const std::string& why) {
+    fail(Exit::configuration, place_of(places, "optimizer.clip_by"), "optimizer.clip_by is {}, and {}",
+         find_key("optimizer.clip_by")->write(config), why);
+  };
+  if (config.optimizer.kind == OptimizerKind::muon)
+    refuse("optimizer.kind is \"muon\", which clips by the norm of a step alone so far; use \"step\"");
+  if (config.distributed.devices > 1)
+    refuse(
+        fmt::format("distributed.devices is {}: ranks take the norm of a whole step alone so far; use \"step\", or 1",
+                    config.distributed.devices));
+}
+
+void check_release(const RunConfig& config, const Places& places) {
+  const Release release = config.memory.release_gradients.value_or(Release::none);
+  if (release == Release::none) return;
+  const auto refuse = [&](const char* key, const std::string& why) {
+    fail(Exit::configuration, place_of(places, "memory.release_gradients"),
+         "memory.release_gradients is {}, and {} is {}{}", find_key("memory.release_gradients")->write(config), key,
+         find_key(key)->write(config), why);
+  };
+  if (config.batch.gradient_accumulation != 1u)
+    refuse("batch.gradient_accumulation",
+           ": a gradient that is used where it is made cannot wait for further micro-steps; set that to 1, or use "
+           "\"none\"");
+  if (release == Release::once && config.optimizer.clip_by == ClipBy::step)
+    refuse("optimizer.clip_by",
+           ", which needs all gradients before the first is used; use \"twice\" or \"none\", or set "
+           "optimizer.clip_by to \"tensor\" or \"previous\"");
+  if (release == Release::twice && config.optimizer.clip_by != ClipBy::step)
+    refuse("optimizer.clip_by", ", which needs no pass of its own for the norm; use \"once\" or \"none\"");
+  if (config.optimizer.kind == OptimizerKind::muon)
+    refuse("optimizer.kind", ", whose updates are not moved into the backward pass; use \"none\"");
+  if (config.lora.on())
+    refuse(config.lora.rank > 0 ? "lora.rank" : "lora.adapter", ": adapters' gradients are small; use \"none\"");
+  if (config.distributed.devices > 1)
+    refuse("distributed.devices", ": ranks exchange gradients behind the backward pass so far; use \"none\", or 1");
 }
 
 void check_weights(const RunConfig& config, const Places& places) {
@@ -275,6 +339,8 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   check_weights(config, places);
   check_lora(config, places);
   check_optimizer(config, places);
+  check_clipping(config, places);
+  check_release(config, places);
   return config;
 }
 

@@ -65,6 +65,7 @@ struct RunConfig {
     std::vector<std::string> offload = {"auto"};  // one of auto, none; or kinds of tensors, which settings.h reads
     std::optional<uint32_t> lm_head_chunks;       // none: "auto"
     std::optional<uint32_t> attention_chunks;     // none: "auto"
+    std::optional<Release> release_gradients;     // none: "auto"
   } memory;
 
   struct Lora {

@@ -145,6 +145,25 @@ struct Words {
   std::string write(T value) const { return toml_quoted(std::ranges::find(words, value, &Word<T>::value)->word); }
 };
 
+// auto, or one of some words that stand for values
+template <typename T>
+struct AutoOrWord {
+  std::span<const Word<T>> words;
+
+  std::string read(std::optional<T>& out, const Value& value) const {
+    if (is_word(value, "auto")) return out.reset(), "";
+    Strings known{"auto"};
+    for (const auto& [word, meaning] : words) {
+      known.emplace_back(word);
+      if (is_word(value, word)) return out = meaning, "";
+    }
+    return fmt::format("one of {}", fmt::join(known, ", "));
+  }
+  std::string write(std::optional<T> value) const {
+    return toml_quoted(value ? std::ranges::find(words, *value, &Word<T>::value)->word : "auto");
+  }
+};
+
 struct TypeChoice {
   std::vector<DType> types;
   std::string remark = {};
@@ -295,7 +314,10 @@ ConfigKey key(const char* name, Section RunConfig::*section, T Section::*member,
 }
 
 const TypeChoice kGradient{{DType::bf16, DType::f32}};
-constexpr Word<OptimizerKind> kOptimizerKinds[] = {{"adamw", OptimizerKind::adamw}, {"muon", OptimizerKind::muon}};
+constexpr Word<OptimizerKind> kOptimizerKinds[] = {
+    {"adamw", OptimizerKind::adamw}, {"muon", OptimizerKind::muon}, {"sgd", OptimizerKind::sgd}};
+constexpr Word<ClipBy> kClipBy[] = {{"step", ClipBy::step}, {"tensor", ClipBy::tensor}, {"previous", ClipBy::previous}};
+constexpr Word<Release> kReleases[] = {{"none", Release::none}, {"once", Release::once}, {"twice", Release::twice}};
 constexpr Word<MuonScale> kMuonScales[] = {{"match_rms_adamw", MuonScale::match_rms_adamw},
                                            {"original", MuonScale::original}};
 
@@ -324,13 +346,14 @@ std::vector<ConfigKey> make_keys() {
           TypeChoice{{DType::e4m3}, " (e5m2 is reserved)"}),
       key("precision.fast_accumulation", &C::precision, &C::Precision::fast_accumulation, Flag{}),
       key("optimizer.kind", &C::optimizer, &OptimizerOptions::kind,
-          Words<OptimizerKind>{kOptimizerKinds, "; sgd, adalomo, apollo and galore are not built yet"}),
+          Words<OptimizerKind>{kOptimizerKinds, "; adalomo, apollo and galore are not built yet"}),
       key("optimizer.learning_rate", &C::optimizer, &OptimizerOptions::learning_rate, Number{0, kMaxF32}),
       key("optimizer.beta1", &C::optimizer, &OptimizerOptions::beta1, Number{0, 1, true}),
       key("optimizer.beta2", &C::optimizer, &OptimizerOptions::beta2, Number{0, 1, true}),
       key("optimizer.epsilon", &C::optimizer, &OptimizerOptions::epsilon, Number{1e-37, kMaxF32}),
       key("optimizer.weight_decay", &C::optimizer, &OptimizerOptions::weight_decay, Number{0, kMaxF32}),
       key("optimizer.grad_clip", &C::optimizer, &OptimizerOptions::grad_clip, Number{0, kMaxF32}),
+      key("optimizer.clip_by", &C::optimizer, &OptimizerOptions::clip_by, Words<ClipBy>{kClipBy}),
       key("optimizer.z_loss", &C::optimizer, &OptimizerOptions::z_loss, Number{0, kMaxF32}),
       key("optimizer.momentum", &C::optimizer, &OptimizerOptions::momentum, Number{0, 1, true}),
       key("optimizer.nesterov", &C::optimizer, &OptimizerOptions::nesterov, Flag{}),
@@ -351,6 +374,7 @@ std::vector<ConfigKey> make_keys() {
       key("memory.offload", &C::memory, &C::Memory::offload, OffloadWords{}),
       key("memory.lm_head_chunks", &C::memory, &C::Memory::lm_head_chunks, AutoOrCount{{1, kMax32}}),
       key("memory.attention_chunks", &C::memory, &C::Memory::attention_chunks, AutoOrCount{{1, kMostAttentionChunks}}),
+      key("memory.release_gradients", &C::memory, &C::Memory::release_gradients, AutoOrWord<Release>{kReleases}),
       key("lora.rank", &C::lora, &C::Lora::rank, Count{0, kMostLoraRank}),
       key("lora.alpha", &C::lora, &C::Lora::alpha, Number{1e-30, kMaxF32}),
       key("lora.target_modules", &C::lora, &C::Lora::target_modules, ModuleSet{}),

@@ -33,6 +33,7 @@ Json json_of(const Manifest& m) {
             {"world", tandem::json_of(m.world)},
             {"inputs", inputs},
             {"files", files}};
+  if (m.last_norm) json["last_norm"] = *m.last_norm;
   if (!m.adapter_config.empty()) json["adapter_config"] = m.adapter_config, json["base"] = m.base;
   return json;
 }
@@ -124,6 +125,7 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
              {},
              {},
              {},
+             {},
              {}};
   const Reader kernels = plan.object("kernels");
   for (const auto& item : kernels.value().items()) m.kernels.emplace(item.key(), kernels.text(item.key()));
@@ -136,6 +138,7 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
     const Reader base = root.object("base");
     for (const auto& item : base.value().items()) m.base.emplace(item.key(), base.text(item.key()));
   }
+  if (json.contains("last_norm")) m.last_norm = uint32_t(root.number("last_norm", kMax32));
   const Reader files = root.object("files");
   for (const auto& item : files.value().items()) m.files.emplace(item.key(), file_of(files.object(item.key()), path));
   return m;

@@ -80,6 +80,7 @@ void MetricsWriter::write(const StepMetrics& m) {
   j["mfu"] = m.mfu ? number(*m.mfu) : nlohmann::json(nullptr);
   j["memory"] = m.memory;
   j["skipped"] = m.skipped;
+  if (m.skipped_tensors) j["skipped_tensors"] = *m.skipped_tensors;
   j["time"] = now();
   j["data_seconds"] = m.data_seconds;
   if (m.save_seconds) j["save_seconds"] = *m.save_seconds;

@@ -23,10 +23,11 @@ struct StepMetrics {
   std::optional<double> mfu;  // none when the device's peak is unknown
   uint64_t memory = 0;        // device bytes
   bool skipped = false;
-  double data_seconds = 0;             // waited for the loader
-  std::optional<double> save_seconds;  // none where no checkpoint was saved since the line before
-  std::optional<ScaleGuesses> scales;  // none in other recipes than fp8
-  Health health;                       // the first rank's device; nothing where no second has passed
+  std::optional<uint32_t> skipped_tensors;  // none where gradients are clipped by the step's norm
+  double data_seconds = 0;                  // waited for the loader
+  std::optional<double> save_seconds;       // none where no checkpoint was saved since the line before
+  std::optional<ScaleGuesses> scales;       // none in other recipes than fp8
+  Health health;                            // the first rank's device; nothing where no second has passed
 };
 
 struct EvalMetrics {

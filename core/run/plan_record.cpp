@@ -36,15 +36,17 @@ Json by_layer(const std::vector<Copies>& copies) {
 }  // namespace
 
 Json policy_json(const MemoryPolicy& policy, std::span<const std::string> words) {
-  return {{"recompute", by_layer(policy.recompute, kRecomputeNames)},
-          {"offload", by_layer(policy.offload, words)},
-          {"offload_outside", members(policy.offload_outside, words)},
-          {"fp8_copies", by_layer(policy.copies)},
-          {"zero_copy", members(policy.zero_copy, words)},
-          {"prefetch_distance", policy.prefetch_distance},
-          {"update_distance", policy.update_distance},
-          {"attention_chunks", policy.attention_chunks},
-          {"optimizer_chunk", policy.optimizer_chunk}};
+  Json json{{"recompute", by_layer(policy.recompute, kRecomputeNames)},
+            {"offload", by_layer(policy.offload, words)},
+            {"offload_outside", members(policy.offload_outside, words)},
+            {"fp8_copies", by_layer(policy.copies)},
+            {"zero_copy", members(policy.zero_copy, words)},
+            {"prefetch_distance", policy.prefetch_distance},
+            {"update_distance", policy.update_distance},
+            {"attention_chunks", policy.attention_chunks},
+            {"optimizer_chunk", policy.optimizer_chunk}};
+  if (policy.release != Release::none) json["release_gradients"] = kReleaseNames[size_t(policy.release)];
+  return json;
 }
 
 void write_plan(const std::string& path, const DeviceInfo& device, const StepShape& shape, const MemoryPolicy& policy,

@@ -56,6 +56,9 @@ void Progress::step(const StepMetrics& m) {
   if (m.skipped)
     message(fmt::format("step {}: {}; the step is skipped", m.step,
                         m.targets == 0 ? "no target counts" : "loss or gradient norm is not finite"));
+  else if (m.skipped_tensors.value_or(0) > 0)
+    message(fmt::format("step {}: the gradients of {} stored tensors are not finite; these tensors stay as they are",
+                        m.step, *m.skipped_tensors));
   if (!end && !due) return;
   last_ = now;
   draw(m);

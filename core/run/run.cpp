@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <thread>
 #include <utility>
@@ -100,13 +101,15 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
       .mfu = engine.prediction ? std::optional(engine.prediction->products / seconds) : std::nullopt,
       .memory = device_memory(engine),
       .skipped = report.skipped != 0,
+      .skipped_tensors =
+          engine.spec.optimizer.clip_by != ClipBy::step ? std::optional(report.skipped_tensors) : std::nullopt,
       .data_seconds = step.data_seconds,
       .save_seconds = std::exchange(run.save_seconds, {}),
       .scales = fp8 ? std::optional(ScaleGuesses{report.scale_misses, report.scale_guesses}) : std::nullopt,
       .health = run.root() ? engine.backend->health().value_or(Health{}) : Health{}};
   write_line(run, m);
   run.progress.step(m);
-  if (taught) at.skipped = m.skipped ? at.skipped + 1 : 0;
+  if (taught) at.skipped = m.skipped || !std::isfinite(m.grad_norm) ? at.skipped + 1 : 0;
   at.t = report.updates;
   if (at.skipped >= run.config.run.max_skipped) fail_diverged(run);
   if (!m.skipped && std::exchange(run.unproven, false) && run.root())
@@ -187,7 +190,8 @@ void save(Run& run, const Engine& engine) {
               run.inputs.files,
               {},
               adapter_config(run, engine),
-              run.inputs.base});
+              run.inputs.base,
+              {}});
   run.saved = at.step;
   if (!run.root()) return void(run.save_seconds = seconds_since(start));
   run.directory().require_in_place();

@@ -6,6 +6,7 @@
 #include "core/abi/numeric.h"
 #include "core/model/adapter_directory.h"
 #include "core/model/model_directory.h"
+#include "core/optimizer/update.h"
 
 namespace tandem {
 namespace {
@@ -80,6 +81,8 @@ void write_part(Session& session, const std::string& binding, const StoredTensor
 void save_state(const Session& session, World* world, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
                 const std::string& directory, Manifest manifest) {
   session.read("updates", std::as_writable_bytes(std::span(&manifest.t, 1)));
+  if (session.has(kLastNorm))
+    session.read(kLastNorm, std::as_writable_bytes(std::span(&manifest.last_norm.emplace(), 1)));
   std::vector<std::byte> buffer;
   std::vector<OutputTensor> model, states;
   append_tensors(session, world, specs, "", buffer, model);
@@ -114,6 +117,11 @@ void restore_state(Session& session, const Optimizer& optimizer, std::span<const
   each([&](const std::string& binding, const StoredTensor& part, std::string_view suffix,
            std::span<const std::byte> bytes) { write_part(session, binding, part, suffix, bytes, buffer); });
   session.write("updates", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
+  if (!session.has(kLastNorm)) return;
+  const std::optional<uint32_t>& last_norm = checkpoint.manifest().last_norm;
+  if (!last_norm)
+    fail(Exit::input, checkpoint.path(), "has no last_norm, by which optimizer.clip_by = \"previous\" clips");
+  session.write(kLastNorm, std::as_bytes(std::span(&*last_norm, 1)));
 }
 
 void save_adapter(const Session& session, World* world, std::span<const ParameterSpec> specs,

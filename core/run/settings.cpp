@@ -146,7 +146,8 @@ PolicyLimits limits_of(const RunConfig::Memory& memory, const StepSpec& spec) {
   return {.recompute = memory.recompute,
           .offload = offload_of(memory.offload, offload_words(most)),
           .lm_head_chunks = memory.lm_head_chunks,
-          .attention_chunks = memory.attention_chunks};
+          .attention_chunks = memory.attention_chunks,
+          .release = memory.release_gradients};
 }
 
 Target with_measured_rates(Target target) {

@@ -5,6 +5,7 @@
 #include "core/passes/chunk.h"
 #include "core/passes/offload.h"
 #include "core/passes/recompute.h"
+#include "core/passes/release.h"
 #include "core/passes/shard.h"
 
 namespace tandem {
@@ -26,6 +27,8 @@ Graph apply(Graph graph, const MemoryPolicy& policy, const Sharding& sharding, c
   const bool remakes = std::ranges::any_of(policy.copies, [](Copies c) { return c != Copies::kept; });
   verify();
   if (remakes || !std::ranges::all_of(policy.recompute, empty)) graph = recompute(graph, policy);
+  verify();
+  if (policy.release != Release::none) graph = release(graph, policy.release);
   verify();
   if (sharding.ranks > 1) graph = shard(graph, sharding, policy);
   verify();

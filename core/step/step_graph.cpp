@@ -68,7 +68,7 @@ class StepGraph {
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(optimizer_, model_.precision());
     emit_update(graph_, *optimizer,
                 {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter, scale_counts_},
-                optimizer_.grad_clip);
+                {optimizer_.grad_clip, optimizer_.clip_by});
   }
 
   void evaluate() {

@@ -44,7 +44,7 @@ template <typename Run>
 void StepRunner::for_each_range(const Run& run) const {
   run(Range::begin);
   for (uint32_t k = 0; k < shape_.accumulation; ++k) run(Range::micro_step);
-  run(Range::update);
+  if (!session_.program().range(Range::update).empty()) run(Range::update);
 }
 
 StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {

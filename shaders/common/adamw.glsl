@@ -3,13 +3,14 @@
 #include "core/abi/adamw.h"
 #include "core/abi/numeric.h"
 #include "core/abi/adamw_corrections.h"
+#include "core/abi/step_scalars.h"
 #include "shaders/common/aliased.glsl"
 #include "shaders/common/quad.glsl"
+#include "shaders/common/update_words.glsl"
 
 layout(local_size_x = 64) in;
 layout(push_constant) uniform Parameters { AdamW p; };
 layout(binding = 0, QUAD_FORMAT(G)) uniform readonly QUAD_IMAGE(G) gradient;
-layout(binding = 1) readonly buffer Update { UpdateScalars update; };
 #ifdef WRITES
 #define IMAGE_BINDING(operand) 16 + operand
 #define PUT(T, name, i, v) QUAD_WRITE(T, new_##name, i, v)
@@ -32,6 +33,8 @@ ALIASED layout(binding = IMAGE_BINDING(4), QUAD_FORMAT(V)) uniform QUAD_IMAGE(V)
 ALIASED layout(binding = IMAGE_BINDING(5), rgba32f) uniform imageBuffer master;
 #endif
 
+UpdateScalars update;
+
 // the random words of elements 4 i ... 4 i + 3
 uvec4 random_words(uint i, uint stream) {
   const StoredBlock at = stored_block(p.segments, first_block(p.segments, update.rank) + i);
@@ -41,7 +44,9 @@ uvec4 random_words(uint i, uint stream) {
 
 void main() {
   const uint i = (gl_WorkGroupID.y * 256u + gl_WorkGroupID.x) * 64u + gl_LocalInvocationID.x;
-  if (4u * i >= p.count || update.skipped != 0u) return;
+  if (4u * i >= p.count) return;
+  update = words_of_update(p.by_segment, p.segments, first_block(p.segments, update_words[8]) + i);
+  if (update.skipped != 0u) return;
   precise vec4 g = QUAD_LOAD(G, gradient, i) * update.coefficient;
 #ifdef MASTER
   precise vec4 w = imageLoad(master, int(i));

@@ -61,6 +61,23 @@ TEST_CASE("a run with muon, stopped and resumed, ends to the bit as one that was
   CHECK((place.result("run") == place.result("whole")));
 }
 
+TEST_CASE(
+    "a run that clips by the last norm, stopped and resumed with its gradients released, ends to the bit, on vulkan") {
+  const RunPlace place("bf16");
+  const std::string previous = "--optimizer.clip_by=previous", clip = "--optimizer.grad_clip=0.05";
+  REQUIRE(place.train({previous, clip, "--run.directory=whole"}).exit == 0);
+  CHECK(place.read("whole/metrics.jsonl").find("\"skipped_tensors\":0") != std::string::npos);
+  CHECK(place.train({previous, clip}, fmt::format("write:4:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
+  const std::string checkpoint = checkpoint_name(checkpoint_steps(place.path("run/checkpoints")).front());
+  const Json manifest = parse_json(place.read("run/checkpoints/" + checkpoint + "/manifest.json"), "manifest");
+  CHECK(manifest.at("last_norm").get<uint32_t>() > 0x3a000000);  // a norm above 2^-11, by its bits
+  CHECK(place.train({previous, clip, "--memory.release_gradients=once", "--resume"}).exit == 0);
+  CHECK((place.result("run") == place.result("whole")));
+  const Outcome other = place.train({clip, "--resume"});
+  CHECK(other.exit == 2);
+  CHECK(other.says("[optimizer.clip_by] was \"previous\" and is \"step\"; a resumed run keeps it"));
+}
+
 TEST_CASE("a model with an odd ffn width is trained, stopped, resumed and exported, on vulkan") {
   for (const char* recipe : {"fp32", "bf16"}) {
     CAPTURE(std::string(recipe));

@@ -34,6 +34,10 @@ std::vector<float> floats(const TensorFile& file, const std::string& name) {
 
 }  // namespace
 
+std::string case_path(const std::string& file) {
+  return cases_directory() + file;
+}
+
 Golden::Golden(const std::string& name) : directory(cases_directory() + name) {
   const std::string path = directory + "/golden.json";
   values = parse_json(read_text(path), path);

@@ -26,6 +26,8 @@ struct Golden {
   // the case's own configuration, changed by overrides such as "--precision.recipe=bf16"
   RunConfig config(const std::vector<std::string>& overrides = {}) const;
 };
+// A file of tests/golden/cases.
+std::string case_path(const std::string& file);
 constexpr const char* kGoldens[] = {"qwen2", "llama", "qwen3"};
 constexpr const char* kLoraGoldens[] = {"lora-qwen2", "lora-llama", "lora-qwen3"};
 

@@ -12,6 +12,10 @@ namespace {
 const std::vector<std::string> kAdapter{"--lora.rank=5"};
 const std::vector<std::string> k8bitStates{"--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"};
 const std::vector<std::string> kMuon{"--optimizer.kind=muon"};
+const std::vector<std::string> kReleased{"--optimizer.clip_by=tensor", "--batch.gradient_accumulation=1",
+                                         "--memory.release_gradients=once"};
+const std::vector<std::string> kSgd{"--optimizer.kind=sgd", "--batch.gradient_accumulation=1",
+                                    "--memory.release_gradients=twice"};
 
 Verifier verify_golden(const std::string& model, const std::string& recipe, const std::string& reference,
                        const std::string& candidate, const VerifyOptions& options,
@@ -41,8 +45,10 @@ void check_agreement(const std::string& reference, const std::string& candidate)
   for (const char* recipe : {"fp32", "bf16", "fp8"}) {
     CAPTURE(fmt::format("an adapter of qwen2 in {}", recipe));
     CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, kAdapter)) == "");
-    CAPTURE("muon");
-    CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, kMuon)) == "");
+    for (const auto* further : {&kMuon, &kReleased, &kSgd}) {
+      CAPTURE(further->front());
+      CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, *further)) == "");
+    }
   }
   for (const bool locked : {true, false}) {
     CAPTURE(fmt::format("8-bit states {}", locked ? "locked" : "free"));
@@ -52,11 +58,10 @@ void check_agreement(const std::string& reference, const std::string& candidate)
 
 TEST_CASE("verify finds each op that is disturbed") {
   std::set<OpId> found;
-  const std::tuple<const char*, const char*, std::vector<std::string>> runs[] = {{"qwen2", "fp8", {}},
-                                                                                 {"qwen3", "bf16", {}},
-                                                                                 {"qwen2", "bf16", kAdapter},
-                                                                                 {"qwen2", "bf16", k8bitStates},
-                                                                                 {"llama", "bf16", kMuon}};
+  const std::tuple<const char*, const char*, std::vector<std::string>> runs[] = {
+      {"qwen2", "fp8", {}},           {"qwen3", "bf16", {}},    {"qwen2", "bf16", kAdapter},
+      {"qwen2", "bf16", k8bitStates}, {"llama", "bf16", kMuon}, {"qwen2", "bf16", kReleased},
+      {"qwen2", "bf16", kSgd}};
   for (const auto& [model, recipe, further] : runs) {
     const Verifier sound = verify_golden(model, recipe, "host", "host", {}, further);
     CHECK(first_wrong(sound) == "");

@@ -17,11 +17,11 @@ void store(const abi::AdamW& p, const Tensor& update, Tensor& x, uint64_t i, dou
 void reference(const abi::AdamW& p, Operands o) {
   const Tensor &gradient = o[0], &update = o[1];
   Tensor &parameter = o[2], &m = o[3], &v = o[4], &master = o[5];
-  if (update.u32(4)) return;
-  const double rate = update.word_as_float(0), coefficient = update.word_as_float(1);
-  const double correction1 = update.word_as_float(2), correction2_root = update.word_as_float(3);
   for (uint64_t i = 0; i < p.count; ++i) {
-    const double g = gradient.get(i) * coefficient;
+    const WordsOfUpdate words(update, p.segments, p.by_segment, i);
+    if (words.skipped()) continue;
+    const double rate = words.number(0), correction1 = words.number(2), correction2_root = words.number(3);
+    const double g = gradient.get(i) * words.number(1);
     double x = (p.has_master ? master : parameter).get(i);
     x -= rate * double(p.decay) * x;
     const double first = double(p.beta1) * m.get(i) + double(p.one_minus_beta1) * g;
@@ -72,9 +72,21 @@ void dtype_cases(Cases& cases, DType parameter, DType gradient, DType m, DType v
   cases.add(name + " three segments", stacked, inputs({25, 8}, 0, normal()));
   stacked.segments = {.count = 3, .begin = {0, 1, 5}, .tensor = {3, 1, 900}};
   cases.add(name + " segments that begin within packs", stacked, inputs({7, 4}, 0, normal()));
+  const auto by_segment = [&](Shape shape, uint32_t segments, uint32_t skipped, uint32_t rank = 0) {
+    std::vector<Input> list = inputs(shape, 0, normal());
+    list[1] = update_words_of_segments(segments, skipped, rank);
+    return list;
+  };
+  cases.add(name + " words by segment, in packs", stacked, by_segment({7, 4}, 3, 2));
+  stacked.segments = {.count = 3, .begin = {0, 30, 32}, .tensor = {3, 1, 900}};
+  for (const uint32_t skipped : {0u, 1u, 6u})
+    cases.add(fmt::format("{} words by segment, skipped {:03b}", name, skipped), stacked,
+              by_segment({25, 8}, 3, skipped));
+  cases.add(name + " words of one segment", parameters(0.1), by_segment({40}, 1, 0));
   stacked.segments = {.first = 7, .rank_stride = 10, .count = 3, .begin = {0, 30, 38}, .tensor = {3, 1, 900}};
   for (uint32_t rank : {0u, 1u, 3u})
-    cases.add(fmt::format("{} rank {} of three segments", name, rank), stacked, inputs({10, 4}, 0, normal(), rank));
+    cases.add(fmt::format("{} rank {} of three segments", name, rank), stacked, inputs({10, 4}, 0, normal(), rank)),
+        cases.add(fmt::format("{} rank {}, words by segment", name, rank), stacked, by_segment({10, 4}, 3, 4, rank));
   stacked.segments = {
       .first = 7, .rank_stride = 0x30000000u, .count = 3, .begin = {0, 0x80000000u, 0xf0000010u}, .tensor = {3, 1, 9}};
   for (uint32_t rank : {1u, 4u, 5u})

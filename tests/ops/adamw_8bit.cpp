@@ -54,33 +54,35 @@ Element moments_of(const abi::Adamw8bit& p, float g, float m, float v) {
   return {next(p.beta1, p.one_minus_beta1, m, g), next(p.beta2, p.one_minus_beta2, v, normal_or_zero(square))};
 }
 
-double moved(const abi::Adamw8bit& p, const Tensor& update, double x, const Element& e) {
-  const double rate = update.word_as_float(0);
+double moved(const abi::Adamw8bit& p, const WordsOfUpdate& words, double x, const Element& e) {
+  const double rate = words.number(0);
   x -= rate * double(p.decay) * x;
-  return x - rate * (double(e.m) / double(update.word_as_float(2))) /
-                 (std::sqrt(double(e.v)) / double(update.word_as_float(3)) + double(p.epsilon));
+  return x - rate * (double(e.m) / words.number(2)) / (std::sqrt(double(e.v)) / words.number(3) + double(p.epsilon));
 }
 
 void store_parameter(const abi::Adamw8bit& p, Operands o, uint64_t i, const Element& e, uint32_t word) {
   Tensor &parameter = o[2], &master = o[7];
+  const WordsOfUpdate words(o[1], p.segments, p.by_segment, i);
   if (p.has_master) {
-    master.set(i, moved(p, o[1], master.get(i), e));
+    master.set(i, moved(p, words, master.get(i), e));
     return parameter.set(i, master.get(i));
   }
-  parameter.set_bits(i, abi::bf16_from_f32_stochastic(float(moved(p, o[1], parameter.get(i), e)), word));
+  parameter.set_bits(i, abi::bf16_from_f32_stochastic(float(moved(p, words, parameter.get(i), e)), word));
 }
 
 // elements first ... first + count - 1, which are block `block`
 void update_block(const abi::Adamw8bit& p, Operands o, uint64_t block, uint64_t first, uint64_t count) {
   const Tensor &gradient = o[0], &update = o[1];
   Tensor &m = o[3], &m_scale = o[4], &v = o[5], &v_scale = o[6];
+  const WordsOfUpdate words(update, p.segments, p.by_segment, first);
+  if (words.skipped()) return;
   const RandomKey key{update.u32(6), update.u32(7), update.u32(5), update.u32(8)};
   const double m_unit = std::ldexp(1.0, 127 - int(m_scale.bits(block)));
   const double v_unit = std::ldexp(1.0, 127 - int(v_scale.bits(block)));
   std::vector<Element> next;
   double m_amax = 0, v_amax = 0;
   for (uint64_t i = first; i < first + count; ++i) {
-    const float g = float(gradient.get(i)) * update.word_as_float(1);
+    const float g = float(gradient.get(i)) * float(words.number(1));
     next.push_back(moments_of(p, g, float(m.get(i) * m_unit), float(v.get(i) * v_unit)));
     m_amax = std::max(m_amax, std::abs(double(next.back().m)));
     v_amax = std::max(v_amax, double(next.back().v));
@@ -97,7 +99,6 @@ void update_block(const abi::Adamw8bit& p, Operands o, uint64_t block, uint64_t 
 }
 
 void reference(const abi::Adamw8bit& p, Operands o) {
-  if (o[1].u32(4)) return;
   const uint64_t blocks = (p.columns + kBlock - 1) / kBlock;
   for (uint64_t row = 0; row < p.rows; ++row)
     for (uint64_t j = 0; j < blocks; ++j)
@@ -180,9 +181,14 @@ void cases(Cases& cases) {
       abi::Adamw8bit stacked = parameters();
       stacked.segments = {.count = 3, .begin = {0, 30, 32}, .tensor = {3, 1, 900}};
       one("three segments", {25, 8}, ordinary, stacked);
+      for (const uint32_t skipped : {0u, 5u})
+        one(fmt::format("words by segment, skipped {:03b}", skipped), {25, 8}, ordinary, stacked,
+            update_words_of_segments(3, skipped));
       stacked.segments = {.first = 68, .rank_stride = 34 * 3, .count = 3, .begin = {0, 136, 170}, .tensor = {3, 1, 9}};
       for (const uint32_t rank : {0u, 1u, 3u})
-        one(fmt::format("rank {} of three segments", rank), {3, 136}, ordinary, stacked, update_words(0, 0.5, rank));
+        one(fmt::format("rank {} of three segments", rank), {3, 136}, ordinary, stacked, update_words(0, 0.5, rank)),
+            one(fmt::format("rank {}, words by segment", rank), {3, 136}, ordinary, stacked,
+                update_words_of_segments(3, 2, rank));
     }
 }
 

@@ -1,6 +1,7 @@
 // Reference: f64. Source: AdamW's corrections, arXiv 1711.05101.
 #include "core/abi/adamw_corrections.h"
 
+#include "core/abi/step_scalars.h"
 #include "tests/support/op_case.h"
 
 namespace tandem::test {
@@ -13,16 +14,31 @@ double correction(double log_beta, uint32_t t) {
 void reference(const abi::AdamwCorrections& p, Operands o) {
   const Tensor& verdict = o[0];
   Tensor& update = o[1];
-  const uint32_t updates = verdict.u32(6);
-  update.set_bits(0, verdict.u32(0));
-  update.set_bits(1, verdict.u32(1));
-  update.set_word(2, float(correction(double(p.log_beta1), updates)));
-  update.set_word(3, float(std::sqrt(correction(double(p.log_beta2), updates))));
-  for (uint64_t i = 0; i < 4; ++i) update.set_bits(4 + i, verdict.u32(2 + i));  // skipped, step, seed
-  update.set_bits(8, verdict.u32(7));                                           // rank
+  for (uint64_t first = 0; first < verdict.size(); first += abi::kTensorWords) {
+    const uint32_t updates = verdict.u32(first + 6);
+    for (uint64_t i = 0; i < 2; ++i) update.set_bits(first + i, verdict.u32(first + i));  // learning rate, coefficient
+    update.set_word(first + 2, float(correction(double(p.log_beta1), updates)));
+    update.set_word(first + 3, float(std::sqrt(correction(double(p.log_beta2), updates))));
+    for (uint64_t i = 0; i < 4; ++i) update.set_bits(first + 4 + i, verdict.u32(first + 2 + i));  // skipped, step, seed
+    update.set_bits(first + 8, verdict.u32(first + 7));                                           // rank
+  }
+}
+
+// (3, 64), each tensor after another number of updates
+Filler verdicts_of_tensors() {
+  return [](Tensor& x, Random& random) {
+    for (uint32_t tensor = 0; tensor < 3; ++tensor) {
+      const uint64_t first = tensor * abi::kTensorWords;
+      for (uint64_t i = 0; i < 8; ++i) x.set_bits(first + i, uint32_t(random.below(1000)));
+      x.set_bits(first + 1, abi::float_bits(1 / (1 + float(tensor))));
+      x.set_bits(first + 6, 1 + 40 * tensor);
+    }
+  };
 }
 
 void cases(Cases& cases) {
+  cases.add("tensors", abi::AdamwCorrections{float(std::log(0.9)), float(std::log(0.95))},
+            {in(DType::u32, {3, abi::kTensorWords}, verdicts_of_tensors())});
   for (const uint32_t updates : {1u, 2u, 7u, 1000u, 100000u})
     for (const double beta1 : {0.9, 0.0, 0.5})
       for (const uint32_t skipped : {0u, 1u}) {

@@ -14,7 +14,10 @@ void reference(const abi::StepVerdict& p, Operands o) {
   for (uint64_t i = 0; i < p.vectors; ++i) vectors += o[2].get(i);
   for (uint64_t r = 0; r < p.ranks; ++r) loss_sum += o[1].get(r);
   const float norm = float(std::sqrt(sum + vectors)), loss = float(loss_sum * double(scalars.word_as_float(1)));
-  const bool skipped = !std::isfinite(loss) || !std::isfinite(norm) || scalars.u32(5) == 0;
+  uint32_t skipped_tensors = 0;
+  for (uint64_t i = 0; i < p.count && p.by_tensor; ++i) skipped_tensors += !std::isfinite(o[0].get(i));
+  const bool skipped = !std::isfinite(loss) || (!p.by_tensor && !std::isfinite(norm)) || scalars.u32(5) == 0;
+  if (o.size() > 9 && !skipped && std::isfinite(norm)) o[9].set(0, norm);
   if (!skipped) updates.set_bits(0, updates.u32(0) + 1);
   const double clip = double(p.grad_clip);
   verdict.set_bits(0, scalars.u32(0));
@@ -30,6 +33,7 @@ void reference(const abi::StepVerdict& p, Operands o) {
   report.set_bits(first + 3, updates.u32(0));
   report.set_bits(first + 4, scalars.u32(2));
   for (uint64_t i = 0; i < 2; ++i) report.set_bits(first + 5 + i, o[5].present() ? o[5].u32(i) : 0);
+  report.set_bits(first + 7, skipped_tensors);
 }
 
 uint32_t bits(double x) {
@@ -45,6 +49,7 @@ struct Step {
   Filler vector_partials = normal(0.01, 0.1);
   Filler losses = nullptr;  // in place of loss
   bool counts = false;
+  bool by_tensor = false, last_norm = false;
 };
 
 // What the first two ranks have cancels, if it is added first: else nothing is left of the others.
@@ -83,16 +88,41 @@ void cases(Cases& cases) {
        .ranks = 4,
        .vectors = 3,
        .vector_partials = constant(1)},
+      {.name = "by tensor", .count = 640, .by_tensor = true},
+      {.name = "by tensor, two of them not finite",
+       .partials = put(normal(0.01, 0.1), {{0, NAN}, {64, INFINITY}}),
+       .count = 640,
+       .counts = true,
+       .by_tensor = true},
+      {.name = "by tensor, NaN loss", .loss = NAN, .by_tensor = true},
+      {.name = "by tensor, no targets", .loss = 0, .inverse_targets = 0, .targets = 0, .by_tensor = true},
+      {.name = "last norm", .by_tensor = true, .last_norm = true},
+      {.name = "last norm stays: NaN gradient",
+       .partials = put(zeros(), {{5, NAN}}),
+       .counts = true,
+       .by_tensor = true,
+       .last_norm = true},
+      {.name = "last norm stays: NaN loss", .loss = NAN, .by_tensor = true, .last_norm = true},
+      {.name = "last norm stays: no targets",
+       .loss = 0,
+       .inverse_targets = 0,
+       .targets = 0,
+       .by_tensor = true,
+       .last_norm = true},
   };
   for (const Step& s : steps) {
     const Shape partials = s.ranks == 1 ? Shape{s.count} : Shape{s.ranks, s.count};
-    cases.add(
-        s.name, abi::StepVerdict{.grad_clip = float(s.grad_clip)},
-        {in(DType::f32, partials, s.partials), in(DType::f32, {s.ranks}, s.losses ? s.losses : constant(s.loss)),
-         s.vectors == 0 ? absent() : in(DType::f32, {s.vectors}, s.vector_partials),
-         in(DType::u32, {16}, words({bits(3e-4), bits(s.inverse_targets), 17, 0x12345678u, 0x9abcdef0u, s.targets, 3})),
-         in(DType::i32, {16}, words({s.begins, 2})), s.counts ? in(DType::u32, {2}, words({84, 3})) : absent(),
-         in(DType::u32, {1}, words({s.updates})), in(DType::u32, {2, 16}, integers(1, 1000))});
+    std::vector<Input> inputs{
+        in(DType::f32, partials, s.partials),
+        in(DType::f32, {s.ranks}, s.losses ? s.losses : constant(s.loss)),
+        s.vectors == 0 ? absent() : in(DType::f32, {s.vectors}, s.vector_partials),
+        in(DType::u32, {16}, words({bits(3e-4), bits(s.inverse_targets), 17, 0x12345678u, 0x9abcdef0u, s.targets, 3})),
+        in(DType::i32, {16}, words({s.begins, 2})),
+        s.counts ? in(DType::u32, {2}, words({84, 3})) : absent(),
+        in(DType::u32, {1}, words({s.updates})),
+        in(DType::u32, {2, 16}, integers(1, 1000))};
+    if (s.last_norm) inputs.push_back(in(DType::f32, {1}, constant(0.75)));
+    cases.add(s.name, abi::StepVerdict{.grad_clip = float(s.grad_clip), .by_tensor = s.by_tensor}, std::move(inputs));
   }
 }
 

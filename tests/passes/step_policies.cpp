@@ -225,6 +225,56 @@ TEST_CASE("offload: copies further ahead take more staging, in layers and in the
   CHECK(staging(residuals, 1, 0) == staging(residuals, 1, 2));
 }
 
+TEST_CASE("release: a parameter is updated behind its gradient's last addition and its own last read, layer by layer") {
+  const StepShape shape{.micro_batch = 4, .accumulation = 1, .sequence_length = 64};
+  const OptimizerOptions by_tensor{.clip_by = ClipBy::tensor};
+  for (const bool tied : {false, true})
+    for (const Recipe recipe : {Recipe::bf16, Recipe::fp8}) {
+      ModelConfig model = small_model();
+      model.layers = 5;
+      model.tied = tied;
+      MemoryPolicy policy = uniform_policy({Recompute::qkv}, {offload_of_state(0), Offload::parameters});
+      if (recipe == Recipe::fp8) policy.copies = {Copies::remade};
+      policy.release = Release::once;
+      const Compiled c = compile_step({model, {.recipe = recipe}, by_tensor, shape}, policy, target(3));
+      CHECK(c.program.range(Range::update).empty());
+      const std::vector<uint32_t> at = positions(c.graph);
+
+      std::map<uint32_t, uint32_t> first_backward;  // by layer
+      for (uint32_t n = 0; n < c.graph.nodes().size(); ++n) {
+        const Node& node = c.graph.nodes()[n];
+        if (node.range == Range::micro_step && node.tag.phase == Phase::backward)
+          first_backward.try_emplace(node.tag.layer, at[n]);
+      }
+      size_t updates = 0;
+      for (uint32_t n = 0; n < c.graph.nodes().size(); ++n) {
+        const Node& node = c.graph.nodes()[n];
+        if (node.op != OpId::adamw) continue;
+        ++updates;
+        INFO(node.label);
+        CHECK(node.range == Range::micro_step);
+        if (node.tag.layer != kNoLayer && node.tag.layer > 1) CHECK(at[n] < first_backward.at(node.tag.layer - 2));
+      }
+      CHECK(updates == 5 * 8 + 2 + (tied ? 0 : 1));
+
+      uint64_t layer_bytes = 0, most = 0;
+      std::map<uint32_t, int64_t> change;
+      for (const Root& root : c.storage.roots) {
+        const Value& value = c.graph.values()[root.value];
+        if (value.kind != Kind::gradient) continue;
+        INFO(value.layer, " ", root.bytes);
+        CHECK(!root.persistent);
+        CHECK(!root.host);
+        if (value.layer == 2) layer_bytes += root.bytes;
+        change[root.live.first] += int64_t(root.bytes);
+        change[root.live.last + 1] -= int64_t(root.bytes);
+      }
+      int64_t live = 0;
+      for (const auto& [position, delta] : change) most = std::max(most, uint64_t(live += delta));
+      CHECK(most < 3 * layer_bytes + 2 * 256 * 64 * 2);  // and the embedding, bf16
+    }
+}
+
 TEST_CASE("muon: matrices of layers have m and master, each fetched once per update; products go by the smaller side") {
   const StepShape shape{.micro_batch = 4, .accumulation = 2, .sequence_length = 64};
   const StepSpec spec{small_model(), {.recipe = Recipe::bf16, .master = true}, {.kind = OptimizerKind::muon}, shape};

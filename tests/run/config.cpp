@@ -76,6 +76,7 @@ beta2 = 0.95
 epsilon = 1e-08
 weight_decay = 0.1
 grad_clip = 1.0
+clip_by = "step"
 z_loss = 0.0
 momentum = 0.95
 nesterov = true
@@ -97,6 +98,7 @@ recompute = "auto"
 offload = "auto"
 lm_head_chunks = "auto"
 attention_chunks = "auto"
+release_gradients = "auto"
 
 [lora]
 rank = 0
@@ -110,6 +112,7 @@ adapter = ""
 devices = 1
 zero = 1
 collectives = "auto"
+ranks_per_device = 1
 
 [checkpoint]
 every = 100
@@ -269,13 +272,51 @@ TEST_CASE("config: what a kind of optimizer does not read or go with is refused,
   check_says(flag_refusal({"--optimizer.momentum=0.9"}), "optimizer.momentum is 0.9, which optimizer.kind = \"adamw\"");
   check_says(flag_refusal({"--optimizer.nesterov=false"}), "optimizer.nesterov is false, which optimizer.kind");
   check_says(flag_refusal({"--optimizer.muon_scale=original"}), "optimizer.muon_scale is \"original\", which");
-  check_says(flag_refusal({"--optimizer.kind=sgd"}), "expected one of adamw, muon; sgd, adalomo, apollo and galore");
+  check_says(flag_refusal({"--optimizer.kind=galore"}), "expected one of adamw, muon, sgd; adalomo, apollo and galore");
+  CHECK(with({"--optimizer.kind=sgd", "--precision.recipe=fp32"}).optimizer.kind == OptimizerKind::sgd);
+  check_says(flag_refusal({"--optimizer.kind=sgd", "--optimizer.beta1=0.5"}),
+             "optimizer.beta1 is 0.5, which optimizer.kind = \"sgd\" does not read");
+  check_says(flag_refusal({"--optimizer.kind=sgd", "--optimizer.m_dtype=f32"}), "set optimizer.kind to \"adamw\"");
+  check_says(flag_refusal({"--optimizer.kind=sgd", "--optimizer.momentum=0.9"}), "set optimizer.kind to \"muon\"");
   check_says(flag_refusal({"--optimizer.kind=muon", "--optimizer.momentum=1"}), "a number from 0 to below 1");
   check_says(flag_refusal({"--optimizer.kind=muon", "--lora.rank=4"}),
              "optimizer.kind is \"muon\", and adapters train");
   check_says(flag_refusal({"--optimizer.kind=muon", "--distributed.devices=2"}), "distributed.devices is 2");
   check_says(flag_refusal({"--optimizer.kind=muon", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"}),
              "optimizer.m_dtype is \"e4m3\" and optimizer.kind is \"muon\"");
+}
+
+TEST_CASE("config: what gradients clipped by tensor, and released, do not go with is refused, naming both keys") {
+  const std::string tensor = "--optimizer.clip_by=tensor", once = "--memory.release_gradients=once",
+                    twice = "--memory.release_gradients=twice";
+  const RunConfig c = with({"--optimizer.clip_by=previous", once});
+  CHECK(c.optimizer.clip_by == ClipBy::previous);
+  CHECK(c.memory.release_gradients == Release::once);
+  CHECK(config_text(parse_config(config_text(c), "again.toml", {})) == config_text(c));
+  CHECK(!with({"--memory.release_gradients=auto"}).memory.release_gradients);
+  CHECK(with({"--memory.release_gradients=none", "--batch.gradient_accumulation=2"}).memory.release_gradients ==
+        Release::none);
+  check_says(flag_refusal({"--optimizer.clip_by=layer"}), "expected one of step, tensor, previous");
+  check_says(flag_refusal({"--memory.release_gradients=thrice"}), "expected one of auto, none, once, twice");
+  check_says(flag_refusal({tensor, "--optimizer.kind=muon"}),
+             "optimizer.clip_by is \"tensor\", and optimizer.kind is \"muon\"");
+  check_says(flag_refusal({tensor, "--distributed.devices=2"}),
+             "optimizer.clip_by is \"tensor\", and distributed.devices is 2");
+  check_says(flag_refusal({once}),
+             "memory.release_gradients is \"once\", and optimizer.clip_by is \"step\", which needs all gradients");
+  check_says(flag_refusal({twice, tensor}),
+             "memory.release_gradients is \"twice\", and optimizer.clip_by is \"tensor\"");
+  for (const auto& further : std::vector<std::vector<std::string>>{{once, tensor}, {twice}}) {
+    auto flags = further;
+    flags.push_back("--batch.gradient_accumulation=2");
+    check_says(flag_refusal(flags), "and batch.gradient_accumulation is 2: a gradient that is used where it is made");
+    flags.back() = "--batch.sequences=8";
+    check_says(flag_refusal(flags), "and batch.gradient_accumulation is \"auto\"");
+    flags.back() = "--lora.rank=4";
+    check_says(flag_refusal(flags), "and lora.rank is 4");
+  }
+  check_says(flag_refusal({twice, "--distributed.devices=2"}), "and distributed.devices is 2");
+  check_says(flag_refusal({twice, "--optimizer.kind=muon"}), "and optimizer.kind is \"muon\"");
 }
 
 TEST_CASE("config: fp32 makes gradients and moments f32 and refuses an explicit bf16") {

@@ -1,0 +1,49 @@
+#include "core/optimizer/sgd.h"
+
+#include "core/abi/adamw_corrections.h"
+#include "core/abi/sgd.h"
+
+namespace tandem {
+namespace {
+
+class Sgd : public Optimizer {
+ public:
+  Sgd(const OptimizerOptions& options, const Precision& precision) : options_(options), precision_(precision) {}
+
+  Group group(const ParameterSpec& spec) const override {
+    const bool decays = spec.shape.rank() >= 2;
+    if (spec.frozen) return {.name = "frozen", .trainable = false};
+    return {decays ? "matrices" : "vectors", true, decays ? options_.weight_decay : 0.0};
+  }
+
+  std::vector<State> states(const ParameterSpec& spec) const override {
+    if (spec.frozen || !precision_.master) return {};
+    return {{"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"}};
+  }
+
+  // Without averages there is nothing to correct: both corrections are 1.
+  ValueId prepare(Graph& graph, ValueId verdict) const override {
+    return graph.add(Range::update, OpId::adamw_corrections, Parameters(abi::AdamwCorrections{}), {verdict},
+                     "update")[0];
+  }
+
+  void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
+            std::span<const ValueId> parameter_and_states) const override {
+    const abi::Sgd p{.decay = float(group(spec).weight_decay), .segments = segments_of(spec)};
+    std::vector<ValueId> inputs{gradient, words};
+    inputs.insert(inputs.end(), parameter_and_states.begin(), parameter_and_states.end());
+    graph.add(Range::update, OpId::sgd, Parameters(p), inputs, spec.name);
+  }
+
+ private:
+  OptimizerOptions options_;
+  Precision precision_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_sgd(const OptimizerOptions& options, const Precision& precision) {
+  return std::make_unique<Sgd>(options, precision);
+}
+
+}  // namespace tandem

@@ -1,0 +1,89 @@
+// An optimizer's update alone, on gradients that are given.
+#pragma once
+
+#include "core/abi/step_scalars.h"
+#include "core/abi/step_verdict.h"
+#include "core/optimizer/update.h"
+#include "core/passes/compile.h"
+#include "tests/golden/run.h"
+#include "tests/support/tensor.h"
+
+namespace tandem::test {
+
+// Stored matrices of one layer, stacked.
+inline ParameterSpec stacked(std::string name, std::vector<StoredTensor> parts) {
+  uint64_t rows = 0;
+  for (StoredTensor& part : parts) {
+    part.place = part.shape;
+    part.first = rows * part.shape[1];
+    rows += part.shape[0];
+  }
+  const Shape shape = parts[0].shape.with_first(rows);
+  return {.name = std::move(name), .shape = shape, .parts = std::move(parts), .layer = 0};
+}
+
+// An update's graph on a device, whose gradients the host writes. What each matrix is updated by is kept:
+// NAME.direction
+class Updates {
+ public:
+  Updates(Backend& backend, const OptimizerOptions& options, const Precision& precision,
+          const std::vector<ParameterSpec>& specs) {
+    Graph graph;
+    std::vector<ValueId> parameters, gradients;
+    for (const ParameterSpec& spec : specs) {
+      parameters.push_back(graph.variable(spec.name, {precision.compute(), spec.shape}));
+      gradients.push_back(graph.variable(spec.name + ".gradient", {precision.gradient, spec.shape}));
+    }
+    const ValueId loss = graph.variable("loss", {DType::f32, {1}}, Initial::zero);
+    const ValueId scalars = graph.variable("scalars", {DType::u32, {abi::kStepScalarWords}});
+    const ValueId counter = graph.variable("counter", {DType::i32, {16}}, Initial::zero);
+    const auto optimizer = make_optimizer(options, precision);
+    emit_update(graph, *optimizer, {specs, parameters, gradients, loss, scalars, counter},
+                {options.grad_clip, options.clip_by});
+    for (size_t n = 0; n < graph.nodes().size(); ++n)
+      if (const Node& node = graph.nodes()[n]; node.op == OpId::muon_update)
+        graph.keep(node.inputs[0], node.label + ".direction");
+    session_ = std::make_unique<Session>(backend, compile(std::move(graph), backend.target()).program);
+    for (const Binding& b : session_->program().bindings) session_->zero(b.name);
+  }
+
+  bool has(const std::string& binding) const { return session_->has(binding); }
+  void write(const std::string& binding, const std::vector<float>& values) {
+    std::vector<std::byte> bytes(session_->desc(binding).bytes());
+    Tensor tensor(session_->desc(binding), bytes.data());
+    REQUIRE(values.size() == tensor.size());
+    for (uint64_t i = 0; i < values.size(); ++i) tensor.set(i, values[i]);
+    session_->write(binding, bytes);
+  }
+  std::vector<std::byte> bytes(const std::string& binding) const {
+    std::vector<std::byte> bytes(session_->desc(binding).bytes());
+    session_->read(binding, bytes);
+    return bytes;
+  }
+  std::vector<float> values(const std::string& binding) const {
+    std::vector<std::byte> read = bytes(binding);
+    const Tensor tensor(session_->desc(binding), read.data());
+    std::vector<float> values(tensor.size());
+    for (uint64_t i = 0; i < values.size(); ++i) values[i] = float(tensor.get(i));
+    return values;
+  }
+
+  void step(uint32_t s, double rate) {
+    const abi::StepScalars scalars{
+        .learning_rate = float(rate), .inverse_targets = 1, .step = s, .seed_low = 1, .targets = 1};
+    session_->write("scalars", std::as_bytes(std::span(&scalars, 1)));
+    session_->run(Range::update);
+  }
+
+  abi::StepReport report(uint32_t slot = 1) const {  // the counter stays 0: slot 1
+    abi::StepReport report;
+    session_->read("report", std::as_writable_bytes(std::span(&report, 1)),
+                   slot * abi::kStepScalarWords * sizeof(uint32_t));
+    return report;
+  }
+
+ private:
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace tandem::test
