@@ -1,4 +1,4 @@
-// adamw_corrections: see core/abi/adamw_corrections.h. One thread: it reads 32 bytes and writes 36.
+// adamw_corrections: see core/abi/adamw_corrections.h. One thread: it reads 32 bytes and writes 40.
 #include "core/abi/adamw_corrections.h"
 
 #include "core/abi/step_verdict.h"
@@ -22,7 +22,8 @@ __global__ void adamw_corrections_kernel(abi::AdamwCorrections p, const abi::Ver
              v.step,
              v.seed_low,
              v.seed_high,
-             v.rank};
+             v.rank,
+             v.updates};
 }
 
 }  // namespace

@@ -27,4 +27,5 @@ void main() {
   update.seed_low = verdict.seed_low;
   update.seed_high = verdict.seed_high;
   update.rank = verdict.rank;
+  update.updates = verdict.updates;
 }

@@ -5,10 +5,13 @@
 
 namespace tandem {
 
-enum class OptimizerKind : uint8_t { adamw, muon };
+enum class OptimizerKind : uint8_t { adamw, muon, apollo, galore };
 
 // What Muon multiplies the learning rate with: by max(rows, columns), so that AdamW's carries over; by rows / columns.
 enum class MuonScale : uint8_t { match_rms_adamw, original };
+
+// Whether APOLLO scales each channel of a gradient by itself, or the whole matrix.
+enum class ApolloScaling : uint8_t { channel, tensor };
 
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::adamw;
@@ -24,7 +27,11 @@ struct OptimizerOptions {
   double momentum = 0.95;  // muon's, with the two below
   bool nesterov = true;
   MuonScale muon_scale = MuonScale::match_rms_adamw;
-  DType master_dtype = DType::none;  // always none under fp32, where the parameters are f32 themselves
+  uint32_t projection_rank = 256;   // apollo's and galore's, with the two below
+  uint32_t projection_every = 200;  // updates
+  double projection_scale = 1.0;
+  ApolloScaling scaling = ApolloScaling::channel;  // apollo's
+  DType master_dtype = DType::none;                // always none under fp32, where the parameters are f32 themselves
 };
 
 }  // namespace tandem

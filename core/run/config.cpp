@@ -211,24 +211,41 @@ void check_lora(const RunConfig& config, const Places& places) {
         config.distributed.zero);
 }
 
+// Keys that some kinds of optimizer alone read.
+struct OptimizerKey {
+  const char* name;
+  std::vector<OptimizerKind> readers;
+  const char* remedy;
+};
+const OptimizerKey kOptimizerKeys[] = {
+    {"optimizer.momentum", {OptimizerKind::muon}, "\"muon\""},
+    {"optimizer.nesterov", {OptimizerKind::muon}, "\"muon\""},
+    {"optimizer.muon_scale", {OptimizerKind::muon}, "\"muon\""},
+    {"optimizer.projection_rank", {OptimizerKind::apollo, OptimizerKind::galore}, "\"apollo\" or \"galore\""},
+    {"optimizer.projection_every", {OptimizerKind::apollo, OptimizerKind::galore}, "\"apollo\" or \"galore\""},
+    {"optimizer.projection_scale", {OptimizerKind::apollo, OptimizerKind::galore}, "\"apollo\" or \"galore\""},
+    {"optimizer.scaling", {OptimizerKind::apollo}, "\"apollo\""}};
+
+void check_optimizer_keys(const RunConfig& config, const Places& places) {
+  const RunConfig defaults;
+  for (const auto& [name, readers, remedy] : kOptimizerKeys) {
+    const ConfigKey* key = find_key(name);
+    if (std::ranges::find(readers, config.optimizer.kind) != readers.end()) continue;
+    if (key->write(config) == key->write(defaults)) continue;
+    fail(Exit::configuration, place_of(places, name),
+         "{} is {}, which optimizer.kind = {} does not read; leave it out, or set optimizer.kind to {}", name,
+         key->write(config), find_key("optimizer.kind")->write(config), remedy);
+  }
+}
+
 // Keys that the kind of optimizer does not read, and what a kind does not go with.
 void check_optimizer(const RunConfig& config, const Places& places) {
+  check_optimizer_keys(config, places);
+  if (config.optimizer.kind == OptimizerKind::adamw) return;
   const auto kind = find_key("optimizer.kind")->write(config);
-  if (config.optimizer.kind == OptimizerKind::adamw) {
-    const RunConfig defaults;
-    for (const char* name : {"optimizer.momentum", "optimizer.nesterov", "optimizer.muon_scale"}) {
-      const ConfigKey* key = find_key(name);
-      if (key->write(config) == key->write(defaults)) continue;
-      fail(Exit::configuration, place_of(places, name),
-           "{} is {}, which optimizer.kind = {} does not read; leave it out, or set optimizer.kind to \"muon\"", name,
-           key->write(config), kind);
-    }
-    return;
-  }
-  if (config.optimizer.m_dtype == DType::e4m3)
+  if (config.optimizer.m_dtype == DType::e4m3 && config.optimizer.kind != OptimizerKind::muon)
     fail(Exit::configuration, place_of(places, "optimizer.m_dtype"),
-         "optimizer.m_dtype is \"e4m3\" and optimizer.kind is {}, whose momentum is not kept in 8 bits yet; use bf16 "
-         "or f32",
+         "optimizer.m_dtype is \"e4m3\" and optimizer.kind is {}, whose states are not kept in 8 bits; use bf16 or f32",
          kind);
   if (config.lora.on())
     fail(Exit::configuration, place_of(places, "optimizer.kind"),

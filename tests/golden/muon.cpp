@@ -1,10 +1,6 @@
 // Muon's update alone, on gradients that are given: against torch.optim.Muon (tests/reference/muon.py), against the
 // recurrence in f64, and parts of a stacked weight against the same matrices alone.
-#include "core/abi/step_scalars.h"
-#include "core/optimizer/update.h"
-#include "core/passes/compile.h"
-#include "tests/golden/run.h"
-#include "tests/support/tensor.h"
+#include "tests/golden/updates.h"
 
 namespace tandem::test {
 namespace {
@@ -18,74 +14,6 @@ OptimizerOptions options(bool nesterov, MuonScale scale) {
   o.weight_decay = 0.1;
   return o;
 }
-
-// Stored matrices of one layer, stacked.
-ParameterSpec stacked(std::string name, std::vector<StoredTensor> parts) {
-  uint64_t rows = 0;
-  for (StoredTensor& part : parts) {
-    part.place = part.shape;
-    part.first = rows * part.shape[1];
-    rows += part.shape[0];
-  }
-  const Shape shape = parts[0].shape.with_first(rows);
-  return {.name = std::move(name), .shape = shape, .parts = std::move(parts), .layer = 0};
-}
-
-// An update's graph on a device, whose gradients the host writes. What each matrix is updated by is kept:
-// NAME.direction
-class Updates {
- public:
-  Updates(Backend& backend, const OptimizerOptions& options, const Precision& precision,
-          const std::vector<ParameterSpec>& specs) {
-    Graph graph;
-    std::vector<ValueId> parameters, gradients;
-    for (const ParameterSpec& spec : specs) {
-      parameters.push_back(graph.variable(spec.name, {precision.compute(), spec.shape}));
-      gradients.push_back(graph.variable(spec.name + ".gradient", {precision.gradient, spec.shape}));
-    }
-    const ValueId loss = graph.variable("loss", {DType::f32, {1}}, Initial::zero);
-    const ValueId scalars = graph.variable("scalars", {DType::u32, {abi::kStepScalarWords}});
-    const ValueId counter = graph.variable("counter", {DType::i32, {16}}, Initial::zero);
-    const auto optimizer = make_optimizer(options, precision);
-    emit_update(graph, *optimizer, {specs, parameters, gradients, loss, scalars, counter}, options.grad_clip);
-    for (size_t n = 0; n < graph.nodes().size(); ++n)
-      if (const Node& node = graph.nodes()[n]; node.op == OpId::muon_update)
-        graph.keep(node.inputs[0], node.label + ".direction");
-    session_ = std::make_unique<Session>(backend, compile(std::move(graph), backend.target()).program);
-    for (const Binding& b : session_->program().bindings) session_->zero(b.name);
-  }
-
-  bool has(const std::string& binding) const { return session_->has(binding); }
-  void write(const std::string& binding, const std::vector<float>& values) {
-    std::vector<std::byte> bytes(session_->desc(binding).bytes());
-    Tensor tensor(session_->desc(binding), bytes.data());
-    REQUIRE(values.size() == tensor.size());
-    for (uint64_t i = 0; i < values.size(); ++i) tensor.set(i, values[i]);
-    session_->write(binding, bytes);
-  }
-  std::vector<std::byte> bytes(const std::string& binding) const {
-    std::vector<std::byte> bytes(session_->desc(binding).bytes());
-    session_->read(binding, bytes);
-    return bytes;
-  }
-  std::vector<float> values(const std::string& binding) const {
-    std::vector<std::byte> read = bytes(binding);
-    const Tensor tensor(session_->desc(binding), read.data());
-    std::vector<float> values(tensor.size());
-    for (uint64_t i = 0; i < values.size(); ++i) values[i] = float(tensor.get(i));
-    return values;
-  }
-
-  void step(uint32_t s) {
-    const abi::StepScalars scalars{
-        .learning_rate = float(kRate), .inverse_targets = 1, .step = s, .seed_low = 1, .targets = 1};
-    session_->write("scalars", std::as_bytes(std::span(&scalars, 1)));
-    session_->run(Range::update);
-  }
-
- private:
-  std::unique_ptr<Session> session_;
-};
 
 // ---- in f64 ----
 
@@ -155,32 +83,11 @@ const TorchCase kTorchCases[] = {{"wide", options(true, MuonScale::match_rms_ada
                                  {"tall", options(true, MuonScale::original)},
                                  {"plain", options(false, MuonScale::match_rms_adamw)}};
 
-struct TorchGolden {
-  explicit TorchGolden(const std::string& name)
-      : file_(Golden("qwen2").directory + "/../muon/golden.safetensors"), name_(name + ".") {}
-
-  Shape shape() const { return file_.info(name_ + "parameter").shape; }
-  std::vector<float> floats(const std::string& what) const {
-    std::vector<float> values(file_.info(name_ + what).shape.count());
-    file_.read(name_ + what, DType::f32, std::as_writable_bytes(std::span(values)));
-    return values;
-  }
-  std::vector<float> gradient(uint32_t step) const {
-    const std::vector<float> all = floats("gradients");
-    const size_t count = shape().count(), first = step % (all.size() / count) * count;
-    return {all.begin() + ptrdiff_t(first), all.begin() + ptrdiff_t(first + count)};
-  }
-
- private:
-  TensorFile file_;
-  std::string name_;
-};
-
 struct Recurrence {
   std::vector<float> direction, after;  // the first step's, the last one's
 };
 
-Recurrence recurrence(const TorchGolden& golden, const OptimizerOptions& o) {
+Recurrence recurrence(const UpdatesGolden& golden, const OptimizerOptions& o) {
   const double rows = double(golden.shape()[0]), columns = double(golden.shape()[1]);
   const double scale = o.muon_scale == MuonScale::original ? std::sqrt(std::max(1.0, rows / columns))
                                                            : 0.2 * std::sqrt(std::max(rows, columns));
@@ -206,7 +113,7 @@ Recurrence recurrence(const TorchGolden& golden, const OptimizerOptions& o) {
 void check_torch(Backend& backend, Recipe recipe, double exact) {
   for (const TorchCase& one : kTorchCases) {
     CAPTURE(std::string(one.name));
-    const TorchGolden golden(one.name);
+    const UpdatesGolden golden("muon", one.name);
     const Precision precision{
         .recipe = recipe, .gradient = DType::f32, .m = DType::f32, .v = DType::f32, .master = recipe != Recipe::fp32};
     Updates updates(backend, one.options, precision, {stacked("w", {{.name = "w", .shape = golden.shape()}})});
@@ -216,7 +123,7 @@ void check_torch(Backend& backend, Recipe recipe, double exact) {
     const Recurrence f64 = recurrence(golden, one.options);
     for (uint32_t s = 0; s < kSteps; ++s) {
       updates.write("w.gradient", golden.gradient(s));
-      updates.step(s);
+      updates.step(s, kRate);
       if (s > 0) continue;
       const std::vector<float> x = updates.values("w.direction");
       CHECK(nmse(x, golden.floats("direction")) < 1e-3);
@@ -265,8 +172,8 @@ void check_stacked(Backend& backend) {
     if (master) fill(".master", 1);
     for (uint32_t s = 0; s < 3; ++s) {
       fill(".gradient", 2 + s);
-      one.step(s);
-      three.step(s);
+      one.step(s, kRate);
+      three.step(s, kRate);
     }
     for (const std::string suffix : {"", ".m", ".master"}) {
       if (!one.has("qkv" + suffix)) continue;

@@ -20,6 +20,7 @@ void reference(const abi::AdamwCorrections& p, Operands o) {
   update.set_word(3, float(std::sqrt(correction(double(p.log_beta2), updates))));
   for (uint64_t i = 0; i < 4; ++i) update.set_bits(4 + i, verdict.u32(2 + i));  // skipped, step, seed
   update.set_bits(8, verdict.u32(7));                                           // rank
+  update.set_bits(9, updates);
 }
 
 void cases(Cases& cases) {
