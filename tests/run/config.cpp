@@ -114,6 +114,7 @@ adapter = ""
 devices = 1
 zero = 1
 collectives = "auto"
+ranks_per_device = 1
 
 [checkpoint]
 every = 100

@@ -86,6 +86,7 @@ std::map<std::string, Change> changes() {
           {"lora.rslora", {true}},
           {"lora.adapter", {std::string("other")}},
           {"distributed.devices", {int64_t(2)}},
+          {"distributed.ranks_per_device", {int64_t(2), kAllowed}},
           {"distributed.zero", {int64_t(2), kAllowed}},
           {"distributed.collectives", {std::string("copy"), kAllowed}},
           {"checkpoint.every", {int64_t(7), kAllowed}},
