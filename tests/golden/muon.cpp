@@ -145,7 +145,7 @@ ON_EXECUTORS("muon updates as torch's does, with products in bf16,", check_torch
 
 // ---- stacked and alone ----
 
-void check_stacked(Backend& backend) {
+void check_stacked(Backend& backend, bool in_8bit) {
   constexpr uint64_t kColumns = 20;  // so that no part begins at 256 bytes
   const std::vector<StoredTensor> parts{{.name = "q", .shape = {24, kColumns}, .number = 5},
                                         {.name = "k", .shape = {13, kColumns}, .number = 2},
@@ -154,7 +154,8 @@ void check_stacked(Backend& backend) {
   for (const StoredTensor& part : parts) alone.push_back(stacked(part.name, {part}));
   const ParameterSpec together = stacked("qkv", parts);
   for (const bool master : {false, true}) {
-    const Precision precision{.recipe = Recipe::bf16, .master = master};
+    Precision precision{.recipe = Recipe::bf16, .master = master};
+    if (in_8bit) precision.m = DType::e4m3, precision.v = DType::e5m3;
     const OptimizerOptions o = options(true, MuonScale::match_rms_adamw);
     Updates one(backend, o, precision, {together}), three(backend, o, precision, alone);
     const auto fill = [&](const std::string& suffix, uint32_t seed) {
@@ -175,7 +176,7 @@ void check_stacked(Backend& backend) {
       one.step(s, kRate);
       three.step(s, kRate);
     }
-    for (const std::string suffix : {"", ".m", ".master"}) {
+    for (const std::string suffix : {"", ".m", ".m_scale", ".master"}) {
       if (!one.has("qkv" + suffix)) continue;
       CAPTURE(suffix);
       std::vector<std::byte> expected;
@@ -188,7 +189,8 @@ void check_stacked(Backend& backend) {
   }
 }
 
-ON_EXECUTORS("muon updates q, k and v stacked as it does each alone", check_stacked)
+ON_EXECUTORS("muon updates q, k and v stacked as it does each alone", check_stacked, false)
+ON_EXECUTORS("muon updates q, k and v stacked as it does each alone, with 8-bit states,", check_stacked, true)
 
 }  // namespace
 }  // namespace tandem::test
