@@ -1,5 +1,5 @@
 // adamw_corrections: see core/abi/adamw_corrections.h. One thread per verdict: it reads 32 bytes and
-// writes 36.
+// writes 40.
 #include "core/abi/adamw_corrections.h"
 
 #include "core/abi/step_scalars.h"
@@ -25,7 +25,8 @@ __global__ void adamw_corrections_kernel(abi::AdamwCorrections p, const uint32_t
                                                              v.step,
                                                              v.seed_low,
                                                              v.seed_high,
-                                                             v.rank};
+                                                             v.rank,
+                                                             v.updates};
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// adamw_corrections: the words that AdamW reads. correction1 = 1 - beta1^t, correction2_root = sqrt(1 - beta2^t), t =
+// adamw_corrections: the words that updates read. correction1 = 1 - beta1^t, correction2_root = sqrt(1 - beta2^t), t =
 // verdict.updates, 1 - beta^t = one_minus_exp(t ln beta); the other words are the verdict's.
 // operands: verdict (16) u32, or (tensors, 64) of several stored tensors, abi Verdict; update as verdict, abi
 // UpdateScalars
@@ -21,6 +21,7 @@ struct UpdateScalars {
   uint32_t step;
   uint32_t seed_low, seed_high;
   uint32_t rank;
+  uint32_t updates;  // t
 };
 
 TANDEM_ABI_END(AdamwCorrections)

@@ -25,8 +25,7 @@ class Adamw : public Optimizer {
     const auto moment = [&](const std::string& name, DType dtype) {
       states.push_back({name, {dtype, spec.shape}, Initial::zero, "." + name, name});
       if (!in_8bit(spec)) return;
-      const Shape scales{spec.shape[0], abi::state_blocks(uint32_t(spec.shape[1]))};
-      states.push_back({name + "_scale", {DType::u8, scales}, Initial::zero, fmt::format(".{}_scale", name), name});
+      states.push_back(scales_of(spec, states.back()));
     };
     moment("m", moment_dtype(spec, precision_.m));
     moment("v", moment_dtype(spec, precision_.v));

@@ -5,6 +5,7 @@
 
 #include "core/abi/gemm.h"
 #include "core/abi/muon_momentum.h"
+#include "core/abi/muon_momentum_8bit.h"
 #include "core/abi/muon_normalize.h"
 #include "core/abi/muon_update.h"
 #include "core/abi/square_sum.h"
@@ -17,10 +18,6 @@ namespace {
 // x -> a x + b x^3 + c x^5 on singular values: so steep at 0 that five steps bring most of them near 1 (Jordan).
 constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
 constexpr int kSteps = 5;
-
-bool is_orthogonalized(const ParameterSpec& spec) {
-  return spec.kind == ParameterKind::matrix && spec.layer != kNoLayer && !spec.frozen;
-}
 
 // By what the learning rate is multiplied for a (rows, columns) matrix.
 double scale_of(MuonScale kind, const Shape& shape) {
@@ -63,13 +60,14 @@ class Muon : public Optimizer {
       : options_(options), precision_(precision), adamw_(make_adamw(options, precision)) {}
 
   Group group(const ParameterSpec& spec) const override {
-    if (!is_orthogonalized(spec)) return adamw_->group(spec);
+    if (!is_layer_matrix(spec)) return adamw_->group(spec);
     return {"muon", true, options_.weight_decay};
   }
 
   std::vector<State> states(const ParameterSpec& spec) const override {
-    if (!is_orthogonalized(spec)) return adamw_->states(spec);
+    if (!is_layer_matrix(spec)) return adamw_->states(spec);
     std::vector<State> states{{"m", {precision_.m, spec.shape}, Initial::zero, ".m", "m"}};
+    if (in_8bit()) states.push_back(scales_of(spec, states[0]));
     if (precision_.master)
       states.push_back({"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"});
     return states;
@@ -79,15 +77,16 @@ class Muon : public Optimizer {
 
   void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
             std::span<const ValueId> parameter_and_states) const override {
-    if (!is_orthogonalized(spec)) return adamw_->emit(graph, spec, words, gradient, parameter_and_states);
+    if (!is_layer_matrix(spec)) return adamw_->emit(graph, spec, words, gradient, parameter_and_states);
     graph.set_tag({Kind::direction, spec.layer});
     const Emitter e{graph, spec.name};
-    ValueId momentum = parameter_and_states[1];
+    std::vector<ValueId> momentum{parameter_and_states[1]};  // and its scales
+    if (in_8bit()) momentum.push_back(parameter_and_states[2]);
     std::vector<ValueId> updated{parameter_and_states[0]};  // and its master
-    if (precision_.master) updated.push_back(parameter_and_states[2]);
+    if (precision_.master) updated.push_back(parameter_and_states.back());
     for (const StoredTensor& part : spec.parts) {
       const std::vector<ValueId> made = add_momentum(e, spec, part, words, gradient, momentum);
-      momentum = made[1];
+      momentum.assign(made.begin() + 1, made.end());
       const ValueId partials = e.add(OpId::square_sum, Parameters(abi::SquareSum{}), {made[0]})[0];
       ValueId x = e.add(OpId::muon_normalize, Parameters(abi::MuonNormalize{}), {partials, made[0]})[0];
       x = orthogonalized(e, x, part.shape[0] > part.shape[1]);
@@ -96,8 +95,22 @@ class Muon : public Optimizer {
   }
 
  private:
+  bool in_8bit() const { return precision_.m == DType::e4m3; }
+
+  // what the part is updated by, the momentum, and its scales
   std::vector<ValueId> add_momentum(const Emitter& e, const ParameterSpec& spec, const StoredTensor& part,
-                                    ValueId words, ValueId gradient, ValueId momentum) const {
+                                    ValueId words, ValueId gradient, const std::vector<ValueId>& momentum) const {
+    std::vector<ValueId> inputs{gradient, words};
+    inputs.insert(inputs.end(), momentum.begin(), momentum.end());
+    if (in_8bit()) {
+      const abi::MuonMomentum8bit p{.first_row = uint32_t(part.first / spec.shape[1]),
+                                    .tensor = part.number,
+                                    .rows = uint32_t(part.place[0]),
+                                    .momentum = float(options_.momentum),
+                                    .one_minus_momentum = float(1 - options_.momentum),
+                                    .nesterov = options_.nesterov ? 1u : 0u};
+      return e.add(OpId::muon_momentum_8bit, Parameters(p), std::move(inputs));
+    }
     const abi::MuonMomentum p{.first = ops::block_at(spec.name, part.first),
                               .tensor = part.number,
                               .rows = uint32_t(part.place[0]),
@@ -106,7 +119,7 @@ class Muon : public Optimizer {
                               .one_minus_momentum = float(1 - options_.momentum),
                               .nesterov = options_.nesterov ? 1u : 0u,
                               .wide = precision_.compute() == DType::f32 ? 1u : 0u};
-    return e.add(OpId::muon_momentum, Parameters(p), {gradient, words, momentum});
+    return e.add(OpId::muon_momentum, Parameters(p), std::move(inputs));
   }
 
   void update(const Emitter& e, const ParameterSpec& spec, const StoredTensor& part, ValueId words, ValueId x,

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "core/abi/state_codes.h"
 #include "core/optimizer/adamw.h"
 #include "core/optimizer/muon.h"
+#include "core/optimizer/projected.h"
 #include "core/optimizer/sgd.h"
 
 namespace tandem {
@@ -14,10 +16,29 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const
       return make_muon(options, precision);
     case OptimizerKind::sgd:
       return make_sgd(options, precision);
+    case OptimizerKind::apollo:
+    case OptimizerKind::galore:
+      return make_projected(options, precision);
     case OptimizerKind::adamw:
       break;
   }
   return make_adamw(options, precision);
+}
+
+bool is_layer_matrix(const ParameterSpec& spec) {
+  return spec.kind == ParameterKind::matrix && spec.layer != kNoLayer && !spec.frozen;
+}
+
+std::vector<StoredTensor> parts_of(const State& state, const ParameterSpec& spec) {
+  if (!state.parts.empty()) return state.parts;
+  std::vector<StoredTensor> parts;
+  for (const StoredTensor& part : spec.parts) parts.push_back(part_of_state(spec, part, state.desc));
+  return parts;
+}
+
+State scales_of(const ParameterSpec& spec, const State& codes) {
+  const Shape shape{spec.shape[0], abi::state_blocks(uint32_t(spec.shape[1]))};
+  return {codes.name + "_scale", {DType::u8, shape}, Initial::zero, codes.suffix + "_scale", codes.word};
 }
 
 std::vector<std::string> state_words(const Optimizer& optimizer, std::span<const ParameterSpec> specs) {

@@ -18,6 +18,8 @@ struct State {
   Initial initial;     // zero, or the parameter itself
   std::string suffix;  // ends its binding's name behind the parameter's name, and of its tensors in checkpoints: ".m"
   std::string word;    // in memory.offload; states of a parameter that share one move together
+  // What each stored tensor has of it, where that is not the tensor's rows: shape, place and first count.
+  std::vector<StoredTensor> parts = {};
 };
 
 struct Group {
@@ -39,6 +41,15 @@ class Optimizer {
   virtual void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
                     std::span<const ValueId> parameter_and_states) const = 0;
 };
+
+// A matrix inside a layer, which Muon, APOLLO and GaLore update in a way of their own.
+bool is_layer_matrix(const ParameterSpec& spec);
+
+// What each stored tensor of the parameter has of a state, in their order.
+std::vector<StoredTensor> parts_of(const State& state, const ParameterSpec& spec);
+
+// The scales of a matrix's state of codes (core/abi/state_codes.h), with its word.
+State scales_of(const ParameterSpec& spec, const State& codes);
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const Precision& precision);
 

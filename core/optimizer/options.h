@@ -5,7 +5,12 @@
 
 namespace tandem {
 
-enum class OptimizerKind : uint8_t { adamw, muon, sgd };
+enum class OptimizerKind : uint8_t { adamw, muon, apollo, galore, sgd };
+
+// True where each stored matrix of a layer is updated by itself, by several instructions.
+constexpr bool updates_in_parts(OptimizerKind kind) {
+  return kind == OptimizerKind::muon || kind == OptimizerKind::apollo || kind == OptimizerKind::galore;
+}
 
 // By which norm gradients are clipped: that of all of this step; each stored tensor by its own; all by the norm of a
 // step before. Under the last two a tensor is left as it is by its own gradient alone (docs/released-gradients.md).
@@ -13,6 +18,9 @@ enum class ClipBy : uint8_t { step, tensor, previous };
 
 // What Muon multiplies the learning rate with: by max(rows, columns), so that AdamW's carries over; by rows / columns.
 enum class MuonScale : uint8_t { match_rms_adamw, original };
+
+// Whether APOLLO scales each channel of a gradient by itself, or the whole matrix.
+enum class ApolloScaling : uint8_t { channel, tensor };
 
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::adamw;
@@ -29,7 +37,11 @@ struct OptimizerOptions {
   double momentum = 0.95;  // muon's, with the two below
   bool nesterov = true;
   MuonScale muon_scale = MuonScale::match_rms_adamw;
-  DType master_dtype = DType::none;  // always none under fp32, where the parameters are f32 themselves
+  uint32_t projection_rank = 256;   // apollo's and galore's, with the two below
+  uint32_t projection_every = 200;  // updates
+  double projection_scale = 1.0;
+  ApolloScaling scaling = ApolloScaling::channel;  // apollo's
+  DType master_dtype = DType::none;                // always none under fp32, where the parameters are f32 themselves
 };
 
 }  // namespace tandem

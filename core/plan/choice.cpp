@@ -73,7 +73,7 @@ Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few) {
 std::vector<Release> releases(const PlanRequest& request) {
   if (request.limits.release) return {*request.limits.release};
   std::vector<Release> all{Release::none};
-  const bool may = request.optimizer.kind != OptimizerKind::muon && request.shape.accumulation == 1 &&
+  const bool may = !updates_in_parts(request.optimizer.kind) && request.shape.accumulation == 1 &&
                    request.sharding.ranks == 1 && !request.lora.on();
   if (may && request.optimizer.clip_by != ClipBy::step) all.push_back(Release::once);
   return all;

@@ -219,10 +219,19 @@ struct KeyOfKinds {
 
 std::vector<KeyOfKinds> keys_of_kinds() {
   using enum OptimizerKind;
-  return {{"optimizer.beta1", {adamw, muon}},   {"optimizer.beta2", {adamw, muon}},
-          {"optimizer.epsilon", {adamw, muon}}, {"optimizer.m_dtype", {adamw, muon}},
-          {"optimizer.v_dtype", {adamw, muon}}, {"optimizer.momentum", {muon}},
-          {"optimizer.nesterov", {muon}},       {"optimizer.muon_scale", {muon}}};
+  const std::vector<OptimizerKind> all_but_sgd{adamw, muon, apollo, galore};
+  return {{"optimizer.beta1", all_but_sgd},
+          {"optimizer.beta2", all_but_sgd},
+          {"optimizer.epsilon", all_but_sgd},
+          {"optimizer.m_dtype", all_but_sgd},
+          {"optimizer.v_dtype", all_but_sgd},
+          {"optimizer.momentum", {muon}},
+          {"optimizer.nesterov", {muon}},
+          {"optimizer.muon_scale", {muon}},
+          {"optimizer.projection_rank", {apollo, galore}},
+          {"optimizer.projection_every", {apollo, galore}},
+          {"optimizer.projection_scale", {apollo, galore}},
+          {"optimizer.scaling", {apollo}}};
 }
 
 // Keys that the kind of optimizer does not read.
@@ -235,11 +244,14 @@ void check_keys_of_kind(const RunConfig& config, const Places& places) {
     const ConfigKey* key = find_key(name);
     if (std::ranges::find(kinds, config.optimizer.kind) != kinds.end() || key->write(config) == key->write(unset))
       continue;
-    RunConfig reader;
-    reader.optimizer.kind = kinds.front();
+    std::string readers;
+    for (RunConfig reader; const OptimizerKind one : kinds) {
+      reader.optimizer.kind = one;
+      readers += (readers.empty() ? "" : " or ") + kind->write(reader);
+    }
     fail(Exit::configuration, place_of(places, name),
          "{} is {}, which optimizer.kind = {} does not read; leave it out, or set optimizer.kind to {}", name,
-         key->write(config), kind->write(config), kind->write(reader));
+         key->write(config), kind->write(config), readers);
   }
 }
 
@@ -248,10 +260,9 @@ void check_optimizer(const RunConfig& config, const Places& places) {
   check_keys_of_kind(config, places);
   if (config.optimizer.kind == OptimizerKind::adamw) return;
   const auto kind = find_key("optimizer.kind")->write(config);
-  if (config.optimizer.m_dtype == DType::e4m3)
+  if (config.optimizer.m_dtype == DType::e4m3 && config.optimizer.kind != OptimizerKind::muon)
     fail(Exit::configuration, place_of(places, "optimizer.m_dtype"),
-         "optimizer.m_dtype is \"e4m3\" and optimizer.kind is {}, whose momentum is not kept in 8 bits yet; use bf16 "
-         "or f32",
+         "optimizer.m_dtype is \"e4m3\" and optimizer.kind is {}, whose states are not kept in 8 bits; use bf16 or f32",
          kind);
   if (config.lora.on())
     fail(Exit::configuration, place_of(places, "optimizer.kind"),
@@ -270,8 +281,9 @@ void check_clipping(const RunConfig& config, const Places& places) {
     fail(Exit::configuration, place_of(places, "optimizer.clip_by"), "optimizer.clip_by is {}, and {}",
          find_key("optimizer.clip_by")->write(config), why);
   };
-  if (config.optimizer.kind == OptimizerKind::muon)
-    refuse("optimizer.kind is \"muon\", which clips by the norm of a step alone so far; use \"step\"");
+  if (updates_in_parts(config.optimizer.kind))
+    refuse(fmt::format("optimizer.kind is {}, which clips by the norm of a step alone so far; use \"step\"",
+                       find_key("optimizer.kind")->write(config)));
   if (config.distributed.devices > 1)
     refuse(
         fmt::format("distributed.devices is {}: ranks take the norm of a whole step alone so far; use \"step\", or 1",
@@ -296,7 +308,7 @@ void check_release(const RunConfig& config, const Places& places) {
            "optimizer.clip_by to \"tensor\" or \"previous\"");
   if (release == Release::twice && config.optimizer.clip_by != ClipBy::step)
     refuse("optimizer.clip_by", ", which needs no pass of its own for the norm; use \"once\" or \"none\"");
-  if (config.optimizer.kind == OptimizerKind::muon)
+  if (updates_in_parts(config.optimizer.kind))
     refuse("optimizer.kind", ", whose updates are not moved into the backward pass; use \"none\"");
   if (config.lora.on())
     refuse(config.lora.rank > 0 ? "lora.rank" : "lora.adapter", ": adapters' gradients are small; use \"none\"");

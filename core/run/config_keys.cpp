@@ -17,6 +17,7 @@ using Strings = std::vector<std::string>;
 constexpr uint64_t kMax32 = 0x7fffffff;
 // Parts of attention's backward pass: more save nothing that 256 do not, and take minutes to plan.
 constexpr uint64_t kMostAttentionChunks = 256;
+constexpr uint64_t kMostProjectionRank = 65536;
 constexpr uint64_t kMax64 = std::numeric_limits<int64_t>::max();  // TOML's largest integer
 constexpr double kMaxF32 = 3e38;                                  // optimizer scalars become f32
 
@@ -314,8 +315,12 @@ ConfigKey key(const char* name, Section RunConfig::*section, T Section::*member,
 }
 
 const TypeChoice kGradient{{DType::bf16, DType::f32}};
-constexpr Word<OptimizerKind> kOptimizerKinds[] = {
-    {"adamw", OptimizerKind::adamw}, {"muon", OptimizerKind::muon}, {"sgd", OptimizerKind::sgd}};
+constexpr Word<OptimizerKind> kOptimizerKinds[] = {{"adamw", OptimizerKind::adamw},
+                                                   {"muon", OptimizerKind::muon},
+                                                   {"apollo", OptimizerKind::apollo},
+                                                   {"galore", OptimizerKind::galore},
+                                                   {"sgd", OptimizerKind::sgd}};
+constexpr Word<ApolloScaling> kScalings[] = {{"channel", ApolloScaling::channel}, {"tensor", ApolloScaling::tensor}};
 constexpr Word<ClipBy> kClipBy[] = {{"step", ClipBy::step}, {"tensor", ClipBy::tensor}, {"previous", ClipBy::previous}};
 constexpr Word<Release> kReleases[] = {{"none", Release::none}, {"once", Release::once}, {"twice", Release::twice}};
 constexpr Word<MuonScale> kMuonScales[] = {{"match_rms_adamw", MuonScale::match_rms_adamw},
@@ -346,7 +351,7 @@ std::vector<ConfigKey> make_keys() {
           TypeChoice{{DType::e4m3}, " (e5m2 is reserved)"}),
       key("precision.fast_accumulation", &C::precision, &C::Precision::fast_accumulation, Flag{}),
       key("optimizer.kind", &C::optimizer, &OptimizerOptions::kind,
-          Words<OptimizerKind>{kOptimizerKinds, "; adalomo, apollo and galore are not built yet"}),
+          Words<OptimizerKind>{kOptimizerKinds, "; adalomo is not built yet"}),
       key("optimizer.learning_rate", &C::optimizer, &OptimizerOptions::learning_rate, Number{0, kMaxF32}),
       key("optimizer.beta1", &C::optimizer, &OptimizerOptions::beta1, Number{0, 1, true}),
       key("optimizer.beta2", &C::optimizer, &OptimizerOptions::beta2, Number{0, 1, true}),
@@ -358,6 +363,11 @@ std::vector<ConfigKey> make_keys() {
       key("optimizer.momentum", &C::optimizer, &OptimizerOptions::momentum, Number{0, 1, true}),
       key("optimizer.nesterov", &C::optimizer, &OptimizerOptions::nesterov, Flag{}),
       key("optimizer.muon_scale", &C::optimizer, &OptimizerOptions::muon_scale, Words<MuonScale>{kMuonScales}),
+      key("optimizer.projection_rank", &C::optimizer, &OptimizerOptions::projection_rank,
+          Count{1, kMostProjectionRank}),
+      key("optimizer.projection_every", &C::optimizer, &OptimizerOptions::projection_every, Count{1, kMax32}),
+      key("optimizer.projection_scale", &C::optimizer, &OptimizerOptions::projection_scale, Number{1e-30, kMaxF32}),
+      key("optimizer.scaling", &C::optimizer, &OptimizerOptions::scaling, Words<ApolloScaling>{kScalings}),
       key("optimizer.m_dtype", &C::optimizer, &OptimizerOptions::m_dtype,
           TypeChoice{{DType::bf16, DType::f32, DType::e4m3}}),
       key("optimizer.v_dtype", &C::optimizer, &OptimizerOptions::v_dtype,

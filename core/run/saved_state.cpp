@@ -33,21 +33,36 @@ std::string binding_of(const Session& session, const ParameterSpec& spec) {
   return spec.kind >= ParameterKind::lora_a && session.has(master) ? master : spec.name;
 }
 
+// What a file holds of a parameter's stored tensors under a suffix; without one of the parameter itself.
+std::vector<StoredTensor> parts_with(const Optimizer& optimizer, const ParameterSpec& spec, std::string_view suffix) {
+  for (const State& state : optimizer.states(spec))
+    if (state.suffix == suffix) return parts_of(state, spec);
+  return spec.parts;
+}
+
+// What states are written from, or read into.
+struct Kept {
+  const Session& session;
+  const Optimizer& optimizer;
+  std::span<const ParameterSpec> specs;
+};
+
 // visit(binding, part, its name in the files) for every stored tensor with the suffix that the session keeps
 template <typename Visit>
-void each_tensor(const Session& session, std::span<const ParameterSpec> specs, std::string_view suffix,
-                 const Visit& visit) {
-  for (const ParameterSpec& spec : specs) {
-    const std::string binding = suffix.empty() ? binding_of(session, spec) : fmt::format("{}{}", spec.name, suffix);
-    if (!session.has(binding)) continue;
-    for (const StoredTensor& part : spec.parts)
-      visit(binding, part_of_state(spec, part, session.desc(binding)), fmt::format("{}{}", part.name, suffix));
+void each_tensor(const Kept& kept, std::string_view suffix, const Visit& visit) {
+  for (const ParameterSpec& spec : kept.specs) {
+    const std::string binding =
+        suffix.empty() ? binding_of(kept.session, spec) : fmt::format("{}{}", spec.name, suffix);
+    if (!kept.session.has(binding)) continue;
+    const std::vector<StoredTensor> parts = parts_with(kept.optimizer, spec, suffix);
+    for (size_t i = 0; i < parts.size(); ++i) visit(binding, parts[i], fmt::format("{}{}", spec.parts[i].name, suffix));
   }
 }
 
-void append_tensors(const Session& session, World* world, std::span<const ParameterSpec> specs, std::string_view suffix,
-                    std::vector<std::byte>& buffer, std::vector<OutputTensor>& tensors) {
-  each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
+void append_tensors(const Kept& kept, World* world, std::string_view suffix, std::vector<std::byte>& buffer,
+                    std::vector<OutputTensor>& tensors) {
+  const Session& session = kept.session;
+  each_tensor(kept, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
     tensors.push_back(
         {std::move(name), {session.desc(binding).dtype, part.shape}, [&session, world, &buffer, part, binding] {
            return read_stored(session, world, binding, part, buffer);
@@ -85,9 +100,9 @@ void save_state(const Session& session, World* world, const Optimizer& optimizer
     session.read(kLastNorm, std::as_writable_bytes(std::span(&manifest.last_norm.emplace(), 1)));
   std::vector<std::byte> buffer;
   std::vector<OutputTensor> model, states;
-  append_tensors(session, world, specs, "", buffer, model);
-  for (const std::string& suffix : suffixes_of(optimizer, specs))
-    append_tensors(session, world, specs, suffix, buffer, states);
+  const Kept kept{session, optimizer, specs};
+  append_tensors(kept, world, "", buffer, model);
+  for (const std::string& suffix : suffixes_of(optimizer, specs)) append_tensors(kept, world, suffix, buffer, states);
   if (session.program().rank > 0) {
     for (const auto* tensors : {&model, &states})
       for (const OutputTensor& tensor : *tensors) tensor.bytes();
@@ -100,10 +115,11 @@ void restore_state(Session& session, const Optimizer& optimizer, std::span<const
                    const Checkpoint& checkpoint) {
   std::vector<std::string> suffixes = suffixes_of(optimizer, specs);
   suffixes.insert(suffixes.begin(), "");
+  const Kept kept{session, optimizer, specs};
   const auto each = [&](const auto& use) {
     size_t count = 0;
     for (const std::string& suffix : suffixes)
-      each_tensor(session, specs, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
+      each_tensor(kept, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
         use(binding, part, suffix, checkpoint.bytes(name, {session.desc(binding).dtype, part.shape}));
         ++count;
       });

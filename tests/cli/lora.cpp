@@ -89,6 +89,29 @@ TEST_CASE("a LoRA run stopped and resumed ends with the same adapter, which eval
   }
 }
 
+TEST_CASE("a LoRA run with 8-bit states, stopped and resumed, ends with the same adapter, on vulkan") {
+  for (const char* recipe : {"bf16", "fp8"}) {
+    CAPTURE(std::string(recipe));
+    const LoraPlace place(recipe);
+    const auto run = [&](std::vector<std::string> more, const std::string& fault = "") {
+      more.insert(more.end(), {"--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"});
+      if (recipe == std::string("fp8")) more.emplace_back("--optimizer.master_dtype=f32");
+      return place.lora(more, fault);
+    };
+    const Outcome whole = run({"--run.directory=whole"});
+    INFO(whole.err);
+    REQUIRE(whole.exit == 0);
+    const TensorFile states(place.path("whole/checkpoints/step_00000012/optimizer-00001-of-00001.safetensors"));
+    CHECK(states.info("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight.m").shape == Shape{5, 32});
+    CHECK(states.info("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight.m").type == StoredType::f8_e4m3);
+    CHECK(states.info("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight.v_scale").shape == Shape{5, 1});
+    CHECK(run({}, fmt::format("write:4:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
+    CHECK(run({"--resume"}, fmt::format("write:9:s{}:.tmp-step_00000008", SIGKILL)).exit == 128 + SIGKILL);
+    CHECK(run({"--resume", "--memory.offload=[\"m\", \"v\"]"}).exit == 0);
+    CHECK((place.adapter_of("run") == place.adapter_of("whole")));
+  }
+}
+
 TEST_CASE("resuming a LoRA run refuses a base that changed, and other lora keys") {
   const LoraPlace place;
   REQUIRE(place.lora({"--schedule.steps=4"}).exit == 0);

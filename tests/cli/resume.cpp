@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
 
+#include "core/model/safetensors.h"
 #include "core/run/checkpoint.h"
 #include "core/run/manifest.h"
 #include "tests/cli/run_place.h"
@@ -76,6 +78,55 @@ TEST_CASE(
   const Outcome other = place.train({clip, "--resume"});
   CHECK(other.exit == 2);
   CHECK(other.says("[optimizer.clip_by] was \"previous\" and is \"step\"; a resumed run keeps it"));
+}
+
+TEST_CASE(
+    "a run with each kind of optimizer, killed or stopped and resumed, ends to the bit as one that was not, on "
+    "vulkan") {
+  const std::vector<std::string> kinds[] = {
+      {"--optimizer.kind=muon", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"},
+      {"--optimizer.kind=apollo", "--optimizer.projection_rank=5", "--optimizer.projection_every=3"},
+      {"--optimizer.kind=apollo", "--optimizer.projection_rank=1", "--optimizer.scaling=tensor",
+       "--optimizer.projection_scale=128"},
+      {"--optimizer.kind=galore", "--optimizer.projection_rank=5", "--optimizer.projection_every=3",
+       "--optimizer.master_dtype=f32"}};
+  for (const auto& kind : kinds) {
+    CAPTURE(kind[0] + kind[1]);
+    const RunPlace place("bf16");
+    place.write_model("model", {{"intermediate_size", 173}});
+    const auto train = [&](std::vector<std::string> more, const std::string& fault = "") {
+      more.insert(more.begin(), kind.begin(), kind.end());
+      return place.train(std::move(more), fault);
+    };
+    const Outcome whole = train({"--run.directory=whole"});
+    INFO(whole.err);
+    REQUIRE(whole.exit == 0);
+    CHECK(train({}, fmt::format("write:12:s{}:.tmp-step_00000008", SIGKILL)).exit == 128 + SIGKILL);
+    CHECK(train({"--resume"}, fmt::format("write:4:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
+    CHECK(train({"--resume", "--memory.offload=[\"m\", \"v\"]"}).exit == 0);
+    CHECK((place.result("run") == place.result("whole")));
+  }
+}
+
+TEST_CASE("a checkpoint has the projected moments of each stored tensor, and the norm that limits apollo, on vulkan") {
+  const RunPlace place("bf16");
+  place.write_model("model", {{"intermediate_size", 173}});
+  REQUIRE(place.train({"--optimizer.kind=apollo", "--optimizer.projection_rank=5"}).exit == 0);
+  const std::string directory = "run/checkpoints/step_00000012/";
+  const Json manifest = parse_json(place.read(directory + "manifest.json"), "manifest.json");
+  std::map<std::string, Shape> shapes;
+  for (const auto& entry : fs::directory_iterator(place.path(directory)))
+    if (entry.path().filename().string().starts_with("optimizer-")) {
+      const TensorFile file(entry.path().string());
+      for (const auto& [name, info] : file.tensors()) shapes[name] = info.shape;
+    }
+  const std::string layer = "model.layers.1.";
+  CHECK(shapes.at(layer + "self_attn.q_proj.weight.m") == Shape{32, 5});
+  CHECK(shapes.at(layer + "self_attn.k_proj.weight.v") == Shape{32, 5});  // wide: of its columns
+  CHECK(shapes.at(layer + "mlp.gate_proj.weight.m") == Shape{173, 5});
+  CHECK(shapes.at(layer + "mlp.down_proj.weight.m") == Shape{173, 5});
+  CHECK(shapes.at(layer + "mlp.down_proj.weight.norm") == Shape{1});
+  CHECK(!shapes.contains("model.embed_tokens.weight.norm"));
 }
 
 TEST_CASE("a model with an odd ffn width is trained, stopped, resumed and exported, on vulkan") {

@@ -83,31 +83,11 @@ const TorchCase kTorchCases[] = {{"wide", options(true, MuonScale::match_rms_ada
                                  {"tall", options(true, MuonScale::original)},
                                  {"plain", options(false, MuonScale::match_rms_adamw)}};
 
-struct TorchGolden {
-  explicit TorchGolden(const std::string& name) : file_(case_path("muon/golden.safetensors")), name_(name + ".") {}
-
-  Shape shape() const { return file_.info(name_ + "parameter").shape; }
-  std::vector<float> floats(const std::string& what) const {
-    std::vector<float> values(file_.info(name_ + what).shape.count());
-    file_.read(name_ + what, DType::f32, std::as_writable_bytes(std::span(values)));
-    return values;
-  }
-  std::vector<float> gradient(uint32_t step) const {
-    const std::vector<float> all = floats("gradients");
-    const size_t count = shape().count(), first = step % (all.size() / count) * count;
-    return {all.begin() + ptrdiff_t(first), all.begin() + ptrdiff_t(first + count)};
-  }
-
- private:
-  TensorFile file_;
-  std::string name_;
-};
-
 struct Recurrence {
   std::vector<float> direction, after;  // the first step's, the last one's
 };
 
-Recurrence recurrence(const TorchGolden& golden, const OptimizerOptions& o) {
+Recurrence recurrence(const UpdatesGolden& golden, const OptimizerOptions& o) {
   const double rows = double(golden.shape()[0]), columns = double(golden.shape()[1]);
   const double scale = o.muon_scale == MuonScale::original ? std::sqrt(std::max(1.0, rows / columns))
                                                            : 0.2 * std::sqrt(std::max(rows, columns));
@@ -133,7 +113,7 @@ Recurrence recurrence(const TorchGolden& golden, const OptimizerOptions& o) {
 void check_torch(Backend& backend, Recipe recipe, double exact) {
   for (const TorchCase& one : kTorchCases) {
     CAPTURE(std::string(one.name));
-    const TorchGolden golden(one.name);
+    const UpdatesGolden golden("muon", one.name);
     const Precision precision{
         .recipe = recipe, .gradient = DType::f32, .m = DType::f32, .v = DType::f32, .master = recipe != Recipe::fp32};
     Updates updates(backend, one.options, precision, {stacked("w", {{.name = "w", .shape = golden.shape()}})});
@@ -165,7 +145,7 @@ ON_EXECUTORS("muon updates as torch's does, with products in bf16,", check_torch
 
 // ---- stacked and alone ----
 
-void check_stacked(Backend& backend) {
+void check_stacked(Backend& backend, bool in_8bit) {
   constexpr uint64_t kColumns = 20;  // so that no part begins at 256 bytes
   const std::vector<StoredTensor> parts{{.name = "q", .shape = {24, kColumns}, .number = 5},
                                         {.name = "k", .shape = {13, kColumns}, .number = 2},
@@ -174,7 +154,8 @@ void check_stacked(Backend& backend) {
   for (const StoredTensor& part : parts) alone.push_back(stacked(part.name, {part}));
   const ParameterSpec together = stacked("qkv", parts);
   for (const bool master : {false, true}) {
-    const Precision precision{.recipe = Recipe::bf16, .master = master};
+    Precision precision{.recipe = Recipe::bf16, .master = master};
+    if (in_8bit) precision.m = DType::e4m3, precision.v = DType::e5m3;
     const OptimizerOptions o = options(true, MuonScale::match_rms_adamw);
     Updates one(backend, o, precision, {together}), three(backend, o, precision, alone);
     const auto fill = [&](const std::string& suffix, uint32_t seed) {
@@ -195,7 +176,7 @@ void check_stacked(Backend& backend) {
       one.step(s, kRate);
       three.step(s, kRate);
     }
-    for (const std::string suffix : {"", ".m", ".master"}) {
+    for (const std::string suffix : {"", ".m", ".m_scale", ".master"}) {
       if (!one.has("qkv" + suffix)) continue;
       CAPTURE(suffix);
       std::vector<std::byte> expected;
@@ -208,7 +189,8 @@ void check_stacked(Backend& backend) {
   }
 }
 
-ON_EXECUTORS("muon updates q, k and v stacked as it does each alone", check_stacked)
+ON_EXECUTORS("muon updates q, k and v stacked as it does each alone", check_stacked, false)
+ON_EXECUTORS("muon updates q, k and v stacked as it does each alone, with 8-bit states,", check_stacked, true)
 
 }  // namespace
 }  // namespace tandem::test

@@ -140,11 +140,11 @@ ON_EXECUTORS("memory policies change no bit in bf16", check_policies, "llama", "
 ON_EXECUTORS("memory policies change no bit in fp8", check_policies, "qwen2", "fp8")
 ON_EXECUTORS("memory policies change no bit with 8-bit states", check_policies, "qwen3", "bf16", true)
 
-// Under Muon a matrix inside a layer has m and master, and every other parameter has v too; no policy cuts its update.
-void check_muon(Backend& backend) {
+// Matrices inside a layer that no policy cuts the update of; every other parameter has m, v and master.
+void check_layer_matrices(Backend& backend, std::vector<std::string> kind) {
   Golden golden("qwen2");
-  const RunConfig config =
-      golden.config({"--precision.recipe=bf16", "--optimizer.kind=muon", "--optimizer.master_dtype=f32"});
+  kind.insert(kind.end(), {"--precision.recipe=bf16", "--optimizer.master_dtype=f32"});
+  const RunConfig config = golden.config(kind);
   const Outcome none = outcome(backend, golden.model, config, {});
   MemoryPolicy far = uniform_policy({}, EnumSet<Offload>::of((1u << 3) - 1)), in_place = far;
   far.offload_outside.insert(Offload::parameters);
@@ -161,7 +161,16 @@ void check_muon(Backend& backend) {
     CHECK(with.device_bytes < none.device_bytes);
   }
 }
-ON_EXECUTORS("memory policies change no bit under muon", check_muon)
+using Kind = std::vector<std::string>;
+ON_EXECUTORS("memory policies change no bit under muon", check_layer_matrices, Kind{"--optimizer.kind=muon"})
+ON_EXECUTORS("memory policies change no bit under muon with 8-bit states", check_layer_matrices,
+             Kind{"--optimizer.kind=muon", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"})
+ON_EXECUTORS("memory policies change no bit under apollo", check_layer_matrices,
+             Kind{"--optimizer.kind=apollo", "--optimizer.projection_rank=5", "--optimizer.projection_every=1"})
+ON_EXECUTORS("memory policies change no bit under apollo mini", check_layer_matrices,
+             Kind{"--optimizer.kind=apollo", "--optimizer.projection_rank=1", "--optimizer.scaling=tensor"})
+ON_EXECUTORS("memory policies change no bit under galore", check_layer_matrices,
+             Kind{"--optimizer.kind=galore", "--optimizer.projection_rank=5"})
 
 // copy queues run ahead of the one that computes, and behind it, as far as signals and waits let them
 TEST_CASE("memory policies change no bit when queues run in any order on host") {
@@ -170,7 +179,9 @@ TEST_CASE("memory policies change no bit when queues run in any order on host") 
     Golden golden("qwen2");
     golden.model.config.layers = 3;
     const RunConfig config = golden.config({"--precision.recipe=fp8", "--model.from_scratch=true",
-                                            seed == 3 ? "--optimizer.kind=muon" : "--optimizer.kind=adamw"});
+                                            seed == 3   ? "--optimizer.kind=muon"
+                                            : seed == 2 ? "--optimizer.kind=apollo"
+                                                        : "--optimizer.kind=adamw"});
     MemoryPolicy all = uniform_policy({Recompute::ffn}, EnumSet<Offload>::of(63));
     all.prefetch_distance = 1 + seed % 2;
     all.optimizer_chunk = 1000;

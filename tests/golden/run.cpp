@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "core/abi/numeric.h"
+#include "core/optimizer/optimizer.h"
 #include "core/step/state.h"
 #include "tests/support/tensor.h"
 
@@ -115,15 +116,16 @@ std::vector<float> Run::values(const std::string& binding) const {
 
 State Run::state() const {
   State state;
-  for (const ParameterSpec& spec : specs_)
-    for (const char* suffix : {"", ".m", ".m_scale", ".v", ".v_scale", ".master"}) {
-      const std::string name = spec.name + suffix;
-      if (!session_->has(name)) continue;
-      const StoredTensor all = part_of_state(spec, {.shape = spec.shape, .place = spec.shape}, session_->desc(name));
-      std::vector<std::byte> bytes;
-      read_stored(*session_, world_, name, all, bytes);
-      state.emplace_back(name, std::move(bytes));
-    }
+  const auto append = [&](const std::string& name, const Shape& whole) {
+    std::vector<std::byte> bytes;
+    read_stored(*session_, world_, name, {.shape = whole, .place = whole}, bytes);
+    state.emplace_back(name, std::move(bytes));
+  };
+  const auto optimizer = make_optimizer(config_.optimizer, precision_of(config_));
+  for (const ParameterSpec& spec : specs_) {
+    append(spec.name, spec.shape);
+    for (const auto& kept : optimizer->states(spec)) append(spec.name + kept.suffix, kept.desc.shape);
+  }
   return state;
 }
 

@@ -86,4 +86,28 @@ class Updates {
   std::unique_ptr<Session> session_;
 };
 
+// A case of tests/golden/cases/KIND: a parameter, the gradients by which it trains, and what a package made of it.
+class UpdatesGolden {
+ public:
+  UpdatesGolden(const std::string& kind, const std::string& name)
+      : file_(Golden("qwen2").directory + "/../" + kind + "/golden.safetensors"), name_(name + ".") {}
+
+  Shape shape_of(const std::string& what) const { return file_.info(name_ + what).shape; }
+  Shape shape() const { return shape_of("parameter"); }
+  std::vector<float> floats(const std::string& what) const {
+    std::vector<float> values(shape_of(what).count());
+    file_.read(name_ + what, DType::f32, std::as_writable_bytes(std::span(values)));
+    return values;
+  }
+  std::vector<float> gradient(uint32_t step) const {
+    const std::vector<float> all = floats("gradients");
+    const size_t count = shape().count(), first = step % (all.size() / count) * count;
+    return {all.begin() + ptrdiff_t(first), all.begin() + ptrdiff_t(first + count)};
+  }
+
+ private:
+  TensorFile file_;
+  std::string name_;
+};
+
 }  // namespace tandem::test

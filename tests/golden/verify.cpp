@@ -11,11 +11,18 @@ namespace {
 
 const std::vector<std::string> kAdapter{"--lora.rank=5"};
 const std::vector<std::string> k8bitStates{"--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"};
+const std::vector<std::string> k8bitAdapter{"--lora.rank=5", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"};
 const std::vector<std::string> kMuon{"--optimizer.kind=muon"};
 const std::vector<std::string> kReleased{"--optimizer.clip_by=tensor", "--batch.gradient_accumulation=1",
                                          "--memory.release_gradients=once"};
 const std::vector<std::string> kSgd{"--optimizer.kind=sgd", "--batch.gradient_accumulation=1",
                                     "--memory.release_gradients=twice"};
+const std::vector<std::string> k8bitMuon{"--optimizer.kind=muon", "--optimizer.m_dtype=e4m3",
+                                         "--optimizer.v_dtype=e5m3"};
+const std::vector<std::string> kApollo{"--optimizer.kind=apollo", "--optimizer.projection_rank=8"};
+const std::vector<std::string> kMini{"--optimizer.kind=apollo", "--optimizer.projection_rank=1",
+                                     "--optimizer.projection_scale=128", "--optimizer.scaling=tensor"};
+const std::vector<std::string> kGalore{"--optimizer.kind=galore", "--optimizer.projection_rank=8"};
 
 Verifier verify_golden(const std::string& model, const std::string& recipe, const std::string& reference,
                        const std::string& candidate, const VerifyOptions& options,
@@ -45,23 +52,27 @@ void check_agreement(const std::string& reference, const std::string& candidate)
   for (const char* recipe : {"fp32", "bf16", "fp8"}) {
     CAPTURE(fmt::format("an adapter of qwen2 in {}", recipe));
     CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, kAdapter)) == "");
-    for (const auto* further : {&kMuon, &kReleased, &kSgd}) {
+    for (const auto* further : {&kMuon, &kReleased, &kSgd, &kApollo, &kMini, &kGalore}) {
       CAPTURE(further->front());
       CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, *further)) == "");
     }
+    if (recipe != std::string("fp32"))
+      CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, k8bitMuon)) == "");
   }
   for (const bool locked : {true, false}) {
     CAPTURE(fmt::format("8-bit states {}", locked ? "locked" : "free"));
     CHECK(first_wrong(verify_golden("qwen2", "fp8", reference, candidate, {locked, {}, {}}, k8bitStates)) == "");
+    CAPTURE("of an adapter");
+    CHECK(first_wrong(verify_golden("qwen2", "fp8", reference, candidate, {locked, {}, {}}, k8bitAdapter)) == "");
   }
 }
 
 TEST_CASE("verify finds each op that is disturbed") {
   std::set<OpId> found;
   const std::tuple<const char*, const char*, std::vector<std::string>> runs[] = {
-      {"qwen2", "fp8", {}},           {"qwen3", "bf16", {}},    {"qwen2", "bf16", kAdapter},
-      {"qwen2", "bf16", k8bitStates}, {"llama", "bf16", kMuon}, {"qwen2", "bf16", kReleased},
-      {"qwen2", "bf16", kSgd}};
+      {"qwen2", "fp8", {}},           {"qwen3", "bf16", {}},        {"qwen2", "bf16", kAdapter},
+      {"qwen2", "bf16", k8bitStates}, {"llama", "bf16", kMuon},     {"qwen2", "bf16", kReleased},
+      {"qwen2", "bf16", kSgd},        {"llama", "bf16", k8bitMuon}, {"llama", "bf16", kApollo}};
   for (const auto& [model, recipe, further] : runs) {
     const Verifier sound = verify_golden(model, recipe, "host", "host", {}, further);
     CHECK(first_wrong(sound) == "");

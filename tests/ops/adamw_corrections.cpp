@@ -21,6 +21,7 @@ void reference(const abi::AdamwCorrections& p, Operands o) {
     update.set_word(first + 3, float(std::sqrt(correction(double(p.log_beta2), updates))));
     for (uint64_t i = 0; i < 4; ++i) update.set_bits(first + 4 + i, verdict.u32(first + 2 + i));  // skipped, step, seed
     update.set_bits(first + 8, verdict.u32(first + 7));                                           // rank
+    update.set_bits(first + 9, updates);
   }
 }
 

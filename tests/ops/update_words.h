@@ -7,10 +7,10 @@
 
 namespace tandem::test {
 
-inline Input update_words(uint32_t skipped, double coefficient = 0.5, uint32_t rank = 0) {
+inline Input update_words(uint32_t skipped, double coefficient = 0.5, uint32_t rank = 0, uint32_t updates = 12) {
   return in(DType::u32, {16},
             words({abi::float_bits(1e-3f), abi::float_bits(float(coefficient)), abi::float_bits(0.271f),
-                   abi::float_bits(0.3776f), skipped, 11, 0xdeadbeefu, 0x01234567u, rank}));
+                   abi::float_bits(0.3776f), skipped, 11, 0xdeadbeefu, 0x01234567u, rank, updates}));
 }
 
 // The same for each of so many segments: coefficients 0.5, 0.25, ...; those whose bit of skipped is set are skipped.

@@ -314,6 +314,42 @@ TEST_CASE("muon: matrices of layers have m and master, each fetched once per upd
   CHECK(flops == expected);
 }
 
+TEST_CASE("apollo and galore: moments of the projection are fetched once per update; products go by the rank") {
+  const StepShape shape{.micro_batch = 4, .accumulation = 2, .sequence_length = 64};
+  for (const OptimizerKind kind : {OptimizerKind::apollo, OptimizerKind::galore}) {
+    const OptimizerOptions options{.kind = kind, .projection_rank = 8};
+    const StepSpec spec{small_model(), {.recipe = Recipe::bf16, .master = true}, options, shape};
+    const std::vector<std::string> words = offload_words(spec);
+    CHECK(std::vector(words.begin(), words.begin() + 3) == std::vector<std::string>{"m", "v", "master"});
+    MemoryPolicy policy = uniform_policy({}, {offload_of_state(0), offload_of_state(1), offload_of_state(2)});
+    policy.optimizer_chunk = 1000;
+    const Compiled c = compile_step(spec, policy, target());
+
+    std::map<std::string, std::vector<Shape>> shapes;  // by suffix, of layer 0
+    for (const Value& value : c.graph.values()) {
+      if (value.lifetime != Lifetime::variable || value.kind != Kind::state || value.layer != 0) continue;
+      INFO(value.name);
+      CHECK(value.on_host == (value.desc.shape.rank() == 2));
+      if (value.desc.shape.rank() == 2) shapes[value.name.substr(value.name.rfind('.'))].push_back(value.desc.shape);
+    }
+    // q is 64 wide, k and v are 32 of 64; gate, up and down are 96 of 64
+    CHECK(shapes.at(".m") == std::vector<Shape>{{64 * 3, 8}, {64, 8}, {96 * 2, 8}, {96, 8}});
+    CHECK(shapes.at(".v") == shapes.at(".m"));
+
+    std::map<std::string, size_t> fetched;
+    uint64_t flops = 0;
+    for (const Node& node : c.graph.nodes()) {
+      if (node.range != Range::update) continue;
+      if (node.form == Form::copy && node.tag.layer != kNoLayer) ++fetched[node.label];
+      if (node.op == OpId::gemm) flops += op_of(node.op).cost(node.parameters, c.graph.operands_of(node)).flops;
+    }
+    CHECK(fetched.size() == 3 * 4 * 3 * 2);  // m, v and master there and back
+    for (const auto& [label, times] : fetched) CHECK_MESSAGE(times == 1, label);
+    const uint64_t elements = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 96 * 64;
+    CHECK(flops == 3 * (kind == OptimizerKind::apollo ? 1 : 2) * 2 * elements * 8);
+  }
+}
+
 TEST_CASE("a budget: the error names what is alive and the largest that fits, which does fit") {
   Target small = target();
   const StepShape shape{.micro_batch = 16, .accumulation = 1, .sequence_length = 64};

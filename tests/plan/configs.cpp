@@ -71,6 +71,23 @@ TEST_CASE("configs/models: GB of parameters, gradients and AdamW's states") {
   }
 }
 
+// By hand: under APOLLO of rank 256 a matrix inside a layer has 8 bytes per channel and dimension, all else AdamW's 4
+// per parameter. Channels of a layer: of 7B 4 * 3584 + 3 * 18944.
+TEST_CASE("configs/models: GB of parameters, gradients and APOLLO's states") {
+  const std::pair<const char*, double> models[] = {{"qwen2.5-0.5b", 3.4}, {"qwen2.5-7b", 38.9}, {"qwen2.5-14b", 71.4}};
+  for (const auto& [name, expected] : models) {
+    CAPTURE(std::string(name));
+    const ModelConfig config = open_model(source(std::string("configs/models/") + name)).config;
+    const auto optimizer = make_optimizer({.kind = OptimizerKind::apollo}, {.recipe = Recipe::bf16});
+    uint64_t bytes = 0;
+    for (const ParameterSpec& spec : parameter_specs(config)) {
+      bytes += 4 * spec.shape.count();
+      for (const State& state : optimizer->states(spec)) bytes += state.desc.bytes();
+    }
+    CHECK(std::round(double(bytes) / 1e8) / 10 == expected);
+  }
+}
+
 TEST_CASE("configs: each file loads and names a model that is shipped") {
   size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(source("configs"))) {

@@ -81,6 +81,10 @@ z_loss = 0.0
 momentum = 0.95
 nesterov = true
 muon_scale = "match_rms_adamw"
+projection_rank = 256
+projection_every = 200
+projection_scale = 1.0
+scaling = "channel"
 m_dtype = "bf16"
 v_dtype = "bf16"
 master_dtype = "none"
@@ -272,7 +276,8 @@ TEST_CASE("config: what a kind of optimizer does not read or go with is refused,
   check_says(flag_refusal({"--optimizer.momentum=0.9"}), "optimizer.momentum is 0.9, which optimizer.kind = \"adamw\"");
   check_says(flag_refusal({"--optimizer.nesterov=false"}), "optimizer.nesterov is false, which optimizer.kind");
   check_says(flag_refusal({"--optimizer.muon_scale=original"}), "optimizer.muon_scale is \"original\", which");
-  check_says(flag_refusal({"--optimizer.kind=galore"}), "expected one of adamw, muon, sgd; adalomo, apollo and galore");
+  check_says(flag_refusal({"--optimizer.kind=adalomo"}),
+             "expected one of adamw, muon, apollo, galore, sgd; adalomo is not built");
   CHECK(with({"--optimizer.kind=sgd", "--precision.recipe=fp32"}).optimizer.kind == OptimizerKind::sgd);
   check_says(flag_refusal({"--optimizer.kind=sgd", "--optimizer.beta1=0.5"}),
              "optimizer.beta1 is 0.5, which optimizer.kind = \"sgd\" does not read");
@@ -282,8 +287,38 @@ TEST_CASE("config: what a kind of optimizer does not read or go with is refused,
   check_says(flag_refusal({"--optimizer.kind=muon", "--lora.rank=4"}),
              "optimizer.kind is \"muon\", and adapters train");
   check_says(flag_refusal({"--optimizer.kind=muon", "--distributed.devices=2"}), "distributed.devices is 2");
-  check_says(flag_refusal({"--optimizer.kind=muon", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"}),
-             "optimizer.m_dtype is \"e4m3\" and optimizer.kind is \"muon\"");
+  CHECK(flag_refusal({"--optimizer.kind=muon", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"}).empty());
+}
+
+TEST_CASE(
+    "config: keys of a projection are read by apollo and galore alone, which go with neither ranks nor adapters") {
+  const RunConfig c =
+      with({"--optimizer.kind=apollo", "--optimizer.projection_rank=1", "--optimizer.projection_every=3",
+            "--optimizer.projection_scale=128", "--optimizer.scaling=tensor"});
+  CHECK(c.optimizer.kind == OptimizerKind::apollo);
+  CHECK(c.optimizer.projection_rank == 1);
+  CHECK(c.optimizer.projection_every == 3);
+  CHECK(c.optimizer.projection_scale == 128);
+  CHECK(c.optimizer.scaling == ApolloScaling::tensor);
+  CHECK(config_text(parse_config(config_text(c), "again.toml", {})) == config_text(c));
+  CHECK(with({"--optimizer.kind=galore", "--optimizer.projection_rank=8"}).optimizer.kind == OptimizerKind::galore);
+  for (const char* flag : {"--optimizer.projection_rank=8", "--optimizer.projection_every=8",
+                           "--optimizer.projection_scale=0.25", "--optimizer.scaling=tensor"})
+    for (const char* kind : {"adamw", "muon"})
+      check_says(flag_refusal({fmt::format("--optimizer.kind={}", kind), flag}),
+                 fmt::format("which optimizer.kind = \"{}\" does not read", kind));
+  check_says(flag_refusal({"--optimizer.kind=galore", "--optimizer.scaling=tensor"}),
+             "optimizer.scaling is \"tensor\", which optimizer.kind = \"galore\" does not read; leave it out, or set "
+             "optimizer.kind to \"apollo\"");
+  check_says(flag_refusal({"--optimizer.kind=apollo", "--optimizer.momentum=0.9"}), "set optimizer.kind to \"muon\"");
+  check_says(flag_refusal({"--optimizer.kind=apollo", "--optimizer.projection_rank=0"}), "an integer from 1 to 65536");
+  check_says(flag_refusal({"--optimizer.kind=apollo", "--optimizer.projection_every=0"}), "an integer from 1 to");
+  check_says(flag_refusal({"--optimizer.kind=apollo", "--optimizer.projection_scale=0"}), "a number from");
+  check_says(flag_refusal({"--optimizer.kind=apollo", "--optimizer.scaling=row"}), "one of channel, tensor");
+  check_says(flag_refusal({"--optimizer.kind=apollo", "--lora.rank=4"}), "and adapters train");
+  check_says(flag_refusal({"--optimizer.kind=galore", "--distributed.devices=2"}), "distributed.devices is 2");
+  check_says(flag_refusal({"--optimizer.kind=apollo", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"}),
+             "optimizer.m_dtype is \"e4m3\" and optimizer.kind is \"apollo\"");
 }
 
 TEST_CASE("config: what gradients clipped by tensor, and released, do not go with is refused, naming both keys") {
