@@ -6,31 +6,19 @@
 //! grid 1
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "core/abi/adamw_corrections.h"
 #include "core/abi/apollo_limit.h"
+#include "core/abi/adamw_corrections.h"
 #include "shaders/common/tree.glsl"
 
 layout(local_size_x = 64) in;
-layout(push_constant) uniform Parameters {
-  ApolloLimit p;
-};
-layout(binding = 0) readonly buffer Partials {
-  float partials[];
-};
+layout(push_constant) uniform Parameters { ApolloLimit p; };
+layout(binding = 0) readonly buffer Partials { float partials[]; };
 #ifdef SUMS
-layout(binding = 1) readonly buffer Sums {
-  float sums[];
-};
+layout(binding = 1) readonly buffer Sums { float sums[]; };
 #endif
-layout(binding = 2) readonly buffer Update {
-  UpdateScalars update;
-};
-layout(binding = 3) writeonly buffer Factor {
-  float factor[];
-};
-layout(binding = 4) buffer Norm {
-  float norm[];
-};
+layout(binding = 2) readonly buffer Update { UpdateScalars update; };
+layout(binding = 3) writeonly buffer Factor { float factor[]; };
+layout(binding = 4) buffer Norm { float norm[]; };
 
 // the root of a sum over the workgroup, which is free for another one after it
 float root_of_sum(float own) {

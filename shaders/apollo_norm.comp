@@ -5,8 +5,7 @@
 //! variant bf16 f32 f32 : -DT=bf16 -DFACTORS
 //! variant bf16 - f32 : -DT=bf16
 //! iterations 64 * 12 + 30
-//! grid std::min<uint64_t>(divide_up(p.count, kApolloNormBlock), 32768), divide_up(divide_up(p.count,
-//! kApolloNormBlock), 32768)
+//! grid std::min<uint64_t>(divide_up(p.count, kApolloNormBlock), 32768), divide_up(divide_up(p.count, kApolloNormBlock), 32768)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/abi/apollo_norm.h"
@@ -16,22 +15,15 @@
 #include "shaders/common/tree.glsl"
 
 layout(local_size_x = 64) in;
-layout(push_constant) uniform Parameters {
-  ApolloNorm p;
-};
+layout(push_constant) uniform Parameters { ApolloNorm p; };
 layout(binding = 0, QUAD_FORMAT(T)) uniform readonly QUAD_IMAGE(T) x;
 #ifdef FACTORS
-layout(binding = 1) readonly buffer Factors {
-  float factors[];
-};
+layout(binding = 1) readonly buffer Factors { float factors[]; };
 #endif
-layout(binding = 2) writeonly buffer Partials {
-  float partials[];
-};
+layout(binding = 2) writeonly buffer Partials { float partials[]; };
 
 void main() {
-  const uint block = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x,
-             blocks = (p.count - 1u) / kApolloNormBlock + 1u;
+  const uint block = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x, blocks = (p.count - 1u) / kApolloNormBlock + 1u;
   if (block >= blocks) return;
   const uint first = block * (kApolloNormBlock / 4u), end = min(first + kApolloNormBlock / 4u, p.count / 4u);
   precise float sum = 0.0;

@@ -6,30 +6,18 @@
 //! grid std::min<uint64_t>(p.rows, 32768), divide_up(p.rows, 32768)
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "core/abi/adamw_corrections.h"
 #include "core/abi/apollo_scale.h"
+#include "core/abi/adamw_corrections.h"
 #include "shaders/common/element.glsl"
 #include "shaders/common/tree.glsl"
 
 layout(local_size_x = 64) in;
-layout(push_constant) uniform Parameters {
-  ApolloScale p;
-};
-layout(binding = 0) readonly buffer R {
-  float r[];
-};
-layout(binding = 1) readonly buffer Update {
-  UpdateScalars update;
-};
-layout(binding = 2) writeonly buffer Out {
-  ELEMENT(T) result[];
-};
-layout(binding = 3) buffer First {
-  float first[];
-};
-layout(binding = 4) buffer Second {
-  float second[];
-};
+layout(push_constant) uniform Parameters { ApolloScale p; };
+layout(binding = 0) readonly buffer R { float r[]; };
+layout(binding = 1) readonly buffer Update { UpdateScalars update; };
+layout(binding = 2) writeonly buffer Out { ELEMENT(T) result[]; };
+layout(binding = 3) buffer First { float first[]; };
+layout(binding = 4) buffer Second { float second[]; };
 
 void main() {
   const uint row = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x, lane = gl_LocalInvocationID.x;

@@ -13,30 +13,22 @@
 //! grid std::min<uint64_t>(divide_up(p.count, 4 * 64), 256), divide_up(divide_up(p.count, 4), 64 * 256)
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "core/abi/adamw_corrections.h"
 #include "core/abi/apollo_update.h"
 #include "core/abi/numeric.h"
+#include "core/abi/adamw_corrections.h"
 #include "shaders/common/channel.glsl"
 #include "shaders/common/quad.glsl"
 
 layout(local_size_x = 64) in;
-layout(push_constant) uniform Parameters {
-  ApolloUpdate p;
-};
+layout(push_constant) uniform Parameters { ApolloUpdate p; };
 layout(binding = 0, QUAD_FORMAT(T)) uniform readonly QUAD_IMAGE(T) x;
 #ifdef FACTORS
-layout(binding = 1) readonly buffer Factors {
-  float factors[];
-};
+layout(binding = 1) readonly buffer Factors { float factors[]; };
 #endif
 #ifdef FACTOR
-layout(binding = 2) readonly buffer Factor {
-  float factor;
-};
+layout(binding = 2) readonly buffer Factor { float factor; };
 #endif
-layout(binding = 3) readonly buffer Update {
-  UpdateScalars update;
-};
+layout(binding = 3) readonly buffer Update { UpdateScalars update; };
 #ifdef MASTER
 layout(binding = 4, QUAD_FORMAT(T)) uniform writeonly QUAD_IMAGE(T) parameter;
 layout(binding = 5, rgba32f) uniform imageBuffer master;

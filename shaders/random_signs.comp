@@ -6,20 +6,14 @@
 //! grid std::min<uint64_t>(divide_up(p.rank * p.size, 4 * 64), 256), divide_up(divide_up(p.rank * p.size, 4), 64 * 256)
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "core/abi/adamw_corrections.h"
 #include "core/abi/random_signs.h"
+#include "core/abi/adamw_corrections.h"
 #include "shaders/common/element.glsl"
 
 layout(local_size_x = 64) in;
-layout(push_constant) uniform Parameters {
-  RandomSigns p;
-};
-layout(binding = 0) readonly buffer Update {
-  UpdateScalars update;
-};
-layout(binding = 1) writeonly buffer Signs {
-  ELEMENT(T) signs[];
-};
+layout(push_constant) uniform Parameters { RandomSigns p; };
+layout(binding = 0) readonly buffer Update { UpdateScalars update; };
+layout(binding = 1) writeonly buffer Signs { ELEMENT(T) signs[]; };
 
 void main() {
   const uint i = (gl_WorkGroupID.y * 256u + gl_WorkGroupID.x) * 64u + gl_LocalInvocationID.x, count = p.rank * p.size;

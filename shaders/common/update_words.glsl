@@ -6,5 +6,6 @@ UpdateScalars words_of_update(uint by_segment, Segments segments, uint block) {
   const uint first = by_segment != 0u ? segment_of(segments, block) * kTensorWords : 0u;
   return UpdateScalars(uintBitsToFloat(update_words[first]), uintBitsToFloat(update_words[first + 1u]),
                        uintBitsToFloat(update_words[first + 2u]), uintBitsToFloat(update_words[first + 3u]), update_words[first + 4u],
-                       update_words[first + 5u], update_words[first + 6u], update_words[first + 7u], update_words[first + 8u]);
+                       update_words[first + 5u], update_words[first + 6u], update_words[first + 7u], update_words[first + 8u],
+                       update_words[first + 9u]);
 }
