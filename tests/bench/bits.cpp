@@ -38,12 +38,13 @@ struct Case {
 
 // Exit::does_not_fit cannot happen: the target has more memory than any model takes.
 Program compile_config(const std::string& path, const MemoryPolicy& policy, uint32_t queues) {
-  const RunConfig config = load_config(path, std::vector<std::string>{"--batch.micro_batch=8"});
+  constexpr uint32_t kMicroBatch = 8;
+  const RunConfig config = load_config(path, {fmt::format("--batch.micro_batch={}", kMicroBatch)});
   const ModelConfig model = open_model(config.model.path).config;
   const Precision precision = precision_of(config);
+  const uint64_t sequences = sequences_per_step(config) / config.distributed.devices;
   const StepShape shape = with_head_chunks(
-      {config.batch.micro_batch.value(), config.batch.gradient_accumulation.value(), config.data.sequence_length, 1},
-      model, precision);
+      {kMicroBatch, uint32_t(sequences / kMicroBatch), config.data.sequence_length, 1}, model, precision);
   Target target;
   target.name = "bits";
   target.queues = queues_of(queues);
