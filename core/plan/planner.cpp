@@ -10,7 +10,7 @@ namespace tandem {
 namespace {
 
 constexpr size_t kCompiledNodes = 100000;  // nodes of the graphs that a search compiles in full
-constexpr size_t kCoarseNodes = 80000;     // nodes for a coarse one
+constexpr size_t kCoarseNodes = 60000;     // nodes for a coarse one
 constexpr size_t kVariedNodes = 50000;     // nodes of variations of the best one
 constexpr size_t kRunnersUp = 5;
 constexpr double kSlack = 1.01;  // times the estimated bytes, as long as little was compiled
