@@ -39,7 +39,8 @@ struct Case {
 // Exit::does_not_fit cannot happen: the target has more memory than any model takes.
 Program compile_config(const std::string& path, const MemoryPolicy& policy, uint32_t queues) {
   constexpr uint32_t kMicroBatch = 8;
-  const RunConfig config = load_config(path, {fmt::format("--batch.micro_batch={}", kMicroBatch)});
+  const RunConfig config =
+      load_config(path, std::vector<std::string>{fmt::format("--batch.micro_batch={}", kMicroBatch)});
   const ModelConfig model = open_model(config.model.path).config;
   const Precision precision = precision_of(config);
   const uint64_t sequences = sequences_per_step(config) / config.distributed.devices;
