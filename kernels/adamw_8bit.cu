@@ -1,7 +1,7 @@
 // adamw_8bit: see core/abi/adamw_8bit.h. A warp takes a block of 128 columns, a lane 4 of them: one Philox block each
 // for m, v and a bf16 parameter. Reads gradient, m, v (rows, columns), their scales and p or, with a master, that;
-// writes p, m, v, the scales and the master: with gradient and p in bf16 10.03 bytes an element, at 90% of 4.3 TB/s 2.6
-// ns a 1000 elements. No sums.
+// writes p, m, v, the scales and the master: with gradient and p in bf16 10.03 bytes per element, at 90% of 4.3
+// TB/s 2.6 ns per 1000 elements. No sums.
 #include "core/abi/adamw_8bit.h"
 
 #include "kernels/adamw.cuh"

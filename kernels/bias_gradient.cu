@@ -1,5 +1,5 @@
 // bias_gradient: see core/abi/bias_gradient.h. The order of the sum: kernels/column_sum.cuh.
-// Reads dy (rows, columns) once, updates g (columns): bf16 at 90% of 4.3 TB/s takes 0.52 ns a 1000 elements.
+// Reads dy (rows, columns) once, updates g (columns): bf16 at 90% of 4.3 TB/s takes 0.52 ns per 1000 elements.
 #include "core/abi/bias_gradient.h"
 
 #include "kernels/column_sum.cuh"

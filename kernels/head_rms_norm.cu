@@ -1,6 +1,6 @@
 // head_rms_norm: see core/abi/head_rms_norm.h. A pack a thread; the order of the sum: kernels/head_norm.cuh.
 // Reads x (rows, heads, head_dim) once, q_weight, k_weight (head_dim); writes y as x once, rstd (rows, q_heads +
-// kv_heads) f32: bf16 at 90% of 4.3 TB/s takes 1.03 ns a 1000 elements.
+// kv_heads) f32: bf16 at 90% of 4.3 TB/s takes 1.03 ns per 1000 elements.
 #include "core/abi/head_rms_norm.h"
 
 #include "kernels/head_norm.cuh"

@@ -1,6 +1,6 @@
 // muon_momentum: see core/abi/muon_momentum.h. A thread takes 8 blocks of 4 elements, one Philox block each for a bf16
-// m. Reads gradient and m of the tensor, writes m and u (rows, columns): in bf16 8 bytes an element, at 90% of 4.3 TB/s
-// 2.1 ns a 1000 elements. No sums.
+// m. Reads gradient and m of the tensor, writes m and u (rows, columns): in bf16 8 bytes per element, at 90% of 4.3
+// TB/s 2.1 ns per 1000 elements. No sums.
 #include "core/abi/muon_momentum.h"
 
 #include "core/abi/adamw_corrections.h"

@@ -1,6 +1,6 @@
 // muon_normalize: see core/abi/muon_normalize.h. A block of threads takes 16384 elements and adds all partials itself.
-// Reads and writes u: in bf16 4 bytes an element, at 90% of 4.3 TB/s 1.0 ns a 1000 elements; partials are 4 bytes for
-// 65536 elements, which stay in L2. Thread i adds partials i, i + 256, ... in order; then block_sum's order.
+// Reads and writes u: in bf16 4 bytes per element, at 90% of 4.3 TB/s 1.0 ns per 1000 elements; partials are 4 bytes
+// for 65536 elements, which stay in L2. Thread i adds partials i, i + 256, ... in order; then block_sum's order.
 #include "core/abi/muon_normalize.h"
 
 #include "kernels/quad.cuh"

@@ -2,6 +2,8 @@
 // 16 bytes; bf16 takes 8 bytes an access.
 #pragma once
 
+#include "core/abi/adamw_corrections.h"
+#include "core/abi/segments.h"
 #include "kernels/stochastic.cuh"
 
 namespace tandem::kernels {
@@ -33,6 +35,23 @@ __device__ __forceinline__ void store_stochastic(bf16* p, const Four& x, const a
   Four cut;
   for (uint32_t k = 0; k < 4; ++k) cut.v[k] = stochastic<bf16>(x.v[k], words.word[k]);
   *reinterpret_cast<uint64_t*>(p) = upper_halves(cut.v[0], cut.v[1]) | uint64_t(upper_halves(cut.v[2], cut.v[3])) << 32;
+}
+
+// Four elements of a parameter that is updated: its master's, where there is one.
+template <typename T>
+__device__ __forceinline__ Four load_updated(const T* parameter, const float* master, uint32_t at) {
+  return master ? load_four(master + at) : load_four(parameter + at);
+}
+// Rounds the parameter to nearest where the master keeps w, else by the words of the block.
+template <typename T>
+__device__ __forceinline__ void store_updated(T* parameter, float* master, uint32_t at, const Four& w,
+                                              const abi::UpdateScalars& u, const abi::StoredBlock& stored) {
+  if (master) {
+    store_four(master + at, w);
+    store_four(parameter + at, w);
+  } else {
+    store_stochastic(parameter + at, w, abi::philox(u.seed_low, u.seed_high, stored.block, stored.tensor, u.step, 0));
+  }
 }
 
 }  // namespace tandem::kernels

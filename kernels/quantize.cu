@@ -1,7 +1,7 @@
 // quantize: see core/abi/quantize.h. A block takes a tile of 128 rows and 128 columns through shared memory, so that q
 // and qt come from one read of x and every access to memory has 16 bytes, 128 bytes of a row together.
-// Reads x (rows, columns) bf16, amax, writes q (rows, columns), qt (columns, rows), scale (1): 4 bytes an element, at
-// 90% of 4.3 TB/s 1.0 ns a 1000 elements. No sums.
+// Reads x (rows, columns) bf16, amax, writes q (rows, columns), qt (columns, rows), scale (1): 4 bytes per element, at
+// 90% of 4.3 TB/s 1.0 ns per 1000 elements. No sums.
 #include "core/abi/quantize.h"
 
 #include "kernels/quantize_tile.cuh"

@@ -28,14 +28,9 @@ template <typename G, typename P>
 __device__ __forceinline__ void update_block(const abi::Sgd& p, const abi::UpdateScalars& u, const State<G, P>& s,
                                              const abi::StoredBlock& at, uint32_t e) {
   const Four g = load_four(s.gradient + e);
-  Four w = s.master ? load_four(s.master + e) : load_four(s.parameter + e);
+  Four w = load_updated(s.parameter, s.master, e);
   for (uint32_t k = 0; k < 4; ++k) w.v[k] = moved(p, u, w.v[k], g.v[k]);
-  if (s.master) {
-    store_four(s.master + e, w);
-    store_four(s.parameter + e, w);
-  } else {
-    store_stochastic(s.parameter + e, w, abi::philox(u.seed_low, u.seed_high, at.block, at.tensor, u.step, 0));
-  }
+  store_updated(s.parameter, s.master, e, w, u, at);
 }
 
 // an element behind the last whole block

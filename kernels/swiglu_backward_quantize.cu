@@ -1,6 +1,6 @@
 // swiglu_backward_quantize: see core/abi/swiglu_backward_quantize.h. A block takes tiles of 128 rows and 128 columns of
 // dgate and the same of dup through shared memory. Reads dy (rows, columns) and x (rows, 2 columns), writes q (rows, 2
-// columns) and qt (2 columns, rows), raises amax once a tile: 10 bytes an element of dy, at 90% of 4.3 TB/s 2.6 ns a
+// columns) and qt (2 columns, rows), raises amax once a tile: 10 bytes per element of dy, at 90% of 4.3 TB/s 2.6 ns a
 // 1000 elements; a check of a right guess reads two words. No sums.
 #include "core/abi/swiglu_backward_quantize.h"
 

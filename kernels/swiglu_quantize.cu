@@ -1,6 +1,6 @@
 // swiglu_quantize: see core/abi/swiglu_quantize.h. A block takes tiles of 128 rows and 128 columns of the product
 // through shared memory. Reads x (rows, 2 columns), writes q (rows, columns) and qt (columns, rows), raises amax once a
-// tile: 6 bytes an element of the product, at 90% of 4.3 TB/s 1.6 ns a 1000 elements; a check of a right guess reads
+// tile: 6 bytes per element of the product, at 90% of 4.3 TB/s 1.6 ns per 1000 elements; a check of a right guess reads
 // two words. No sums.
 #include "core/abi/swiglu_quantize.h"
 

@@ -1,5 +1,5 @@
 // take_part: see core/abi/take_part.h. A thread takes 8 blocks of 4 elements. Reads the tensor's elements of x, writes
-// y (rows, columns): in bf16 4 bytes an element, at 90% of 4.3 TB/s 1.0 ns a 1000 elements. No sums.
+// y (rows, columns): in bf16 4 bytes per element, at 90% of 4.3 TB/s 1.0 ns per 1000 elements. No sums.
 #include "core/abi/take_part.h"
 
 #include "kernels/quad.cuh"

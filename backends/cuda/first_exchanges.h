@@ -5,8 +5,7 @@
 
 namespace tandem::cuda {
 
-// Exit::configuration where two ranks are on one device, which NCCL refuses.
-// Two ranks on one device, if there are any.
+// Two ranks that are on one device, if there are any. All ranks call it.
 std::optional<std::pair<uint32_t, uint32_t>> ranks_of_one_device(Device& device, World& world);
 
 // Runs each kind of exchange, small and large, on a joined device, so that NCCL has taken what it takes at the first;

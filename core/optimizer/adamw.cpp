@@ -13,11 +13,7 @@ class Adamw : public Optimizer {
  public:
   Adamw(const OptimizerOptions& options, const Precision& precision) : options_(options), precision_(precision) {}
 
-  Group group(const ParameterSpec& spec) const override {
-    const bool decays = spec.shape.rank() >= 2;
-    if (spec.frozen) return {.name = "frozen", .trainable = false};
-    return {decays ? "matrices" : "vectors", true, decays ? options_.weight_decay : 0.0};
-  }
+  Group group(const ParameterSpec& spec) const override { return group_by_shape(spec, options_.weight_decay); }
 
   std::vector<State> states(const ParameterSpec& spec) const override {
     if (spec.frozen) return {};
@@ -29,8 +25,7 @@ class Adamw : public Optimizer {
     };
     moment("m", moment_dtype(spec, precision_.m));
     moment("v", moment_dtype(spec, precision_.v));
-    if (precision_.master)
-      states.push_back({"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"});
+    if (precision_.master) states.push_back(master_of(spec));
     return states;
   }
 

@@ -68,8 +68,7 @@ class Muon : public Optimizer {
     if (!is_layer_matrix(spec)) return adamw_->states(spec);
     std::vector<State> states{{"m", {precision_.m, spec.shape}, Initial::zero, ".m", "m"}};
     if (in_8bit()) states.push_back(scales_of(spec, states[0]));
-    if (precision_.master)
-      states.push_back({"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"});
+    if (precision_.master) states.push_back(master_of(spec));
     return states;
   }
 

@@ -36,6 +36,16 @@ std::vector<StoredTensor> parts_of(const State& state, const ParameterSpec& spec
   return parts;
 }
 
+State master_of(const ParameterSpec& spec) {
+  return {"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"};
+}
+
+Group group_by_shape(const ParameterSpec& spec, double weight_decay) {
+  const bool decays = spec.shape.rank() >= 2;
+  if (spec.frozen) return {.name = "frozen", .trainable = false};
+  return {decays ? "matrices" : "vectors", true, decays ? weight_decay : 0.0};
+}
+
 State scales_of(const ParameterSpec& spec, const State& codes) {
   const Shape shape{spec.shape[0], abi::state_blocks(uint32_t(spec.shape[1]))};
   return {codes.name + "_scale", {DType::u8, shape}, Initial::zero, codes.suffix + "_scale", codes.word};

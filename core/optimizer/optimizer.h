@@ -51,6 +51,12 @@ std::vector<StoredTensor> parts_of(const State& state, const ParameterSpec& spec
 // The scales of a matrix's state of codes (core/abi/state_codes.h), with its word.
 State scales_of(const ParameterSpec& spec, const State& codes);
 
+// A parameter's value in f32, where one is kept beside it.
+State master_of(const ParameterSpec& spec);
+
+// Matrices, which decay, vectors, and what is frozen.
+Group group_by_shape(const ParameterSpec& spec, double weight_decay);
+
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const Precision& precision);
 
 // The words of the states in memory.offload, by number: each once, in the order in which they come.

@@ -60,8 +60,7 @@ class Projected : public Optimizer {
     std::vector<State> states{{"m", projected, Initial::zero, ".m", "m", moments},
                               {"v", projected, Initial::zero, ".v", "v", moments}};
     if (apollo()) states.push_back({"norm", {DType::f32, {norms.size()}}, Initial::zero, ".norm", "m", norms});
-    if (precision_.master)
-      states.push_back({"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"});
+    if (precision_.master) states.push_back(master_of(spec));
     return states;
   }
 

@@ -10,15 +10,11 @@ class Sgd : public Optimizer {
  public:
   Sgd(const OptimizerOptions& options, const Precision& precision) : options_(options), precision_(precision) {}
 
-  Group group(const ParameterSpec& spec) const override {
-    const bool decays = spec.shape.rank() >= 2;
-    if (spec.frozen) return {.name = "frozen", .trainable = false};
-    return {decays ? "matrices" : "vectors", true, decays ? options_.weight_decay : 0.0};
-  }
+  Group group(const ParameterSpec& spec) const override { return group_by_shape(spec, options_.weight_decay); }
 
   std::vector<State> states(const ParameterSpec& spec) const override {
     if (spec.frozen || !precision_.master) return {};
-    return {{"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"}};
+    return {master_of(spec)};
   }
 
   // Without averages there is nothing to correct: both corrections are 1.

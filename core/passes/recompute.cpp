@@ -91,15 +91,16 @@ bool is_remade(const Marks& m, ValueId v) {
   return value.kind == Kind::quantized && value.node != UINT32_MAX && m.policy.copies_of(value.layer) == Copies::remade;
 }
 
-// An fp8 copy that the backward pass makes of the codes beside it.
-bool is_transposed(const Graph& graph, const MemoryPolicy& policy, ValueId v) {
-  if (!v.present()) return false;
-  const Value& value = graph.values()[v.index];
+// The codes of which the backward pass makes an fp8 copy that lies transposed beside them; absent for other values.
+ValueId codes_of(const Marks& m, ValueId v) {
+  if (!v.present()) return {};
+  const Value& value = m.graph.values()[v.index];
   if (value.kind != Kind::quantized || value.node == UINT32_MAX ||
-      policy.copies_of(value.layer) != Copies::transposed || !graph.nodes()[value.node].has_kernel())
-    return false;
-  const Node& node = graph.nodes()[value.node];
-  return op_of(node.op).on_rows(size_t(std::ranges::find(node.outputs, v) - node.outputs.begin())) == OnRows::columns;
+      m.policy.copies_of(value.layer) != Copies::transposed)
+    return {};
+  const Node& node = m.graph.nodes()[value.node];
+  const auto i = size_t(std::ranges::find(node.outputs, v) - node.outputs.begin());
+  return node.has_kernel() && op_of(node.op).on_rows(i) == OnRows::columns ? node.outputs[i - 1] : ValueId{};
 }
 
 Clone clone_of(const Marks& m, const Node& node, Outputs wanted) {
@@ -185,25 +186,22 @@ void copy(const Marks& m, Recomputed& to, const Node& node) {
 
 // The node without the outputs that are made of its others where they are read.
 void copy_untransposed(const Marks& m, Recomputed& to, const Node& node) {
-  const Outputs some = outputs_if(node, [&](ValueId v) { return !is_transposed(m.graph, m.policy, v); });
-  std::vector<ValueId> inputs;
-  for (ValueId v : node.inputs) inputs.push_back(to.rewriter.map(v));
-  const auto out =
-      to.rewriter.emit(node, op_of(node.op).only(node.parameters, some), std::move(inputs), node.tag.phase);
-  for (size_t i = 0; i < out.size(); ++i)
-    if (out[i].present()) to.rewriter.set(node.outputs[i], out[i]);
+  Node some = node;
+  some.parameters =
+      op_of(node.op).only(node.parameters, outputs_if(node, [&](ValueId v) { return !codes_of(m, v).present(); }));
+  to.rewriter.copy(some);
 }
 
 // The transpose of the codes, made once, in the pass that reads it.
 ValueId transposed(const Marks& m, Recomputed& to, ValueId v, Range range) {
   const auto [found, fresh] = to.transposed.try_emplace({range, v.index});
   if (!fresh) return found->second;
-  const Node& node = m.graph.nodes()[m.graph.values()[v.index].node];
-  const ValueId codes = node.outputs[size_t(std::ranges::find(node.outputs, v) - node.outputs.begin()) - 1];
-  Tag tag = m.graph.values()[v.index].tag();
+  const Value& value = m.graph.values()[v.index];
+  Tag tag = value.tag();
   tag.phase = Phase::recompute;
   to.rewriter.graph().set_tag(tag);
-  return found->second = transpose(to.rewriter.graph(), range, to.rewriter.map(codes), node.label);
+  return found->second =
+             transpose(to.rewriter.graph(), range, to.rewriter.map(codes_of(m, v)), m.graph.nodes()[value.node].label);
 }
 
 // A copy of a parameter, made once in each pass that reads it.
@@ -248,10 +246,10 @@ Graph recompute(const Graph& graph, const MemoryPolicy& policy) {
     if (std::ranges::any_of(node.outputs, [&](ValueId v) { return is_remade(m, v); })) continue;
     for (ValueId v : node.inputs) {
       if (is_remade(m, v)) to.rewriter.set(v, remake(m, to, v, pass_of(node)));
-      else if (is_transposed(graph, policy, v)) to.rewriter.set(v, transposed(m, to, v, node.range));
+      else if (codes_of(m, v).present()) to.rewriter.set(v, transposed(m, to, v, node.range));
       else if (backward(node) && m.is_dropped(v)) to.rewriter.set(v, clone(m, to, v));
     }
-    if (std::ranges::any_of(node.outputs, [&](ValueId v) { return is_transposed(graph, policy, v); }))
+    if (std::ranges::any_of(node.outputs, [&](ValueId v) { return codes_of(m, v).present(); }))
       copy_untransposed(m, to, node);
     else copy(m, to, node);
   }

@@ -307,7 +307,8 @@ const Takes& Estimator::offloaded(const Choice& choice, Offload kind) const {
   join(4, choice.distance);
   join(4, choice.update_distance);
   join(16, choice.offloaded[size_t(kind)]);
-  if (kind == Offload::parameters || kind == Offload::copies) join(16, choice.remade), join(1, choice.transposed);
+  if (kind == Offload::parameters || kind == Offload::copies) join(16, choice.remade);
+  if (kind == Offload::copies) join(1, choice.transposed);
   if (kind == Offload::residuals)
     join(16, choice.first_layers), join(1, choice.first == block), join(1, choice.rest == block);
   const auto found = offloaded_.find(key);

@@ -146,47 +146,9 @@ ON_EXECUTORS("muon updates as torch's does, with products in bf16,", check_torch
 // ---- stacked and alone ----
 
 void check_stacked(Backend& backend, bool in_8bit) {
-  constexpr uint64_t kColumns = 20;  // so that no part begins at 256 bytes
-  const std::vector<StoredTensor> parts{{.name = "q", .shape = {24, kColumns}, .number = 5},
-                                        {.name = "k", .shape = {13, kColumns}, .number = 2},
-                                        {.name = "v", .shape = {13, kColumns}, .number = 9}};
-  std::vector<ParameterSpec> alone;
-  for (const StoredTensor& part : parts) alone.push_back(stacked(part.name, {part}));
-  const ParameterSpec together = stacked("qkv", parts);
-  for (const bool master : {false, true}) {
-    Precision precision{.recipe = Recipe::bf16, .master = master};
-    if (in_8bit) precision.m = DType::e4m3, precision.v = DType::e5m3;
-    const OptimizerOptions o = options(true, MuonScale::match_rms_adamw);
-    Updates one(backend, o, precision, {together}), three(backend, o, precision, alone);
-    const auto fill = [&](const std::string& suffix, uint32_t seed) {
-      std::vector<float> all;
-      for (const StoredTensor& part : together.parts) {
-        std::vector<float> values(part.shape.count());
-        for (uint32_t i = 0; i < values.size(); ++i)
-          values[i] = float(int32_t(abi::philox(seed, part.number, i, 0, 0, 0).word[0])) * 0x1p-36f;
-        three.write(part.name + suffix, values);
-        all.insert(all.end(), values.begin(), values.end());
-      }
-      one.write("qkv" + suffix, all);
-    };
-    fill("", 1);
-    if (master) fill(".master", 1);
-    for (uint32_t s = 0; s < 3; ++s) {
-      fill(".gradient", 2 + s);
-      one.step(s, kRate);
-      three.step(s, kRate);
-    }
-    for (const std::string suffix : {"", ".m", ".m_scale", ".master"}) {
-      if (!one.has("qkv" + suffix)) continue;
-      CAPTURE(suffix);
-      std::vector<std::byte> expected;
-      for (const StoredTensor& part : parts) {
-        const std::vector<std::byte> bytes = three.bytes(part.name + suffix);
-        expected.insert(expected.end(), bytes.begin(), bytes.end());
-      }
-      CHECK((one.bytes("qkv" + suffix) == expected));
-    }
-  }
+  Precision precision{.recipe = Recipe::bf16};
+  if (in_8bit) precision.m = DType::e4m3, precision.v = DType::e5m3;
+  check_stacked_as_alone(backend, options(true, MuonScale::match_rms_adamw), precision, kRate);
 }
 
 ON_EXECUTORS("muon updates q, k and v stacked as it does each alone", check_stacked, false)

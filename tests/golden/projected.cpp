@@ -87,46 +87,7 @@ ON_EXECUTORS("the signs of a projection are NumPy's", check_signs)
 // ---- stacked and alone ----
 
 void check_stacked(Backend& backend, OptimizerKind kind, ApolloScaling scaling) {
-  constexpr uint64_t kColumns = 20;  // so that no part begins at 256 bytes; q is tall, k and v are wide
-  const std::vector<StoredTensor> parts{{.name = "q", .shape = {24, kColumns}, .number = 5},
-                                        {.name = "k", .shape = {13, kColumns}, .number = 2},
-                                        {.name = "v", .shape = {13, kColumns}, .number = 9}};
-  std::vector<ParameterSpec> alone;
-  for (const StoredTensor& part : parts) alone.push_back(stacked(part.name, {part}));
-  const ParameterSpec together = stacked("qkv", parts);
-  for (const bool master : {false, true}) {
-    const Precision precision{.recipe = Recipe::bf16, .master = master};
-    const OptimizerOptions o = options(kind, 5, 1, scaling);
-    Updates one(backend, o, precision, {together}), three(backend, o, precision, alone);
-    const auto fill = [&](const std::string& suffix, uint32_t seed) {
-      std::vector<float> all;
-      for (const StoredTensor& part : together.parts) {
-        std::vector<float> values(part.shape.count());
-        for (uint32_t i = 0; i < values.size(); ++i)
-          values[i] = float(int32_t(abi::philox(seed, part.number, i, 0, 0, 0).word[0])) * 0x1p-36f;
-        three.write(part.name + suffix, values);
-        all.insert(all.end(), values.begin(), values.end());
-      }
-      one.write("qkv" + suffix, all);
-    };
-    fill("", 1);
-    if (master) fill(".master", 1);
-    for (uint32_t s = 0; s < 3; ++s) {
-      fill(".gradient", 2 + s);
-      one.step(s, kRate);
-      three.step(s, kRate);
-    }
-    for (const std::string suffix : {"", ".m", ".v", ".norm", ".master"}) {
-      if (!one.has("qkv" + suffix)) continue;
-      CAPTURE(suffix);
-      std::vector<std::byte> expected;
-      for (const StoredTensor& part : parts) {
-        const std::vector<std::byte> bytes = three.bytes(part.name + suffix);
-        expected.insert(expected.end(), bytes.begin(), bytes.end());
-      }
-      CHECK((one.bytes("qkv" + suffix) == expected));
-    }
-  }
+  check_stacked_as_alone(backend, options(kind, 5, 1, scaling), {.recipe = Recipe::bf16}, kRate);
 }
 
 ON_EXECUTORS("apollo updates q, k and v stacked as it does each alone", check_stacked, OptimizerKind::apollo,

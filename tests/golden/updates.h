@@ -86,6 +86,10 @@ class Updates {
   std::unique_ptr<Session> session_;
 };
 
+// Whether a parameter that stacks q, k and v has the bits, states among them, that each has alone, with a master and
+// without.
+void check_stacked_as_alone(Backend& backend, const OptimizerOptions& options, Precision precision, double rate);
+
 // A case of tests/golden/cases/KIND: a parameter, the gradients by which it trains, and what a package made of it.
 class UpdatesGolden {
  public:

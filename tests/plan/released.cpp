@@ -10,6 +10,7 @@
 #include "core/plan/device_table.h"
 #include "core/run/settings.h"
 #include "core/step/compile_step.h"
+#include "tests/plan/small_request.h"
 
 using namespace tandem;
 
@@ -20,10 +21,10 @@ std::string source(const std::string& path) {
   return std::string(root ? root : ".") + "/" + path;
 }
 
-Target endless(uint32_t queues = 1) {
+Target endless() {
   Target t;
   t.name = "endless";
-  t.queues = queues_of(queues);
+  t.queues = queues_of(1);
   t.largest_arena = t.largest_operand = t.largest_chunk = t.memory_bytes = uint64_t{1} << 50;
   return t;
 }
@@ -91,29 +92,10 @@ TEST_CASE("release: the shipped configuration of 7B fits 16 GB beside 32 GB of h
 
 // A small model of which nothing may be offloaded, so that its gradients count.
 TEST_CASE("release: auto takes none where it fits, and else what is faster; one micro-step releases") {
-  PlanRequest r;
-  r.model = {.family = Family::llama,
-             .vocabulary = 500,
-             .hidden = 64,
-             .ffn = 160,
-             .layers = 3,
-             .q_heads = 4,
-             .kv_heads = 2,
-             .head_dim = 16,
-             .tied = true};
-  r.precision.recipe = Recipe::fp8;
+  PlanRequest r = test::small_request(3);
   r.optimizer.clip_by = ClipBy::tensor;
-  r.shape = {.micro_batch = 4, .accumulation = 1, .sequence_length = 64, .head_chunks = 4};
-  r.target = endless(3);
+  r.shape.accumulation = 1;
   r.limits.offload = EnumSet<Offload>{};
-  r.target.rates = {.e4m3 = 40e9,
-                    .bf16 = 20e9,
-                    .f32 = 10e9,
-                    .attention = 10e9,
-                    .bandwidth = 10e9,
-                    .host_to_device = 1e9,
-                    .device_to_host = 1e9,
-                    .launch_seconds = 1e-6};
   CHECK(decide(r).chosen.policy.release == Release::none);
   const auto least_of = [&](Release release) {
     PlanRequest one = r;
