@@ -43,7 +43,7 @@ void CudaExecutable::prepare(KernelTable& choices) {
       Step& step = steps_[r].emplace_back();
       std::visit(
           overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, choices, step); }, [](const Fill&) {},
-                     [](const Copy&) {}, [&](const Collective& collective) { prepare(collective, Range(r), step); },
+                     [](const Copy&) {}, [&](const Collective& collective) { prepare(collective, step); },
                      [](const Barrier&) {},
                      [&](const Signal& signal) { signals_.try_emplace(signal.id, make_event()); }, [](const Wait&) {}},
           instruction.command);
@@ -58,10 +58,9 @@ void CudaExecutable::prepare(const Dispatch& dispatch, KernelTable& choices, Ste
   if (op_of(dispatch.op).library) step.gemm = GemmPlan::make(*device_, choices, call_of(dispatch, step));
 }
 
-void CudaExecutable::prepare(const Collective& collective, Range range, Step& step) {
+void CudaExecutable::prepare(const Collective& collective, Step& step) {
   TANDEM_CHECK(device_->communicator() != nullptr, "the program has {} ranks, join them", program_.ranks);
   step.calls = calls_of(collective, program_.ranks, [this](const BufferRef& buffer) { return at(buffer); });
-  exchanges_[size_t(range)] = true;
 }
 
 kernels::Call CudaExecutable::call_of(const Dispatch& dispatch, const Step& step) const {
@@ -95,13 +94,14 @@ void CudaExecutable::check_launch(Range range, const Instruction& instruction) {
     device_->check_device(result, describe(instruction, range));
 }
 
-void CudaExecutable::run(Range range) {
-  const std::vector<Instruction>& code = program_.range(range);
+void CudaExecutable::run(Turn turn) {
+  const std::vector<Instruction>& code = program_.range(turn.range);
   fork();
   for (size_t i = 0; i < code.size(); ++i) {
-    run(code[i], steps_[size_t(range)][i]);
-    check_launch(range, code[i]);
-    if (synchronous_ && !capturing_) device_->wait_all(describe(code[i], range));
+    if (!turn.runs(code[i].when)) continue;
+    run(code[i], steps_[size_t(turn.range)][i]);
+    check_launch(turn.range, code[i]);
+    if (synchronous_ && !capturing_) device_->wait_all(describe(code[i], turn.range));
   }
   join();
 }
@@ -140,25 +140,32 @@ void CudaExecutable::run(const Instruction& instruction, const Step& step) {
 // Loads what CUDA else loads at a first launch, and makes the graphs: both may wait for all that the device has to do,
 // also for an exchange whose other ranks wait for this host.
 void CudaExecutable::make_ready() {
-  for (size_t r = 0; r < kRangeCount; ++r) {
-    if (program_.ranges[r].empty()) continue;
-    if (use_graphs_ && !exchanges_[r]) make_graph(Range(r));
-    else (void)capture(Range(r));
-  }
+  const auto make = [&](Turn turn) {
+    if (program_.range(turn.range).empty()) return;
+    if (use_graphs_ && !exchanges(turn)) make_graph(turn);
+    else (void)capture(turn);
+  };
+  for (const Turns& turns : program_.schedule) make(turns.turn);
+  make(Range::evaluate);
 }
 
-void CudaExecutable::meet(Range range) {
-  if (exchanges_[size_t(range)]) device_->communicator()->barrier(fmt::format("range {}", name_of(range)));
+bool CudaExecutable::exchanges(Turn turn) const {
+  return std::ranges::any_of(program_.range(turn.range),
+                             [&](const Instruction& i) { return turn.runs(i.when) && exchange_of(i) != nullptr; });
+}
+
+void CudaExecutable::meet(Turn turn) {
+  if (exchanges(turn)) device_->communicator()->barrier(fmt::format("range {}", name_of(turn.range)));
 }
 
 // Exchanges are left out: a graph with some is there to load kernels alone.
-OwnedGraph CudaExecutable::capture(Range range) {
+OwnedGraph CudaExecutable::capture(Turn turn) {
   cudaGraph_t made = nullptr;
   device_->check_device(cudaStreamBeginCapture(device_->stream(), cudaStreamCaptureModeThreadLocal),
                         "cudaStreamBeginCapture");
   capturing_ = true;
   try {
-    run(range);
+    run(turn);
   } catch (...) {
     capturing_ = false;
     (void)cudaStreamEndCapture(device_->stream(), &made);
@@ -170,8 +177,8 @@ OwnedGraph CudaExecutable::capture(Range range) {
   return OwnedGraph(made);
 }
 
-void CudaExecutable::make_graph(Range range) {
-  const OwnedGraph graph = capture(range);
+void CudaExecutable::make_graph(Turn turn) {
+  const OwnedGraph graph = capture(turn);
   cudaGraphExec_t executable = nullptr;
   cudaError_t result = cudaGraphInstantiate(&executable, graph.get(), 0);
   OwnedGraphExec owned(executable);
@@ -181,39 +188,41 @@ void CudaExecutable::make_graph(Range range) {
     use_graphs_ = false;
     return write_message(fmt::format(
         "tandem: the device has no memory left for a graph of range {}: instructions are submitted one by one\n",
-        name_of(range)));
+        name_of(turn.range)));
   }
   device_->check_device(result, "cudaGraphInstantiate");
-  graphs_[size_t(range)] = std::move(owned);
+  graphs_[turn.index()] = std::move(owned);
 }
 
-Timepoint CudaExecutable::submit(Range range) {
+Timepoint CudaExecutable::submit(Turn turn) {
   device_->make_current();
-  const bool captured = use_graphs_ && !exchanges_[size_t(range)] && !program_.range(range).empty();
-  if (captured && !graphs_[size_t(range)]) make_graph(range);
-  if (graphs_[size_t(range)]) {
-    device_->check_device(cudaGraphLaunch(graphs_[size_t(range)].get(), device_->stream()),
-                          fmt::format("range {}", name_of(range)));
+  const OwnedGraphExec& graph = graphs_[turn.index()];
+  if (!graph && use_graphs_ && !program_.range(turn.range).empty() && !exchanges(turn)) make_graph(turn);
+  if (graph) {
+    device_->check_device(cudaGraphLaunch(graph.get(), device_->stream()),
+                          fmt::format("range {}", name_of(turn.range)));
   } else {
-    meet(range);
-    run(range);
+    meet(turn);
+    run(turn);
   }
   return device_->mark();
 }
 
-std::vector<double> CudaExecutable::profile(Range range) {
+std::vector<double> CudaExecutable::profile(Turn turn) {
   device_->make_current();
-  const std::vector<Instruction>& code = program_.range(range);
+  const std::vector<Instruction>& code = program_.range(turn.range);
   std::vector<OwnedEvent> events;
   for (size_t i = 0; i <= code.size(); ++i) events.push_back(make_event(true));
   device_->wait_all();
-  meet(range);
+  meet(turn);
   device_->check_device(cudaEventRecord(events[0].get(), device_->stream()), "cudaEventRecord");
   for (size_t i = 0; i < code.size(); ++i) {
-    fork();
-    run(code[i], steps_[size_t(range)][i]);
-    check_launch(range, code[i]);
-    join();
+    if (turn.runs(code[i].when)) {
+      fork();
+      run(code[i], steps_[size_t(turn.range)][i]);
+      check_launch(turn.range, code[i]);
+      join();
+    }
     device_->check_device(cudaEventRecord(events[i + 1].get(), device_->stream()), "cudaEventRecord");
   }
   device_->wait_all();

@@ -1,5 +1,6 @@
-// A loaded Program: calls prepared once; a range runs on the device's streams, captured as a CUDA graph or not. A range
-// in which ranks meet is never captured: the host issues it, behind a barrier of all ranks' hosts.
+// A loaded Program: calls prepared once; a range runs on the device's streams, captured as a CUDA graph or not, one for
+// each turn of the schedule. A turn in which ranks meet is never captured: the host issues it, behind a barrier of all
+// ranks' hosts.
 #pragma once
 
 #include "backends/cuda/gemm.h"
@@ -13,9 +14,9 @@ class CudaExecutable : public Executable {
                  std::span<Memory* const> memories);
   ~CudaExecutable() override;
 
-  Timepoint submit(Range range) override;
+  Timepoint submit(Turn turn) override;
   void wait(Timepoint timepoint) override { device_->wait(timepoint); }
-  std::vector<double> profile(Range range) override;
+  std::vector<double> profile(Turn turn) override;
 
  private:
   // A dispatch or Collective that is ready to be launched.
@@ -28,16 +29,17 @@ class CudaExecutable : public Executable {
 
   void prepare(KernelTable& choices);
   void prepare(const Dispatch& dispatch, KernelTable& choices, Step& step);
-  void prepare(const Collective& collective, Range range, Step& step);
+  void prepare(const Collective& collective, Step& step);
   kernels::Call call_of(const Dispatch& dispatch, const Step& step) const;
   std::byte* at(const BufferRef& buffer) const { return arenas_.at(buffer.arena)->at(buffer.offset); }
-  void run(Range range);
+  void run(Turn turn);
   void run(const Instruction& instruction, const Step& step);
   void check_launch(Range range, const Instruction& instruction);
-  void meet(Range range);  // all ranks, before a range that has exchanges
+  bool exchanges(Turn turn) const;  // whether ranks meet in it
+  void meet(Turn turn);             // all ranks, before a turn in which they do
   void make_ready();
-  OwnedGraph capture(Range range);
-  void make_graph(Range range);
+  OwnedGraph capture(Turn turn);
+  void make_graph(Turn turn);
   template <typename Visit>
   void each_other_queue(const Visit& visit) const;  // in use, but for compute
   void fork();                                      // the other queues begin where compute is
@@ -50,8 +52,7 @@ class CudaExecutable : public Executable {
   std::map<uint32_t, OwnedEvent> signals_;            // by id
   QueueSet queues_{Queue::compute};                   // in use
   std::array<OwnedEvent, kQueueCount> joins_;
-  std::array<OwnedGraphExec, kRangeCount> graphs_;
-  std::array<bool, kRangeCount> exchanges_{};  // whether ranks meet in it
+  std::array<OwnedGraphExec, kTurnCount> graphs_;  // by turn
   bool capturing_ = false;
   bool use_graphs_ = true, synchronous_ = false;
 };

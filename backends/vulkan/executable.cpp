@@ -21,7 +21,7 @@ VulkanExecutable::VulkanExecutable(std::shared_ptr<Device> device, Pipelines& pi
   TANDEM_CHECK(world != nullptr || !has_exchange(program), "the program has {} ranks, join them", program.ranks);
   prepare(pipelines);
   pool_ = device_->make_command_pool();
-  for (size_t r = 0; r < kRangeCount; ++r) record_stretches(Range(r));
+  for (const Turns& turns : program_.schedule) record_stretches(turns.turn);
   device_->check_validation();
 }
 
@@ -90,29 +90,31 @@ Grid VulkanExecutable::grid_of(const Shader& shader, const Dispatch& dispatch, s
   return grid;
 }
 
-void VulkanExecutable::record_stretches(Range range) {
+void VulkanExecutable::record_stretches(Turn turn) {
+  std::vector<Stretch>& stretches = stretches_[turn.index()];
   const auto begin = [&] {
-    stretches_[size_t(range)].push_back({device_->allocate_commands(pool_.get()), nullptr});
-    device_->begin_commands(stretches_[size_t(range)].back().commands, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT);
+    stretches.push_back({device_->allocate_commands(pool_.get()), nullptr});
+    device_->begin_commands(stretches.back().commands, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT);
   };
   begin();
-  const std::vector<Instruction>& code = program_.range(range);
+  const std::vector<Instruction>& code = program_.range(turn.range);
   for (size_t i = 0; i < code.size(); ++i) {
-    Stretch& stretch = stretches_[size_t(range)].back();
+    if (!turn.runs(code[i].when)) continue;
+    Stretch& stretch = stretches.back();
     if (exchange_of(code[i]) == nullptr) {
-      record(stretch.commands, code[i].command, steps_[size_t(range)][i]);
+      record(stretch.commands, code[i].command, steps_[size_t(turn.range)][i]);
       continue;
     }
     stretch.meeting = &code[i];
     device_->end_commands(stretch.commands);
     begin();
   }
-  device_->end_commands(stretches_[size_t(range)].back().commands);
+  device_->end_commands(stretches.back().commands);
 }
 
-void VulkanExecutable::record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage,
+void VulkanExecutable::record(VkCommandBuffer commands, Turn turn, VkCommandBufferUsageFlags usage,
                               VkQueryPool queries) {
-  const std::vector<Instruction>& code = program_.range(range);
+  const std::vector<Instruction>& code = program_.range(turn.range);
   device_->begin_commands(commands, usage);
   const auto timestamp = [&](uint32_t index) {
     if (queries) vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, index);
@@ -120,7 +122,7 @@ void VulkanExecutable::record(VkCommandBuffer commands, Range range, VkCommandBu
   if (queries) vkCmdResetQueryPool(commands, queries, 0, uint32_t(code.size()) + 1);
   timestamp(0);
   for (size_t i = 0; i < code.size(); ++i) {
-    record(commands, code[i].command, steps_[size_t(range)][i]);
+    if (turn.runs(code[i].when)) record(commands, code[i].command, steps_[size_t(turn.range)][i]);
     timestamp(uint32_t(i) + 1);
   }
   device_->end_commands(commands);
@@ -161,9 +163,11 @@ void VulkanExecutable::record(VkCommandBuffer commands, const Copy& copy) const 
     vkCmdCopyBuffer(commands, arenas_[copy.from.arena]->buffer(), arenas_[copy.to.arena]->buffer(), 1, &region);
 }
 
-Timepoint VulkanExecutable::submit(Range range) {
+Timepoint VulkanExecutable::submit(Turn turn) {
+  std::vector<Stretch>& stretches = stretches_[turn.index()];
+  if (stretches.empty()) record_stretches(turn);
   Timepoint done;
-  for (const Stretch& stretch : stretches_[size_t(range)]) {
+  for (const Stretch& stretch : stretches) {
     done = device_->submit(stretch.commands);
     if (stretch.meeting == nullptr) break;
     device_->wait(done);
@@ -189,16 +193,18 @@ void VulkanExecutable::run(const Collective& collective, std::string_view label)
     if (!seen(to)) transfer_.write(*arenas_[to.arena], to.offset, copy_of(to));
 }
 
-std::vector<double> VulkanExecutable::profile(Range range) {
-  if (device_->physical().timestamp_bits == 0 || stretches_[size_t(range)].size() > 1) return {};
-  const uint32_t count = uint32_t(program_.range(range).size()) + 1;
+std::vector<double> VulkanExecutable::profile(Turn turn) {
+  const std::vector<Instruction>& code = program_.range(turn.range);
+  const bool meets = std::ranges::any_of(code, [](const Instruction& i) { return exchange_of(i) != nullptr; });
+  if (device_->physical().timestamp_bits == 0 || meets) return {};
+  const uint32_t count = uint32_t(code.size()) + 1;
   auto info = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
   info.queryType = VK_QUERY_TYPE_TIMESTAMP;
   info.queryCount = count;
   const auto queries = create<OwnedQueryPool>(device_->handle(), vkCreateQueryPool, info, "vkCreateQueryPool");
   const OwnedCommandPool pool = device_->make_command_pool();
   const VkCommandBuffer commands = device_->allocate_commands(pool.get());
-  record(commands, range, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, queries.get());
+  record(commands, turn, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, queries.get());
   device_->wait(device_->submit(commands));
 
   std::vector<uint64_t> ticks(count);

@@ -1,4 +1,5 @@
-// A loaded Program: descriptors written once, command buffers recorded once: one per range, or more where ranks meet.
+// A loaded Program: descriptors written once, command buffers recorded once: one per turn of the schedule, or more
+// where ranks meet.
 #pragma once
 
 #include <optional>
@@ -14,9 +15,9 @@ class VulkanExecutable : public Executable {
                    const Program& program, std::span<Memory* const> memories);
   ~VulkanExecutable() override;
 
-  Timepoint submit(Range range) override;
+  Timepoint submit(Turn turn) override;
   void wait(Timepoint timepoint) override { device_->wait(timepoint); }
-  std::vector<double> profile(Range range) override;
+  std::vector<double> profile(Turn turn) override;
 
  private:
   // A shader that is ready to be recorded. A dispatch takes one, or several that share its workspace.
@@ -33,8 +34,8 @@ class VulkanExecutable : public Executable {
   Pass make_pass(Pipelines& pipelines, const Shader& shader, const Dispatch& dispatch, std::string_view label);
   Grid grid_of(const Shader& shader, const Dispatch& dispatch, std::string_view label) const;
   // queries: null, or a pool that takes a timestamp before the first instruction and after each
-  void record(VkCommandBuffer commands, Range range, VkCommandBufferUsageFlags usage, VkQueryPool queries);
-  void record_stretches(Range range);
+  void record(VkCommandBuffer commands, Turn turn, VkCommandBufferUsageFlags usage, VkQueryPool queries);
+  void record_stretches(Turn turn);
   void run(const Collective& collective, std::string_view label);
   void record(VkCommandBuffer commands, const Command& command, const Step& step) const;
   void record(VkCommandBuffer commands, const Dispatch& dispatch, const Step& step) const;
@@ -55,7 +56,7 @@ class VulkanExecutable : public Executable {
   std::array<std::vector<Step>, kRangeCount> steps_;  // one an instruction; empty but for dispatches
   std::optional<Descriptors> descriptors_;
   OwnedCommandPool pool_;
-  std::array<std::vector<Stretch>, kRangeCount> stretches_;
+  std::array<std::vector<Stretch>, kTurnCount> stretches_;  // by turn; recorded when first submitted
 };
 
 }  // namespace tandem::vulkan

@@ -80,7 +80,9 @@ ArenaMemory::ArenaMemory(std::shared_ptr<Device> device, const Arena& arena)
   device_->allocated += arena.bytes;
 }
 
+// A write that nothing has read or run behind may still be on its way.
 ArenaMemory::~ArenaMemory() {
+  device_->wait_idle();
   device_->allocated -= arena_.bytes;
 }
 

@@ -44,12 +44,34 @@ void ReverseMode::set_accumulator(ValueId parameter, ValueId accumulator) {
   accumulators_[parameter.index] = accumulator;
 }
 
-bool ReverseMode::has_accumulator(ValueId value) const {
-  return value.present() && accumulators_.contains(parameter_of(value).index);
+void ReverseMode::add_up(ValueId parameter, DType dtype, std::string name) {
+  added_up_[parameter.index] = {{dtype, graph_.desc(parameter).shape}, std::move(name)};
 }
 
-ValueId ReverseMode::accumulator(ValueId value) const {
-  return accumulators_.at(parameter_of(value).index);
+bool ReverseMode::has_accumulator(ValueId value) const {
+  if (!value.present()) return false;
+  const uint32_t parameter = parameter_of(value).index;
+  return accumulators_.contains(parameter) || added_up_.contains(parameter);
+}
+
+ValueId ReverseMode::accumulator(ValueId value) {
+  const ValueId parameter = parameter_of(value);
+  const auto [found, fresh] = accumulators_.try_emplace(parameter.index);
+  if (fresh) found->second = zeros_of(parameter);
+  return found->second;
+}
+
+ValueId ReverseMode::zeros_of(ValueId parameter) {
+  const auto& [desc, name] = added_up_.at(parameter.index);
+  const Tag before = graph_.tag();
+  graph_.set_tag({.kind = Kind::gradient,
+                  .layer = graph_.values()[parameter.index].layer,
+                  .phase = Phase::backward,
+                  .when = When::first});
+  const ValueId zeros = graph_.zeros(range_, desc, name);
+  graph_.keep(zeros, name);
+  graph_.set_tag(before);
+  return zeros;
 }
 
 void ReverseMode::update_accumulator(ValueId value, ValueId accumulated) {

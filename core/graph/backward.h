@@ -18,6 +18,9 @@ class ReverseMode : public Backward {
       : graph_(graph), range_(range), quantizer_(quantizer) {}
 
   void set_accumulator(ValueId parameter, ValueId accumulator);
+  // The parameter's gradient, kept under the name, is added up over the micro-steps of a step: the first one makes the
+  // zeros, in front of what adds to them.
+  void add_up(ValueId parameter, DType dtype, std::string name);
   void stands_for(ValueId copy, ValueId parameter);
   // No gradient of value is wanted, nor of what is made of such values and of earlier nodes' alone: a frozen parameter,
   // a table.
@@ -29,7 +32,7 @@ class ReverseMode : public Backward {
   void add(ValueId value, ValueId cotangent) override;
   bool wants_cotangent(ValueId value) const override;
   bool has_accumulator(ValueId value) const override;
-  ValueId accumulator(ValueId value) const override;
+  ValueId accumulator(ValueId value) override;
   void update_accumulator(ValueId value, ValueId accumulated) override;
   ValueId only_term(ValueId value) const override;
   void update_cotangent(ValueId value, ValueId accumulated) override { cotangents_.at(value.index) = accumulated; }
@@ -44,13 +47,19 @@ class ReverseMode : public Backward {
                      const std::vector<ValueId>& inputs) override;
 
  private:
+  struct Gradient {
+    TensorDesc desc;
+    std::string name;
+  };
   ValueId parameter_of(ValueId value) const;
+  ValueId zeros_of(ValueId parameter);
   void spread_frozen(uint32_t first, uint32_t last);
   const Node* e4m3_gemm_of(ValueId value) const;  // the product that made it; null: none did
   Graph& graph_;
   Range range_;
   Quantizer* quantizer_;
   std::unordered_map<uint32_t, ValueId> cotangents_, accumulators_, stands_for_, amaxes_;
+  std::unordered_map<uint32_t, Gradient> added_up_;
   std::unordered_map<uint32_t, Quantized> quantized_;
   std::unordered_map<uint32_t, uint32_t> terms_;  // cotangents'
   std::unordered_set<uint32_t> frozen_;

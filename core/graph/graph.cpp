@@ -78,6 +78,13 @@ ValueId Graph::zeros(Range range, TensorDesc desc, std::string label) {
   return add_without_op(range, Form::fill, std::move(desc), {}, 0, std::move(label));
 }
 
+ValueId Graph::zeros_onto(Range range, ValueId onto, std::string label) {
+  const ValueId out = add_without_op(range, Form::fill, desc(onto), {onto}, 0, std::move(label));
+  nodes_.back().in_place = 1;
+  take_over(out, values_[onto.index]);
+  return out;
+}
+
 ValueId Graph::slice(Range range, ValueId x, uint64_t first_row, uint64_t rows) {
   const TensorDesc d = desc(x);
   TANDEM_CHECK(d.shape.rank() > 0 && first_row + rows <= d.shape[0], "slice {}..{} of {}", first_row, first_row + rows,
@@ -229,6 +236,7 @@ std::string Graph::dump() const {
     for (ValueId v : node.outputs) outputs += (outputs.empty() ? "" : ", ") + id(v);
     for (ValueId v : node.inputs) inputs += (inputs.empty() ? "" : ", ") + id(v);
     text += fmt::format("{:<10} {} = {}({})", name_of(node.range), outputs, name_of(node), inputs);
+    if (node.tag.when != When::each) text += fmt::format(" {}", name_of(node.tag.when));
     for (ValueId v : node.outputs)
       if (v.present()) text += fmt::format(" {}", desc(v));
     if (!node.label.empty()) text += fmt::format("  # {}", node.label);

@@ -48,6 +48,7 @@ struct Tag {
   uint32_t layer = kNoLayer;
   Phase phase = Phase::forward;
   uint32_t state = 0;  // Kind::state alone: its number (core/optimizer/optimizer.h)
+  When when = When::each;
 };
 
 struct Value {
@@ -104,12 +105,16 @@ class Graph {
   std::vector<ValueId> add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,
                            std::string label = {});
   ValueId zeros(Range range, TensorDesc desc, std::string label = {});
+  ValueId zeros_onto(Range range, ValueId onto, std::string label = {});     // in place of what is there
   ValueId slice(Range range, ValueId x, uint64_t first_row, uint64_t rows);  // over axis 0
   ValueId concat(Range range, std::vector<ValueId> parts);                   // over axis 0
 
   // Several ranks run the Program; 1 unless a pass says so.
   uint32_t ranks() const { return ranks_; }
   void set_ranks(uint32_t ranks) { ranks_ = ranks; }
+  // Micro-steps per step; 1 unless said.
+  uint32_t accumulation() const { return accumulation_; }
+  void set_accumulation(uint32_t accumulation) { accumulation_ = accumulation; }
   void set_rows(ValueId value, Rows rows) { values_.at(value.index).rows = rows; }
   void set_segments(ValueId value, const abi::Segments& segments) { values_.at(value.index).segments = segments; }
   // Leaves a variable the rows of one rank, unless rows.in_whole.
@@ -166,7 +171,7 @@ class Graph {
   std::vector<Value> values_;
   std::vector<Node> nodes_;
   Tag tag_;
-  uint32_t ranks_ = 1;
+  uint32_t ranks_ = 1, accumulation_ = 1;
 };
 
 }  // namespace tandem

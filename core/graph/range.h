@@ -1,4 +1,4 @@
-// The ranges of a step's graph and Program: what is submitted as a whole.
+// The ranges of a step's graph and Program, which are submitted as a whole, and when a step runs them.
 #pragma once
 
 #include <cstddef>
@@ -13,5 +13,27 @@ constexpr size_t kRangeCount = std::size(kRangeNames);
 constexpr std::string_view name_of(Range range) {
   return kRangeNames[size_t(range)];
 }
+
+// The micro-steps of a step in which a node or an instruction of micro_step runs; in other ranges all run each time.
+enum class When : uint8_t { each, first, later, last };  // later: all but the first
+constexpr std::string_view kWhenNames[] = {"each", "first", "later", "last"};
+constexpr std::string_view name_of(When when) {
+  return kWhenNames[size_t(when)];
+}
+
+// A submission of a range. first, last: of a micro_step, whether it is the step's first or last one.
+struct Turn {
+  Range range = Range::begin;
+  bool first = true, last = true;
+
+  Turn(Range r, bool is_first = true, bool is_last = true) : range(r), first(is_first), last(is_last) {}
+  bool runs(When when) const {
+    return when == When::each || (when == When::first && first) || (when == When::later && !first) ||
+           (when == When::last && last);
+  }
+  size_t index() const { return size_t(range) * 4 + (first ? 2 : 0) + (last ? 1 : 0); }
+  bool operator==(const Turn&) const = default;
+};
+constexpr size_t kTurnCount = kRangeCount * 4;
 
 }  // namespace tandem

@@ -1,6 +1,7 @@
 // What Graph::verify checks. Ranges run in their order, each from its first node to its last:
 // - A node reads what an earlier node made, a variable or an external.
-// - Only what begin makes, and variables and externals, are used in several ranges.
+// - Only what begin makes, or the first or last micro-step alone, and variables and externals, are used in several
+//   ranges. What the last micro-step alone makes is read there, or behind it.
 // - An overwrite spoils every value that shares its bytes: transients for good, variables and externals until the range
 //   ends. Evaluate comes right behind begin, whatever else there is.
 // - No part of a concat is a binding or lies on the host: its bytes are the concat's.
@@ -91,6 +92,23 @@ class Checker {
                     : ValueId{};
   }
 
+  // The node that made the bytes first, wherever they stand; null for a variable's or an external's.
+  const Node* maker_of(ValueId v) const {
+    for (;;) {
+      const uint32_t node = graph_.values()[v.index].node;
+      if (node == UINT32_MAX) return nullptr;
+      const Node& maker = graph_.nodes()[node];
+      const ValueId before = maker.is_slice() ? maker.inputs[0] : overwritten(v);
+      if (!before.present()) return &maker;
+      v = before;
+    }
+  }
+
+  // What the node makes is there behind its range.
+  static bool stays(const Node& node) {
+    return node.range == Range::begin || node.tag.when == When::first || node.tag.when == When::last;
+  }
+
   // part: the value whose bytes of v are read
   void check_read(uint32_t n, ValueId v, ValueId part) const {
     const Node& node = graph_.nodes()[n];
@@ -98,11 +116,14 @@ class Checker {
     const bool lasts = value.node == UINT32_MAX;  // a variable or an external
     TANDEM_CHECK(lasts || (value.node < n && made_[v.index] > 0), "node {} ({} {}) reads %{} before it is made", n,
                  name_of(node), node.label, v.index);
-    const Value& root = graph_.values()[places_[v.index].root];
-    TANDEM_CHECK(lasts || root.node == UINT32_MAX || graph_.nodes()[value.node].range == node.range ||
-                     graph_.nodes()[root.node].range == Range::begin,
+    const Node* maker = maker_of(v);
+    TANDEM_CHECK(lasts || maker == nullptr || graph_.nodes()[value.node].range == node.range || stays(*maker),
                  "node {} ({} {}) of {} reads %{}, which {} makes: only what begin makes is used in several ranges", n,
                  name_of(node), node.label, name_of(node.range), v.index, name_of(graph_.nodes()[value.node].range));
+    TANDEM_CHECK(maker == nullptr || maker->tag.when != When::last || node.range != Range::micro_step ||
+                     node.tag.when == When::last || !node.is_instruction(),
+                 "node {} ({} {}) reads %{} in each micro-step, and the last alone makes it", n, name_of(node),
+                 node.label, v.index);
     const uint32_t since = lasts ? range_start_ : made_[v.index];
     const Bytes bytes = bytes_of(part);
     for (const Write& write : writes_[places_[part.index].root])

@@ -53,7 +53,7 @@ class Backward {
 
   // A parameter (or a value that stands for one, such as its fp8 copy) has an accumulator in place of a cotangent.
   virtual bool has_accumulator(ValueId value) const = 0;
-  virtual ValueId accumulator(ValueId value) const = 0;
+  virtual ValueId accumulator(ValueId value) = 0;
   virtual void update_accumulator(ValueId value, ValueId accumulated) = 0;  // after an in-place accumulate
 
   // Adds a node in this range, labelled after n.

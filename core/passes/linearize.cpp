@@ -98,7 +98,8 @@ Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& 
   for (const Node& node : graph.nodes())
     if (node.is_instruction())
       program.ranges[size_t(node.range)].push_back(
-          {queue_for(role_of(placed, node), queues), command_of(placed, node), node.label});
+          {queue_for(role_of(placed, node), queues), command_of(placed, node), node.label, node.tag.when});
+  program.schedule = schedule_of(program, graph.accumulation());
   return program;
 }
 

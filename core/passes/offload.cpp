@@ -26,6 +26,8 @@ struct Run {
   uint32_t first = 0, last = 0;  // stages
   bool made = false;             // a node makes the root here: nothing to prefetch
   bool written = false;          // made or updated in place
+  When made_when = When::each;   // first: later micro-steps go on from what is on the host
+  When when = When::each;        // the uses, if all of them are in the same micro-steps alone
   bool in_whole = false;         // rows of a whole that is on the device anyway
 };
 
@@ -113,28 +115,32 @@ void collect_runs(Uses& u) {
     const auto run = whole ? open.find({*whole, range}) : open.end();
     return run == open.end() || stage - u.runs[run->second].last > 2 * u.distance(range) ? std::nullopt : whole;
   };
-  const auto use = [&](ValueId v, Range range, uint32_t stage, bool written, bool made) {
+  const auto use = [&](ValueId v, const Node& node, uint32_t stage, bool written, bool made) {
     const uint32_t part = part_of(u, v);
+    const Range range = node.range;
+    const When when = node.tag.when;
     const auto before = open.find({part, range});
     if (before != open.end() && stage - u.runs[before->second].last <= 2 * u.distance(range)) {
       Run& run = u.runs[before->second];
       run.last = stage;
       run.written |= written;
+      if (run.when != when) run.when = When::each;
       return;
     }
     open[{part, range}] = uint32_t(u.runs.size());
     const std::optional<uint32_t> whole = whole_at(part, range, stage);
     if (whole) u.wholes[{part, range}] = *whole;
-    u.runs.push_back({part, range, stage, stage, made || whole, written, whole.has_value()});
+    u.runs.push_back(
+        {part, range, stage, stage, made || whole, written, made ? when : When::each, when, whole.has_value()});
   };
   for (uint32_t n = 0; n < u.graph.nodes().size(); ++n) {
     const Node& node = u.graph.nodes()[n];
     if (!node.is_instruction()) continue;
     for (size_t i = 0; i < node.inputs.size(); ++i)
       if (u.on_host(node.inputs[i]))
-        use(node.inputs[i], node.range, u.stages[n], i + node.in_place >= node.inputs.size(), false);
+        use(node.inputs[i], node, u.stages[n], i + node.in_place >= node.inputs.size(), false);
     for (ValueId v : node.outputs)
-      if (u.on_host(v) && u.root_of(v) == v.index) use(v, node.range, u.stages[n], true, true);
+      if (u.on_host(v) && u.root_of(v) == v.index) use(v, node, u.stages[n], true, true);
   }
 }
 
@@ -183,8 +189,12 @@ struct Schedule {
   struct End {
     uint32_t node = 0, stage = 0;
   };
-  std::array<End, kRangeCount> ends{};                        // the last ones, by range
-  std::map<Stage, std::vector<uint32_t>> prefetches, evicts;  // parts, before the stage's first node
+  struct Due {
+    uint32_t part = 0;
+    When when = When::each;
+  };
+  std::array<End, kRangeCount> ends{};                   // the last ones, by range
+  std::map<Stage, std::vector<Due>> prefetches, evicts;  // before the stage's first node
 };
 
 Schedule schedule_of(const Uses& u) {
@@ -192,9 +202,13 @@ Schedule schedule_of(const Uses& u) {
   for (uint32_t n = 0; n < u.graph.nodes().size(); ++n) s.ends[size_t(u.graph.nodes()[n].range)] = {n, u.stages[n]};
   for (const Run& run : u.runs) {
     const uint32_t ahead = u.distance(run.range), free_at = run.last + 1 + ahead;
-    if (!run.made) s.prefetches[{run.range, run.first - std::min(run.first, ahead)}].push_back(run.part);
+    const bool goes_on = run.made_when == When::first && run.when == When::each;
+    if (!run.made || goes_on)
+      s.prefetches[{run.range, run.first - std::min(run.first, ahead)}].push_back(
+          {run.part, goes_on ? When::later : run.when});
     if (run.written)
-      s.evicts[{run.range, free_at <= s.ends[size_t(run.range)].stage ? free_at : kEnd}].push_back(run.part);
+      s.evicts[{run.range, free_at <= s.ends[size_t(run.range)].stage ? free_at : kEnd}].push_back(
+          {run.part, run.when});
   }
   return s;
 }
@@ -241,17 +255,27 @@ std::string name_of_part(const Uses& u, uint32_t part) {
   return value.node == UINT32_MAX ? value.name : u.graph.nodes()[value.node].label;
 }
 
+void set_when(Graph& graph, When when) {
+  Tag tag = graph.tag();
+  tag.when = when;
+  graph.set_tag(tag);
+}
+
 // The copies that are due before the stage.
 void emit_copies(const Uses& u, const Schedule& schedule, Offloaded& to, Range range, uint32_t stage) {
   Graph& graph = to.rewriter.graph();
   if (const auto due = schedule.evicts.find({range, stage}); due != schedule.evicts.end())
-    for (const uint32_t part : due->second) {
+    for (const auto& [part, when] : due->second) {
       const ValueId onto = part_on_host(u, to, part, range);
+      set_when(graph, when);
       to.evicted[{part, range}] = graph.copy(range, to.now[part], onto, "evict " + name_of_part(u, part));
     }
   if (const auto due = schedule.prefetches.find({range, stage}); due != schedule.prefetches.end())
-    for (const uint32_t part : due->second)
-      to.now[part] = graph.copy(range, part_on_host(u, to, part, range), {}, "prefetch " + name_of_part(u, part));
+    for (const auto& [part, when] : due->second) {
+      const ValueId from = part_on_host(u, to, part, range);
+      set_when(graph, when);
+      to.now[part] = graph.copy(range, from, {}, "prefetch " + name_of_part(u, part));
+    }
 }
 
 // What is on the device of a value that lives on the host: rows of a whole that is there are sliced when first used.
@@ -273,6 +297,9 @@ void emit(Uses& u, Offloaded& to, const Node& node) {
   }
   std::vector<ValueId> inputs;
   for (ValueId v : node.inputs) inputs.push_back(u.on_host(v) ? on_device(u, to, v, node.range) : to.rewriter.map(v));
+  // In later micro-steps the value comes from the host.
+  if (node.form == Form::fill && node.tag.when == When::first && u.on_host(node.outputs[0]))
+    if (const ValueId now = to.now[part_of(u, node.outputs[0])]; now.present()) inputs = {now};
   const auto out = to.rewriter.emit(node, node.parameters, std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < out.size(); ++i) {
     const ValueId old = node.outputs[i];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "core/graph/places.h"
 #include "core/passes/rewriter.h"
@@ -21,11 +22,11 @@ struct Step {
   const Graph& graph;
   std::vector<Place> places;
   Range backward = Range::micro_step;  // the range in which gradients are added up
-  std::map<uint32_t, uint32_t> zeros;  // by root of a gradient: the node of begin that makes it
+  std::set<uint32_t> gradients;        // roots
   std::map<uint32_t, ValueId> next;    // by value: what overwrites it in the backward range
 
   uint32_t root_of(ValueId v) const { return places[v.index].root; }
-  bool is_gradient(ValueId v) const { return v.present() && zeros.contains(root_of(v)); }
+  bool is_gradient(ValueId v) const { return v.present() && gradients.contains(root_of(v)); }
   // Made by the backward range alone: what other ranges make, and bindings, stay from pass to pass.
   bool is_passing(ValueId v) const {
     const Value& root = graph.values()[root_of(v)];
@@ -57,10 +58,9 @@ Step step_of(const Graph& graph) {
   Step s(graph);
   for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.nodes()[n];
-    const bool fills = node.form == Form::fill && graph.values()[node.outputs[0].index].kind == Kind::gradient;
-    if (fills && node.range == Range::begin) s.zeros[s.root_of(node.outputs[0])] = n;
-    if (node.range != Range::update && any_overwritten(node, [&](ValueId v) { return s.is_gradient(v); }))
-      s.backward = node.range;
+    if (node.form != Form::fill || graph.values()[node.outputs[0].index].kind != Kind::gradient) continue;
+    s.gradients.insert(s.root_of(node.outputs[0]));
+    s.backward = node.range;
   }
   for (const Node& node : graph.nodes())
     for (size_t i = 0; i < node.inputs.size() && node.range == s.backward; ++i)
@@ -134,21 +134,15 @@ Nodes nodes_of_verdict(const Step& s, const Nodes& updates) {
 struct Pass {
   const Step& step;
   Rewriter& to;
-  bool again;                          // the second one
-  std::map<uint32_t, uint32_t> zeros;  // gradients of which nothing is there yet
+  bool again;  // the second one
 
-  // The node; the zeros that it adds to are made in front of it.
+  // A gradient does not outlive a pass: each makes the zeros that it adds to.
   void emit(const Node& node, bool moved = false) {
-    for (ValueId v : node.inputs) {
-      const auto found = v.present() ? zeros.find(step.root_of(v)) : zeros.end();
-      if (found == zeros.end()) continue;
-      Node fill = step.graph.nodes()[found->second];
-      fill.range = step.backward;
-      to.set(fill.outputs[0], to.emit(fill, fill.parameters, {}, Phase::backward)[0]);
-      zeros.erase(found);
-    }
-    if (again && node.range == step.backward && !moved) to.copy_again(node);
-    else to.copy(node);
+    Node here = node;
+    here.tag.when = When::each;
+    const bool passes = node.form == Form::fill && step.is_gradient(node.outputs[0]);
+    if (passes || (again && node.range == step.backward && !moved)) to.copy_again(here);
+    else to.copy(here);
   }
   void emit_updates(const Updates& updates, uint32_t behind) {
     const auto found = updates.find(behind);
@@ -164,7 +158,7 @@ struct Pass {
 };
 
 void emit_pass(const Step& s, Rewriter& to, const Nodes& updates) {
-  Pass pass{s, to, false, s.zeros};
+  Pass pass{s, to, false};
   const Updates behind = placed(s, updates);
   pass.emit_updates(behind, kFront);
   for (uint32_t n = 0; n < s.graph.nodes().size(); ++n) {
@@ -210,7 +204,7 @@ void emit_again(Pass& pass, const Node& node) {
 // The same pass once more.
 void emit_pass_again(const Step& s, Rewriter& to, const Nodes& updates) {
   const auto& nodes = s.graph.nodes();
-  Pass pass{s, to, true, s.zeros};
+  Pass pass{s, to, true};
   const Updates behind = placed(s, updates);
   const Nodes again = nodes_made_again(s);
   pass.emit_updates(behind, kFront);
@@ -230,12 +224,9 @@ void emit_passes(const Step& s, Rewriter& to, Release how) {
   emit_pass_again(s, to, updates);
 }
 
-// A range as it is, without the gradients' zeros.
 void copy_range(const Step& s, Rewriter& to, Range range) {
-  for (const Node& node : s.graph.nodes()) {
-    const bool moved = node.form == Form::fill && s.is_gradient(node.outputs[0]);
-    if (node.range == range && !moved) to.copy(node);
-  }
+  for (const Node& node : s.graph.nodes())
+    if (node.range == range) to.copy(node);
 }
 
 }  // namespace

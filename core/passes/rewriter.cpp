@@ -4,6 +4,7 @@ namespace tandem {
 
 Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.values().size()) {
   graph_.set_ranks(from.ranks());
+  graph_.set_accumulation(from.accumulation());
   for (uint32_t v = 0; v < map_.size(); ++v) {
     const Value& value = from.values()[v];
     if (value.node != UINT32_MAX) continue;
@@ -58,7 +59,8 @@ std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& paramete
   std::vector<ValueId> outputs;
   switch (node.form) {
     case Form::fill:
-      outputs = {graph_.zeros(node.range, from_.desc(node.outputs[0]), node.label)};
+      outputs = {inputs.empty() ? graph_.zeros(node.range, from_.desc(node.outputs[0]), node.label)
+                                : graph_.zeros_onto(node.range, inputs[0], node.label)};
       break;
     case Form::slice:
       outputs = {graph_.slice(node.range, inputs[0], node.first_row, from_.desc(node.outputs[0]).shape[0])};

@@ -41,6 +41,13 @@ class Sharder {
   }
 
  private:
+  // An exchange whose parts are not added yet.
+  struct Waiting {
+    uint32_t stage;
+    SharedParameter parameter;
+    ValueId parts;
+  };
+
   void find_words() {
     for (uint32_t v = 0; v < graph_.values().size(); ++v) {
       if (graph_.values()[v].name == "scalars") scalars_ = {v};
@@ -62,8 +69,10 @@ class Sharder {
   void rewrite(uint32_t n) {
     const Node& node = graph_.nodes()[n];
     if (node.range == Range::begin) return rewrite_begin(node);
+    const SharedParameter* gradient = node.form == Form::fill ? shares_.owner_of_gradient(node.outputs[0]) : nullptr;
+    if (gradient && gradient->matrix()) return rewrite_zeros(n, *gradient);
     transpose_for(node);
-    if (node.range == Range::micro_step && in_micro_steps_) return rewrite_sums(n);
+    if (node.range == Range::micro_step) return rewrite_sums(n);
     if (node.range == Range::update) return rewrite_update(node);
     rewriter_.copy(node);
   }
@@ -83,21 +92,8 @@ class Sharder {
 
   // begin: what is done by rows waits, so that one exchange serves all weights.
   void rewrite_begin(const Node& node) {
-    const SharedParameter* gradient = node.form == Form::fill ? shares_.owner_of_gradient(node.outputs[0]) : nullptr;
-    if (gradient && gradient->matrix()) return zero(node, *gradient);
     if (!shares_.is_by_rows(node)) return rewriter_.copy(node);
     (op_of(node.op).on_rows(0) == OnRows::maximum ? maxima_ : copies_).push_back(&node);
-  }
-
-  void zero(const Node& node, const SharedParameter& p) {
-    const TensorDesc desc = graph_.desc(node.outputs[0]);
-    new_.set_tag(node.tag);
-    const bool whole = !in_micro_steps_;
-    const ValueId zeros =
-        new_.zeros(node.range, {desc.dtype, whole ? desc.shape : desc.shape.with_first(p.rows.of_rank)}, node.label);
-    new_.set_rows(zeros, {p.rows.whole, p.rows.of_rank, whole});
-    new_.keep(zeros, graph_.values()[node.outputs[0].index].name);
-    rewriter_.set(node.outputs[0], zeros);
   }
 
   ValueId own_rows(Range range, const SharedParameter& p) {
@@ -233,42 +229,45 @@ class Sharder {
 
   // ---- gradients ----
 
-  ValueId sum(Range range, const SharedParameter& p, ValueId parts, ValueId onto, abi::RankSum how) {
+  ValueId sum(Range range, const SharedParameter& p, ValueId parts, ValueId onto, abi::RankSum how, When when) {
     how.segments = graph_.values()[p.value.index].segments;
     const std::string& name = graph_.values()[p.value.index].name;
     if (p.matrix()) how.segments.rank_stride = uint32_t(new_.desc(onto).shape.count() / 4);
-    new_.set_tag(graph_.values()[p.gradient].tag());
+    new_.set_tag(tag_when(graph_.values()[p.gradient].tag(), when));
     return sum_of_ranks(new_, range, parts, {rewriter_.map(scalars_), counter(range)}, onto, how, name);
   }
 
-  // A micro-step's gradient of a matrix is a whole of its own, which is exchanged and added to the rank's rows.
+  // The whole gradient of a matrix, in which a rank adds up what it makes: of a micro-step where each is exchanged, of
+  // all of them where the last one is.
+  void rewrite_zeros(uint32_t n, const SharedParameter& p) {
+    const Node& node = graph_.nodes()[n];
+    finish_sums(node.range, shares_.stages[n]);
+    new_.set_tag(in_micro_steps_ ? tag_when(node.tag, When::each) : node.tag);
+    const ValueId zeros = new_.zeros(node.range, graph_.desc(node.outputs[0]), node.label);
+    new_.set_rows(zeros, {p.rows.whole, p.rows.of_rank, true});
+    if (!in_micro_steps_) new_.keep(zeros, graph_.values()[node.outputs[0].index].name);
+    rewriter_.set(node.outputs[0], zeros);
+  }
+
+  static Tag tag_when(Tag tag, When when) {
+    tag.when = when;
+    return tag;
+  }
+
+  // Behind the last node that adds to a gradient ranks exchange it.
   void rewrite_sums(uint32_t n) {
     const Node& node = graph_.nodes()[n];
-    const SharedParameter* summed = nullptr;
+    rewriter_.copy(node);
     for (size_t i = node.inputs.size() - node.in_place; i < node.inputs.size(); ++i) {
       const ValueId v = node.inputs[i];
       const SharedParameter* p = v.present() ? shares_.owner_of_gradient(v) : nullptr;
-      if (!p || !p->matrix()) continue;
-      summed = p;
-      if (accumulated_.contains(p->gradient)) continue;
-      finish_sums(node.range, shares_.stages[n]);
-      start_sum(node, *p, v);
+      if (p && p->matrix() && shares_.last_sum(p->gradient) == n) exchange(n, *p);
     }
-    rewriter_.copy(node);
-    if (summed && shares_.last_sum(summed->gradient) == n) exchange(n, *summed);
-  }
-
-  void start_sum(const Node& node, const SharedParameter& p, ValueId v) {
-    accumulated_[p.gradient] = rewriter_.map(v);
-    new_.set_tag(node.tag);
-    const ValueId zeros = new_.zeros(node.range, graph_.desc(v), node.label);
-    new_.set_rows(zeros, {p.rows.whole, p.rows.of_rank, true});
-    rewriter_.set(v, zeros);
   }
 
   void exchange(uint32_t n, const SharedParameter& p) {
     const Node& node = graph_.nodes()[n];
-    new_.set_tag(node.tag);
+    new_.set_tag(tag_when(node.tag, in_micro_steps_ ? When::each : When::last));
     const ValueId parts = new_.all_to_all(node.range, {rewriter_.map(p.last_gradient)}, node.label)[0];
     waiting_.push_back({shares_.stages[n], p, parts});
   }
@@ -278,36 +277,34 @@ class Sharder {
   void finish_sums(Range range, uint32_t stage) {
     std::erase_if(waiting_, [&](const Waiting& w) {
       if (w.stage >= stage) return false;
-      const ValueId onto = accumulated_.at(w.parameter.gradient);
-      rewriter_.set(w.parameter.last_gradient,
-                    sum(range, w.parameter, w.parts, onto, {.accumulate = 1, .by_micro_step = 1, .by_owner = 1}));
+      rewriter_.set(w.parameter.last_gradient, in_micro_steps_ ? sum_onto_zeros(range, w) : sum_in_whole(range, w));
       return true;
     });
+  }
+
+  // The rank's rows, added up over the micro-steps from zeros that the first one makes.
+  ValueId sum_onto_zeros(Range range, const Waiting& w) {
+    const SharedParameter& p = w.parameter;
+    const Value& whole = graph_.values()[p.gradient];
+    new_.set_tag(tag_when(whole.tag(), When::first));
+    const ValueId zeros =
+        new_.zeros(range, {whole.desc.dtype, whole.desc.shape.with_first(p.rows.of_rank)}, whole.name);
+    new_.set_rows(zeros, {p.rows.whole, p.rows.of_rank, false});
+    new_.keep(zeros, whole.name);
+    return sum(range, p, w.parts, zeros, {.accumulate = 1, .by_micro_step = 1, .by_owner = 1}, When::each);
+  }
+
+  ValueId sum_in_whole(Range range, const Waiting& w) {
+    new_.set_tag(tag_when(graph_.values()[w.parameter.gradient].tag(), When::last));
+    const ValueId own = new_.rank_slice(range, rewriter_.map(w.parameter.last_gradient));
+    return sum(range, w.parameter, w.parts, own, {.by_owner = 1}, When::last);
   }
 
   // ---- update ----
 
   void start_update() {
     if (std::exchange(updating_, true)) return;
-    if (!in_micro_steps_) exchange_matrices();
     exchange_vectors();
-  }
-
-  void exchange_matrices() {
-    std::map<uint32_t, std::vector<const SharedParameter*>> layers;
-    for (const SharedParameter& p : shares_.parameters)
-      if (p.matrix()) layers[graph_.values()[p.gradient].layer].push_back(&p);
-    for (const auto& [layer, parameters] : layers) {
-      std::vector<ValueId> wholes;
-      for (const SharedParameter* p : parameters) wholes.push_back(rewriter_.map(p->last_gradient));
-      new_.set_tag(graph_.values()[parameters[0]->gradient].tag());
-      const std::string label = layer == kNoLayer ? "gradients" : fmt::format("layer {} gradients", layer);
-      const std::vector<ValueId> parts = new_.all_to_all(Range::update, wholes, label);
-      for (size_t i = 0; i < parts.size(); ++i) {
-        const ValueId own = new_.rank_slice(Range::update, wholes[i]);
-        rewriter_.set(parameters[i]->last_gradient, sum(Range::update, *parameters[i], parts[i], own, {.by_owner = 1}));
-      }
-    }
   }
 
   // Every rank sums them alike.
@@ -323,7 +320,7 @@ class Sharder {
     new_.set_tag({Kind::gradient, kNoLayer});
     const std::vector<ValueId> parts = new_.all_gather(Range::update, values, "vectors' gradients");
     for (size_t i = 0; i < parts.size(); ++i)
-      rewriter_.set(vectors[i]->last_gradient, sum(Range::update, *vectors[i], parts[i], values[i], {}));
+      rewriter_.set(vectors[i]->last_gradient, sum(Range::update, *vectors[i], parts[i], values[i], {}, When::each));
   }
 
   void rewrite_update(const Node& node) {
@@ -342,14 +339,8 @@ class Sharder {
       if (out[i].present()) rewriter_.set(node.outputs[i], out[i]);
   }
 
-  struct Waiting {
-    uint32_t stage;
-    SharedParameter parameter;
-    ValueId parts;
-  };
-
   const Graph& graph_;
-  const bool in_micro_steps_;  // gradients are exchanged in each, else once in update
+  const bool in_micro_steps_;  // gradients are exchanged in each, else in the last one alone
   Shares shares_;
   Rewriter rewriter_;
   Graph& new_;
@@ -359,8 +350,7 @@ class Sharder {
   std::vector<ValueId> own_;                  // by source: the rank's rows
   std::vector<bool> transposed_;              // by source: since its last gather
   std::vector<const Node*> maxima_, copies_;  // begin's
-  std::map<uint32_t, ValueId> accumulated_;   // by gradient, the rank's rows before this micro-step
-  std::vector<Waiting> waiting_;              // exchanges whose parts are not added yet
+  std::vector<Waiting> waiting_;
   bool begun_ = false, updating_ = false;
 };
 

@@ -3,7 +3,8 @@
 namespace tandem {
 namespace {
 
-// A root is alive from the first instruction that touches it to the last; in several ranges: persistent.
+// A root is alive from the first instruction that touches it to the last; in several ranges, or where the first
+// micro-step alone makes it: persistent.
 void find_live_ranges(const Graph& graph, Storage& storage) {
   std::vector<bool> seen(storage.roots.size());
   const auto touch = [&](ValueId v, const LiveRange& at) {
@@ -13,6 +14,8 @@ void find_live_ranges(const Graph& graph, Storage& storage) {
     if (!seen[r]) {
       seen[r] = true;
       root.live = at;
+      const uint32_t maker = graph.values()[root.value].node;
+      root.persistent |= maker != UINT32_MAX && graph.nodes()[maker].tag.when == When::first;
     } else if (root.live.range != at.range) {
       root.persistent = true;
     } else {

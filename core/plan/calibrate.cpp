@@ -207,8 +207,8 @@ class Calibration {
     std::vector<DispatchTime> best;
     for (int i = 0; i < kProfiles; ++i) {
       size_t d = 0;
-      for (const Range range : {Range::begin, Range::micro_step, Range::update})
-        for (const DispatchTime& t : time_dispatches(session, range)) {
+      for (const Turns& turns : session.program().schedule)
+        for (const DispatchTime& t : time_dispatches(session, turns.turn)) {
           if (i == 0) best.push_back(t);
           else best[d].seconds = std::min(best[d].seconds, t.seconds);
           ++d;

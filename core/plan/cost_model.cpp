@@ -91,13 +91,14 @@ struct Free {
   bool copies = false, exchange = false;
 };
 
-// One range, its queues side by side.
+// One turn, its queues side by side.
 class Simulation {
  public:
   Simulation(const Program& program, const Rates& rates, Free free) : program_(program), rates_(rates), free_(free) {}
 
-  ProgramCost run(Range range) {
-    for (const Instruction& instruction : program_.range(range)) {
+  ProgramCost run(Turn turn) {
+    for (const Instruction& instruction : program_.range(turn.range)) {
+      if (!turn.runs(instruction.when)) continue;
       double& clock = clocks_[size_t(instruction.queue)];
       std::visit(overloaded{[&](const Dispatch& dispatch) { clock += run(cost(dispatch)); },
                             [&](const Fill& fill) { clock += run(cost(fill)); },
@@ -236,20 +237,19 @@ InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands
   return {kind, cost.flops, cost.bytes, std::max(work / share, moved) + rates.launch_seconds, std::max(work, moved)};
 }
 
-ProgramCost cost_of(const Program& program, Range range, const Rates& rates) {
-  ProgramCost cost = Simulation(program, rates, {}).run(range);
+ProgramCost cost_of(const Program& program, Turn turn, const Rates& rates) {
+  ProgramCost cost = Simulation(program, rates, {}).run(turn);
   const auto exposed = [&](CostKind kind, Free free) {
-    return cost.of(kind).instructions > 0 ? cost.seconds - Simulation(program, rates, free).run(range).seconds : 0;
+    return cost.of(kind).instructions > 0 ? cost.seconds - Simulation(program, rates, free).run(turn).seconds : 0;
   };
   cost.exposed_copy = exposed(CostKind::copy, {.copies = true});
   cost.exposed_exchange = exposed(CostKind::exchange, {.exchange = true});
   return cost;
 }
 
-ProgramCost cost_of_step(const Program& program, uint64_t accumulation, const Rates& rates) {
-  ProgramCost step = cost_of(program, Range::begin, rates);
-  step.add(cost_of(program, Range::micro_step, rates), int64_t(accumulation));
-  step.add(cost_of(program, Range::update, rates), 1);
+ProgramCost cost_of_step(const Program& program, const Rates& rates) {
+  ProgramCost step;
+  for (const Turns& turns : program.schedule) step.add(cost_of(program, turns.turn, rates), turns.times);
   return step;
 }
 

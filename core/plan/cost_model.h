@@ -56,9 +56,9 @@ struct ProgramCost {
   ProgramCost& add(const ProgramCost& other, int64_t times);  // negative: takes off what was added
 };
 
-ProgramCost cost_of(const Program& program, Range range, const Rates& rates);
+ProgramCost cost_of(const Program& program, Turn turn, const Rates& rates);
 
-// begin, accumulation times micro_step, update
-ProgramCost cost_of_step(const Program& program, uint64_t accumulation, const Rates& rates);
+// The sum over the schedule.
+ProgramCost cost_of_step(const Program& program, const Rates& rates);
 
 }  // namespace tandem

@@ -21,7 +21,7 @@ std::optional<StepPlan> plan_asked(const PlanRequest& request, uint32_t head_chu
   const MemoryPlan& memory = plan.compiled->memory;
   if (!memory.fits()) return {};
   plan.chosen = {policy, device_bytes(memory, target), memory.host_bytes,
-                 cost_of_step(plan.compiled->program, request.shape.accumulation, target.rates), true};
+                 cost_of_step(plan.compiled->program, target.rates), true};
   plan.floor = floor_of(request);
   plan.compiles = 1;
   return plan;

@@ -87,12 +87,16 @@ Takes& Takes::add(const Takes& other, double times) {
   host += times * other.host;
   for (size_t r = 0; r < ranges.size(); ++r) {
     staging[r] += times * other.staging[r];
-    ranges[r].compute += times * other.ranges[r].compute;
-    ranges[r].in += times * other.ranges[r].in;
-    ranges[r].out += times * other.ranges[r].out;
-    ranges[r].latency += times * other.ranges[r].latency;
+    ranges[r].add(other.ranges[r], times);
   }
   return *this;
+}
+
+void Takes::Busy::add(const Busy& other, double times) {
+  compute += times * other.compute;
+  in += times * other.in;
+  out += times * other.out;
+  latency += times * other.latency;
 }
 
 double Takes::device() const {
@@ -113,8 +117,12 @@ Target without_budget(Target target) {
 Takes takes_of(const Compiled& compiled, const Target& target) {
   Takes takes;
   takes.host = double(compiled.memory.host_bytes);
-  for (size_t r = 0; r < takes.ranges.size(); ++r)
-    takes.ranges[r] = busy_of(cost_of(compiled.program, Range(r), target.rates));
+  std::array<uint32_t, kRangeCount> times{};
+  for (const Turns& turns : compiled.program.schedule) times[size_t(turns.turn.range)] += turns.times;
+  for (const Turns& turns : compiled.program.schedule) {
+    const size_t r = size_t(turns.turn.range);
+    takes.ranges[r].add(busy_of(cost_of(compiled.program, turns.turn, target.rates)), double(turns.times) / times[r]);
+  }
   add_peaks(compiled, takes);
   takes.fixed = double(device_bytes(compiled.memory, target)) - takes.device();
   return takes;

@@ -17,6 +17,8 @@ struct Takes {
   struct Busy {
     double compute = 0, in = 0, out = 0;  // in: host to device
     double latency = 0;                   // what the range takes beyond the longest of them
+
+    void add(const Busy& other, double times);
   };
   // Parts of the device's bytes that sums hold for. Of outside and inside the larger one counts, and of staging the
   // largest: each is a peak.
@@ -24,7 +26,7 @@ struct Takes {
   double outside = 0, inside = 0;   // transients at most: outside of layers (the LM head), in a layer
   std::array<double, 3> staging{};  // by range
   double host = 0;
-  std::array<Busy, 3> ranges;  // begin, micro_step, update
+  std::array<Busy, 3> ranges;  // begin, micro_step (the mean of a step's), update
 
   double device() const;
   Takes& add(const Takes& other, double times);

@@ -38,7 +38,7 @@ Attempt attempt(const PlanRequest& request, const Choice& choice) {
   a.takes = takes_of(a.compiled, request.target);
   a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
   a.planned.host_bytes = a.compiled.memory.host_bytes;
-  a.planned.cost = cost_of_step(a.compiled.program, request.shape.accumulation, request.target.rates);
+  a.planned.cost = cost_of_step(a.compiled.program, request.target.rates);
   a.planned.fits = a.compiled.memory.fits() && budget_of(request.target).holds(a.takes);
   return a;
 }
@@ -178,7 +178,7 @@ ProgramCost floor_of(const PlanRequest& request) {
     StepSpec smaller = request;
     smaller.model.layers = n;
     const Compiled compiled = compile_step(smaller, policy, without_budget(request.target));
-    return cost_of_step(compiled.program, request.shape.accumulation, request.target.rates);
+    return cost_of_step(compiled.program, request.target.rates);
   };
   ProgramCost floor = cost(fewer);
   if (layers == fewer) return floor;

@@ -55,7 +55,9 @@ std::string dump(const Program& program) {
   for (size_t r = 0; r < kRangeCount; ++r) {
     text += fmt::format("range {}\n", name_of(Range(r)));
     for (const Instruction& i : program.ranges[r])
-      text += fmt::format("  {} {}{}\n", name_of(i.queue), text_of(i.command), i.label.empty() ? "" : "  # " + i.label);
+      text += fmt::format("  {}{} {}{}\n", name_of(i.queue),
+                          i.when == When::each ? "" : fmt::format(" ({})", name_of(i.when)), text_of(i.command),
+                          i.label.empty() ? "" : "  # " + i.label);
   }
   return text;
 }

@@ -80,6 +80,24 @@ bool has_exchange(const Program& program) {
   });
 }
 
+std::vector<Turns> schedule_of(const Program& program, uint32_t accumulation) {
+  const auto has = [&](Range range) { return !program.range(range).empty(); };
+  std::vector<Turns> schedule;
+  if (has(Range::begin)) schedule.push_back({Range::begin});
+  if (has(Range::micro_step)) {
+    const auto each = [](const Instruction& i) { return i.when == When::each; };
+    if (accumulation == 1 || std::ranges::all_of(program.range(Range::micro_step), each)) {
+      schedule.push_back({Range::micro_step, accumulation});
+    } else {
+      schedule.push_back({Turn(Range::micro_step, true, false)});
+      if (accumulation > 2) schedule.push_back({Turn(Range::micro_step, false, false), accumulation - 2});
+      schedule.push_back({Turn(Range::micro_step, false, true)});
+    }
+  }
+  if (has(Range::update)) schedule.push_back({Range::update});
+  return schedule;
+}
+
 std::vector<BufferAccess> accesses_of(const Instruction& instruction, uint32_t ranks) {
   std::vector<BufferAccess> accesses;
   const auto add = [&](const BufferRef& b, bool write, uint64_t stride) {

@@ -76,7 +76,8 @@ using Command = std::variant<Dispatch, Fill, Copy, Collective, Barrier, Signal, 
 struct Instruction {
   Queue queue = Queue::compute;
   Command command;
-  std::string label;  // for people: "layer 3 attention"
+  std::string label;       // for people: "layer 3 attention"
+  When when = When::each;  // not each: a dispatch, fill, copy or exchange of micro_step; what orders queues always runs
 };
 
 // What a host may write before a run or read after it, by name: parameters, states, step inputs, report.
@@ -88,12 +89,19 @@ struct Binding {
   Rows rows;  // how ranks share it
 };
 
+// So many submissions of a range behind each other.
+struct Turns {
+  Turn turn;
+  uint32_t times = 1;
+};
+
 // The same for each rank, until for_rank.
 struct Program {
   uint32_t ranks = 1, rank = 0;
   std::vector<Arena> arenas;
   std::vector<Binding> bindings;
   std::array<std::vector<Instruction>, kRangeCount> ranges;
+  std::vector<Turns> schedule;  // a step's submissions, in order; evaluate is submitted on request
 
   const std::vector<Instruction>& range(Range r) const { return ranges[size_t(r)]; }
   const Binding& binding(std::string_view name) const;  // Exit::internal when there is none
@@ -107,6 +115,8 @@ std::string name_of(const Instruction& instruction);
 Program for_rank(Program program, uint32_t rank);
 // True if some instruction needs the other ranks.
 bool has_exchange(const Program& program);
+// A step's submissions of the ranges that have instructions; micro_step's are told apart where instructions do.
+std::vector<Turns> schedule_of(const Program& program, uint32_t accumulation);
 
 Descs descs_of(const Dispatch& dispatch);  // its operands', in their order
 

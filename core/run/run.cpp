@@ -124,10 +124,10 @@ void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
   const StepRunner::Profile profile = engine.runner->profile(batch, run.position.step, rate, run.config.model.seed);
   if (run.root()) {
     const Program& program = engine.session->program();
-    replace_file(run.profile.file, trace_of(program, profile.ranges, engine.rates));
+    replace_file(run.profile.file, trace_of(program, profile.turns, engine.rates));
     run.directory().require_in_place();
     replace_file(run.directory().profile(),
-                 profile_text(program, profile.ranges, run.position.step + 1, engine.details));
+                 profile_text(program, profile.turns, run.position.step + 1, engine.details));
   }
   finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, waited, {}}, profile.report);
 }

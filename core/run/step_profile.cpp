@@ -69,34 +69,36 @@ std::optional<InstructionCost> work_of(const Instruction& instruction) {
 
 }  // namespace
 
-std::string profile_text(const Program& program, std::span<const RangeTimes> times, uint64_t step,
+std::string profile_text(const Program& program, std::span<const TurnTimes> times, uint64_t step,
                          const PlanDetails& details) {
   ProgramCost timed;
-  for (const RangeTimes& range : times)
-    for (size_t i = 0; i < range.seconds.size(); ++i) {
-      timed.seconds += range.seconds[i];
-      const auto work = work_of(program.range(range.range)[i]);
-      if (!work) continue;
+  for (const auto& [turn, seconds] : times)
+    for (size_t i = 0; i < seconds.size(); ++i) {
+      timed.seconds += seconds[i];
+      const Instruction& instruction = program.range(turn.range)[i];
+      const auto work = work_of(instruction);
+      if (!work || !turn.runs(instruction.when)) continue;
       KindCost& sum = timed.kinds[size_t(work->kind)];
       ++sum.instructions;
       sum.flops += work->flops;
       sum.bytes += work->bytes;
-      sum.seconds += range.seconds[i];
+      sum.seconds += seconds[i];
     }
   return write_json({{"step", step},
                      {"seconds", timed.seconds},
                      {"classes", classes_json(timed, details.floor, true, details.timed)}});
 }
 
-std::string trace_of(const Program& program, std::span<const RangeTimes> times, const Rates& rates) {
+std::string trace_of(const Program& program, std::span<const TurnTimes> times, const Rates& rates) {
   Json list = Json::array();
   add_threads(list);
   double clock = 0;  // seconds
-  for (const RangeTimes& range : times)
-    for (size_t i = 0; i < range.seconds.size(); ++i) {
-      const Instruction& instruction = program.range(range.range)[i];
+  for (const auto& [turn, seconds] : times)
+    for (size_t i = 0; i < seconds.size(); ++i) {
+      const Instruction& instruction = program.range(turn.range)[i];
+      if (!turn.runs(instruction.when)) continue;
       const auto add = [&](std::string_view category, Json arguments) {
-        list.push_back(event(range.range, instruction, category, clock, range.seconds[i], std::move(arguments)));
+        list.push_back(event(turn.range, instruction, category, clock, seconds[i], std::move(arguments)));
       };
       // barriers, signals and waits take no time of their own
       std::visit(overloaded{[&](const Dispatch& d) { add(name_of(d.op), arguments(d, rates)); },
@@ -111,7 +113,7 @@ std::string trace_of(const Program& program, std::span<const RangeTimes> times, 
                             },
                             [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
                  instruction.command);
-      clock += range.seconds[i];
+      clock += seconds[i];
     }
   return Json{{"displayTimeUnit", "ms"}, {"traceEvents", std::move(list)}}.dump() + "\n";
 }

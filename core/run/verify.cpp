@@ -47,18 +47,18 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
   const Program& program = compiled.program;
   Side a(reference, program, model, spec, config), b(candidate, program, model, spec, config);
   Verifier verifier(a.session, b.session, options);
-  const auto begin = [&](const StepBatch& batch, const abi::StepScalars& scalars) {
+  const auto fill = [&](const StepBatch& batch, const abi::StepScalars& scalars) {
     a.runner.fill(batch, scalars);
     b.runner.fill(batch, scalars);
-    verifier.run(Range::begin);
   };
   for (uint64_t s = 0; s < steps; ++s) {
     const StepBatch batch = data.train->step(s);
-    begin(batch, StepRunner::scalars_of(batch, s, learning_rate(config, s), config.model.seed));
-    for (uint32_t k = 0; k < shape.accumulation; ++k) verifier.run(Range::micro_step);
-    verifier.run(Range::update);
+    fill(batch, StepRunner::scalars_of(batch, s, learning_rate(config, s), config.model.seed));
+    for (const Turns& turns : program.schedule)
+      for (uint32_t k = 0; k < turns.times; ++k) verifier.run(turns.turn);
   }
-  begin(data.train->step(steps), {});
+  fill(data.train->step(steps), {});
+  verifier.run(Range::begin);
   verifier.run(Range::evaluate);
   return verifier;
 }

@@ -39,11 +39,11 @@ struct Timepoint {
 class Executable {
  public:
   virtual ~Executable() = default;
-  virtual Timepoint submit(Range range) = 0;   // in the order of submission
+  virtual Timepoint submit(Turn turn) = 0;     // in the order of submission
   virtual void wait(Timepoint timepoint) = 0;  // throws a device failure, which is sticky
-  // Runs the range, one instruction after the other, and returns the seconds that each took, with the same bits as
-  // submit. Empty, and nothing has run: the device cannot tell.
-  virtual std::vector<double> profile(Range) { return {}; }
+  // Runs the turn's instructions one after the other, and returns the seconds that each of the range took, 0 for one
+  // that does not run then, with the same bits as submit. Empty, and nothing has run: the device cannot tell.
+  virtual std::vector<double> profile(Turn) { return {}; }
 };
 
 class Backend {

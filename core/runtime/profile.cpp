@@ -12,11 +12,12 @@ constexpr int kRuns = 4;
 
 }  // namespace
 
-std::vector<DispatchTime> time_dispatches(Session& session, Range range) {
-  const std::vector<double> seconds = session.executable().profile(range);
-  const std::vector<Instruction>& code = session.program().range(range);
+std::vector<DispatchTime> time_dispatches(Session& session, Turn turn) {
+  const std::vector<double> seconds = session.executable().profile(turn);
+  const std::vector<Instruction>& code = session.program().range(turn.range);
   std::vector<DispatchTime> times;
   for (size_t i = 0; i < code.size() && i < seconds.size(); ++i) {
+    if (!turn.runs(code[i].when)) continue;
     std::visit(overloaded{[&](const Dispatch& d) {
                             times.push_back({&d, op_of(d.op).cost(d.parameters, descs_of(d)), seconds[i]});
                           },

@@ -11,8 +11,8 @@ struct DispatchTime {
   double seconds;
 };
 
-// Runs the range once more, alone, instruction by instruction; empty where the backend cannot tell times.
-std::vector<DispatchTime> time_dispatches(Session& session, Range range);
+// Runs the turn once more, alone, instruction by instruction; empty where the backend cannot tell times.
+std::vector<DispatchTime> time_dispatches(Session& session, Turn turn);
 
 // Seconds that the range takes from its submission to its end, the fastest of some runs.
 double fastest_run(Session& session, Range range, int runs);

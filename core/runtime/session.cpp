@@ -27,6 +27,7 @@ void Session::run_instruction(const Instruction& instruction) {
   Program alone;
   alone.arenas = program_.arenas;
   alone.ranges[size_t(Range::evaluate)] = {instruction};
+  alone.ranges[size_t(Range::evaluate)][0].when = When::each;
   verify(alone, backend_.target());
   const DevicePointer<Executable> executable = backend_.load(alone, views_);
   executable->wait(executable->submit(Range::evaluate));

@@ -22,9 +22,9 @@ class Session {
   void write(const BufferRef& to, std::span<const std::byte> bytes);
   void read(const BufferRef& from, std::span<std::byte> bytes) const;
 
-  Timepoint submit(Range range) { return executable_->submit(range); }
+  Timepoint submit(Turn turn) { return executable_->submit(turn); }
   void wait(Timepoint timepoint) { executable_->wait(timepoint); }
-  void run(Range range) { wait(submit(range)); }
+  void run(Turn turn) { wait(submit(turn)); }
   void run_instruction(const Instruction& instruction);  // one of the program's, alone
 
   uint64_t device_bytes() const;  // what it allocated there

@@ -105,10 +105,11 @@ Target meet(const Target& a, const Target& b) {
   return both;
 }
 
-void Verifier::run(Range range) {
-  const std::vector<Instruction>& code = reference_.program().range(range);
+void Verifier::run(Turn turn) {
+  const std::vector<Instruction>& code = reference_.program().range(turn.range);
   for (uint32_t i = 0; i < code.size(); ++i) {
-    const InstructionId id{range, i};
+    if (!turn.runs(code[i].when)) continue;
+    const InstructionId id{turn.range, i};
     const bool compared = !options_.only || options_.only == id;
     const auto run_on_both = [&](const auto&) {
       reference_.run_instruction(code[i]);

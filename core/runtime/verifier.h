@@ -46,7 +46,7 @@ class Verifier {
   Verifier(Session& reference, Session& candidate, VerifyOptions options)
       : reference_(reference), candidate_(candidate), options_(options) {}
 
-  void run(Range range);
+  void run(Turn turn);
 
   // In free mode an op is over its budget when the NMSE of its f32 or bf16 results is above this: drift is no wrong op.
   static constexpr double kFreeBudget = 0.1;

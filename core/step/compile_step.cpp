@@ -7,6 +7,7 @@
 #include "core/passes/recompute.h"
 #include "core/passes/release.h"
 #include "core/passes/shard.h"
+#include "core/passes/sum_early.h"
 
 namespace tandem {
 
@@ -31,6 +32,8 @@ Graph apply(Graph graph, const MemoryPolicy& policy, const Sharding& sharding, c
   if (policy.release != Release::none) graph = release(graph, policy.release);
   verify();
   if (sharding.ranks > 1) graph = shard(graph, sharding, policy);
+  verify();
+  graph = sum_early(graph);
   verify();
   if (policy.attention_chunks > 1 || policy.optimizer_chunk > 0) graph = chunk(graph, policy, target);
   verify();

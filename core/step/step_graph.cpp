@@ -17,6 +17,7 @@ class StepGraph {
     for (const ParameterSpec& parameter : model_.specs())
       if (training && !parameter.frozen) trainable_.push_back(parameter);
     graph_.set_ranks(spec.sharding.ranks);
+    graph_.set_accumulation(shape_.accumulation);
     inputs_ = declare_inputs(graph_, shape_.accumulation, shape_.rows());
     rope_ = graph_.variable("rope", {DType::f32, {shape_.sequence_length, spec.model.head_dim / 2, 2}});
   }
@@ -30,14 +31,6 @@ class StepGraph {
       scale_counts_ = graph_.zeros(Range::begin, {DType::u32, {2}}, "scale_counts");
       graph_.keep(scale_counts_, "scale_counts");
     }
-    for (const ParameterSpec& spec : trainable_) {
-      graph_.set_tag({Kind::gradient, spec.layer});
-      const ValueId gradient =
-          graph_.zeros(Range::begin, {model_.precision().gradient, spec.shape}, spec.name + ".gradient");
-      graph_.keep(gradient, spec.name + ".gradient");
-      gradients_.push_back(gradient);
-    }
-    graph_.set_tag({});
     model_.quantize_weights(Range::begin, !trainable_.empty());
   }
 
@@ -47,8 +40,8 @@ class StepGraph {
     Quantizer quantizer = quantizer_of(Range::micro_step, slots, scale_counts_);
     scale_counts_ = quantizer.scale_counts();
     ReverseMode backward(graph_, Range::micro_step, &quantizer);
-    for (size_t i = 0; i < gradients_.size(); ++i)
-      backward.set_accumulator(model_.parameter(trainable_[i].name), gradients_[i]);
+    for (const ParameterSpec& spec : trainable_)
+      backward.add_up(model_.parameter(spec.name), model_.precision().gradient, spec.name + ".gradient");
     model_.declare_parameters(backward);
     if (frozen_) backward.freeze(rope_);
 
@@ -58,8 +51,8 @@ class StepGraph {
     const uint32_t last = uint32_t(graph_.nodes().size());
     backward.add(hidden, head(Range::micro_step, hidden, batch.targets, &backward));
     backward.run(first, last);
-    for (size_t i = 0; i < gradients_.size(); ++i)
-      gradients_[i] = backward.accumulator(model_.parameter(trainable_[i].name));
+    for (const ParameterSpec& spec : trainable_)
+      gradients_.push_back(backward.accumulator(model_.parameter(spec.name)));
   }
 
   void update() {

@@ -41,26 +41,25 @@ abi::StepScalars StepRunner::scalars_of(const StepBatch& batch, uint64_t step, d
 }
 
 template <typename Run>
-void StepRunner::for_each_range(const Run& run) const {
-  run(Range::begin);
-  for (uint32_t k = 0; k < shape_.accumulation; ++k) run(Range::micro_step);
-  if (!session_.program().range(Range::update).empty()) run(Range::update);
+void StepRunner::for_each_turn(const Run& run) const {
+  for (const Turns& turns : session_.program().schedule)
+    for (uint32_t k = 0; k < turns.times; ++k) run(turns.turn);
 }
 
 StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
   Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed, rank()))};
-  for_each_range([&](Range range) { pending.done = session_.submit(range); });
+  for_each_turn([&](Turn turn) { pending.done = session_.submit(turn); });
   return pending;
 }
 
 StepRunner::Profile StepRunner::profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
   const uint32_t slot = fill(batch, scalars_of(batch, step, learning_rate, seed, rank()));
   Profile profile;
-  for_each_range([&](Range range) {
-    std::vector<double> seconds = session_.executable().profile(range);
-    if (seconds.size() != session_.program().range(range).size())
+  for_each_turn([&](Turn turn) {
+    std::vector<double> seconds = session_.executable().profile(turn);
+    if (seconds.size() != session_.program().range(turn.range).size())
       fail(Exit::device, "--profile", "this device cannot time its instructions; leave --profile out");
-    profile.ranges.push_back({range, std::move(seconds)});
+    profile.turns.push_back({turn, std::move(seconds)});
   });
   profile.report = report(slot);
   return profile;

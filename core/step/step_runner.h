@@ -9,8 +9,8 @@
 
 namespace tandem {
 
-struct RangeTimes {
-  Range range;
+struct TurnTimes {
+  Turn turn;
   std::vector<double> seconds;  // by instruction of the range
 };
 
@@ -31,7 +31,7 @@ class StepRunner {
   // then nothing has run.
   struct Profile {
     abi::StepReport report;
-    std::vector<RangeTimes> ranges;  // in the order in which they ran
+    std::vector<TurnTimes> turns;  // in the order in which they ran
   };
   Profile profile(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
 
@@ -48,7 +48,7 @@ class StepRunner {
 
  private:
   template <typename Run>
-  void for_each_range(const Run& run) const;  // a step's, in order
+  void for_each_turn(const Run& run) const;  // a step's, in order
 
   Session& session_;
   StepShape shape_;

@@ -105,6 +105,59 @@ void submissions_are_ordered(Backend& backend) {
   CHECK(read(backend, loaded.memory(0), 2) == expected);
 }
 
+// y = 0 in the first micro-step, y += a in each, y += b in later ones, z = y in the last.
+Program of_turns() {
+  Program program;
+  program.arenas = {arena(), arena(kArenaBytes, ArenaKind::host)};
+  const auto when = [](Instruction instruction, When runs) {
+    instruction.when = runs;
+    return instruction;
+  };
+  const Instruction barrier{Queue::compute, Barrier{}, ""}, keep{Queue::compute, Copy{slot(3), slot(2)}, "keep"};
+  program.ranges[size_t(Range::micro_step)] = {when({Queue::compute, Fill{slot(2)}, "clear"}, When::first),
+                                               barrier,
+                                               when(add(2, 1, 3), When::later),
+                                               barrier,
+                                               when(keep, When::later),
+                                               barrier,
+                                               add(2, 0, 3),
+                                               barrier,
+                                               keep,
+                                               barrier,
+                                               when({Queue::compute, Copy{slot(2), slot(0, 1)}, "result"}, When::last)};
+  program.schedule = schedule_of(program, 4);
+  return program;
+}
+
+void instructions_run_in_their_turns(Backend& backend) {
+  const Program program = of_turns();
+  const Loaded loaded(backend, program);
+  const std::vector<float> a = counting(0.25f), b = counting(-3), none(kCount, -1.0f);
+  write(backend, loaded.memory(0), 0, a);
+  write(backend, loaded.memory(0), 1, b);
+  std::vector<float> expected(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
+    expected[i] = a[i];
+    for (int later = 0; later < 3; ++later) expected[i] = expected[i] + b[i] + a[i];
+  }
+  for (int step = 0; step < 2; ++step) {
+    write(backend, loaded.memory(1), 0, none);
+    Timepoint done;
+    for (const Turns& turns : program.schedule)
+      for (uint32_t k = 0; k < turns.times; ++k) {
+        loaded.executable->wait(done);
+        CHECK(read(backend, loaded.memory(1), 0) == none);
+        done = loaded.executable->submit(turns.turn);
+      }
+    loaded.executable->wait(done);
+    CHECK(read(backend, loaded.memory(1), 0) == expected);
+  }
+  const std::vector<double> seconds = loaded.executable->profile(Turn(Range::micro_step, true, false));
+  if (seconds.empty()) return;
+  CHECK(seconds.size() == program.range(Range::micro_step).size());
+  CHECK(read(backend, loaded.memory(0), 2) == a);
+}
+
 void ranges_without_instructions_run(Backend& backend) {
   Program program;
   program.arenas = {arena()};
@@ -206,6 +259,7 @@ ON_EXECUTORS("memory keeps what is written", keeps_bytes)
 ON_EXECUTORS("what is read follows what was written", reads_follow_writes)
 ON_EXECUTORS("a program of adds, fills, copies and their order", runs_a_program)
 ON_EXECUTORS("submissions run in order without waits between them", submissions_are_ordered)
+ON_EXECUTORS("instructions run in their turns", instructions_run_in_their_turns)
 ON_EXECUTORS("ranges without instructions are submitted and end", ranges_without_instructions_run)
 ON_EXECUTORS("a profile gives every instruction its time", profiles_each_instruction)
 ON_EXECUTORS("more memory than there is is refused, by name,", refuses_too_much_memory)

@@ -40,9 +40,9 @@ static std::string name_of_share(const Dispatch& dispatch, By by) {
   return fmt::format("{} {} x {} x {}{}", gemm, p.m, p.n, p.k, p.accumulate ? " +" : "");
 }
 
-void add_shares(Session& session, Range range, double times, const Rates& rates, By by,
-                std::map<std::string, Share>& by_op) {
-  for (const DispatchTime& t : time_dispatches(session, range)) {
+void add_shares(Session& session, const Turns& turns, const Rates& rates, By by, std::map<std::string, Share>& by_op) {
+  const uint32_t times = turns.times;
+  for (const DispatchTime& t : time_dispatches(session, turns.turn)) {
     const Descs descs = descs_of(*t.dispatch);
     Share& share = by_op[name_of_share(*t.dispatch, by)];
     share.seconds += t.seconds * times;
@@ -51,9 +51,9 @@ void add_shares(Session& session, Range range, double times, const Rates& rates,
       share.floor += known.floor * times;
       share.library = known.kind != CostKind::memory && known.kind != CostKind::optimizer;
     }
-    share.flops += uint64_t(double(t.cost.flops) * times);
-    share.bytes += uint64_t(double(t.cost.bytes) * times);
-    share.dispatches += uint64_t(times);
+    share.flops += t.cost.flops * times;
+    share.bytes += t.cost.bytes * times;
+    share.dispatches += times;
   }
 }
 

@@ -22,10 +22,9 @@ struct Share {
   uint64_t flops = 0, bytes = 0, dispatches = 0;
 };
 enum class By { op, shape };
-// By op, a gemm's by its operands' dtype; by shape also by m, n, k. Adds the range once, run instruction by
-// instruction, `times` times over.
-void add_shares(Session& session, Range range, double times, const Rates& rates, By by,
-                std::map<std::string, Share>& by_op);
+// By op, a gemm's by its operands' dtype; by shape also by m, n, k. Runs the turn once, instruction by instruction, and
+// adds it as often as the turns say.
+void add_shares(Session& session, const Turns& turns, const Rates& rates, By by, std::map<std::string, Share>& by_op);
 // one line an op, the longest first: share of the total, milliseconds, those of the floor, dispatches, TFLOP/s, GB/s
 void print_shares(const std::map<std::string, Share>& by_op);
 

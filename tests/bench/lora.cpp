@@ -35,9 +35,10 @@ StepSpec spec_of(const Options& o, const ModelConfig& config, bool adapters) {
 }
 
 // What the products of adapters take of all instructions, each run alone.
-double adapter_share(Session& session, const StepShape& shape, uint32_t width) {
+double adapter_share(Session& session, uint32_t width) {
   std::map<std::string, bench::Share> by_shape;
-  bench::add_shares(session, Range::micro_step, shape.accumulation, {}, bench::By::shape, by_shape);
+  for (const Turns& turns : session.program().schedule)
+    if (turns.turn.range == Range::micro_step) bench::add_shares(session, turns, {}, bench::By::shape, by_shape);
   double all = 0, adapters = 0;
   for (const auto& [name, share] : by_shape) {
     all += share.seconds;
@@ -72,7 +73,7 @@ double measure(const Options& o, const char* name, const StepSpec& spec, Backend
   }
   const double rate = double(shape.rows()) * shape.accumulation / bench::median(times);
   fmt::print("{}_step_seconds_median {:.4f}\n{}_tokens_per_second {:.0f}\n", name, bench::median(times), name, rate);
-  if (spec.lora.on()) fmt::print("adapter_share {:.4f}\n", adapter_share(session, shape, spec.lora.padded_rank()));
+  if (spec.lora.on()) fmt::print("adapter_share {:.4f}\n", adapter_share(session, spec.lora.padded_rank()));
   return rate;
 }
 

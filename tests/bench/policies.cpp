@@ -69,7 +69,7 @@ struct Loaded {
   Loaded(Backend& backend, const Precision& precision, const Named& named, const Rates& rates)
       : name(named.name),
         compiled(compile_step({small_config(), precision, {}, kShape}, named.policy, backend.target())),
-        predicted(cost_of_step(compiled.program, kShape.accumulation, rates).seconds),
+        predicted(cost_of_step(compiled.program, rates).seconds),
         session(backend, compiled.program),
         runner(session, kShape, rope_table(small_config(), kShape.sequence_length)) {
     fill_synthetic(session, small_config(), precision);

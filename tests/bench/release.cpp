@@ -70,7 +70,7 @@ void print(const Options& o, const RunConfig& config, const Target& target, Back
       const StepSpec spec = spec_of(config, model, release);
       Compiled compiled =
           compile_step(spec, policy_of(config, spec, release, offloaded), without_budget(target), Checks::without);
-      const ProgramCost cost = cost_of_step(compiled.program, 1, target.rates);
+      const ProgramCost cost = cost_of_step(compiled.program, target.rates);
       const uint64_t device = device_bytes(compiled.memory, target);
       std::string measured = "-";
       if (backend != nullptr && device <= target.memory_bytes)

@@ -123,9 +123,7 @@ void run(const Options& o) {
   const Rates rates = has_rates(target) ? plan_request(keys, spec, target).target.rates : Rates{};
   const bench::By by = o.by_shape ? bench::By::shape : bench::By::op;
   std::map<std::string, bench::Share> by_op;
-  bench::add_shares(session, Range::begin, 1, rates, by, by_op);
-  bench::add_shares(session, Range::micro_step, o.accumulation, rates, by, by_op);
-  bench::add_shares(session, Range::update, 1, rates, by, by_op);
+  for (const Turns& turns : session.program().schedule) bench::add_shares(session, turns, rates, by, by_op);
   double flops = 0, dispatches = 0, alone = 0, floor = 0, library = 0;
   for (const auto& [op, share] : by_op) {
     flops += double(share.flops), dispatches += double(share.dispatches);

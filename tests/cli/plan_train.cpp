@@ -25,7 +25,7 @@ class PaperBackend : public Backend {
 
  private:
   struct PaperExecutable : Executable {
-    Timepoint submit(Range) override { return {}; }
+    Timepoint submit(Turn) override { return {}; }
     void wait(Timepoint) override {}
   };
   Target target_;

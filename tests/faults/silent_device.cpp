@@ -18,7 +18,7 @@ class SilentExecutable : public Executable {
   ~SilentExecutable() override {
     for (;;) ::pause();
   }
-  Timepoint submit(Range) override { return {++submitted_}; }
+  Timepoint submit(Turn) override { return {++submitted_}; }
   void wait(Timepoint timepoint) override {
     wait_for_device("silent", timepoint.value, timeout_, [](Seconds at_most) {
       std::this_thread::sleep_for(at_most);

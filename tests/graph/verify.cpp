@@ -54,6 +54,24 @@ TEST_CASE("graph verify: what another range makes is used in that one alone") {
   check_refused(g, "node 2 (add ) of update reads %0, which micro_step makes");
 }
 
+TEST_CASE("graph verify: what the first micro-step alone makes stays; what the last one does is read there or later") {
+  Graph g;
+  const ValueId x = g.variable("x", kEight);
+  g.set_tag({.when = When::first});
+  const ValueId zero = g.zeros(Range::micro_step, kOne);
+  g.set_tag({});
+  const ValueId added = accumulate(g, Range::micro_step, x, zero);
+  g.set_tag({.when = When::last});
+  const ValueId last = g.copy(Range::micro_step, added, {});
+  g.copy(Range::micro_step, last, {});
+  g.set_tag({});
+  g.copy(Range::update, g.concat(Range::update, {last}), {});
+  g.copy(Range::update, added, {});
+  CHECK_NOTHROW(g.verify());
+  g.copy(Range::micro_step, last, {});
+  check_refused(g, "in each micro-step, and the last alone makes it");
+}
+
 TEST_CASE("graph verify: an accumulator that begin makes is updated in one range and read in another") {
   Graph g;
   const ValueId x = g.variable("x", kEight), zero = g.zeros(Range::begin, kOne);

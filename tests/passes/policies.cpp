@@ -42,7 +42,7 @@ class RandomStep {
  private:
   struct Parameter {
     std::string name;
-    ValueId value, gradient;
+    ValueId value, gradient;  // gradient: once it is added up
     uint32_t layer;
   };
 
@@ -59,9 +59,7 @@ class RandomStep {
                                 : i == 1 ? kSquare
                                          : TensorDesc{DType::f32, {2 * kSize, kSize}};
         const ValueId value = tagged(Kind::parameter, layer).variable(name, desc);
-        const ValueId gradient = tagged(Kind::gradient, layer).zeros(Range::begin, desc, name);
-        graph.keep(gradient, name + ".gradient");
-        parameters_.push_back({name, value, gradient, layer});
+        parameters_.push_back({name, value, {}, layer});
         inputs.push_back(name);
         results.insert(results.end(), {name, name + ".gradient"});
       }
@@ -104,7 +102,7 @@ class RandomStep {
 
   void micro_step(ValueId x) {
     ReverseMode backward(graph, Range::micro_step);
-    for (const Parameter& p : parameters_) backward.set_accumulator(p.value, p.gradient);
+    for (const Parameter& p : parameters_) backward.add_up(p.value, DType::f32, p.name + ".gradient");
     const uint32_t first = uint32_t(graph.nodes().size());
     graph.set_tag({Kind::residual, 0});
     ValueId y = graph.add(Range::micro_step, OpId::add, Parameters(abi::Add{}), {x, x})[0];

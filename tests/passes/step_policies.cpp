@@ -195,6 +195,32 @@ TEST_CASE("offload: kinds and layers of a policy lie on the host, and every othe
   }
 }
 
+TEST_CASE("gradients: the first micro-step makes their zeros and fetches none, the last one takes their squares") {
+  const StepShape shape{.micro_batch = 4, .accumulation = 3, .sequence_length = 64};
+  for (const bool offloaded : {false, true})
+    for (const bool tied : {false, true}) {
+      ModelConfig model = small_model();
+      model.tied = tied;
+      const MemoryPolicy policy = uniform_policy({}, offloaded ? EnumSet{Offload::gradients} : EnumSet<Offload>{});
+      const Compiled c = compile_step({model, {.recipe = Recipe::fp8}, {}, shape}, policy, target(3));
+      const size_t parameters = 3 * 8 + 2 + !tied, matrices = 3 * 4 + 1 + !tied;
+      const auto of_gradients = [&](Form form, When when) {
+        return count(c, Range::micro_step, [&](const Node& n) {
+          return n.form == form && n.tag.when == when && c.graph.values()[n.outputs[0].index].kind == Kind::gradient;
+        });
+      };
+      CHECK(of_gradients(Form::fill, When::first) == parameters);
+      CHECK(count(c, Range::micro_step,
+                  [](const Node& n) { return n.op == OpId::square_sum && n.tag.when == When::last; }) == parameters);
+      CHECK(count(c, OpId::square_sum, Range::update) == 0);
+      CHECK(of_gradients(Form::copy, When::later) == (offloaded ? matrices : 0));
+      CHECK(of_gradients(Form::copy, When::first) == 0);
+      // To the host, each; a tied embedding is fetched and left twice per micro-step: by the head and by itself.
+      CHECK(of_gradients(Form::copy, When::each) == (offloaded ? matrices + 2 * tied : 0));
+      CHECK(count(c, Range::begin, [](const Node& n) { return n.tag.kind == Kind::gradient; }) == 0);
+    }
+}
+
 TEST_CASE("offload: what a copy makes is of its source's kind, layer and state") {
   const Compiled c = compiled(uniform_policy({}, {offload_of_state(0), offload_of_state(1), Offload::parameters}));
   size_t copies = 0;

@@ -1,3 +1,5 @@
+#include <map>
+
 #include "core/plan/cost_model.h"
 
 #include <doctest/doctest.h>
@@ -155,10 +157,22 @@ TEST_CASE("cost of a step: begin and update once, micro_step as often as it accu
   for (Range range : {Range::begin, Range::micro_step, Range::update, Range::evaluate})
     p.ranges[size_t(range)].push_back({Queue::compute, add_in(0), {}});
   const double one = cost_of(p, Range::begin, rates()).seconds;
-  const ProgramCost step = cost_of_step(p, 5, rates());
+  p.schedule = schedule_of(p, 5);
+  const ProgramCost step = cost_of_step(p, rates());
   CHECK(step.seconds == doctest::Approx(7 * one));
   CHECK(step.of(CostKind::memory).instructions == 7);
   CHECK(step.flops() == uint64_t(7) * 4096 * 4096);
+}
+
+TEST_CASE(
+    "cost of a step: what the first or the last micro-step alone runs counts once, what later ones run less once") {
+  Program p = two_arenas();
+  for (const When when : {When::each, When::first, When::later, When::last})
+    p.ranges[size_t(Range::micro_step)].push_back({Queue::compute, add_in(0), {}, when});
+  for (const auto& [accumulation, times] : std::map<uint32_t, uint64_t>{{1, 3}, {2, 5}, {5, 11}}) {
+    p.schedule = schedule_of(p, accumulation);
+    CHECK(cost_of_step(p, rates()).of(CostKind::memory).instructions == times);
+  }
 }
 
 TEST_CASE("cost of a product: where shares were measured, that of its size, between two by the logarithm") {

@@ -328,7 +328,7 @@ TEST_CASE("planner: a step's floor is that of the whole model without a policy")
   MemoryPolicy none;
   none.lm_head_chunks = 1;
   const Compiled whole = compile_step(r, none, r.target);
-  const ProgramCost cost = cost_of_step(whole.program, r.shape.accumulation, r.target.rates);
+  const ProgramCost cost = cost_of_step(whole.program, r.target.rates);
   const StepPlan plan = plan_step(r);
   CHECK(plan.floor.flops() == cost.flops());
   CHECK(plan.floor.floor() == doctest::Approx(cost.floor()).epsilon(1e-12));

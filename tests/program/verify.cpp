@@ -129,4 +129,35 @@ TEST_CASE("dump: every command on a line of its own, with the role of its queue"
   }
 }
 
+TEST_CASE("verify: an instruction of some submissions alone stands in micro_step, and orders no queues") {
+  const auto says = [](const std::function<void(Program&)>& plant) {
+    return error_of(plant).find("expected in each") != std::string::npos;
+  };
+  CHECK(error_of([](Program& p) { code(p)[0].when = When::first; }).empty());
+  for (const size_t order : {2, 3, 4}) CHECK(says([&](Program& p) { code(p)[order].when = When::last; }));
+  CHECK(says([](Program& p) {
+    p.ranges[size_t(Range::update)] = {code(p)[0]};
+    p.ranges[size_t(Range::update)][0].when = When::later;
+  }));
+}
+
+TEST_CASE("schedule: ranges with instructions, in order; micro-steps are told apart where an instruction does") {
+  const auto text = [](const Program& p, uint32_t accumulation) {
+    std::string all;
+    for (const auto& [turn, times] : schedule_of(p, accumulation))
+      all += fmt::format("{}{}{} {}, ", name_of(turn.range), turn.first ? "" : " later", turn.last ? "" : " not last",
+                         times);
+    return all;
+  };
+  Program p = sample();
+  CHECK(text(p, 5) == "micro_step 5, ");
+  p.ranges[size_t(Range::begin)] = p.ranges[size_t(Range::update)] = {code(p)[0]};
+  p.ranges[size_t(Range::evaluate)] = {code(p)[0]};
+  CHECK(text(p, 1) == "begin 1, micro_step 1, update 1, ");
+  code(p)[0].when = When::later;
+  CHECK(text(p, 1) == "begin 1, micro_step 1, update 1, ");
+  CHECK(text(p, 2) == "begin 1, micro_step not last 1, micro_step later 1, update 1, ");
+  CHECK(text(p, 5) == "begin 1, micro_step not last 1, micro_step later not last 3, micro_step later 1, update 1, ");
+}
+
 }  // namespace tandem

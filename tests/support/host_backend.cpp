@@ -30,17 +30,21 @@ class HostExecutable : public Executable {
     TANDEM_CHECK(world != nullptr || !has_exchange(program), "the program has {} ranks, join them", program.ranks);
   }
 
-  Timepoint submit(Range range) override {
+  Timepoint submit(Turn turn) override {
     std::array<std::vector<const Instruction*>, kQueueCount> left;  // by queue, last one first
-    for (const Instruction& instruction : program_.range(range))
+    size_t count = 0;
+    for (const Instruction& instruction : program_.range(turn.range)) {
+      if (!turn.runs(instruction.when)) continue;
       left[size_t(queue_for(instruction.queue, queues_))].push_back(&instruction);
+      ++count;
+    }
     for (auto& queue : left) std::ranges::reverse(queue);
     signalled_.clear();
-    for (size_t count = program_.range(range).size(); count > 0; --count) {
+    for (; count > 0; --count) {
       std::vector<std::vector<const Instruction*>*> ready;
       for (auto& queue : left)
         if (!queue.empty() && may_run(*queue.back())) ready.push_back(&queue);
-      TANDEM_CHECK(!ready.empty(), "range {}: every queue waits", name_of(range));
+      TANDEM_CHECK(!ready.empty(), "range {}: every queue waits", name_of(turn.range));
       auto& queue = *ready[ready.size() == 1 ? 0 : random_() % ready.size()];
       std::visit([this](const auto& command) { run(command); }, queue.back()->command);
       queue.pop_back();

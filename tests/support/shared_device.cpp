@@ -64,10 +64,10 @@ class SharedExecutable : public Executable {
         device_(device),
         load_(account_, device.load, "loading") {}
 
-  Timepoint submit(Range range) override {
-    if (met_.insert(range).second)
+  Timepoint submit(Turn turn) override {
+    if (met_.insert(turn.index()).second)
       graphs_.push_back(std::make_unique<Taken>(account_, device_.first_run, "a first submission"));
-    return inner_->submit(range);
+    return inner_->submit(turn);
   }
   void wait(Timepoint timepoint) override { inner_->wait(timepoint); }
 
@@ -76,7 +76,7 @@ class SharedExecutable : public Executable {
   std::shared_ptr<Account> account_;
   const SharedDevice& device_;
   Taken load_;
-  std::set<Range> met_;
+  std::set<size_t> met_;  // turns
   std::vector<std::unique_ptr<Taken>> graphs_;
 };
 

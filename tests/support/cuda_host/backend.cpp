@@ -68,9 +68,9 @@ class HostExecutable : public Executable {
             i.command);
   }
 
-  Timepoint submit(Range range) override {
-    for (const Instruction& instruction : program_.range(range))
-      std::visit([this](const auto& command) { run(command); }, instruction.command);
+  Timepoint submit(Turn turn) override {
+    for (const Instruction& instruction : program_.range(turn.range))
+      if (turn.runs(instruction.when)) std::visit([this](const auto& command) { run(command); }, instruction.command);
     return {++submitted_};
   }
   void wait(Timepoint) override {}  // submit has run it
