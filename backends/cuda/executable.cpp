@@ -6,6 +6,7 @@
 #include "backends/common/memory.h"
 #include "core/base/message.h"
 #include "core/base/overloaded.h"
+#include "core/program/accesses.h"
 #include "kernels/launchers.h"
 
 namespace tandem::cuda {
@@ -37,17 +38,22 @@ CudaExecutable::~CudaExecutable() {
 }
 
 void CudaExecutable::prepare(KernelTable& choices) {
-  for (size_t r = 0; r < kRangeCount; ++r)
+  for (size_t r = 0; r < kRangeCount; ++r) {
+    std::map<uint32_t, Queue> signalled;
     for (const Instruction& instruction : program_.ranges[r]) {
       queues_.insert(queue_for(instruction.queue, device_->queues()));
       Step& step = steps_[r].emplace_back();
-      std::visit(
-          overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, choices, step); }, [](const Fill&) {},
-                     [](const Copy&) {}, [&](const Collective& collective) { prepare(collective, step); },
-                     [](const Barrier&) {},
-                     [&](const Signal& signal) { signals_.try_emplace(signal.id, make_event()); }, [](const Wait&) {}},
-          instruction.command);
+      std::visit(overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, choices, step); }, [](const Fill&) {},
+                            [&](const Copy&) { copies_[r] = true; },
+                            [&](const Collective& collective) { prepare(collective, step); }, [](const Barrier&) {},
+                            [&](const Signal& signal) {
+                              signals_.try_emplace(signal.id, make_event());
+                              signalled[signal.id] = instruction.queue;
+                            },
+                            [&](const Wait& wait) { step.from = signalled.at(wait.id); }},
+                 instruction.command);
     }
+  }
   for (OwnedEvent& join : joins_) join = make_event();
 }
 
@@ -85,8 +91,21 @@ void CudaExecutable::join() {
   each_other_queue([&](Queue queue) {
     const OwnedEvent& join = joins_[size_t(queue)];
     device_->check_device(cudaEventRecord(join.get(), device_->stream(queue)), "cudaEventRecord");
-    device_->check_device(cudaStreamWaitEvent(device_->stream(), join.get(), 0), "cudaStreamWaitEvent");
+    wait_for(join, queue, Queue::compute);
   });
+}
+
+// While copies are timed, compute notes when it begins to wait for one and when it goes on.
+void CudaExecutable::wait_for(const OwnedEvent& event, Queue from, Queue queue) {
+  const cudaStream_t stream = device_->stream(queue_for(queue, device_->queues()));
+  const bool timed = timing_ && queue == Queue::compute && (from == Queue::in || from == Queue::out);
+  const auto note = [&] {
+    if (timed_used_ == timed_.size()) timed_.push_back(make_event(true));
+    device_->check_device(cudaEventRecord(timed_[timed_used_++].get(), stream), "cudaEventRecord");
+  };
+  if (timed) note();
+  device_->check_device(cudaStreamWaitEvent(stream, event.get(), 0), "cudaStreamWaitEvent");
+  if (timed) note();
 }
 
 void CudaExecutable::check_launch(Range range, const Instruction& instruction) {
@@ -108,33 +127,31 @@ void CudaExecutable::run(Turn turn) {
 
 void CudaExecutable::run(const Instruction& instruction, const Step& step) {
   const cudaStream_t stream = device_->stream(queue_for(instruction.queue, device_->queues()));
-  std::visit(
-      overloaded{
-          [&](const Dispatch& dispatch) {
-            const kernels::Call call = call_of(dispatch, step);
-            if (step.gemm) step.gemm->run(*device_, call, stream);
-            else if (!step.launcher(call, stream))
-              fail(Exit::internal, "cuda", "{} has no kernel for these dtypes", name_of(instruction));
-          },
-          [&](const Fill& fill) {
-            device_->check_device(cudaMemsetAsync(at(fill.buffer), 0, fill.buffer.bytes, stream), "cudaMemsetAsync");
-          },
-          [&](const Copy& copy) {
-            device_->check_device(
-                cudaMemcpyAsync(at(copy.to), at(copy.from), copy.from.bytes, cudaMemcpyDefault, stream),
-                "cudaMemcpyAsync");
-          },
-          [&](const Collective&) {
-            if (!capturing_) device_->communicator()->run(step.calls, stream);
-          },
-          [](const Barrier&) {},  // what a stream does anyway
-          [&](const Signal& signal) {
-            device_->check_device(cudaEventRecord(signals_.at(signal.id).get(), stream), "cudaEventRecord");
-          },
-          [&](const Wait& wait) {
-            device_->check_device(cudaStreamWaitEvent(stream, signals_.at(wait.id).get(), 0), "cudaStreamWaitEvent");
-          }},
-      instruction.command);
+  std::visit(overloaded{[&](const Dispatch& dispatch) {
+                          const kernels::Call call = call_of(dispatch, step);
+                          if (step.gemm) step.gemm->run(*device_, call, stream);
+                          else if (!step.launcher(call, stream))
+                            fail(Exit::internal, "cuda", "{} has no kernel for these dtypes", name_of(instruction));
+                        },
+                        [&](const Fill& fill) {
+                          device_->check_device(cudaMemsetAsync(at(fill.buffer), 0, fill.buffer.bytes, stream),
+                                                "cudaMemsetAsync");
+                        },
+                        [&](const Copy& copy) {
+                          device_->check_device(
+                              cudaMemcpyAsync(at(copy.to), at(copy.from), copy.from.bytes, cudaMemcpyDefault, stream),
+                              "cudaMemcpyAsync");
+                        },
+                        [&](const Collective&) {
+                          if (!capturing_) device_->communicator()->run(step.calls, stream);
+                        },
+                        [](const Barrier&) {},  // what a stream does anyway
+                        [&](const Signal& signal) {
+                          device_->check_device(cudaEventRecord(signals_.at(signal.id).get(), stream),
+                                                "cudaEventRecord");
+                        },
+                        [&](const Wait& wait) { wait_for(signals_.at(wait.id), step.from, instruction.queue); }},
+             instruction.command);
 }
 
 // Loads what CUDA else loads at a first launch, and makes the graphs: both may wait for all that the device has to do,
@@ -142,11 +159,19 @@ void CudaExecutable::run(const Instruction& instruction, const Step& step) {
 void CudaExecutable::make_ready() {
   const auto make = [&](Turn turn) {
     if (program_.range(turn.range).empty()) return;
-    if (use_graphs_ && !exchanges(turn)) make_graph(turn);
+    if (is_replayed(turn)) make_graph(turn);
     else (void)capture(turn);
   };
   for (const Turns& turns : program_.schedule) make(turns.turn);
   make(Range::evaluate);
+}
+
+bool CudaExecutable::is_replayed(Turn turn) const {
+  const std::vector<Instruction>& code = program_.range(turn.range);
+  const auto beside_compute = [&](const Instruction& i) {
+    return turn.runs(i.when) && i.queue != Queue::compute && !is_order(i);
+  };
+  return use_graphs_ && !code.empty() && std::ranges::none_of(code, beside_compute);
 }
 
 bool CudaExecutable::exchanges(Turn turn) const {
@@ -197,7 +222,7 @@ void CudaExecutable::make_graph(Turn turn) {
 Timepoint CudaExecutable::submit(Turn turn) {
   device_->make_current();
   const OwnedGraphExec& graph = graphs_[turn.index()];
-  if (!graph && use_graphs_ && !program_.range(turn.range).empty() && !exchanges(turn)) make_graph(turn);
+  if (!graph && is_replayed(turn)) make_graph(turn);
   if (graph) {
     device_->check_device(cudaGraphLaunch(graph.get(), device_->stream()),
                           fmt::format("range {}", name_of(turn.range)));
@@ -206,6 +231,28 @@ Timepoint CudaExecutable::submit(Turn turn) {
     run(turn);
   }
   return device_->mark();
+}
+
+Timepoint CudaExecutable::submit_timed(Turn turn) {
+  if (!copies_[size_t(turn.range)]) return submit(turn);
+  device_->make_current();
+  meet(turn);
+  timing_ = true;
+  run(turn);
+  timing_ = false;
+  return device_->mark();
+}
+
+std::optional<double> CudaExecutable::copy_seconds() {
+  double seconds = 0;
+  for (size_t i = 0; i < timed_used_; i += 2) {
+    float milliseconds = 0;
+    device_->check_device(cudaEventElapsedTime(&milliseconds, timed_[i].get(), timed_[i + 1].get()),
+                          "cudaEventElapsedTime");
+    seconds += double(milliseconds) * 1e-3;
+  }
+  timed_used_ = 0;
+  return seconds;
 }
 
 std::vector<double> CudaExecutable::profile(Turn turn) {

@@ -1,6 +1,6 @@
-// A loaded Program: calls prepared once; a range runs on the device's streams, captured as a CUDA graph or not, one for
-// each turn of the schedule. A turn in which ranks meet is never captured: the host issues it, behind a barrier of all
-// ranks' hosts.
+// A loaded Program: calls prepared once; a turn runs on the device's streams, or is replayed from a CUDA graph where
+// compute alone has work in it: graphs take memory, and beside copies the device has more to do than the host. A turn
+// in which ranks meet is issued behind a barrier of all ranks' hosts.
 #pragma once
 
 #include "backends/cuda/gemm.h"
@@ -16,15 +16,18 @@ class CudaExecutable : public Executable {
 
   Timepoint submit(Turn turn) override;
   void wait(Timepoint timepoint) override { device_->wait(timepoint); }
+  Timepoint submit_timed(Turn turn) override;
+  std::optional<double> copy_seconds() override;
   std::vector<double> profile(Turn turn) override;
 
  private:
-  // A dispatch or Collective that is ready to be launched.
+  // An instruction that is ready to be launched.
   struct Step {
     std::vector<kernels::Operand> operands;
     kernels::Launcher launcher = nullptr;
     std::unique_ptr<GemmPlan> gemm;   // in the launcher's place
     std::vector<ExchangeCall> calls;  // what a Collective becomes
+    Queue from = Queue::compute;      // a Wait's: where its Signal is
   };
 
   void prepare(KernelTable& choices);
@@ -35,15 +38,17 @@ class CudaExecutable : public Executable {
   void run(Turn turn);
   void run(const Instruction& instruction, const Step& step);
   void check_launch(Range range, const Instruction& instruction);
-  bool exchanges(Turn turn) const;  // whether ranks meet in it
-  void meet(Turn turn);             // all ranks, before a turn in which they do
+  bool is_replayed(Turn turn) const;  // from a graph: compute alone has work in it
+  bool exchanges(Turn turn) const;    // whether ranks meet in it
+  void meet(Turn turn);               // all ranks, before a turn in which they do
   void make_ready();
   OwnedGraph capture(Turn turn);
   void make_graph(Turn turn);
   template <typename Visit>
   void each_other_queue(const Visit& visit) const;  // in use, but for compute
-  void fork();                                      // the other queues begin where compute is
-  void join();                                      // compute goes on where all are
+  void wait_for(const OwnedEvent& event, Queue from, Queue queue);
+  void fork();  // the other queues begin where compute is
+  void join();  // compute goes on where all are
 
   std::shared_ptr<Device> device_;
   Program program_;
@@ -53,7 +58,10 @@ class CudaExecutable : public Executable {
   QueueSet queues_{Queue::compute};                   // in use
   std::array<OwnedEvent, kQueueCount> joins_;
   std::array<OwnedGraphExec, kTurnCount> graphs_;  // by turn
-  bool capturing_ = false;
+  std::array<bool, kRangeCount> copies_{};         // whether it has some
+  std::vector<OwnedEvent> timed_;                  // pairs, around each wait
+  size_t timed_used_ = 0;
+  bool capturing_ = false, timing_ = false;
   bool use_graphs_ = true, synchronous_ = false;
 };
 

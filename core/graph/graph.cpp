@@ -51,7 +51,9 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
             signature.in_place,
             signature.first_output,
             0,
-            tag_};
+            tag_,
+            {},
+            signature.replaces};
   for (uint32_t i = 0; i < signature.outputs.size(); ++i) {
     const TensorDesc& d = signature.outputs[i];
     node.outputs.push_back(d.dtype == DType::none ? ValueId{}
@@ -81,6 +83,7 @@ ValueId Graph::zeros(Range range, TensorDesc desc, std::string label) {
 ValueId Graph::zeros_onto(Range range, ValueId onto, std::string label) {
   const ValueId out = add_without_op(range, Form::fill, desc(onto), {onto}, 0, std::move(label));
   nodes_.back().in_place = 1;
+  nodes_.back().replaces = true;
   take_over(out, values_[onto.index]);
   return out;
 }
@@ -109,6 +112,7 @@ ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) 
   if (!onto.present()) return out;
   TANDEM_CHECK(desc(onto) == desc(from), "a copy of {} onto {}", desc(from), desc(onto));
   nodes_.back().in_place = 1;
+  nodes_.back().replaces = true;
   take_over(out, values_[onto.index]);
   return out;
 }

@@ -89,6 +89,7 @@ struct Node : OpNode {
   uint64_t first_row = 0;                   // a slice's
   Tag tag;
   ValueId workspace = {};  // not present: it has none
+  bool replaces = false;   // see Signature
 
   bool has_kernel() const { return form == Form::dispatch; }
   bool is_slice() const { return form == Form::slice || form == Form::rank_slice; }

@@ -14,14 +14,15 @@ constexpr std::string_view name_of(Range range) {
   return kRangeNames[size_t(range)];
 }
 
-// The micro-steps of a step in which a node or an instruction of micro_step runs; in other ranges all run each time.
+// The micro-steps of a step, or of an evaluation, in which a node or an instruction runs; in other ranges all run each
+// time.
 enum class When : uint8_t { each, first, later, last };  // later: all but the first
 constexpr std::string_view kWhenNames[] = {"each", "first", "later", "last"};
 constexpr std::string_view name_of(When when) {
   return kWhenNames[size_t(when)];
 }
 
-// A submission of a range. first, last: of a micro_step, whether it is the step's first or last one.
+// A submission of a range. first, last: whether it is the first or last one of a step, or first of an evaluation.
 struct Turn {
   Range range = Range::begin;
   bool first = true, last = true;

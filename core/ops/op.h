@@ -48,6 +48,7 @@ struct Signature {
   Descs outputs;              // absent optional outputs have dtype none
   uint32_t in_place = 0;      // how many trailing inputs are overwritten ...
   uint32_t first_output = 0;  // ... by outputs first_output, first_output + 1, ...
+  bool replaces = false;      // these take nothing from what they overwrite
 };
 
 // What a dispatch does, for the cost model.

@@ -43,7 +43,8 @@ Dispatch dispatch_of(const Placed& placed, const Node& node) {
     d.operands.push_back(placed.operand(node.inputs[i], Access::read));
   for (uint32_t i = 0; i < node.outputs.size(); ++i) {
     const bool in_place = i >= node.first_output && i < node.first_output + node.in_place;
-    d.operands.push_back(placed.operand(node.outputs[i], in_place ? Access::read_write : Access::write));
+    d.operands.push_back(
+        placed.operand(node.outputs[i], in_place && !node.replaces ? Access::read_write : Access::write));
   }
   if (node.workspace.present()) d.workspace = placed.buffer(node.workspace);
   return d;

@@ -26,9 +26,10 @@ struct Run {
   uint32_t first = 0, last = 0;  // stages
   bool made = false;             // a node makes the root here: nothing to prefetch
   bool written = false;          // made or updated in place
-  When made_when = When::each;   // first: later micro-steps go on from what is on the host
-  When when = When::each;        // the uses, if all of them are in the same micro-steps alone
-  bool in_whole = false;         // rows of a whole that is on the device anyway
+  // The micro-steps in which it is made, written, used, if all nodes that do so run in the same ones. What the first
+  // one alone makes comes from the host in later ones.
+  When made_when = When::each, written_when = When::each, when = When::each;
+  bool in_whole = false;  // rows of a whole that is on the device anyway
 };
 
 enum class Home : uint8_t { device, host, zero_copy };
@@ -123,6 +124,7 @@ void collect_runs(Uses& u) {
     if (before != open.end() && stage - u.runs[before->second].last <= 2 * u.distance(range)) {
       Run& run = u.runs[before->second];
       run.last = stage;
+      if (written) run.written_when = !run.written || run.written_when == when ? when : When::each;
       run.written |= written;
       if (run.when != when) run.when = When::each;
       return;
@@ -131,14 +133,18 @@ void collect_runs(Uses& u) {
     const std::optional<uint32_t> whole = whole_at(part, range, stage);
     if (whole) u.wholes[{part, range}] = *whole;
     u.runs.push_back(
-        {part, range, stage, stage, made || whole, written, made ? when : When::each, when, whole.has_value()});
+        {part, range, stage, stage, made || whole, written, made ? when : When::each, when, when, whole.has_value()});
   };
   for (uint32_t n = 0; n < u.graph.nodes().size(); ++n) {
     const Node& node = u.graph.nodes()[n];
     if (!node.is_instruction()) continue;
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (u.on_host(node.inputs[i]))
-        use(node.inputs[i], node, u.stages[n], i + node.in_place >= node.inputs.size(), false);
+      if (u.on_host(node.inputs[i])) {
+        const bool written = i + node.in_place >= node.inputs.size();
+        const bool replaced =
+            written && node.replaces && u.graph.desc(node.inputs[i]) == u.graph.desc({u.root_of(node.inputs[i])});
+        use(node.inputs[i], node, u.stages[n], written, replaced);
+      }
     for (ValueId v : node.outputs)
       if (u.on_host(v) && u.root_of(v) == v.index) use(v, node, u.stages[n], true, true);
   }
@@ -208,7 +214,7 @@ Schedule schedule_of(const Uses& u) {
           {run.part, goes_on ? When::later : run.when});
     if (run.written)
       s.evicts[{run.range, free_at <= s.ends[size_t(run.range)].stage ? free_at : kEnd}].push_back(
-          {run.part, run.when});
+          {run.part, run.written_when});
   }
   return s;
 }
@@ -218,7 +224,7 @@ Schedule schedule_of(const Uses& u) {
 struct Offloaded {
   Rewriter rewriter;
   std::vector<ValueId> homes = {};                             // by root: where it lives on the host
-  std::vector<ValueId> now = {};                               // by part: where it is on the device
+  std::map<std::pair<uint32_t, Range>, ValueId> now = {};      // by part and range: where it is on the device
   std::map<std::pair<uint32_t, Range>, ValueId> evicted = {};  // by part and range
 };
 
@@ -268,25 +274,28 @@ void emit_copies(const Uses& u, const Schedule& schedule, Offloaded& to, Range r
     for (const auto& [part, when] : due->second) {
       const ValueId onto = part_on_host(u, to, part, range);
       set_when(graph, when);
-      to.evicted[{part, range}] = graph.copy(range, to.now[part], onto, "evict " + name_of_part(u, part));
+      to.evicted[{part, range}] = graph.copy(range, to.now.at({part, range}), onto, "evict " + name_of_part(u, part));
     }
   if (const auto due = schedule.prefetches.find({range, stage}); due != schedule.prefetches.end())
     for (const auto& [part, when] : due->second) {
       const ValueId from = part_on_host(u, to, part, range);
       set_when(graph, when);
-      to.now[part] = graph.copy(range, from, {}, "prefetch " + name_of_part(u, part));
+      to.now[{part, range}] = graph.copy(range, from, {}, "prefetch " + name_of_part(u, part));
     }
 }
 
-// What is on the device of a value that lives on the host: rows of a whole that is there are sliced when first used.
+// What is on the device of a value that lives on the host, absent where a node is still to make it: rows of a whole
+// that is there are sliced when first used.
 ValueId on_device(Uses& u, Offloaded& to, ValueId v, Range range) {
   const uint32_t part = part_of(u, v);
   if (const auto whole = u.wholes.find({part, range}); whole != u.wholes.end()) {
     const Part& p = u.parts[part];
-    to.now[part] = to.rewriter.graph().slice(range, to.now[whole->second], p.first_row, p.desc.shape[0]);
+    to.now[{part, range}] =
+        to.rewriter.graph().slice(range, to.now.at({whole->second, range}), p.first_row, p.desc.shape[0]);
     u.wholes.erase(whole);
   }
-  return to.now[part];
+  const auto found = to.now.find({part, range});
+  return found == to.now.end() ? ValueId{} : found->second;
 }
 
 // The node, on what is on the device.
@@ -299,14 +308,14 @@ void emit(Uses& u, Offloaded& to, const Node& node) {
   for (ValueId v : node.inputs) inputs.push_back(u.on_host(v) ? on_device(u, to, v, node.range) : to.rewriter.map(v));
   // In later micro-steps the value comes from the host.
   if (node.form == Form::fill && node.tag.when == When::first && u.on_host(node.outputs[0]))
-    if (const ValueId now = to.now[part_of(u, node.outputs[0])]; now.present()) inputs = {now};
+    if (const ValueId now = on_device(u, to, node.outputs[0], node.range); now.present()) inputs = {now};
   const auto out = to.rewriter.emit(node, node.parameters, std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < out.size(); ++i) {
     const ValueId old = node.outputs[i];
     if (!out[i].present()) continue;
     const Value& value = u.graph.values()[old.index];
     to.rewriter.set(old, out[i]);
-    if (u.on_host(old)) to.now[part_of(u, old)] = out[i];
+    if (u.on_host(old)) to.now[{part_of(u, old), node.range}] = out[i];
     else if (!value.name.empty()) to.rewriter.graph().keep(out[i], value.name);
     if (u.homes[old.index] == Home::zero_copy) to.rewriter.graph().place_on_host(out[i]);
   }
@@ -319,7 +328,6 @@ Graph offload(const Graph& graph, const MemoryPolicy& policy) {
   const Schedule schedule = schedule_of(uses);
   Offloaded to{Rewriter(graph)};
   make_homes(uses, to);
-  to.now.resize(uses.parts.size());
   std::array<uint32_t, kRangeCount> next{};  // the stage that comes, by range
   for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.nodes()[n];

@@ -4,31 +4,31 @@ namespace tandem {
 namespace {
 
 // A root is alive from the first instruction that touches it to the last; in several ranges, or where the first
-// micro-step alone makes it: persistent.
+// micro-step alone makes it and others read it: persistent.
 void find_live_ranges(const Graph& graph, Storage& storage) {
   std::vector<bool> seen(storage.roots.size());
-  const auto touch = [&](ValueId v, const LiveRange& at) {
+  const auto touch = [&](ValueId v, const LiveRange& at, When when) {
     if (!v.present()) return;
     const uint32_t r = storage.root_of[storage.places[v.index].root];
     Root& root = storage.roots[r];
     if (!seen[r]) {
       seen[r] = true;
       root.live = at;
-      const uint32_t maker = graph.values()[root.value].node;
-      root.persistent |= maker != UINT32_MAX && graph.nodes()[maker].tag.when == When::first;
     } else if (root.live.range != at.range) {
       root.persistent = true;
     } else {
       root.live.last = at.first;
     }
+    const uint32_t maker = graph.values()[root.value].node;
+    root.persistent |= maker != UINT32_MAX && graph.nodes()[maker].tag.when == When::first && when != When::first;
   };
   std::array<uint32_t, kRangeCount> position{};
   for (const Node& node : graph.nodes()) {
     const LiveRange at{node.range, position[size_t(node.range)], position[size_t(node.range)]++};
     if (!node.is_instruction()) continue;
-    for (ValueId v : node.inputs) touch(v, at);
-    for (ValueId v : node.outputs) touch(v, at);
-    touch(node.workspace, at);
+    for (ValueId v : node.inputs) touch(v, at, node.tag.when);
+    for (ValueId v : node.outputs) touch(v, at, node.tag.when);
+    touch(node.workspace, at, node.tag.when);
   }
 }
 

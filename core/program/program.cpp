@@ -74,10 +74,22 @@ const Collective* exchange_of(const Instruction& instruction) {
       instruction.command);
 }
 
+bool is_order(const Instruction& instruction) {
+  return std::visit(overloaded{[](const Dispatch&) { return false; }, [](const Fill&) { return false; },
+                               [](const Copy&) { return false; }, [](const Collective&) { return false; },
+                               [](const Barrier&) { return true; }, [](const Signal&) { return true; },
+                               [](const Wait&) { return true; }},
+                    instruction.command);
+}
+
 bool has_exchange(const Program& program) {
   return std::ranges::any_of(program.ranges, [](const std::vector<Instruction>& range) {
     return std::ranges::any_of(range, [](const Instruction& i) { return exchange_of(i) != nullptr; });
   });
+}
+
+bool has_turns(const Program& program, Range range) {
+  return std::ranges::any_of(program.range(range), [](const Instruction& i) { return i.when != When::each; });
 }
 
 std::vector<Turns> schedule_of(const Program& program, uint32_t accumulation) {
@@ -85,8 +97,7 @@ std::vector<Turns> schedule_of(const Program& program, uint32_t accumulation) {
   std::vector<Turns> schedule;
   if (has(Range::begin)) schedule.push_back({Range::begin});
   if (has(Range::micro_step)) {
-    const auto each = [](const Instruction& i) { return i.when == When::each; };
-    if (accumulation == 1 || std::ranges::all_of(program.range(Range::micro_step), each)) {
+    if (accumulation == 1 || !has_turns(program, Range::micro_step)) {
       schedule.push_back({Range::micro_step, accumulation});
     } else {
       schedule.push_back({Turn(Range::micro_step, true, false)});

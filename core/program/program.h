@@ -77,7 +77,7 @@ struct Instruction {
   Queue queue = Queue::compute;
   Command command;
   std::string label;       // for people: "layer 3 attention"
-  When when = When::each;  // not each: a dispatch, fill, copy or exchange of micro_step; what orders queues always runs
+  When when = When::each;  // not each: a dispatch, fill, copy or exchange of micro_step or evaluate
 };
 
 // What a host may write before a run or read after it, by name: parameters, states, step inputs, report.
@@ -113,8 +113,12 @@ std::string name_of(const Instruction& instruction);
 
 // The program of one rank: its buffers have their places there, and no rank_stride.
 Program for_rank(Program program, uint32_t rank);
+// True if the instruction does no more than to order others: a barrier, a signal, a wait.
+bool is_order(const Instruction& instruction);
 // True if some instruction needs the other ranks.
 bool has_exchange(const Program& program);
+// True if some of the range's instructions do not run in each submission.
+bool has_turns(const Program& program, Range range);
 // A step's submissions of the ranges that have instructions; micro_step's are told apart where instructions do.
 std::vector<Turns> schedule_of(const Program& program, uint32_t accumulation);
 

@@ -127,14 +127,6 @@ void check_overlaps(const Collective& c, std::span<const BufferAccess> accesses,
                    "{}: buffers {} and {} overlap, and one of them is written", what, j, i);
 }
 
-bool orders(const Command& command) {
-  return std::visit(overloaded{[](const Dispatch&) { return false; }, [](const Fill&) { return false; },
-                               [](const Copy&) { return false; }, [](const Collective&) { return false; },
-                               [](const Barrier&) { return true; }, [](const Signal&) { return true; },
-                               [](const Wait&) { return true; }},
-                    command);
-}
-
 void verify(const Program& program, const Target& target, const Instruction& instruction, std::set<uint32_t>& signals) {
   const std::string what = name_of(instruction);
   const std::vector<BufferAccess> accesses = accesses_of(instruction, program.ranks);
@@ -179,7 +171,8 @@ void verify(const Program& program, const Target& target) {
     std::set<uint32_t> signals;
     for (const Instruction& instruction : program.ranges[r]) {
       verify(program, target, instruction, signals);
-      TANDEM_CHECK(instruction.when == When::each || (Range(r) == Range::micro_step && !orders(instruction.command)),
+      TANDEM_CHECK(instruction.when == When::each ||
+                       ((Range(r) == Range::micro_step || Range(r) == Range::evaluate) && !is_order(instruction)),
                    "{} of {} runs in its {} submission alone, expected in each", name_of(instruction),
                    name_of(Range(r)), name_of(instruction.when));
     }

@@ -20,6 +20,10 @@ nlohmann::json number(double x) {
   return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(nullptr);
 }
 
+nlohmann::json number(const std::optional<double>& x) {
+  return number(x.value_or(NAN));
+}
+
 // Unix seconds, to the microsecond.
 double now() {
   using namespace std::chrono;
@@ -77,12 +81,13 @@ void MetricsWriter::write(const StepMetrics& m) {
   j["targets"] = m.targets;
   j["seconds"] = m.seconds;
   j["tokens_per_second"] = m.tokens_per_second;
-  j["mfu"] = m.mfu ? number(*m.mfu) : nlohmann::json(nullptr);
+  j["mfu"] = number(m.mfu);
   j["memory"] = m.memory;
   j["skipped"] = m.skipped;
   if (m.skipped_tensors) j["skipped_tensors"] = *m.skipped_tensors;
   j["time"] = now();
   j["data_seconds"] = m.data_seconds;
+  if (m.copies_timed) j["copy_seconds"] = number(m.copy_seconds);
   if (m.save_seconds) j["save_seconds"] = *m.save_seconds;
   if (m.scales) {
     j["scale_misses"] = m.scales->misses;

@@ -39,13 +39,27 @@ void write_line(Run& run, const Metrics& m) {
   run.metrics->write(m);
 }
 
-// Any rank may have got a signal.
-bool any_rank(const Engine& engine, bool mine, std::string_view label) {
-  return engine.world ? engine.world->agree(mine, label) != 0 : mine;
+uint32_t agree(const Engine& engine, uint32_t bits, std::string_view label) {
+  return engine.world ? engine.world->agree(bits, label) : bits;
 }
 
+// Any rank may have got a signal.
 bool asked_to_stop(const Run& run, const Engine& engine) {
-  return any_rank(engine, run.signals.stop(), "stop");
+  return agree(engine, run.signals.stop(), "stop") != 0;
+}
+
+// What ranks do alike behind a step, if any of them says so.
+struct Asked {
+  bool stop = false, save = false, slow = false;
+};
+
+// A step that takes longer leaves no gap worth closing, and a signal would wait for one more of them.
+constexpr double kShortStep = 1;  // seconds
+
+Asked asked_behind_step(const Run& run, const Engine& engine, double seconds) {
+  const uint32_t bits = agree(
+      engine, uint32_t(run.signals.stop()) | run.signals.take_save() << 1 | (seconds > kShortStep) << 2, "signals");
+  return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
 }
 
 // A step that was submitted.
@@ -53,19 +67,32 @@ struct StepInFlight {
   uint64_t tokens = 0;   // inputs, padding left out
   uint64_t targets = 0;  // valid ones
   double rate = 0;
-  Clock::time_point start;
+  Clock::time_point start;  // or the end of the step in front, where that one still ran
   double data_seconds = 0;  // waited for the loader
+  StepRunner::Copies copies = StepRunner::Copies::untimed;
   StepRunner::Pending pending;
 };
+
+// A timed step is not replayed from a graph, so only some are: the third, and then one in many.
+StepRunner::Copies copies_of(uint64_t step) {
+  constexpr uint64_t kFirst = 3, kEvery = 25;
+  const uint64_t steps = step + 1;
+  return steps == kFirst || steps % kEvery == 0 ? StepRunner::Copies::timed : StepRunner::Copies::untimed;
+}
 
 StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& batches) {
   const auto start = Clock::now();
   const StepBatch batch = batches.next();
   const double waited = seconds_since(start);
   const double rate = learning_rate(run.config, step);
-  return {batch.tokens, batch.valid_targets,
-          rate,         start,
-          waited,       engine.runner->train(batch, step, rate, run.config.model.seed)};
+  const StepRunner::Copies copies = copies_of(step);
+  return {batch.tokens,
+          batch.valid_targets,
+          rate,
+          start,
+          waited,
+          copies,
+          engine.runner->train(batch, step, rate, run.config.model.seed, copies)};
 }
 
 [[noreturn]] void fail_diverged(const Run& run) {
@@ -80,8 +107,8 @@ StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& b
             : "");
 }
 
-// Moves on by a step that is done: its line of metrics, and whether the run may go on.
-void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi::StepReport& report) {
+// Moves on by a step that is done: its line of metrics, and whether the run may go on. Returns its seconds.
+double finish(Run& run, const Engine& engine, const StepInFlight& step, const abi::StepReport& report) {
   const double seconds = seconds_since(step.start);
   Position& at = run.position;
   ++at.step;
@@ -104,6 +131,9 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
       .skipped_tensors =
           engine.spec.optimizer.clip_by != ClipBy::step ? std::optional(report.skipped_tensors) : std::nullopt,
       .data_seconds = step.data_seconds,
+      .copies_timed = step.copies == StepRunner::Copies::timed,
+      .copy_seconds =
+          step.copies == StepRunner::Copies::timed ? engine.session->executable().copy_seconds() : std::nullopt,
       .save_seconds = std::exchange(run.save_seconds, {}),
       .scales = fp8 ? std::optional(ScaleGuesses{report.scale_misses, report.scale_guesses}) : std::nullopt,
       .health = run.root() ? engine.backend->health().value_or(Health{}) : Health{}};
@@ -114,9 +144,10 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
   if (at.skipped >= run.config.run.max_skipped) fail_diverged(run);
   if (!m.skipped && std::exchange(run.unproven, false) && run.root())
     rotate_checkpoints(run.directory().checkpoints(), *run.saved, run.config.checkpoint.keep);
+  return seconds;
 }
 
-void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
+double profile_step(Run& run, Engine& engine, Prefetcher& batches) {
   const auto start = Clock::now();
   const StepBatch batch = batches.next();
   const double waited = seconds_since(start);
@@ -129,19 +160,39 @@ void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
     replace_file(run.directory().profile(),
                  profile_text(program, profile.turns, run.position.step + 1, engine.details));
   }
-  finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, waited, {}}, profile.report);
+  return finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, waited, {}, {}}, profile.report);
 }
 
-void train_step(Run& run, Engine& engine, Prefetcher& batches) {
-  if (!run.profile.file.empty() && run.position.step == run.profile.step) return profile_step(run, engine, batches);
-  const StepInFlight step = submit(run, engine, run.position.step, batches);
-  finish(run, engine, step, engine.runner->finish(step.pending));
+// What is done behind so many steps, or of the profile in front of the next.
+bool due_for_profile(const Run& run, uint64_t steps) {
+  return !run.profile.file.empty() && steps == run.profile.step;
 }
 
-bool due_for_evaluation(const Run& run) {
-  const uint64_t every = run.config.run.eval_every, step = run.position.step;
-  return run.inputs.data.eval != nullptr && step > 0 &&
-         (step == run.config.schedule.steps || (every > 0 && step % every == 0));
+bool due_for_evaluation(const Run& run, uint64_t steps) {
+  const uint64_t every = run.config.run.eval_every;
+  return run.inputs.data.eval != nullptr && steps > 0 &&
+         (steps == run.config.schedule.steps || (every > 0 && steps % every == 0));
+}
+
+bool due_for_save(const Run& run, uint64_t steps) {
+  return steps == run.config.schedule.steps || steps % run.config.checkpoint.every == 0;
+}
+
+bool next_follows_at_once(const Run& run, uint64_t steps) {
+  return steps < run.config.schedule.steps && !due_for_evaluation(run, steps) && !due_for_save(run, steps) &&
+         !due_for_profile(run, steps);
+}
+
+// Two steps at most are in flight: the next is submitted before this one is done, unless it is to run alone. ahead: a
+// step that was, and is this one; then the next. Returns this one's seconds.
+double train_step(Run& run, Engine& engine, Prefetcher& batches, std::optional<StepInFlight>& ahead, bool alone) {
+  const uint64_t at = run.position.step;
+  if (due_for_profile(run, at)) return profile_step(run, engine, batches);
+  const StepInFlight step = ahead ? *std::exchange(ahead, {}) : submit(run, engine, at, batches);
+  if (!alone && next_follows_at_once(run, at + 1)) ahead = submit(run, engine, at + 1, batches);
+  const double seconds = finish(run, engine, step, engine.runner->finish(step.pending));
+  if (ahead) ahead->start = Clock::now();
+  return seconds;
 }
 
 // A signal to stop breaks it off; the resumed run does it again.
@@ -294,7 +345,7 @@ Run start_run(const RunConfig& config, Signals& signals, const TrainOptions& opt
   inputs.checkpoint.reset();  // They are large, and read.
   inputs.weights.reset();
   inputs.adapter.reset();
-  const bool evaluated = any_rank(engine, root && open_directory(config, options, engine, inputs, at), "start");
+  const bool evaluated = agree(engine, root && open_directory(config, options, engine, inputs, at), "start") != 0;
   std::unique_ptr<MetricsWriter> metrics;
   if (root) metrics = std::make_unique<MetricsWriter>(inputs.directory->metrics());
   return {.config = config,
@@ -313,18 +364,23 @@ Exit train_steps(Run& run, Engine& engine) {
   const uint64_t first = run.position.step, steps = run.config.schedule.steps;
   Prefetcher batches(*run.inputs.data.train, run.position.step, steps);
   announce(run, engine);
-  if (run.saved && !run.evaluated && due_for_evaluation(run)) evaluate_now(run, engine);
-  bool stopped = asked_to_stop(run, engine);
-  while (!stopped && run.position.step < steps) {
-    train_step(run, engine, batches);
-    if (run.position.step == first + 1) tell_first_step(run, engine);
-    if (due_for_evaluation(run)) evaluate_now(run, engine);
-    const bool asked = any_rank(engine, run.signals.take_save(), "save");
+  if (run.saved && !run.evaluated && due_for_evaluation(run, first)) evaluate_now(run, engine);
+  std::optional<StepInFlight> ahead;
+  Asked asked{.stop = asked_to_stop(run, engine), .slow = true};  // the first step has no seconds to go by
+  while (ahead || (!asked.stop && run.position.step < steps)) {
+    const double seconds = train_step(run, engine, batches, ahead, asked.stop || asked.save || asked.slow);
     const uint64_t step = run.position.step;
-    if (asked || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
-    stopped = asked_to_stop(run, engine);
+    if (step == first + 1) tell_first_step(run, engine);
+    if (due_for_evaluation(run, step)) evaluate_now(run, engine);
+    const Asked now = asked_behind_step(run, engine, seconds);
+    asked = {asked.stop || now.stop, asked.save || now.save, now.slow};
+    if (!ahead && (asked.save || due_for_save(run, step))) {
+      save(run, engine);
+      asked.save = false;
+      asked.stop = asked.stop || asked_to_stop(run, engine);
+    }
   }
-  if (stopped) return stop(run, engine);
+  if (asked.stop) return stop(run, engine);
   if (run.root()) run.directory().require_in_place();
   save_result(run, engine);
   return Exit::ok;

@@ -41,6 +41,11 @@ class Executable {
   virtual ~Executable() = default;
   virtual Timepoint submit(Turn turn) = 0;     // in the order of submission
   virtual void wait(Timepoint timepoint) = 0;  // throws a device failure, which is sticky
+  // Submits as submit does, and has the device note how long compute waits for copies to and from the host.
+  virtual Timepoint submit_timed(Turn turn) { return submit(turn); }
+  // Seconds of those waits in all that was submitted so since it was last asked, and is done; nullopt: the device
+  // cannot tell.
+  virtual std::optional<double> copy_seconds() { return {}; }
   // Runs the turn's instructions one after the other, and returns the seconds that each of the range took, 0 for one
   // that does not run then, with the same bits as submit. Empty, and nothing has run: the device cannot tell.
   virtual std::vector<double> profile(Turn) { return {}; }

@@ -4,6 +4,7 @@
 
 #include "core/passes/chunk.h"
 #include "core/passes/offload.h"
+#include "core/passes/quantize_late.h"
 #include "core/passes/recompute.h"
 #include "core/passes/release.h"
 #include "core/passes/shard.h"
@@ -31,7 +32,7 @@ Graph apply(Graph graph, const MemoryPolicy& policy, const Sharding& sharding, c
   verify();
   if (policy.release != Release::none) graph = release(graph, policy.release);
   verify();
-  if (sharding.ranks > 1) graph = shard(graph, sharding, policy);
+  graph = sharding.ranks > 1 ? shard(graph, sharding, policy) : quantize_late(graph);
   verify();
   graph = sum_early(graph);
   verify();

@@ -46,9 +46,13 @@ void StepRunner::for_each_turn(const Run& run) const {
     for (uint32_t k = 0; k < turns.times; ++k) run(turns.turn);
 }
 
-StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed) {
+StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
+                                      Copies copies) {
   Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed, rank()))};
-  for_each_turn([&](Turn turn) { pending.done = session_.submit(turn); });
+  Executable& executable = session_.executable();
+  for_each_turn([&](Turn turn) {
+    pending.done = copies == Copies::timed ? executable.submit_timed(turn) : executable.submit(turn);
+  });
   return pending;
 }
 
@@ -81,7 +85,8 @@ double StepRunner::evaluate(const StepBatch& batch, uint32_t micro_steps) {
   fill(batch, {.targets = uint32_t(batch.valid_targets)});
   session_.submit(Range::begin);
   Timepoint done;
-  for (uint32_t k = 0; k < micro_steps; ++k) done = session_.submit(Range::evaluate);
+  const bool alike = !has_turns(session_.program(), Range::evaluate);
+  for (uint32_t k = 0; k < micro_steps; ++k) done = session_.submit(Turn(Range::evaluate, k == 0 || alike));
   session_.wait(done);
   float loss = 0;
   session_.read("loss", std::as_writable_bytes(std::span(&loss, 1)));

@@ -23,8 +23,10 @@ class StepRunner {
     Timepoint done;
     uint32_t slot = 0;
   };
+  enum class Copies : uint8_t { untimed, timed };  // timed: Executable::submit_timed
   // step: s, from 0. Returns at once; at most two steps may be pending, as inputs and reports have two slots.
-  Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed);
+  Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
+                Copies copies = Copies::untimed);
   abi::StepReport finish(const Pending& pending);  // waits
   abi::StepReport report(uint32_t slot) const;     // the last step's there; nothing may be pending
   // The same step, instruction by instruction; nothing may be pending. Exit::device where the device has no timestamps;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <set>
 
 #include "core/abi/rms_norm.h"
 #include "core/abi/swiglu_quantize.h"
@@ -135,33 +136,58 @@ TEST_CASE("recompute: layers choose for themselves; forward nodes leave out what
   }
 }
 
-TEST_CASE("fp8 copies: remade in each pass over a layer, and begin makes none") {
+TEST_CASE("fp8 copies: made in front of their first use in the first micro-step, and in front of an evaluation's") {
+  const Compiled c = compiled({});
+  CHECK(count(c, Range::begin, [](const Node& n) { return n.tag.layer != kNoLayer; }) == 0);
+  for (const Range range : {Range::micro_step, Range::evaluate}) {
+    std::set<uint32_t> used;  // layers whose products have begun
+    size_t made = 0;
+    for (const Node& node : c.graph.nodes()) {
+      if (node.range != range || !node.has_kernel()) continue;
+      INFO(name_of(range), " ", node.label);
+      if (node.op == OpId::gemm && node.tag.phase == Phase::forward) used.insert(node.tag.layer);
+      if (node.op != OpId::quantize || c.graph.values()[node.inputs[0].index].kind != Kind::parameter) continue;
+      ++made;
+      CHECK(node.tag.when == When::first);
+      CHECK(node.outputs[1].present() == (range == Range::micro_step));
+      CHECK(!used.contains(node.tag.layer + 1));
+      CHECK((node.tag.layer == 0 || used.contains(node.tag.layer - 1)));
+    }
+    CHECK(made == 4 * 3);
+  }
+}
+
+TEST_CASE("fp8 copies: remade in each pass over a layer, and the first micro-step takes amax alone") {
   MemoryPolicy policy;
   const Compiled kept = compiled(policy);
   policy.copies = {Copies::remade};
   const Compiled c = compiled(policy);
-  CHECK(count(kept, OpId::quantize, Range::begin) == 4 * 3);
-  CHECK(count(c, OpId::quantize, Range::begin) == 0);
-  CHECK(count(c, OpId::amax, Range::begin) == 4 * 3);
-  CHECK(count(c, OpId::quantize) == count(kept, OpId::quantize) + 2 * 4 * 3);
-  CHECK(count(c, OpId::quantize, Range::evaluate) == count(kept, OpId::quantize, Range::evaluate) + 4 * 3);
+  const auto once = [&](OpId op, Range range) {
+    return count(c, range, [&](const Node& n) {
+      return n.op == op && n.tag.when == When::first && c.graph.values()[n.inputs[0].index].kind == Kind::parameter;
+    });
+  };
+  CHECK(once(OpId::amax, Range::micro_step) == 4 * 3);
+  CHECK(once(OpId::quantize, Range::micro_step) == 0);
+  CHECK(count(c, OpId::quantize) == count(kept, OpId::quantize) + 4 * 3);
+  CHECK(count(c, OpId::quantize, Range::evaluate) == count(kept, OpId::quantize, Range::evaluate));
   CHECK(c.memory.persistent_bytes < kept.memory.persistent_bytes);
 }
 
-TEST_CASE("fp8 copies: transposed where the backward pass reads them, and begin makes the codes alone") {
+TEST_CASE("fp8 copies: transposed where the backward pass reads them, made without their transposes") {
   MemoryPolicy policy;
   const Compiled kept = compiled(policy);
   policy.copies = {Copies::transposed};
   const Compiled c = compiled(policy);
   CHECK(count(kept, OpId::transpose) == 0);
-  CHECK(count(c, OpId::quantize, Range::begin) == count(kept, OpId::quantize, Range::begin));
+  CHECK(count(c, OpId::quantize) == count(kept, OpId::quantize));
   CHECK(count(c, OpId::transpose, Range::micro_step) == 4 * 3);
   CHECK(count(c, OpId::transpose) == 4 * 3);
   CHECK(count(c, OpId::gemm) == count(kept, OpId::gemm));
   // a byte less per element of each linear
   uint64_t elements = 0;
   for (const Node& node : kept.graph.nodes())
-    if (node.op == OpId::quantize && node.range == Range::begin)
+    if (node.op == OpId::quantize && node.range == Range::evaluate && node.tag.when == When::first)
       elements += kept.graph.desc(node.inputs[0]).shape.count();
   CHECK(kept.memory.persistent_bytes - c.memory.persistent_bytes >= elements);
 }
@@ -180,7 +206,7 @@ TEST_CASE("chunks: attention's backward pass over sequences, AdamW over elements
 
 TEST_CASE("offload: kinds and layers of a policy lie on the host, and every other one on the device") {
   MemoryPolicy policy;
-  policy.offload = {{offload_of_state(0), Offload::parameters}, {Offload::gradients}, {}};
+  policy.offload = {{offload_of_state(0), Offload::parameters, Offload::copies}, {Offload::gradients}, {}};
   policy.offload_outside = {offload_of_state(1)};
   const Compiled c = compiled(policy);
   for (const Root& root : c.storage.roots) {
