@@ -70,7 +70,7 @@ class Sharder {
     const Node& node = graph_.nodes()[n];
     if (node.range == Range::begin) return rewrite_begin(node);
     const SharedParameter* gradient = node.form == Form::fill ? shares_.owner_of_gradient(node.outputs[0]) : nullptr;
-    if (gradient && gradient->matrix()) return rewrite_zeros(n, *gradient);
+    if (gradient && gradient->matrix()) return;  // in front of what adds to it
     transpose_for(node);
     if (node.range == Range::micro_step) return rewrite_sums(n);
     if (node.range == Range::update) return rewrite_update(node);
@@ -239,9 +239,8 @@ class Sharder {
 
   // The whole gradient of a matrix, in which a rank adds up what it makes: of a micro-step where each is exchanged, of
   // all of them where the last one is.
-  void rewrite_zeros(uint32_t n, const SharedParameter& p) {
-    const Node& node = graph_.nodes()[n];
-    finish_sums(node.range, shares_.stages[n]);
+  void rewrite_zeros(const SharedParameter& p) {
+    const Node& node = graph_.nodes()[graph_.values()[p.gradient].node];
     new_.set_tag(in_micro_steps_ ? tag_when(node.tag, When::each) : node.tag);
     const ValueId zeros = new_.zeros(node.range, graph_.desc(node.outputs[0]), node.label);
     new_.set_rows(zeros, {p.rows.whole, p.rows.of_rank, true});
@@ -257,12 +256,18 @@ class Sharder {
   // Behind the last node that adds to a gradient ranks exchange it.
   void rewrite_sums(uint32_t n) {
     const Node& node = graph_.nodes()[n];
-    rewriter_.copy(node);
+    const SharedParameter* summed = nullptr;
     for (size_t i = node.inputs.size() - node.in_place; i < node.inputs.size(); ++i) {
       const ValueId v = node.inputs[i];
       const SharedParameter* p = v.present() ? shares_.owner_of_gradient(v) : nullptr;
-      if (p && p->matrix() && shares_.last_sum(p->gradient) == n) exchange(n, *p);
+      if (!p || !p->matrix()) continue;
+      summed = p;
+      if (v.index != p->gradient) continue;
+      finish_sums(node.range, shares_.stages[n]);
+      rewrite_zeros(*p);
     }
+    rewriter_.copy(node);
+    if (summed && shares_.last_sum(summed->gradient) == n) exchange(n, *summed);
   }
 
   void exchange(uint32_t n, const SharedParameter& p) {

@@ -56,8 +56,11 @@ bool is_transient(const Root& root) {
 }
 
 void add_peaks(const Compiled& compiled, Takes& takes) {
-  std::array<std::vector<bool>, kRangeCount> in_layer;  // by position
-  for (const Node& node : compiled.graph.nodes()) in_layer[size_t(node.range)].push_back(node.tag.layer != kNoLayer);
+  std::array<std::vector<bool>, kRangeCount> in_layer, forward;  // by position
+  for (const Node& node : compiled.graph.nodes()) {
+    in_layer[size_t(node.range)].push_back(node.tag.layer != kNoLayer);
+    forward[size_t(node.range)].push_back(node.tag.phase == Phase::forward);
+  }
   const LiveBytes made(compiled.storage, [](const Root& r) { return is_transient(r) && !r.staging; });
   const LiveBytes copied(compiled.storage, [](const Root& r) { return is_transient(r) && r.staging; });
   for (size_t r = 0; r < kRangeCount; ++r) {
@@ -65,7 +68,9 @@ void add_peaks(const Compiled& compiled, Takes& takes) {
     const auto at = [&](bool layer) { return [&, layer](uint32_t p) { return in_layer[r][p] == layer; }; };
     takes.outside = std::max(takes.outside, made.most(Range(r), positions, at(false)));
     takes.inside = std::max(takes.inside, made.most(Range(r), positions, at(true)));
-    if (r < takes.staging.size()) takes.staging[r] = copied.most(Range(r), positions, [](uint32_t) { return true; });
+    takes.staging[r] = copied.most(Range(r), positions, [&](uint32_t p) { return forward[r][p]; });
+    if (Range(r) == Range::micro_step)
+      takes.staging[Takes::kBackward] = copied.most(Range(r), positions, [&](uint32_t p) { return !forward[r][p]; });
   }
 }
 
@@ -85,10 +90,8 @@ Takes& Takes::add(const Takes& other, double times) {
   outside += times * other.outside;
   inside += times * other.inside;
   host += times * other.host;
-  for (size_t r = 0; r < ranges.size(); ++r) {
-    staging[r] += times * other.staging[r];
-    ranges[r].add(other.ranges[r], times);
-  }
+  for (size_t r = 0; r < ranges.size(); ++r) ranges[r].add(other.ranges[r], times);
+  for (size_t r = 0; r < staging.size(); ++r) staging[r] += times * other.staging[r];
   return *this;
 }
 

@@ -22,9 +22,10 @@ struct Takes {
   };
   // Parts of the device's bytes that sums hold for. Of outside and inside the larger one counts, and of staging the
   // largest: each is a peak.
-  double fixed = 0;                 // what persists, what is beside the arenas, and gaps
-  double outside = 0, inside = 0;   // transients at most: outside of layers (the LM head), in a layer
-  std::array<double, 3> staging{};  // by range
+  double fixed = 0;                // what persists, what is beside the arenas, and gaps
+  double outside = 0, inside = 0;  // transients at most: outside of layers (the LM head), in a layer
+  static constexpr size_t kBackward = kRangeCount;
+  std::array<double, kRangeCount + 1> staging{};  // by range; micro_step's backward pass is the last
   double host = 0;
   std::array<Busy, 3> ranges;  // begin, micro_step (the mean of a step's), update
 

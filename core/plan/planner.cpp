@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kCompiledNodes = 100000;  // nodes of the graphs that a search compiles in full
 constexpr size_t kCoarseNodes = 60000;     // nodes for a coarse one
+constexpr size_t kAheadNodes = 60000;      // nodes of policies whose copies run ahead, where the best one's do not
 constexpr size_t kVariedNodes = 50000;     // nodes of variations of the best one
 constexpr size_t kRunnersUp = 5;
 constexpr double kSlack = 1.01;  // times the estimated bytes, as long as little was compiled
@@ -53,10 +54,10 @@ class Search {
             request.coarse ? 1 : kSlack) {}
 
   StepPlan run() {
-    while (nodes_ < (request_.coarse ? kCoarseNodes : kCompiledNodes)) {
-      const std::optional<Choice> next = next_choice();
-      if (!next) break;
-      learn(*next);
+    compile_fastest(request_.coarse ? kCoarseNodes : kCompiledNodes);
+    if (best_ && best_->choice.distance == 0 && !ranking_.ranks_all() && !request_.coarse) {
+      ranking_.keep_ahead();
+      compile_fastest(nodes_ + kAheadNodes);
     }
     for (int tries = 0; tries < kRoomTries && worst_over_ > 0 && !(best_ && best_->planned.fits); ++tries) {
       ranking_.leave_room(worst_over_);
@@ -81,6 +82,15 @@ class Search {
   }
 
  private:
+  // Until so many nodes are compiled.
+  void compile_fastest(size_t most) {
+    while (nodes_ < most) {
+      const std::optional<Choice> next = next_choice();
+      if (!next) break;
+      learn(*next);
+    }
+  }
+
   // the fastest by its estimate that was not compiled yet; none when the best one compiled is as fast
   std::optional<Choice> next_choice() {
     const double error = ranking_.ranks_all() ? kError : 0;
@@ -131,11 +141,20 @@ class Search {
     const double worth = kWorthTrying * best_->planned.seconds();
     std::vector<Choice> list;
     const auto next = [&]() -> Choice& { return list.emplace_back(best_->choice); };
-    const double d = best_->choice.distance, further = best_->takes.staging[1] * (2 * d + 3) / (2 * d + 1);
+    const auto& staged = best_->takes.staging;
+    const double now = std::max(staged[size_t(Range::micro_step)], staged[Takes::kBackward]);
+    const double d = best_->choice.distance, further = now * (2 * d + 3) / (2 * d + 1);
     if (d < kFurthest && request_.shape.accumulation * micro_step.latency > worth &&
-        best_->takes.device() - best_->takes.staging[1] + further <= kSlack * budget_of(request_.target).device)
+        best_->takes.device() - now + further <= kSlack * budget_of(request_.target).device)
       ++next().distance;
     if (best_->choice.update_distance < kFurthest && begin.latency + update.latency > worth) ++next().update_distance;
+    // Where some layers remake their copies, all may: estimates of mixtures are the least sure.
+    if (const uint32_t layers = request_.model.layers; best_->choice.remade > 0 && best_->choice.remade < layers) {
+      Choice& all = next();
+      all.remade = layers;
+      all.transposed = false;
+      all.offloaded[size_t(Offload::copies)] = 0;
+    }
     EnumSet<Offload> states;
     for (const Offload kind : zero_copy_kinds(request_))
       if (best_->choice.offloaded[size_t(kind)] > 0) states.insert(kind);

@@ -278,7 +278,7 @@ std::vector<Ranking::Count> Ranking::counts_of(Choice& choice) const {
   std::vector<Count> counts;
   if (!(choice.first == choice.rest)) counts.push_back({&choice.first_layers, layers_ - 1});
   if (remakes_) counts.push_back({&choice.remade, layers_});
-  if (!coarse_) counts.push_back({&choice.distance, 1});  // further ahead: Search::vary
+  if (!coarse_ && !ahead_) counts.push_back({&choice.distance, 1});  // further ahead: Search::vary
   for (const Offload kind : kinds_) counts.push_back({&choice.offloaded[size_t(kind)], most_of(kind)});
   return counts;
 }

@@ -47,6 +47,8 @@ class Ranking {
   bool knows(const Choice& choice) const;
   // plans are to take so many bytes of the device less than there are
   void leave_room(double bytes) { room_ = bytes; }
+  // From here on in layers copies run ahead: where none does, estimates are too fast.
+  void keep_ahead() { ahead_ = true; }
   // takes: of a compiled plan
   void correct(const Choice& choice, const Takes& takes);
 
@@ -75,7 +77,7 @@ class Ranking {
   uint32_t layers_, accumulation_;
   double slack_, room_ = 0;
   size_t starts_;
-  bool remakes_, coarse_;
+  bool remakes_, coarse_, ahead_ = false;
   MemoryBudget budget_;
   Estimate estimate_;
   std::vector<Offload> kinds_, zero_copy_kinds_;

@@ -48,18 +48,8 @@ bool asked_to_stop(const Run& run, const Engine& engine) {
   return agree(engine, run.signals.stop(), "stop") != 0;
 }
 
-// What ranks do alike behind a step, if any of them says so.
-struct Asked {
-  bool stop = false, save = false, slow = false;
-};
-
-// A step that takes longer leaves no gap worth closing, and a signal would wait for one more of them.
-constexpr double kShortStep = 1;  // seconds
-
-Asked asked_behind_step(const Run& run, const Engine& engine, double seconds) {
-  const uint32_t bits = agree(
-      engine, uint32_t(run.signals.stop()) | run.signals.take_save() << 1 | (seconds > kShortStep) << 2, "signals");
-  return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
+bool asked_to_save(const Run& run, const Engine& engine) {
+  return agree(engine, run.signals.take_save(), "save") != 0;
 }
 
 // A step that was submitted.
@@ -80,7 +70,8 @@ StepRunner::Copies copies_of(uint64_t step) {
   return steps == kFirst || steps % kEvery == 0 ? StepRunner::Copies::timed : StepRunner::Copies::untimed;
 }
 
-StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& batches) {
+// Submits a step up to its first micro-step.
+StepInFlight begin(const Run& run, Engine& engine, uint64_t step, Prefetcher& batches) {
   const auto start = Clock::now();
   const StepBatch batch = batches.next();
   const double waited = seconds_since(start);
@@ -92,7 +83,7 @@ StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& b
           start,
           waited,
           copies,
-          engine.runner->train(batch, step, rate, run.config.model.seed, copies)};
+          engine.runner->begin(batch, step, rate, run.config.model.seed, copies)};
 }
 
 [[noreturn]] void fail_diverged(const Run& run) {
@@ -107,8 +98,8 @@ StepInFlight submit(const Run& run, Engine& engine, uint64_t step, Prefetcher& b
             : "");
 }
 
-// Moves on by a step that is done: its line of metrics, and whether the run may go on. Returns its seconds.
-double finish(Run& run, const Engine& engine, const StepInFlight& step, const abi::StepReport& report) {
+// Moves on by a step that is done: its line of metrics, and whether the run may go on.
+void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi::StepReport& report) {
   const double seconds = seconds_since(step.start);
   Position& at = run.position;
   ++at.step;
@@ -144,10 +135,9 @@ double finish(Run& run, const Engine& engine, const StepInFlight& step, const ab
   if (at.skipped >= run.config.run.max_skipped) fail_diverged(run);
   if (!m.skipped && std::exchange(run.unproven, false) && run.root())
     rotate_checkpoints(run.directory().checkpoints(), *run.saved, run.config.checkpoint.keep);
-  return seconds;
 }
 
-double profile_step(Run& run, Engine& engine, Prefetcher& batches) {
+void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
   const auto start = Clock::now();
   const StepBatch batch = batches.next();
   const double waited = seconds_since(start);
@@ -160,7 +150,7 @@ double profile_step(Run& run, Engine& engine, Prefetcher& batches) {
     replace_file(run.directory().profile(),
                  profile_text(program, profile.turns, run.position.step + 1, engine.details));
   }
-  return finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, waited, {}, {}}, profile.report);
+  finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, waited, {}, {}}, profile.report);
 }
 
 // What is done behind so many steps, or of the profile in front of the next.
@@ -174,25 +164,22 @@ bool due_for_evaluation(const Run& run, uint64_t steps) {
          (steps == run.config.schedule.steps || (every > 0 && steps % every == 0));
 }
 
-bool due_for_save(const Run& run, uint64_t steps) {
-  return steps == run.config.schedule.steps || steps % run.config.checkpoint.every == 0;
-}
-
 bool next_follows_at_once(const Run& run, uint64_t steps) {
-  return steps < run.config.schedule.steps && !due_for_evaluation(run, steps) && !due_for_save(run, steps) &&
-         !due_for_profile(run, steps);
+  return steps < run.config.schedule.steps && !due_for_evaluation(run, steps) && !due_for_profile(run, steps);
 }
 
-// Two steps at most are in flight: the next is submitted before this one is done, unless it is to run alone. ahead: a
-// step that was, and is this one; then the next. Returns this one's seconds.
-double train_step(Run& run, Engine& engine, Prefetcher& batches, std::optional<StepInFlight>& ahead, bool alone) {
+// Two steps are in flight: the next one has begun before this one is done, so that the device has work while the host
+// writes a line, or a checkpoint. What has begun changes no parameter and no state: a run that stops leaves it there.
+// ahead: this step, where it has begun; then the next.
+void train_step(Run& run, Engine& engine, Prefetcher& batches, std::optional<StepInFlight>& ahead) {
   const uint64_t at = run.position.step;
   if (due_for_profile(run, at)) return profile_step(run, engine, batches);
-  const StepInFlight step = ahead ? *std::exchange(ahead, {}) : submit(run, engine, at, batches);
-  if (!alone && next_follows_at_once(run, at + 1)) ahead = submit(run, engine, at + 1, batches);
-  const double seconds = finish(run, engine, step, engine.runner->finish(step.pending));
+  StepInFlight step = ahead ? *std::exchange(ahead, {}) : begin(run, engine, at, batches);
+  engine.runner->go_on(step.pending);
+  if (next_follows_at_once(run, at + 1)) ahead = begin(run, engine, at + 1, batches);
+  const abi::StepReport report = engine.runner->finish(step.pending);
   if (ahead) ahead->start = Clock::now();
-  return seconds;
+  finish(run, engine, step, report);
 }
 
 // A signal to stop breaks it off; the resumed run does it again.
@@ -366,21 +353,17 @@ Exit train_steps(Run& run, Engine& engine) {
   announce(run, engine);
   if (run.saved && !run.evaluated && due_for_evaluation(run, first)) evaluate_now(run, engine);
   std::optional<StepInFlight> ahead;
-  Asked asked{.stop = asked_to_stop(run, engine), .slow = true};  // the first step has no seconds to go by
-  while (ahead || (!asked.stop && run.position.step < steps)) {
-    const double seconds = train_step(run, engine, batches, ahead, asked.stop || asked.save || asked.slow);
+  bool stopped = asked_to_stop(run, engine);
+  while (!stopped && run.position.step < steps) {
+    train_step(run, engine, batches, ahead);
     const uint64_t step = run.position.step;
     if (step == first + 1) tell_first_step(run, engine);
     if (due_for_evaluation(run, step)) evaluate_now(run, engine);
-    const Asked now = asked_behind_step(run, engine, seconds);
-    asked = {asked.stop || now.stop, asked.save || now.save, now.slow};
-    if (!ahead && (asked.save || due_for_save(run, step))) {
-      save(run, engine);
-      asked.save = false;
-      asked.stop = asked.stop || asked_to_stop(run, engine);
-    }
+    const bool asked = asked_to_save(run, engine);
+    if (asked || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
+    stopped = asked_to_stop(run, engine);
   }
-  if (asked.stop) return stop(run, engine);
+  if (stopped) return stop(run, engine);
   if (run.root()) run.directory().require_in_place();
   save_result(run, engine);
   return Exit::ok;

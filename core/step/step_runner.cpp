@@ -46,13 +46,33 @@ void StepRunner::for_each_turn(const Run& run) const {
     for (uint32_t k = 0; k < turns.times; ++k) run(turns.turn);
 }
 
+void StepRunner::submit(Pending& pending, Turn turn) {
+  Executable& executable = session_.executable();
+  pending.done = pending.copies == Copies::timed ? executable.submit_timed(turn) : executable.submit(turn);
+  ++pending.submitted;
+}
+
+StepRunner::Pending StepRunner::begin(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
+                                      Copies copies) {
+  Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed, rank())), copies};
+  for (const Turns& turns : session_.program().schedule) {
+    submit(pending, turns.turn);
+    if (turns.turn.range == Range::micro_step) break;
+  }
+  return pending;
+}
+
+void StepRunner::go_on(Pending& pending) {
+  size_t turn = 0;
+  for_each_turn([&](Turn t) {
+    if (turn++ >= pending.submitted) submit(pending, t);
+  });
+}
+
 StepRunner::Pending StepRunner::train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
                                       Copies copies) {
-  Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed, rank()))};
-  Executable& executable = session_.executable();
-  for_each_turn([&](Turn turn) {
-    pending.done = copies == Copies::timed ? executable.submit_timed(turn) : executable.submit(turn);
-  });
+  Pending pending = begin(batch, step, learning_rate, seed, copies);
+  go_on(pending);
   return pending;
 }
 

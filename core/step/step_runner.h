@@ -19,12 +19,18 @@ class StepRunner {
   // rope: the table of core/model/config.h; counters and states start at zero
   StepRunner(Session& session, const StepShape& shape, const std::vector<float>& rope);
 
+  enum class Copies : uint8_t { untimed, timed };  // timed: Executable::submit_timed
   struct Pending {
     Timepoint done;
     uint32_t slot = 0;
+    Copies copies = Copies::untimed;
+    size_t submitted = 0;  // turns
   };
-  enum class Copies : uint8_t { untimed, timed };  // timed: Executable::submit_timed
-  // step: s, from 0. Returns at once; at most two steps may be pending, as inputs and reports have two slots.
+  // Submits a step up to its first micro-step, which changes no parameter and no state; step: s, from 0. Returns at
+  // once; at most two steps may be pending, as inputs and reports have two slots.
+  Pending begin(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
+                Copies copies = Copies::untimed);
+  void go_on(Pending& pending);  // submits the rest
   Pending train(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
                 Copies copies = Copies::untimed);
   abi::StepReport finish(const Pending& pending);  // waits
@@ -51,6 +57,7 @@ class StepRunner {
  private:
   template <typename Run>
   void for_each_turn(const Run& run) const;  // a step's, in order
+  void submit(Pending& pending, Turn turn);
 
   Session& session_;
   StepShape shape_;

@@ -42,10 +42,7 @@ TEST_CASE("a stopped run, resumed, ends to the bit as one that was not, on vulka
       if (break_offs.size() == 1) CHECK(place.read("run/metrics.jsonl").find("eval") == std::string::npos);
       first = false;
     }
-    REQUIRE(break_offs.size() == 3);
-    CHECK(break_offs[0] == 5);
-    CHECK((break_offs[1] == 7 || break_offs[1] == 8));  // 8 where it was submitted before 7 was done
-    CHECK(break_offs[2] == 12);
+    CHECK(break_offs == std::vector<uint64_t>{5, 7, 12});
     CHECK(place.resume().exit == 0);
     CHECK((place.result("run") == expected));
     fs::remove_all(place.path("run/model"));

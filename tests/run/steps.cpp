@@ -12,14 +12,16 @@
 namespace tandem {
 namespace {
 
-// B: a step begins, T: one whose copies are timed, W: the host waits for one, E: a batch is evaluated
+// M: a step begins, by its one micro-step; U: it is updated, T: and its copies were timed; W: the host waits for one;
+// E: a batch is evaluated
 std::string events;
 
 class WatchedExecutable : public Executable {
  public:
   explicit WatchedExecutable(std::unique_ptr<Executable> inner) : inner_(std::move(inner)) {}
   Timepoint submit(Turn turn) override {
-    if (turn.range == Range::update) events += 'B';
+    if (turn.range == Range::micro_step) events += 'M';
+    if (turn.range == Range::update) events += 'U';
     if (turn.range == Range::evaluate) events += 'E';
     return inner_->submit(turn);
   }
@@ -79,7 +81,7 @@ eval_windows = 1
 eval_every = 6
 )";
 
-TEST_CASE("train: a step is submitted before the one in front of it is done, but for a save or an evaluation") {
+TEST_CASE("train: a step begins before the one in front of it is done, unless an evaluation comes between them") {
   const char* root = std::getenv("TANDEM_SOURCE_ROOT");
   const ScratchDirectory place;
   const std::string model = std::string(root ? root : ".") + "/tests/golden/cases/qwen2";
@@ -93,11 +95,14 @@ TEST_CASE("train: a step is submitted before the one in front of it is done, but
   events.clear();
   REQUIRE(train(config, registry, TrainOptions{}) == Exit::ok);
   CHECK(events ==
-        "BW"
-        "BTBWBWW"
-        "BBWW"
+        "MUMW"
+        "UMW"
+        "TUMW"
+        "UMW"
+        "UMW"
+        "UW"
         "EW"
-        "BW"
+        "MUW"
         "EW");
 
   const std::string metrics = read_text(place.path("run/metrics.jsonl"));
