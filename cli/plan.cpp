@@ -248,10 +248,9 @@ Exit run(const Options& o, const std::vector<std::string>& overrides, const Regi
   check_recipe(device.info, name_of(spec.precision.recipe));
 
   const Target target = with_budgets(device, config.memory, o);
-  PlanRequest asked = plan_request(config, spec, target, spec.sharding.ranks);
-  asked.sequences = free_sequences(config);
-  const PlanRequest request = with_batch(std::move(asked));
-  const StepPlan plan = decide(request);
+  PlanRequest request = plan_request(config, spec, target, spec.sharding.ranks);
+  request.sequences = free_sequences(config);
+  const StepPlan plan = decide_with_batch(request);
   const BatchAdvice advice = advise_batch(request, plan);
   const std::string_view host = says_host_memory(config.memory, o) ? ""
                                 : target.host_memory_bytes == 0    ? ""

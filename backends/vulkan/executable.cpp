@@ -165,7 +165,10 @@ void VulkanExecutable::record(VkCommandBuffer commands, const Copy& copy) const 
 
 Timepoint VulkanExecutable::submit(Turn turn) {
   std::vector<Stretch>& stretches = stretches_[turn.index()];
-  if (stretches.empty()) record_stretches(turn);
+  if (stretches.empty()) {
+    record_stretches(turn);
+    device_->check_validation();
+  }
   Timepoint done;
   for (const Stretch& stretch : stretches) {
     done = device_->submit(stretch.commands);

@@ -3,6 +3,7 @@
 #include <limits>
 #include <map>
 
+#include "core/base/parallel.h"
 #include "core/model/head.h"
 #include "core/plan/search.h"
 
@@ -54,10 +55,14 @@ class Advisor {
       if (best->second == kNever) return 0;
       const bool known = planned_.contains(best->first);
       // Estimates err by more than neighbours differ: both are planned before the best one is believed.
-      const uint32_t next = known ? unplanned_beside(best->first) : best->first;
-      if (known && (next == 0 || tries >= kTries)) return best->first;
-      if (tries < kTries) seconds[next] = planned(next);
-      else seconds.erase(best);
+      const std::vector<uint32_t> next = known ? unplanned_beside(best->first) : std::vector{best->first};
+      if (known && (next.empty() || tries >= kTries)) return best->first;
+      if (tries >= kTries) {
+        seconds.erase(best);
+        continue;
+      }
+      plan(next);
+      for (const uint32_t b : next) seconds[b] = planned_.at(b);
     }
     return 0;
   }
@@ -114,13 +119,18 @@ class Advisor {
     return found->second = ranked.empty() ? kNever : ranked.front().seconds;
   }
 
-  // as plan_step does, but for the recompute sets that it tries
-  double planned(uint32_t micro_batch) {
-    const auto [found, fresh] = planned_.try_emplace(micro_batch, kNever);
-    if (!fresh) return found->second;
-    const Batch& b = batch(micro_batch);
-    const StepPlan plan = search_policies(b.request, b.estimator);
-    return found->second = plan.fits() ? plan.chosen.seconds() : kNever;
+  // Plans each as plan_step does, but for the recompute sets that it tries; side by side.
+  void plan(const std::vector<uint32_t>& micro_batches) {
+    std::vector<double> seconds(micro_batches.size(), kNever);
+    for (const uint32_t b : micro_batches) batch(b);
+    parallel_for(seconds.size(), 1, [&](uint64_t first, uint64_t last) {
+      for (uint64_t i = first; i < last; ++i) {
+        const Batch& b = *batches_.at(micro_batches[i]);
+        const StepPlan plan = search_policies(b.request, b.estimator);
+        if (plan.fits()) seconds[i] = plan.chosen.seconds();
+      }
+    });
+    for (size_t i = 0; i < seconds.size(); ++i) planned_[micro_batches[i]] = seconds[i];
   }
 
   // ---- the fastest of the configured product ----
@@ -132,11 +142,12 @@ class Advisor {
     return 0;
   }
 
-  uint32_t unplanned_beside(uint32_t b) const {
+  std::vector<uint32_t> unplanned_beside(uint32_t b) const {
+    std::vector<uint32_t> list;
     for (const bool up : {false, true})
       if (const uint32_t beside = next(b, up); beside != 0 && beside <= legal(beside) && !planned_.contains(beside))
-        return beside;
-    return 0;
+        list.push_back(beside);
+    return list;
   }
 
   // ---- the largest that fits ----

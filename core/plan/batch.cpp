@@ -30,11 +30,22 @@ uint32_t next_smaller(const PlanRequest& r) {
   return next_smaller(r.shape.micro_batch, r.sequences, r.shape.sequence_length, r.precision.recipe);
 }
 
-// 0: no batch fits. nullopt: one value of this batch is larger than the device allocates at once.
-std::optional<uint32_t> fastest_from(const PlanRequest& request) {
-  const StepPlan plan = decide(request);
-  if (!plan.compiled->memory.fits()) return {};
-  return fastest_micro_batch(request, plan);
+// Sets the batch. Returns the plan of it, where it was planned on the way.
+std::optional<StepPlan> settle(PlanRequest& request) {
+  std::optional<uint32_t> fastest;  // 0: no batch fits
+  for (uint32_t b = request.shape.micro_batch; b > 0; b = next_smaller(request)) {
+    request = with_micro_batch(std::move(request), b);
+    if (!fastest) {
+      StepPlan plan = decide(request);
+      if (!plan.compiled->memory.fits()) continue;  // one value is larger than the device allocates at once
+      fastest = fastest_micro_batch(request, plan);
+      if (fastest == b) return plan;
+    }
+    if (fastest == 0u) continue;
+    request = with_micro_batch(std::move(request), *fastest);
+    break;
+  }
+  return {};
 }
 
 }  // namespace
@@ -49,14 +60,14 @@ uint32_t first_micro_batch(uint32_t sequences, uint32_t sequence_length, Recipe 
 }
 
 PlanRequest with_batch(PlanRequest request) {
-  if (request.sequences == 0) return request;
-  std::optional<uint32_t> fastest;
-  for (uint32_t b = request.shape.micro_batch; b > 0; b = next_smaller(request)) {
-    request = with_micro_batch(std::move(request), b);
-    if (!fastest) fastest = fastest_from(request);
-    if (fastest > 0) return with_micro_batch(std::move(request), *fastest);
-  }
+  if (request.sequences > 0) settle(request);
   return request;
+}
+
+StepPlan decide_with_batch(PlanRequest& request) {
+  std::optional<StepPlan> plan;
+  if (request.sequences > 0) plan = settle(request);
+  return plan ? std::move(*plan) : decide(request);
 }
 
 }  // namespace tandem

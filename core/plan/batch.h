@@ -13,4 +13,7 @@ uint32_t first_micro_batch(uint32_t sequences, uint32_t sequence_length, Recipe 
 // request.sequences leaves them open. Where none fits, those of the smallest micro-step.
 PlanRequest with_batch(PlanRequest request);
 
+// The same, and what that step will run: decide of it. Sets request.shape.
+StepPlan decide_with_batch(PlanRequest& request);
+
 }  // namespace tandem

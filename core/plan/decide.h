@@ -9,8 +9,7 @@ namespace tandem {
 MemoryPolicy policy_asked(const PolicyLimits& limits);
 
 // The step with policy_asked where that fits, or else what plan_step finds within the limits; the chosen policy says
-// the LM-head chunks too. Nothing is searched for in the first case: there are no runners-up and no estimates. The
-// request must outlive the plan.
+// the LM-head chunks too. Nothing is searched for in the first case: there are no runners-up and no estimates.
 StepPlan decide(const PlanRequest& request);
 
 }  // namespace tandem

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/base/parallel.h"
 #include "core/plan/search.h"
 #include "core/program/verify.h"
 
@@ -73,8 +74,11 @@ class Search {
       if (!least) break;
       learn(least->choice);
     }
-    if (best_->compiled.memory.fits()) verify_whole(best_->compiled.program, request_.target);
-    StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), floor_of(request_), compiles_, estimator_};
+    StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), {}, compiles_, estimator_};
+    if (!request_.coarse) {  // a coarse plan is compared, and never runs
+      if (plan.compiled->memory.fits()) verify_whole(plan.compiled->program, request_.target);
+      plan.floor = floor_of(request_);
+    }
     std::ranges::stable_sort(others_, {}, [](const PlannedPolicy& p) { return p.seconds(); });
     for (PlannedPolicy& other : others_)
       if (other.fits && plan.runners_up.size() < kRunnersUp) plan.runners_up.push_back(std::move(other));
@@ -104,33 +108,47 @@ class Search {
     return {};
   }
 
-  // Returns what it takes. Where a value is larger than the device allocates at once, no other choice helps.
-  Takes compile(const Choice& choice) {
-    tried_.insert(choice);
-    Attempt a = attempt(request_, choice);
+  // Where a value is larger than the device allocates at once, no other choice helps.
+  void take(Attempt a) {
+    tried_.insert(a.choice);
     ++compiles_;
     nodes_ += a.compiled.memory.fits() ? a.compiled.graph.nodes().size() : kCompiledNodes;
-    const Takes takes = a.takes;
-    worst_over_ = std::max(worst_over_, takes.device() - budget_of(request_.target).device);
+    worst_over_ = std::max(worst_over_, a.takes.device() - budget_of(request_.target).device);
     if (best_ && !is_better(a.planned, best_->planned)) {
       others_.push_back(std::move(a.planned));
     } else {
       if (best_) others_.push_back(std::move(best_->planned));
       best_ = std::move(a);
     }
-    return takes;
   }
 
   // compiles it, and corrects the estimates of what is like it
-  void learn(const Choice& choice) { ranking_.correct(choice, compile(choice)); }
+  void learn(const Choice& choice) {
+    Attempt a = attempt(request_, choice);
+    ranking_.correct(choice, a.takes);
+    take(std::move(a));
+  }
+
+  // Two at a time, whatever the processors: more of them would take memory.
+  void compile(const std::vector<Choice>& choices, size_t most) {
+    for (size_t first = 0; first < choices.size() && nodes_ < most; first += 2) {
+      std::array<std::optional<Attempt>, 2> pair;
+      const size_t count = std::min(pair.size(), choices.size() - first);
+      parallel_for(count, 1, [&](uint64_t from, uint64_t to) {
+        for (uint64_t i = from; i < to; ++i) pair[i] = attempt(request_, choices[first + i]);
+      });
+      for (size_t i = 0; i < count; ++i) take(std::move(*pair[i]));
+    }
+  }
 
   // Copies that run further ahead, and states read where they are: few to try on the best one, many to estimate.
   void vary() {
     const size_t most = nodes_ + kVariedNodes;
     for (double gain = 1; gain > kWorthTrying && nodes_ < most;) {
       const double before = best_->planned.seconds();
-      for (const Choice& choice : variations())
-        if (nodes_ < most && !tried_.contains(choice)) compile(choice);
+      std::vector<Choice> untried = variations();
+      std::erase_if(untried, [&](const Choice& choice) { return tried_.contains(choice); });
+      compile(untried, most);
       gain = 1 - best_->planned.seconds() / before;
     }
   }

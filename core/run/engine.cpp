@@ -115,9 +115,8 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   PlanRequest request = plan_request(config, engine.spec, target, world ? world->seat().local_ranks : 1);
   request.sequences = inputs.sequences;
   if (inputs.head_chunks) request.limits.lm_head_chunks = inputs.head_chunks;
-  request = with_batch(std::move(request));
+  StepPlan plan = decide_with_batch(request);
   shape = request.shape;
-  StepPlan plan = decide(request);
   require_fits(plan, request);
   if (inputs.checkpoint && (!world || world->seat().rank == 0)) warn_of_batch(inputs.checkpoint->manifest(), shape);
   shape.head_chunks = plan.chosen.policy.lm_head_chunks;

@@ -118,7 +118,7 @@ TEST_CASE("plan: the policy says what is moved where, how far ahead, and a runne
   const Workplace place;
   const Outcome o =
       place.tandem({"plan", source("configs/qwen2.5-3b.toml"), "--model.path=" + source("configs/models/qwen2.5-3b"),
-                    "--device", "rtx-4090", "--batch.micro_batch=8", "--batch.gradient_accumulation=64"});
+                    "--device", "rtx-4090", "--batch.micro_batch=16", "--batch.gradient_accumulation=32"});
   INFO(o.err);
   CHECK(o.exit == 0);
   for (const char* part : {"Policy: ", "m, v everywhere", "layers ahead ", "parameters ahead in the update ",

@@ -160,6 +160,29 @@ ON_EXECUTORS("the same bits again in fp32, evaluated between or not", check_repe
 ON_EXECUTORS("the same bits again in bf16, evaluated between or not", check_repeats, "bf16")
 ON_EXECUTORS("the same bits again in fp8, evaluated between or not", check_repeats, "fp8")
 
+// A save may find a step begun, and a stop may leave it there: up to its first micro-step it changes no state.
+void check_begun(Backend& backend, const char* recipe) {
+  const Golden golden("qwen2");
+  const RunConfig config = config_of(golden, {"--batch.gradient_accumulation=2"}, recipe);
+  MemoryPolicy offloaded = uniform_policy(
+      {}, {offload_of_state(0), offload_of_state(1), Offload::parameters, Offload::copies, Offload::gradients});
+  for (const MemoryPolicy& policy : {MemoryPolicy{}, offloaded}) {
+    Run whole(backend, golden.model, config, policy), parts(backend, golden.model, config, policy);
+    for (uint64_t s = 0; s < 3; ++s) {
+      const State before = parts.state();
+      StepRunner::Pending pending =
+          parts.runner().begin(parts.batch(s), s, learning_rate(config, s), config.model.seed);
+      CHECK(parts.state() == before);
+      parts.runner().go_on(pending);
+      CHECK(parts.runner().finish(pending).loss == whole.step(s).loss);
+      CHECK(parts.state() == whole.state());
+      CHECK(parts.state() != before);
+    }
+  }
+}
+ON_EXECUTORS("a step that has begun changes no state in bf16", check_begun, "bf16")
+ON_EXECUTORS("a step that has begun changes no state in fp8", check_begun, "fp8")
+
 TEST_CASE("the same bits in any order of the kernels' threads on cuda_host") {
   const Golden golden("qwen2");
   for (const char* recipe : {"fp32", "bf16", "fp8"}) {

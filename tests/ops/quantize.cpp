@@ -19,6 +19,14 @@ void cases(Cases& cases) {
           .add(fmt::format("{} q {} qt {}", shape, q, qt), abi::Quantize{0, 0, q, qt},
                {in(DType::bf16, shape), zero_amax()})
           .with(own_amax);
+  for (auto [q, qt] : {std::pair<uint32_t, uint32_t>{1, 1}, {1, 0}, {0, 1}}) {
+    const auto onto = [](bool has, Shape shape) { return has ? in(DType::e4m3, shape, codes()) : absent(); };
+    cases
+        .add(fmt::format("in place of q {} qt {}", q, qt), abi::Quantize{0, 0, q, qt},
+             {in(DType::bf16, {32, 48}), zero_amax(), onto(q != 0, {32, 48}), onto(qt != 0, {48, 32}),
+              in(DType::f32, {1})})
+        .with(own_amax);
+  }
   const abi::Quantize both{0, 0, 1, 1};
   const std::vector<std::pair<const char*, Filler>> fills = {
       {"zeros", zeros()},

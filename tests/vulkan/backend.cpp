@@ -96,6 +96,7 @@ TEST_CASE("a message of the validation layer is a sticky failure on vulkan") {
   Program program;
   program.arenas = {arena()};
   program.ranges[0] = {{Queue::compute, Copy{slot(0), slot(0)}, ""}};
+  program.schedule = schedule_of(program, 1);
   const auto memory = backend->allocate(program.arenas[0]);
   Memory* const memories[] = {memory.get()};
   CHECK(contains(error_of([&] { backend->load(program, memories); }), "6: [vulkan] the validation layer says"));
