@@ -70,7 +70,7 @@ StepRunner::Copies copies_of(uint64_t step) {
   return steps == kFirst || steps % kEvery == 0 ? StepRunner::Copies::timed : StepRunner::Copies::untimed;
 }
 
-// Submits a step up to its first micro-step.
+// Submits the part of a step that changes no state.
 StepInFlight begin(const Run& run, Engine& engine, uint64_t step, Prefetcher& batches) {
   const auto start = Clock::now();
   const StepBatch batch = batches.next();

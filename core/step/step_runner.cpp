@@ -55,9 +55,13 @@ void StepRunner::submit(Pending& pending, Turn turn) {
 StepRunner::Pending StepRunner::begin(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
                                       Copies copies) {
   Pending pending{{}, fill(batch, scalars_of(batch, step, learning_rate, seed, rank())), copies};
-  for (const Turns& turns : session_.program().schedule) {
+  const std::vector<Turns>& schedule = session_.program().schedule;
+  const bool updated_behind = schedule.back().turn.range == Range::update;
+  for (const Turns& turns : schedule) {
+    const bool micro_step = turns.turn.range == Range::micro_step;
+    if (micro_step && !updated_behind) break;  // where gradients are released it updates
     submit(pending, turns.turn);
-    if (turns.turn.range == Range::micro_step) break;
+    if (micro_step) break;
   }
   return pending;
 }

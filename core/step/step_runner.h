@@ -26,8 +26,9 @@ class StepRunner {
     Copies copies = Copies::untimed;
     size_t submitted = 0;  // turns
   };
-  // Submits a step up to its first micro-step, which changes no parameter and no state; step: s, from 0. Returns at
-  // once; at most two steps may be pending, as inputs and reports have two slots.
+  // Submits what of a step changes no parameter and no state: up to its first micro-step, or less where that updates
+  // them (MemoryPolicy::release). step: s, from 0. Returns at once; at most two steps may be pending, as inputs and
+  // reports have two slots.
   Pending begin(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,
                 Copies copies = Copies::untimed);
   void go_on(Pending& pending);  // submits the rest

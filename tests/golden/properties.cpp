@@ -160,28 +160,41 @@ ON_EXECUTORS("the same bits again in fp32, evaluated between or not", check_repe
 ON_EXECUTORS("the same bits again in bf16, evaluated between or not", check_repeats, "bf16")
 ON_EXECUTORS("the same bits again in fp8, evaluated between or not", check_repeats, "fp8")
 
-// A save may find a step begun, and a stop may leave it there: up to its first micro-step it changes no state.
-void check_begun(Backend& backend, const char* recipe) {
+// A save may find a step begun, and a stop may leave it there: it changes no state.
+void check_begun(Backend& backend, const Golden& golden, const RunConfig& config, const MemoryPolicy& policy) {
+  Run whole(backend, golden.model, config, policy), parts(backend, golden.model, config, policy);
+  for (uint64_t s = 0; s < 3; ++s) {
+    const State before = parts.state();
+    StepRunner::Pending pending = parts.runner().begin(parts.batch(s), s, learning_rate(config, s), config.model.seed);
+    CHECK(parts.state() == before);
+    parts.runner().go_on(pending);
+    CHECK(parts.runner().finish(pending).loss == whole.step(s).loss);
+    CHECK(parts.state() == whole.state());
+    CHECK(parts.state() != before);
+  }
+}
+
+void check_begun_in(Backend& backend, const char* recipe) {
   const Golden golden("qwen2");
   const RunConfig config = config_of(golden, {"--batch.gradient_accumulation=2"}, recipe);
   MemoryPolicy offloaded = uniform_policy(
       {}, {offload_of_state(0), offload_of_state(1), Offload::parameters, Offload::copies, Offload::gradients});
-  for (const MemoryPolicy& policy : {MemoryPolicy{}, offloaded}) {
-    Run whole(backend, golden.model, config, policy), parts(backend, golden.model, config, policy);
-    for (uint64_t s = 0; s < 3; ++s) {
-      const State before = parts.state();
-      StepRunner::Pending pending =
-          parts.runner().begin(parts.batch(s), s, learning_rate(config, s), config.model.seed);
-      CHECK(parts.state() == before);
-      parts.runner().go_on(pending);
-      CHECK(parts.runner().finish(pending).loss == whole.step(s).loss);
-      CHECK(parts.state() == whole.state());
-      CHECK(parts.state() != before);
-    }
+  for (const MemoryPolicy& policy : {MemoryPolicy{}, offloaded}) check_begun(backend, golden, config, policy);
+}
+
+// Its one micro-step updates the parameters.
+void check_begun_released(Backend& backend) {
+  const Golden golden("qwen2");
+  const RunConfig config = config_of(golden, {"--optimizer.clip_by=tensor", "--batch.gradient_accumulation=1"}, "bf16");
+  MemoryPolicy released;
+  for (const Release release : {Release::once, Release::twice}) {
+    released.release = release;
+    check_begun(backend, golden, config, released);
   }
 }
-ON_EXECUTORS("a step that has begun changes no state in bf16", check_begun, "bf16")
-ON_EXECUTORS("a step that has begun changes no state in fp8", check_begun, "fp8")
+ON_EXECUTORS("a step that has begun changes no state in bf16", check_begun_in, "bf16")
+ON_EXECUTORS("a step that has begun changes no state in fp8", check_begun_in, "fp8")
+ON_EXECUTORS("a step that has begun changes no state where gradients are released", check_begun_released)
 
 TEST_CASE("the same bits in any order of the kernels' threads on cuda_host") {
   const Golden golden("qwen2");
