@@ -1,6 +1,6 @@
 // apollo_scale: see core/abi/apollo_scale.h, the order of its sums too. A block of 64 threads a row. Reads r (rows,
-// rank), reads and writes m and v: 20 bytes per element of r, which has rank / columns of the gradient's: for rank 256
-// of 3584 columns 1.4 bytes per element of that.
+// rank), reads and writes m and v: 20 bytes per element of r. Per element of the gradient these are 20 rank / columns:
+// 1.4 bytes for rank 256 and 3584 columns.
 #include "core/abi/apollo_scale.h"
 
 #include "core/abi/adamw_corrections.h"

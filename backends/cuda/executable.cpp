@@ -6,7 +6,6 @@
 #include "backends/common/memory.h"
 #include "core/base/message.h"
 #include "core/base/overloaded.h"
-#include "core/program/accesses.h"
 #include "kernels/launchers.h"
 
 namespace tandem::cuda {
@@ -15,6 +14,12 @@ namespace {
 bool environment_says(const char* name, char value) {
   const char* text = std::getenv(name);
   return text != nullptr && text[0] == value && text[1] == 0;
+}
+
+// By range: in which submissions it has instructions of some kind.
+bool runs_any(Turn turn, const std::array<EnumSet<When>, kRangeCount>& ranges) {
+  return std::ranges::any_of(std::array{When::each, When::first, When::later, When::last},
+                             [&](When when) { return turn.runs(when) && ranges[size_t(turn.range)].contains(when); });
 }
 
 std::string describe(const Instruction& i, Range range) {
@@ -44,8 +49,12 @@ void CudaExecutable::prepare(KernelTable& choices) {
       queues_.insert(queue_for(instruction.queue, device_->queues()));
       Step& step = steps_[r].emplace_back();
       std::visit(overloaded{[&](const Dispatch& dispatch) { prepare(dispatch, choices, step); }, [](const Fill&) {},
-                            [&](const Copy&) { copies_[r] = true; },
-                            [&](const Collective& collective) { prepare(collective, step); }, [](const Barrier&) {},
+                            [&](const Copy&) { copies_[r].insert(instruction.when); },
+                            [&](const Collective& collective) {
+                              prepare(collective, step);
+                              exchanges_[r].insert(instruction.when);
+                            },
+                            [](const Barrier&) {},
                             [&](const Signal& signal) {
                               signals_.try_emplace(signal.id, make_event());
                               signalled[signal.id] = instruction.queue;
@@ -167,20 +176,11 @@ void CudaExecutable::make_ready() {
 }
 
 bool CudaExecutable::is_replayed(Turn turn) const {
-  const std::vector<Instruction>& code = program_.range(turn.range);
-  const auto beside_compute = [&](const Instruction& i) {
-    return turn.runs(i.when) && i.queue != Queue::compute && !is_order(i);
-  };
-  return use_graphs_ && !code.empty() && std::ranges::none_of(code, beside_compute);
-}
-
-bool CudaExecutable::exchanges(Turn turn) const {
-  return std::ranges::any_of(program_.range(turn.range),
-                             [&](const Instruction& i) { return turn.runs(i.when) && exchange_of(i) != nullptr; });
+  return use_graphs_ && !program_.range(turn.range).empty() && !runs_any(turn, copies_) && !runs_any(turn, exchanges_);
 }
 
 void CudaExecutable::meet(Turn turn) {
-  if (exchanges(turn)) device_->communicator()->barrier(fmt::format("range {}", name_of(turn.range)));
+  if (runs_any(turn, exchanges_)) device_->communicator()->barrier(fmt::format("range {}", name_of(turn.range)));
 }
 
 // Exchanges are left out: a graph with some is there to load kernels alone.
@@ -234,7 +234,7 @@ Timepoint CudaExecutable::submit(Turn turn) {
 }
 
 Timepoint CudaExecutable::submit_timed(Turn turn) {
-  if (!copies_[size_t(turn.range)]) return submit(turn);
+  if (!runs_any(turn, copies_)) return submit(turn);
   device_->make_current();
   meet(turn);
   timing_ = true;

@@ -5,6 +5,7 @@
 
 #include "backends/cuda/gemm.h"
 #include "backends/cuda/memory.h"
+#include "core/base/enum_set.h"
 
 namespace tandem::cuda {
 
@@ -39,7 +40,6 @@ class CudaExecutable : public Executable {
   void run(const Instruction& instruction, const Step& step);
   void check_launch(Range range, const Instruction& instruction);
   bool is_replayed(Turn turn) const;  // from a graph: compute alone has work in it
-  bool exchanges(Turn turn) const;    // whether ranks meet in it
   void meet(Turn turn);               // all ranks, before a turn in which they do
   void make_ready();
   OwnedGraph capture(Turn turn);
@@ -57,9 +57,9 @@ class CudaExecutable : public Executable {
   std::map<uint32_t, OwnedEvent> signals_;            // by id
   QueueSet queues_{Queue::compute};                   // in use
   std::array<OwnedEvent, kQueueCount> joins_;
-  std::array<OwnedGraphExec, kTurnCount> graphs_;  // by turn
-  std::array<bool, kRangeCount> copies_{};         // whether it has some
-  std::vector<OwnedEvent> timed_;                  // pairs, around each wait
+  std::array<OwnedGraphExec, kTurnCount> graphs_;              // by turn
+  std::array<EnumSet<When>, kRangeCount> copies_, exchanges_;  // by range: when it has some
+  std::vector<OwnedEvent> timed_;                              // pairs, around each wait
   size_t timed_used_ = 0;
   bool capturing_ = false, timing_ = false;
   bool use_graphs_ = true, synchronous_ = false;

@@ -284,8 +284,8 @@ void emit_copies(const Uses& u, const Schedule& schedule, Offloaded& to, Range r
     }
 }
 
-// What is on the device of a value that lives on the host, absent where a node is still to make it: rows of a whole
-// that is there are sliced when first used.
+// The device's copy of a value that lives on the host; absent where a node is still to make it. Rows of a whole that is
+// there are sliced when first used.
 ValueId on_device(Uses& u, Offloaded& to, ValueId v, Range range) {
   const uint32_t part = part_of(u, v);
   if (const auto whole = u.wholes.find({part, range}); whole != u.wholes.end()) {

@@ -74,14 +74,6 @@ const Collective* exchange_of(const Instruction& instruction) {
       instruction.command);
 }
 
-bool is_order(const Instruction& instruction) {
-  return std::visit(overloaded{[](const Dispatch&) { return false; }, [](const Fill&) { return false; },
-                               [](const Copy&) { return false; }, [](const Collective&) { return false; },
-                               [](const Barrier&) { return true; }, [](const Signal&) { return true; },
-                               [](const Wait&) { return true; }},
-                    instruction.command);
-}
-
 bool has_exchange(const Program& program) {
   return std::ranges::any_of(program.ranges, [](const std::vector<Instruction>& range) {
     return std::ranges::any_of(range, [](const Instruction& i) { return exchange_of(i) != nullptr; });

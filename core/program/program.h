@@ -113,8 +113,6 @@ std::string name_of(const Instruction& instruction);
 
 // The program of one rank: its buffers have their places there, and no rank_stride.
 Program for_rank(Program program, uint32_t rank);
-// True if the instruction does no more than to order others: a barrier, a signal, a wait.
-bool is_order(const Instruction& instruction);
 // True if some instruction needs the other ranks.
 bool has_exchange(const Program& program);
 // True if some of the range's instructions do not run in each submission.

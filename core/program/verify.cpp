@@ -127,6 +127,15 @@ void check_overlaps(const Collective& c, std::span<const BufferAccess> accesses,
                    "{}: buffers {} and {} overlap, and one of them is written", what, j, i);
 }
 
+// True if it does no more than to order others: a barrier, a signal, a wait.
+bool is_order(const Instruction& instruction) {
+  return std::visit(overloaded{[](const Dispatch&) { return false; }, [](const Fill&) { return false; },
+                               [](const Copy&) { return false; }, [](const Collective&) { return false; },
+                               [](const Barrier&) { return true; }, [](const Signal&) { return true; },
+                               [](const Wait&) { return true; }},
+                    instruction.command);
+}
+
 void verify(const Program& program, const Target& target, const Instruction& instruction, std::set<uint32_t>& signals) {
   const std::string what = name_of(instruction);
   const std::vector<BufferAccess> accesses = accesses_of(instruction, program.ranks);

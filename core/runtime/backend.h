@@ -46,8 +46,8 @@ class Executable {
   // Seconds of those waits in all that was submitted so since it was last asked, and is done; nullopt: the device
   // cannot tell.
   virtual std::optional<double> copy_seconds() { return {}; }
-  // Runs the turn's instructions one after the other, and returns the seconds that each of the range took, 0 for one
-  // that does not run then, with the same bits as submit. Empty, and nothing has run: the device cannot tell.
+  // Runs the turn's instructions one after the other, with the same bits as submit. Returns the seconds of each
+  // instruction of the range: 0 where the turn leaves it out. Empty, and nothing has run: the device cannot tell.
   virtual std::vector<double> profile(Turn) { return {}; }
 };
 
