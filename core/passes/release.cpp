@@ -138,11 +138,15 @@ struct Pass {
 
   // A gradient does not outlive a pass: each makes the zeros that it adds to.
   void emit(const Node& node, bool moved = false) {
-    Node here = node;
-    here.tag.when = When::each;
-    const bool passes = node.form == Form::fill && step.is_gradient(node.outputs[0]);
-    if (passes || (again && node.range == step.backward && !moved)) to.copy_again(here);
-    else to.copy(here);
+    if (node.form == Form::fill && step.is_gradient(node.outputs[0])) {
+      Node zeros = node;
+      zeros.tag.when = When::each;
+      to.copy_again(zeros);
+    } else if (again && node.range == step.backward && !moved) {
+      to.copy_again(node);
+    } else {
+      to.copy(node);
+    }
   }
   void emit_updates(const Updates& updates, uint32_t behind) {
     const auto found = updates.find(behind);

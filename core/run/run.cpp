@@ -63,7 +63,7 @@ struct StepInFlight {
   StepRunner::Pending pending;
 };
 
-// A timed step is not replayed from a graph, so only some are: the third, and then one in many.
+// Timestamps around each wait take a little, so only some steps have them: the third, and then one in many.
 StepRunner::Copies copies_of(uint64_t step) {
   constexpr uint64_t kFirst = 3, kEvery = 25;
   const uint64_t steps = step + 1;

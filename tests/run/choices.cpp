@@ -12,6 +12,7 @@
 #include "core/run/train.h"
 #include "tests/support/captured_error.h"
 #include "tests/support/cuda_host/backend.h"
+#include "tests/support/forwarding_backend.h"
 #include "tests/support/temporary.h"
 
 namespace tandem {
@@ -37,16 +38,9 @@ struct Algorithms : KernelProposals {
 };
 
 // cuda_host with a choice for each product.
-class ChoosingBackend : public Backend {
+class ChoosingBackend : public test::ForwardingBackend {
  public:
-  const Target& target() const override { return inner_->target(); }
-  std::unique_ptr<Memory> allocate(const Arena& arena) override { return inner_->allocate(arena); }
-  void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) override {
-    inner_->write(memory, offset, bytes);
-  }
-  void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override {
-    inner_->read(memory, offset, bytes);
-  }
+  ChoosingBackend() : ForwardingBackend(test::cuda_host_backend().open(0)) {}
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     for (const std::vector<Instruction>& range : program.ranges)
       for (const Instruction& i : range)
@@ -61,7 +55,6 @@ class ChoosingBackend : public Backend {
   KernelTable* kernels() override { return &table_; }
 
  private:
-  std::unique_ptr<Backend> inner_ = test::cuda_host_backend().open(0);
   KernelTable table_{"choosing.json"};
 };
 

@@ -8,6 +8,7 @@
 #include "core/run/train.h"
 #include "tests/data/scratch.h"
 #include "tests/support/cuda_host/backend.h"
+#include "tests/support/forwarding_backend.h"
 
 namespace tandem {
 namespace {
@@ -39,23 +40,12 @@ class WatchedExecutable : public Executable {
   std::unique_ptr<Executable> inner_;
 };
 
-class WatchedBackend : public Backend {
+class WatchedBackend : public test::ForwardingBackend {
  public:
-  explicit WatchedBackend(std::unique_ptr<Backend> inner) : inner_(std::move(inner)) {}
-  const Target& target() const override { return inner_->target(); }
-  std::unique_ptr<Memory> allocate(const Arena& arena) override { return inner_->allocate(arena); }
-  void write(Memory& memory, uint64_t offset, std::span<const std::byte> bytes) override {
-    inner_->write(memory, offset, bytes);
-  }
-  void read(const Memory& memory, uint64_t offset, std::span<std::byte> bytes) override {
-    inner_->read(memory, offset, bytes);
-  }
+  using ForwardingBackend::ForwardingBackend;
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     return std::make_unique<WatchedExecutable>(inner_->load(program, memories));
   }
-
- private:
-  std::unique_ptr<Backend> inner_;
 };
 
 constexpr char kConfig[] = R"(
