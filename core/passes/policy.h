@@ -37,7 +37,7 @@ constexpr bool is_in_layers_alone(Offload kind) {
 // copies. Empty: nothing of that kind.
 std::vector<std::string> offload_words(std::span<const std::string> states, bool fp8);
 
-// The fp8 copies of a layer's parameters, which begin makes. kept: codes and their transposes, for the backward pass.
+// The fp8 copies of a layer's parameters, made once per step. kept: codes and their transposes, for the backward pass.
 // transposed: codes alone, which are transposed where the backward pass reads them. remade: neither, but from the
 // parameter wherever a layer's pass reads them, with the step's one amax; not of a frozen base, which is codes.
 enum class Copies : uint8_t { kept, transposed, remade };

@@ -12,7 +12,8 @@ namespace tandem {
 Compiled compile_step(const StepSpec& spec, const MemoryPolicy& policy, const Target& target,
                       Checks checks = Checks::with);
 
-// The passes on the graph of a step: recompute, release, shard, chunk, offload, each verified.
+// The passes on the graph of a step: recompute, release, shard or quantize_late, sum_early, chunk, offload, each
+// verified.
 Graph apply(Graph graph, const MemoryPolicy& policy, const Sharding& sharding, const Target& target,
             Checks checks = Checks::with);
 
