@@ -35,7 +35,7 @@ void vjp(Backward& b, const OpNode& n) {
 // q k and p v
 Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::Attention>();
-  return {.flops = 2 * causal_product_flops(p), .bytes = bytes_of(operands)};
+  return {.flops = 2 * causal_product_flops(p), .bytes = bytes_of(operands), .head_dim = p.head_dim};
 }
 
 }  // namespace

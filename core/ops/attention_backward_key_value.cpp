@@ -15,7 +15,8 @@ Signature infer(Operands inputs, Parameters& parameters) {
 
 // q k, dout v, ds q, p dout
 Cost cost(const Parameters& parameters, Operands operands) {
-  return {.flops = 4 * causal_product_flops(parameters.as<abi::AttentionBackward>()), .bytes = bytes_of(operands)};
+  const auto p = parameters.as<abi::AttentionBackward>();
+  return {.flops = 4 * causal_product_flops(p), .bytes = bytes_of(operands), .head_dim = p.head_dim};
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ Signature infer(Operands inputs, Parameters& parameters) {
 
 // q k, dout v, ds k
 Cost cost(const Parameters& parameters, Operands operands) {
-  return {.flops = 3 * causal_product_flops(parameters.as<abi::AttentionBackward>()), .bytes = bytes_of(operands)};
+  const auto p = parameters.as<abi::AttentionBackward>();
+  return {.flops = 3 * causal_product_flops(p), .bytes = bytes_of(operands), .head_dim = p.head_dim};
 }
 
 // the k and v parts are attention_backward_key_value's

@@ -58,7 +58,8 @@ struct Cost {
   uint64_t workspace = 0;  // bytes of scratch that the op's CUDA kernel wants: Target::workspace
   struct Product {
     uint32_t m = 0, n = 0, k = 0;
-  } product;  // for CostClass::product
+  } product;              // for CostClass::product
+  uint32_t head_dim = 0;  // for both of attention
 };
 
 // Whose rate a dispatch runs at.

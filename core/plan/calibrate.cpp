@@ -22,14 +22,14 @@ constexpr uint32_t kFewLaunches = 64, kManyLaunches = 576;
 constexpr int kLaunchRuns = 5;
 
 // One layer, and a vocabulary that makes the LM head about as large as one of its products.
-ModelConfig model_of(uint32_t hidden) {
+ModelConfig model_of(uint32_t hidden, uint32_t head_dim) {
   ModelConfig c;
   c.family = Family::llama;
   c.vocabulary = 2 * hidden;
   c.hidden = hidden;
   c.ffn = 3 * hidden;
   c.layers = 1;
-  c.head_dim = hidden < 1024 ? 64 : 128;
+  c.head_dim = head_dim;
   c.q_heads = hidden / c.head_dim;
   c.kv_heads = std::max(1u, c.q_heads / 4);
   c.tied = true;
@@ -59,218 +59,258 @@ double median(std::vector<double> values) {
 // What dispatches of one kind do, and how long they take.
 struct Sum {
   double flops = 0, bytes = 0, seconds = 0;
-  double cubes = 0;  // for products: m n k, weighted by FLOPs
 
   void add(const DispatchTime& t) {
     flops += double(t.cost.flops);
     bytes += double(t.cost.bytes);
     seconds += t.seconds;
-    const Cost::Product& p = t.cost.product;
-    cubes += double(t.cost.flops) * std::cbrt(double(p.m) * double(p.n) * double(p.k));
   }
-  double size() const { return cubes / flops; }
   double flop_rate() const { return flops / seconds; }
+  double byte_rate() const { return bytes / seconds; }
 };
 
-// Sums over the steps of one model under every recipe.
-struct Sums {
-  Sum e4m3, bf16, f32, attention, attention_backward, passes, optimizer;
+// Products of one dtype, each by its size, the cube root of m n k.
+using Products = std::vector<std::pair<double, Sum>>;
 
-  Sum* of(const Dispatch& d) {
-    const DType dtype = d.operands[0].desc.dtype;
-    switch (op_of(d.op).cost_class) {
-      case CostClass::product:
-        return dtype == DType::e4m3 ? &e4m3 : dtype == DType::bf16 ? &bf16 : &f32;
-      case CostClass::attention:  // in f32, outside the matrix units
-        return dtype == DType::f32 ? nullptr : &attention;
-      case CostClass::attention_backward:
-        return dtype == DType::f32 ? nullptr : &attention_backward;
-      case CostClass::memory:
-        return dtype == DType::f32 ? nullptr : &passes;
-      case CostClass::optimizer:
-        return &optimizer;
-      case CostClass::gradient_norm:
-        break;
-    }
-    return nullptr;
-  }
+struct Measured {
+  Products e4m3, bf16, f32;                              // of all models
+  Sum attention, attention_backward, passes, optimizer;  // of the last one
+  double longest = 0;                                    // seconds of a step of the last one
 };
 
-class Calibration {
- public:
-  Calibration(Backend& backend, const DeviceInfo& device, const std::function<void(const std::string&)>& progress)
-      : backend_(backend), device_(device), progress_(progress) {}
+void add_product(Products& products, const DispatchTime& t) {
+  const Cost::Product& p = t.cost.product;
+  Sum sum;
+  sum.add(t);
+  products.push_back({std::cbrt(double(p.m) * double(p.n) * double(p.k)), sum});
+}
 
-  DeviceTable run() {
-    table_.measured = true;
-    table_.info = device_;
-    table_.target = backend_.target();
-    table_.target.memory_bytes = device_.memory_bytes;
-    table_.target.reserve_bytes += backend_.budget().margin;
-    launches();
-    copies();
-    zero_copy();
-    double seconds = 0;
-    for (uint32_t hidden = kFirstHidden; hidden <= kLastHidden && seconds < kLongRun; hidden *= 2) {
-      progress_(fmt::format("steps of a model {} wide", hidden));
-      const std::optional<double> step = steps(hidden);
-      if (!step) break;
-      seconds = *step;
+// True if the dispatch moves next to nothing of its operands: what checks a guess and finds it right.
+bool is_check(const DispatchTime& t) {
+  uint64_t operands = 0;
+  for (const Operand& o : t.dispatch->operands) operands += o.buffer.bytes;
+  return t.cost.bytes < operands / 16;
+}
+
+void add(Measured& m, const DispatchTime& t) {
+  const DType dtype = t.dispatch->operands[0].desc.dtype;
+  switch (op_of(t.dispatch->op).cost_class) {
+    case CostClass::product:
+      return add_product(dtype == DType::e4m3 ? m.e4m3 : dtype == DType::bf16 ? m.bf16 : m.f32, t);
+    case CostClass::attention:  // in f32, outside the matrix units
+      if (dtype != DType::f32) m.attention.add(t);
+      return;
+    case CostClass::attention_backward:
+      if (dtype != DType::f32) m.attention_backward.add(t);
+      return;
+    case CostClass::memory:
+      if (dtype != DType::f32 && !is_check(t)) m.passes.add(t);
+      return;
+    case CostClass::optimizer:
+      return m.optimizer.add(t);
+    case CostClass::gradient_norm:
+      return;
+  }
+}
+
+// FLOP/s by size, ascending; products of about one size together.
+using Curve = std::vector<std::pair<double, double>>;
+
+Curve curve_of(Products products) {
+  constexpr double kAlike = 1.25;  // times the smallest of a group
+  std::ranges::sort(products, {}, &Products::value_type::first);
+  Curve curve;
+  for (size_t first = 0; first < products.size();) {
+    Sum sum;
+    double sizes = 0;  // weighted by FLOPs
+    size_t end = first;
+    for (; end < products.size() && products[end].first <= kAlike * products[first].first; ++end) {
+      const auto& [size, one] = products[end];
+      sum.flops += one.flops;
+      sum.seconds += one.seconds;
+      sizes += size * one.flops;
     }
-    rates();
-    return std::move(table_);
+    curve.push_back({sizes / sum.flops, sum.flop_rate()});
+    first = end;
   }
+  return curve;
+}
 
- private:
-  // from the end of a dispatch to the start of the next, which waits for it
-  void launches() {
-    progress_("launches");
-    const auto seconds = [&](uint32_t count) {
-      Graph graph;
-      const ValueId one = graph.variable("one", {DType::f32, {8}});
-      ValueId total = one;
-      for (uint32_t i = 0; i < count; ++i) total = sum(graph, Range::evaluate, total, one);
-      Session session(backend_, compile_to_run(std::move(graph), backend_.target()).program);
-      fill_with_zeros(session);
-      return fastest_run(session, Range::evaluate, kLaunchRuns);
-    };
-    const double few = seconds(kFewLaunches), many = seconds(kManyLaunches);
-    table_.target.rates.launch_seconds = std::max(1e-7, (many - few) / (kManyLaunches - kFewLaunches));
-  }
+double best_of(const Curve& curve) {
+  double best = 0;
+  for (const auto& [size, rate] : curve) best = std::max(best, rate);
+  return best;
+}
 
-  // within the device, to and from the host, and both at once
-  void copies() {
-    progress_("copies");
-    const Target& target = table_.target;
-    const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_arena}) / 4096 * 4096;
-    const Queue in_queue = queue_for(Queue::in, target.queues), out_queue = queue_for(Queue::out, target.queues);
-    const CopySpec within{ArenaKind::device, ArenaKind::device, Queue::compute},
-        in{ArenaKind::host, ArenaKind::device, in_queue}, out{ArenaKind::device, ArenaKind::host, out_queue};
-    const auto seconds = [&](std::initializer_list<CopySpec> specs) {
-      return time_copies(backend_, specs, bytes, kCopies) / kCopies;
-    };
-    Rates& rates = table_.target.rates;
-    rates.bandwidth = 2 * double(bytes) / seconds({within});
-    const double in_alone = seconds({in}), out_alone = seconds({out});
-    const bool side_by_side = in_queue != out_queue;
-    const double slower = side_by_side ? seconds({in, out}) / std::max(in_alone, out_alone) : 1;
-    rates.host_to_device = double(bytes) / (in_alone * std::max(1.0, slower));
-    rates.device_to_host = double(bytes) / (out_alone * std::max(1.0, slower));
-  }
+// Between two sizes by their logarithm.
+double rate_at(const Curve& curve, double size) {
+  const auto above = std::ranges::find_if(curve, [size](const auto& point) { return point.first >= size; });
+  if (above == curve.begin()) return above->second;
+  if (above == curve.end()) return curve.back().second;
+  const auto below = std::prev(above);
+  const double t = std::log(size / below->first) / std::log(above->first / below->first);
+  return below->second + t * (above->second - below->second);
+}
 
-  // The rate of a dispatch that reads host memory and writes as much of it
-  void zero_copy() {
-    progress_("zero-copy access");
-    const Target& target = table_.target;
-    const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_chunk}) / 4096 * 4096;
-    const TensorDesc desc{DType::f32, {bytes / 4096, 1024}};
+void set_products(Rates& rates, const Measured& m) {
+  const Curve e4m3 = curve_of(m.e4m3), bf16 = curve_of(m.bf16), f32 = curve_of(m.f32);
+  rates.e4m3 = best_of(e4m3), rates.bf16 = best_of(bf16), rates.f32 = best_of(f32);
+  const auto share = [](const Curve& curve, double size, double best) {
+    return curve.empty() ? 0 : rate_at(curve, size) / best;
+  };
+  for (const auto& [size, rate] : bf16)  // The LM head's are of all recipes.
+    rates.products.push_back({size, share(e4m3, size, rates.e4m3), rate / rates.bf16, share(f32, size, rates.f32)});
+}
+
+void set_rates(Rates& rates, const Measured& m, const Measured& narrow) {
+  set_products(rates, m);
+  rates.attention = m.attention.flop_rate();
+  rates.attention_backward = m.attention_backward.flop_rate();
+  rates.narrow_attention = narrow.attention.flop_rate();
+  rates.narrow_attention_backward = narrow.attention_backward.flop_rate();
+  const double passes = m.passes.byte_rate(), optimizer = m.optimizer.byte_rate();
+  rates.bandwidth = std::max({rates.bandwidth, passes, optimizer});  // caches may be faster than the memory behind them
+  rates.passes = passes / rates.bandwidth;
+  rates.optimizer = optimizer / rates.bandwidth;
+}
+
+// From the end of a dispatch to the start of the next, which waits for it.
+double launch_seconds(Backend& backend) {
+  const auto seconds = [&](uint32_t count) {
     Graph graph;
-    const ValueId far = graph.variable("far", desc), near = graph.variable("near", desc);
-    const ValueId total = sum(graph, Range::evaluate, far, near);
-    graph.keep(total, "total");
-    for (const ValueId v : {far, total}) graph.place_on_host(v);
-    Session session(backend_, compile_to_run(std::move(graph), backend_.target()).program);
+    const ValueId one = graph.variable("one", {DType::f32, {8}});
+    ValueId total = one;
+    for (uint32_t i = 0; i < count; ++i) total = sum(graph, Range::evaluate, total, one);
+    Session session(backend, compile_to_run(std::move(graph), backend.target()).program);
     fill_with_zeros(session);
-    table_.target.rates.zero_copy = double(bytes) / fastest_run(session, Range::evaluate, kLaunchRuns);
-  }
+    return fastest_run(session, Range::evaluate, kLaunchRuns);
+  };
+  return std::max(1e-7, (seconds(kManyLaunches) - seconds(kFewLaunches)) / (kManyLaunches - kFewLaunches));
+}
 
-  // seconds of the longest recipe's step; none: it does not fit
-  std::optional<double> steps(uint32_t hidden) {
-    Sums sums;
-    double longest = 0;
-    for (const std::string& recipe : device_.recipes) {
-      const std::optional<double> seconds = step(hidden, precision_of(recipe), sums);
-      if (!seconds) return {};
-      longest = std::max(longest, *seconds);
-    }
-    by_size_.push_back(sums);
-    return longest;
-  }
+// Within the device, to and from the host, and both at once.
+void measure_copies(Backend& backend, const Target& target, Rates& rates) {
+  const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_arena}) / 4096 * 4096;
+  const Queue in_queue = queue_for(Queue::in, target.queues), out_queue = queue_for(Queue::out, target.queues);
+  const CopySpec within{ArenaKind::device, ArenaKind::device, Queue::compute},
+      in{ArenaKind::host, ArenaKind::device, in_queue}, out{ArenaKind::device, ArenaKind::host, out_queue};
+  const auto seconds = [&](std::initializer_list<CopySpec> specs) {
+    return time_copies(backend, specs, bytes, kCopies) / kCopies;
+  };
+  rates.bandwidth = 2 * double(bytes) / seconds({within});
+  const double in_alone = seconds({in}), out_alone = seconds({out});
+  const bool side_by_side = in_queue != out_queue;
+  const double slower = side_by_side ? seconds({in, out}) / std::max(in_alone, out_alone) : 1;
+  rates.host_to_device = double(bytes) / (in_alone * std::max(1.0, slower));
+  rates.device_to_host = double(bytes) / (out_alone * std::max(1.0, slower));
+}
 
-  std::optional<double> step(uint32_t hidden, const Precision& precision, Sums& sums) {
-    const ModelConfig model = model_of(hidden);
-    const StepShape shape = shape_of(hidden);
-    Compiled compiled = compile_step({model, precision, {}, shape}, {}, backend_.target());
-    if (by_size_.empty()) require_fits(compiled.memory);
-    if (!compiled.memory.fits()) return {};
-    Session session(backend_, std::move(compiled.program));
-    StepRunner runner(session, shape, rope_table(model, shape.sequence_length));
-    fill_synthetic(session, model, precision);
-    const StepBatch batch = synthetic_batch(shape, model.vocabulary);
-    heat(runner, batch);
-    double seconds = 0;
-    for (const DispatchTime& t : dispatch_times(session)) {
-      if (Sum* sum = sums.of(*t.dispatch)) sum->add(t);
-      seconds += t.seconds;
-    }
-    for (uint32_t slot = 0; slot < 2; ++slot)
-      TANDEM_CHECK(runner.report(slot).skipped == 0, "a step of slot {} did nothing, so its times mean nothing", slot);
-    return seconds;
-  }
+// The rate of a dispatch that reads host memory and writes as much of it.
+double zero_copy_rate(Backend& backend, const Target& target) {
+  const uint64_t bytes = std::min({kCopyBytes, target.memory_bytes / 32, target.largest_chunk}) / 4096 * 4096;
+  const TensorDesc desc{DType::f32, {bytes / 4096, 1024}};
+  Graph graph;
+  const ValueId far = graph.variable("far", desc), near = graph.variable("near", desc);
+  const ValueId total = sum(graph, Range::evaluate, far, near);
+  graph.keep(total, "total");
+  for (const ValueId v : {far, total}) graph.place_on_host(v);
+  Session session(backend, compile_to_run(std::move(graph), backend.target()).program);
+  fill_with_zeros(session);
+  return double(bytes) / fastest_run(session, Range::evaluate, kLaunchRuns);
+}
 
-  // Fills both slots of a step's inputs, and brings the device to the clock that long runs have.
-  void heat(StepRunner& runner, const StepBatch& batch) const {
-    const auto start = std::chrono::steady_clock::now();
-    const auto elapsed = [&] {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    };
-    for (uint64_t s = 0; s < 2 || elapsed() < kHeat; ++s) runner.finish(runner.train(batch, s, 1e-4, 1));
-  }
+// Fills both slots of a step's inputs, and brings the device to the clock that long runs have.
+void heat(StepRunner& runner, const StepBatch& batch) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  for (uint64_t s = 0; s < 2 || elapsed() < kHeat; ++s) runner.finish(runner.train(batch, s, 1e-4, 1));
+}
 
-  // Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens.
-  std::vector<DispatchTime> dispatch_times(Session& session) const {
-    std::vector<DispatchTime> times;
-    std::vector<std::vector<double>> seconds;  // by dispatch: those of each run
-    for (int i = 0; i < kProfiles; ++i) {
-      size_t d = 0;
-      for (const Turns& turns : session.program().schedule)
-        for (const DispatchTime& t : time_dispatches(session, turns.turn)) {
-          if (i == 0) {
-            times.push_back(t);
-            seconds.emplace_back();
-          }
-          seconds[d++].push_back(t.seconds);
+// Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens. Empty where the
+// backend cannot tell times.
+std::vector<DispatchTime> dispatch_times(Session& session) {
+  std::vector<DispatchTime> times;
+  std::vector<std::vector<double>> seconds;  // by dispatch: those of each run
+  for (int i = 0; i < kProfiles; ++i) {
+    size_t d = 0;
+    for (const Turns& turns : session.program().schedule)
+      for (const DispatchTime& t : time_dispatches(session, turns.turn)) {
+        if (i == 0) {
+          times.push_back(t);
+          seconds.emplace_back();
         }
-    }
-    if (times.empty())
-      fail(Exit::device, device_.name, "its {} backend cannot time instructions, so there is nothing to calibrate by",
-           device_.backend);
-    for (size_t d = 0; d < times.size(); ++d) times[d].seconds = median(seconds[d]);
-    return times;
+        seconds[d++].push_back(t.seconds);
+      }
   }
+  for (size_t d = 0; d < times.size(); ++d) times[d].seconds = median(seconds[d]);
+  return times;
+}
 
-  // Rates of the largest model; products of smaller ones as shares of its
-  void rates() {
-    Rates& r = table_.target.rates;
-    const Sums& last = by_size_.back();
-    const bool fp8 = last.e4m3.flops > 0;
-    r.e4m3 = fp8 ? last.e4m3.flop_rate() : 0;
-    r.bf16 = last.bf16.flop_rate();
-    r.f32 = last.f32.flop_rate();
-    r.attention = last.attention.flop_rate();
-    r.attention_backward = last.attention_backward.flop_rate();
-    const double passes = last.passes.bytes / last.passes.seconds,
-                 optimizer = last.optimizer.bytes / last.optimizer.seconds;
-    r.bandwidth = std::max({r.bandwidth, passes, optimizer});  // caches may be faster than the memory behind them
-    r.passes = passes / r.bandwidth;
-    r.optimizer = optimizer / r.bandwidth;
-    for (const Sums& s : by_size_)
-      r.products.push_back({s.bf16.size(), fp8 ? s.e4m3.flop_rate() / r.e4m3 : 0, s.bf16.flop_rate() / r.bf16,
-                            s.f32.flop_rate() / r.f32});
+// Adds the dispatches of a step; false: it does not fit.
+bool measure_step(Backend& backend, const DeviceInfo& device, const ModelConfig& model, const Precision& precision,
+                  Measured& measured) {
+  const StepShape shape = shape_of(model.hidden);
+  Compiled compiled = compile_step({model, precision, {}, shape}, {}, backend.target());
+  if (measured.longest == 0 && model.hidden == kFirstHidden) require_fits(compiled.memory);
+  if (!compiled.memory.fits()) return false;
+  Session session(backend, std::move(compiled.program));
+  StepRunner runner(session, shape, rope_table(model, shape.sequence_length));
+  fill_synthetic(session, model, precision);
+  heat(runner, synthetic_batch(shape, model.vocabulary));
+  double seconds = 0;
+  for (const DispatchTime& t : dispatch_times(session)) {
+    add(measured, t);
+    seconds += t.seconds;
   }
+  if (seconds == 0)
+    fail(Exit::device, device.name, "its {} backend cannot time instructions, so there is nothing to calibrate by",
+         device.backend);
+  for (uint32_t slot = 0; slot < 2; ++slot)
+    TANDEM_CHECK(runner.report(slot).skipped == 0, "a step of slot {} did nothing, so its times mean nothing", slot);
+  measured.longest = std::max(measured.longest, seconds);
+  return true;
+}
 
-  Backend& backend_;
-  const DeviceInfo& device_;
-  const std::function<void(const std::string&)>& progress_;
-  DeviceTable table_;
-  std::vector<Sums> by_size_;
-};
+// A step of each recipe; products are added to those of the models before.
+bool measure_steps(Backend& backend, const DeviceInfo& device, const ModelConfig& model, Measured& measured) {
+  Measured now{.e4m3 = measured.e4m3, .bf16 = measured.bf16, .f32 = measured.f32};
+  for (const std::string& recipe : device.recipes)
+    if (!measure_step(backend, device, model, precision_of(recipe), now)) return false;
+  measured = std::move(now);
+  return true;
+}
+
+uint32_t head_dim_of(uint32_t hidden) {
+  return hidden < 1024 ? kNarrowHead : 128;
+}
 
 }  // namespace
 
 DeviceTable calibrate(Backend& backend, const DeviceInfo& device,
                       const std::function<void(const std::string&)>& progress) {
-  return Calibration(backend, device, progress).run();
+  DeviceTable table{.target = backend.target(), .info = device, .measured = true};
+  table.target.memory_bytes = device.memory_bytes;
+  table.target.reserve_bytes += backend.budget().margin;
+  Rates& rates = table.target.rates;
+  progress("launches");
+  rates.launch_seconds = launch_seconds(backend);
+  progress("copies");
+  measure_copies(backend, table.target, rates);
+  progress("zero-copy access");
+  rates.zero_copy = zero_copy_rate(backend, table.target);
+  Measured measured;
+  uint32_t last = 0;
+  for (uint32_t hidden = kFirstHidden; hidden <= kLastHidden && measured.longest < kLongRun; hidden *= 2) {
+    progress(fmt::format("steps of a model {} wide", hidden));
+    if (!measure_steps(backend, device, model_of(hidden, head_dim_of(hidden)), measured)) break;
+    last = hidden;
+  }
+  progress("attention with narrow heads");
+  Measured narrow;
+  if (head_dim_of(last) == kNarrowHead) narrow = measured;
+  else measure_steps(backend, device, model_of(last, kNarrowHead), narrow);
+  set_rates(rates, measured, narrow);
+  return table;
 }
 
 }  // namespace tandem

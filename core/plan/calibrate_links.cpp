@@ -64,21 +64,23 @@ double host_rate(Backend& backend, World& world, ArenaKind from, ArenaKind to) {
   return double(kBytes) * kCopies / time_copies(backend, std::span(&copy, 1), kBytes, kCopies);
 }
 
+}  // namespace
+
 Links links_of(Backend& backend, World& world) {
   const Line gather = line_of(backend, world, CollectiveKind::all_gather);
   const Line transpose = line_of(backend, world, CollectiveKind::all_to_all);
   const auto total = [&](ArenaKind from, ArenaKind to) {
     double sum = 0;
     for (const double rate : gather_values(world, host_rate(backend, world, from, to), "links")) sum += rate;
-    return sum;
+    return sum / world.seat().ranks * world.seat().local_ranks;
   };
-  return {.all_gather = gather.rate,
-          .all_to_all = transpose.rate,
-          .latency = std::max({kLeastLatency, gather.latency, transpose.latency}),
-          .host_total = std::min(total(ArenaKind::host, ArenaKind::device), total(ArenaKind::device, ArenaKind::host))};
+  const Links own{
+      .all_gather = gather.rate,
+      .all_to_all = transpose.rate,
+      .latency = std::max({kLeastLatency, gather.latency, transpose.latency}),
+      .host_total = std::min(total(ArenaKind::host, ArenaKind::device), total(ArenaKind::device, ArenaKind::host))};
+  return gather_values(world, own, "links")[0];
 }
-
-}  // namespace
 
 double seconds_per_exchange(Backend& backend, World& world, CollectiveKind kind, uint64_t bytes) {
   using Clock = std::chrono::steady_clock;

@@ -11,6 +11,9 @@ namespace tandem {
 // World that the backend has joined makes the same call.
 double seconds_per_exchange(Backend& backend, World& world, CollectiveKind kind, uint64_t bytes);
 
+// Between the ranks of the World that the backend has joined; the first rank's figures for all. Every rank calls it.
+Links links_of(Backend& backend, World& world);
+
 // Each device is a rank, a thread of this process. progress: told what is measured next. Exit::device.
 Links calibrate_links(const Registry& registry, std::span<const DeviceInfo> devices,
                       const std::function<void(const std::string&)>& progress);

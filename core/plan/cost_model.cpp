@@ -70,17 +70,28 @@ CostKind kind_of(CostClass c, DType first) {
   return CostKind::memory;
 }
 
+double attention_rate(const Rates& rates, bool backward, uint32_t head_dim) {
+  const double forward =
+      head_dim <= kNarrowHead && rates.narrow_attention > 0 ? rates.narrow_attention : rates.attention;
+  if (!backward) return forward;
+  if (head_dim <= kNarrowHead && rates.narrow_attention_backward > 0) return rates.narrow_attention_backward;
+  return rates.attention_backward > 0 ? rates.attention_backward : forward;
+}
+
 // FLOP/s of a dispatch; attention in f32 runs outside the matrix units
-double flop_rate(CostClass c, DType first, const Rates& rates) {
-  const auto attention = [&](double rate) { return first == DType::f32 ? std::min(rates.f32, rate) : rate; };
+double flop_rate(CostClass c, DType first, uint32_t head_dim, const Rates& rates) {
+  const auto attention = [&](bool backward) {
+    const double rate = attention_rate(rates, backward, head_dim);
+    return first == DType::f32 ? std::min(rates.f32, rate) : rate;
+  };
   switch (c) {
     case CostClass::product:
       if (first == DType::e4m3) return rates.e4m3 > 0 ? rates.e4m3 : rates.bf16;
       return first == DType::bf16 ? rates.bf16 : rates.f32;
     case CostClass::attention:
-      return attention(rates.attention);
+      return attention(false);
     case CostClass::attention_backward:
-      return attention(rates.attention_backward > 0 ? rates.attention_backward : rates.attention);
+      return attention(true);
     default:
       return rates.f32;
   }
@@ -145,12 +156,16 @@ class Simulation {
   }
 
   // Each rank gives and takes all parts but its own.
-  InstructionCost cost(const Collective& c) const {
+  InstructionCost cost(const Collective& c) {
     uint64_t bytes = 0;
     for (const BufferRef& to : c.to) bytes += to.bytes;
     bytes = bytes / program_.ranks * (program_.ranks - 1);
     const double rate = c.kind == CollectiveKind::all_gather ? rates_.links.all_gather : rates_.links.all_to_all;
     if (free_.exchange || rate <= 0) return {CostKind::exchange, 0, bytes, 0, 0};
+    if (rates_.links.by_host(rates_.host_to_device)) {
+      total_.link_in += double(bytes) / rates_.host_to_device;
+      total_.link_out += double(bytes) / rates_.device_to_host;
+    }
     return {CostKind::exchange, 0, bytes, double(bytes) / rate + rates_.links.latency, 0};
   }
 
@@ -227,7 +242,7 @@ InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands
   const Cost cost = row.cost(parameters, operands);
   const DType first = operands[0].dtype;
   const CostKind kind = kind_of(row.cost_class, first);
-  const double work = double(cost.flops) / flop_rate(row.cost_class, first, rates);
+  const double work = double(cost.flops) / flop_rate(row.cost_class, first, cost.head_dim, rates);
   const double reached = kind == CostKind::optimizer ? rates.optimizer : rates.passes;
   const double moved = double(cost.bytes) / (reached * rates.bandwidth);
   double share = 1;

@@ -147,6 +147,8 @@ void read_rates(Section rates, Section reached, Target& target) {
   r.bf16 = bf16 * reached.number("bf16", 1);
   r.attention = bf16 * reached.number("attention", kMostAttention);
   r.attention_backward = bf16 * reached.number_or("attention_backward", kMostAttention, 0);
+  r.narrow_attention = bf16 * reached.number_or("narrow_attention", kMostAttention, 0);
+  r.narrow_attention_backward = bf16 * reached.number_or("narrow_attention_backward", kMostAttention, 0);
   r.passes = reached.number_or("bandwidth", 1, r.passes);
   r.optimizer = reached.number_or("optimizer", 1, r.optimizer);
   r.f32 = rates.number("f32", kMostRate) * reached.number("f32", 1);
@@ -305,6 +307,8 @@ std::string device_table_text(const DeviceTable& table) {
   put("f32", 1.0);
   rate("attention", r.attention / r.bf16);
   rate("attention_backward", (r.attention_backward > 0 ? r.attention_backward : r.attention) / r.bf16);
+  if (r.narrow_attention > 0) rate("narrow_attention", r.narrow_attention / r.bf16);
+  if (r.narrow_attention_backward > 0) rate("narrow_attention_backward", r.narrow_attention_backward / r.bf16);
   rate("bandwidth", r.passes);
   rate("optimizer", r.optimizer);
   if (r.links.all_gather > 0) {

@@ -16,17 +16,22 @@ struct Links {
   double all_gather = 0, all_to_all = 0;  // bytes/s
   double latency = 0;                     // seconds per exchange
   double host_total = 0;  // bytes/s each way that the copies of all ranks to and from the host reach together
+  // True if exchanges take the way of copies to and from the host, of that rate: no faster ones are there.
+  bool by_host(double host_rate) const { return all_gather > 0 && all_gather <= host_rate; }
 };
+
+constexpr uint32_t kNarrowHead = 64;  // the widest head_dim whose attention has rates of its own
 
 // What the cost model reckons with; 0: not known. Matrix products accumulate in f32.
 struct Rates {
-  double e4m3 = 0, bf16 = 0, f32 = 0;             // FLOP/s that large products of such operands reach
-  double attention = 0;                           // FLOP/s that attention reaches
-  double attention_backward = 0;                  // 0: as attention
-  uint32_t multiprocessors = 0;                   // a product's tiles spread over them
-  double bandwidth = 0;                           // bytes/s of device memory at its peak
-  double passes = 0.9, optimizer = 0.9;           // shares of it that passes over memory reach, and AdamW
-  double host_to_device = 0, device_to_host = 0;  // bytes/s of a copy, while one runs the other way too
+  double e4m3 = 0, bf16 = 0, f32 = 0;                          // FLOP/s that large products of such operands reach
+  double attention = 0;                                        // FLOP/s that attention reaches
+  double attention_backward = 0;                               // 0: as attention
+  double narrow_attention = 0, narrow_attention_backward = 0;  // with head_dim up to kNarrowHead; 0: as the others
+  uint32_t multiprocessors = 0;                                // a product's tiles spread over them
+  double bandwidth = 0;                                        // bytes/s of device memory at its peak
+  double passes = 0.9, optimizer = 0.9;                        // shares of it that passes over memory reach, and AdamW
+  double host_to_device = 0, device_to_host = 0;               // bytes/s of a copy, while one runs the other way too
   double zero_copy = 0;  // bytes/s of a dispatch that reads host memory, and writes it as fast beside; 0: not known
   double launch_seconds = 0;  // from the end of a dispatch to the start of the next
 

@@ -5,6 +5,7 @@
 #include "core/base/json.h"
 #include "core/base/message.h"
 #include "core/plan/batch.h"
+#include "core/plan/calibrate_links.h"
 #include "core/plan/decide.h"
 #include "core/plan/fit.h"
 #include "core/program/dump.h"
@@ -111,6 +112,7 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   Target target = engine.backend->target();
   if (world) target = of_shared_device(std::move(target), engine.device, config, world->seat());
   target = with_measured_rates(within_budget(std::move(target), config.memory));
+  if (world && target.rates.links.all_gather > 0) target.rates.links = links_of(*engine.backend, *world);
   if (world) target = common_target(std::move(target), *world);
   PlanRequest request = plan_request(config, engine.spec, target, world ? world->seat().local_ranks : 1);
   request.sequences = inputs.sequences;

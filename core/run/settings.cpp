@@ -131,8 +131,17 @@ Target within_budget(Target target, const RunConfig::Memory& memory) {
   return target;
 }
 
-Target of_one_rank(Target target, uint32_t ranks, uint32_t local_ranks) {
+// What a rank gets of a device that others share, all of them at work.
+Rates of_shared_device(Rates rates, uint32_t sharers) {
+  for (double* rate : {&rates.e4m3, &rates.bf16, &rates.f32, &rates.attention, &rates.attention_backward,
+                       &rates.narrow_attention, &rates.narrow_attention_backward, &rates.bandwidth})
+    *rate /= sharers;
+  return rates;
+}
+
+Target of_one_rank(Target target, uint32_t ranks, uint32_t local_ranks, uint32_t per_device) {
   if (ranks == 1) return target;
+  target.rates = of_shared_device(std::move(target.rates), per_device);
   target.queues.insert(Queue::exchange);
   target.host_memory_bytes /= local_ranks;
   if (const double most = target.rates.links.host_total / local_ranks; most > 0)
@@ -165,7 +174,8 @@ PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Ta
   request.limits = limits_of(config.memory, request);
   request.target.rates = rates_of(target);
   if (!request.target.rates.known()) request.target.rates = kSomeCard;
-  request.target = of_one_rank(std::move(request.target), spec.sharding.ranks, local_ranks);
+  request.target =
+      of_one_rank(std::move(request.target), spec.sharding.ranks, local_ranks, config.distributed.ranks_per_device);
   return request;
 }
 

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "core/abi/add.h"
+#include "core/abi/attention.h"
 #include "core/abi/gemm.h"
 #include "core/abi/muon_momentum.h"
 
@@ -189,4 +190,34 @@ TEST_CASE("cost of a product: where shares were measured, that of its size, betw
   CHECK(reached(DType::e4m3, 512, 512, 512) == doctest::Approx(0.3 * 200e12));
   CHECK(reached(DType::f32, 64, 64, 64) == doctest::Approx(0.3 * 20e12));
   CHECK(reached(DType::f32, 4096, 4096, 4096) == doctest::Approx(20e12));
+}
+
+TEST_CASE("cost of attention: with narrow heads at the rate of these, where it was measured") {
+  const auto seconds = [](uint32_t head_dim, const Rates& r) {
+    constexpr uint32_t kHeads = 16, kLength = 1024;
+    const Descs inputs{{DType::bf16, {kLength, 3 * kHeads * head_dim}}, {DType::i32, {kLength}}};
+    Parameters p(abi::Attention{
+        .sequence_length = kLength, .q_heads = kHeads, .kv_heads = kHeads, .head_dim = head_dim, .scale = 1});
+    Descs operands = inputs;
+    for (const TensorDesc& output : op_of(OpId::attention).infer(inputs, p).outputs) operands.push_back(output);
+    return cost_of(OpId::attention, p, operands, r).seconds - r.launch_seconds;
+  };
+  Rates r = rates();
+  r.bandwidth = 1e15;  // FLOPs alone
+  CHECK(seconds(128, r) == doctest::Approx(2 * seconds(64, r)));
+  r.narrow_attention = r.attention / 2;
+  CHECK(seconds(128, r) == doctest::Approx(seconds(64, r)));
+}
+
+TEST_CASE("cost of an exchange: ranks that do not reach each other's memory share the link with copies to the host") {
+  Program p = two_arenas();
+  p.ranks = 2;
+  push(p, Queue::exchange, Collective{CollectiveKind::all_gather, {{kDevice}}, {{kElsewhere}}});
+  push(p, Queue::in, Copy{kHost, kDevice});
+  Rates r = rates();
+  r.links = {.all_gather = 20e9, .all_to_all = 20e9};
+  const double copy = double(kBytes) / r.host_to_device, exchange = double(kBytes) / 2 / 20e9;
+  CHECK(cost_of(p, {Range::micro_step}, r).seconds == doctest::Approx(copy + exchange).epsilon(1e-3));
+  r.links = {.all_gather = 200e9, .all_to_all = 200e9};
+  CHECK(cost_of(p, {Range::micro_step}, r).seconds == doctest::Approx(copy).epsilon(1e-3));
 }

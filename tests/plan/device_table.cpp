@@ -102,6 +102,8 @@ TEST_CASE("device table: what is written reads as the same table") {
   t.largest_operand = 1 << 18;
   t.host_memory_bytes = 123456789;
   t.rates.attention_backward = 20e12;
+  t.rates.narrow_attention = 15e12;
+  t.rates.narrow_attention_backward = 12e12;
   t.rates.passes = 0.75;
   t.rates.zero_copy = 12e9;
   t.rates.optimizer = 0.5;
@@ -129,6 +131,8 @@ TEST_CASE("device table: what is written reads as the same table") {
     same(r.rates.f32, t.rates.f32);
     same(r.rates.attention, t.rates.attention);
     same(r.rates.attention_backward, t.rates.attention_backward);
+    same(r.rates.narrow_attention, t.rates.narrow_attention);
+    same(r.rates.narrow_attention_backward, t.rates.narrow_attention_backward);
     same(r.rates.bandwidth, t.rates.bandwidth);
     same(r.rates.passes, t.rates.passes);
     same(r.rates.optimizer, t.rates.optimizer);
