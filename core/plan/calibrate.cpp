@@ -1,6 +1,7 @@
 #include "core/plan/calibrate.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "core/graph/backward.h"
@@ -13,7 +14,8 @@ namespace {
 
 constexpr uint32_t kFirstHidden = 256, kLastHidden = 4096;
 constexpr double kLongRun = 0.2;  // seconds of a step after which no larger model, 8 times the work, is tried
-constexpr int kProfiles = 5;      // runs of each step; the fastest run of each instruction counts
+constexpr double kHeat = 1.0;     // seconds of steps first: a GPU at its power limit lowers its clock after a while
+constexpr int kProfiles = 5;      // runs of each step; the median run of each instruction counts
 constexpr uint64_t kCopyBytes = 64 << 20;
 constexpr int kCopies = 4;
 constexpr uint32_t kFewLaunches = 64, kManyLaunches = 576;
@@ -47,6 +49,11 @@ Precision precision_of(const std::string& recipe) {
   p.recipe = recipe == "fp8" ? Recipe::fp8 : recipe == "bf16" ? Recipe::bf16 : Recipe::fp32;
   if (p.recipe == Recipe::fp32) p.gradient = p.m = p.v = DType::f32;
   return p;
+}
+
+double median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + std::ptrdiff_t(values.size() / 2));
+  return values[values.size() / 2];
 }
 
 // What dispatches of one kind do, and how long they take.
@@ -190,10 +197,9 @@ class Calibration {
     StepRunner runner(session, shape, rope_table(model, shape.sequence_length));
     fill_synthetic(session, model, precision);
     const StepBatch batch = synthetic_batch(shape, model.vocabulary);
-    for (uint64_t s = 0; s < 2; ++s)  // fills both slots of a step's inputs, and warms up
-      runner.finish(runner.train(batch, s, 1e-4, 1));
+    heat(runner, batch);
     double seconds = 0;
-    for (const DispatchTime& t : fastest_dispatches(session)) {
+    for (const DispatchTime& t : dispatch_times(session)) {
       if (Sum* sum = sums.of(*t.dispatch)) sum->add(t);
       seconds += t.seconds;
     }
@@ -202,22 +208,35 @@ class Calibration {
     return seconds;
   }
 
+  // Fills both slots of a step's inputs, and brings the device to the clock that long runs have.
+  void heat(StepRunner& runner, const StepBatch& batch) const {
+    const auto start = std::chrono::steady_clock::now();
+    const auto elapsed = [&] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    for (uint64_t s = 0; s < 2 || elapsed() < kHeat; ++s) runner.finish(runner.train(batch, s, 1e-4, 1));
+  }
+
   // Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens.
-  std::vector<DispatchTime> fastest_dispatches(Session& session) const {
-    std::vector<DispatchTime> best;
+  std::vector<DispatchTime> dispatch_times(Session& session) const {
+    std::vector<DispatchTime> times;
+    std::vector<std::vector<double>> seconds;  // by dispatch: those of each run
     for (int i = 0; i < kProfiles; ++i) {
       size_t d = 0;
       for (const Turns& turns : session.program().schedule)
         for (const DispatchTime& t : time_dispatches(session, turns.turn)) {
-          if (i == 0) best.push_back(t);
-          else best[d].seconds = std::min(best[d].seconds, t.seconds);
-          ++d;
+          if (i == 0) {
+            times.push_back(t);
+            seconds.emplace_back();
+          }
+          seconds[d++].push_back(t.seconds);
         }
     }
-    if (best.empty())
+    if (times.empty())
       fail(Exit::device, device_.name, "its {} backend cannot time instructions, so there is nothing to calibrate by",
            device_.backend);
-    return best;
+    for (size_t d = 0; d < times.size(); ++d) times[d].seconds = median(seconds[d]);
+    return times;
   }
 
   // Rates of the largest model; products of smaller ones as shares of its

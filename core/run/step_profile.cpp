@@ -18,7 +18,11 @@ Json arguments(const Dispatch& dispatch, const Rates& rates) {
          {"operands", operands},
          {"flops", cost.flops},
          {"bytes", cost.bytes}};
-  if (rates.known()) j["floor_us"] = cost_of(dispatch.op, dispatch.parameters, descs, rates).floor * 1e6;
+  if (rates.known()) {
+    const InstructionCost c = cost_of(dispatch.op, dispatch.parameters, descs, rates);
+    j["floor_us"] = c.floor * 1e6;
+    j["predicted_us"] = c.seconds * 1e6;
+  }
   return j;
 }
 
