@@ -10,12 +10,14 @@ namespace tandem {
 StepInputs declare_inputs(Graph& graph, uint32_t accumulation, uint32_t rows) {
   const TensorDesc words{DType::i32, {kSlots, accumulation, rows}};
   StepInputs inputs;
+  {
+    const Scope scope(graph, {Kind::io});
+    inputs.tokens = graph.external("inputs.tokens", words);
+    inputs.targets = graph.external("inputs.targets", words);
+    inputs.positions = graph.external("inputs.positions", words);
+    inputs.scalars = graph.external("inputs.scalars", {DType::u32, {kSlots, abi::kStepScalarWords}});
+  }
   inputs.counter = graph.variable("counter", {DType::i32, {abi::kStepScalarWords}}, Initial::zero);
-  const Scope scope(graph, {Kind::io});
-  inputs.tokens = graph.external("inputs.tokens", words);
-  inputs.targets = graph.external("inputs.targets", words);
-  inputs.positions = graph.external("inputs.positions", words);
-  inputs.scalars = graph.external("inputs.scalars", {DType::u32, {kSlots, abi::kStepScalarWords}});
   return inputs;
 }
 

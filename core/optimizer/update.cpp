@@ -24,10 +24,12 @@ struct Kept {
 Kept declare_kept(Graph& graph, ClipBy clip_by) {
   Kept kept;
   kept.updates = graph.variable("updates", {DType::u32, {1}}, Initial::zero);
+  {
+    const Scope scope(graph, {Kind::io});
+    kept.report = graph.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}}, Initial::zero);
+  }
   if (clip_by == ClipBy::previous)
     kept.last_norm = graph.variable(std::string(kLastNorm), {DType::f32, {1}}, Initial::zero);
-  const Scope scope(graph, {Kind::io});
-  kept.report = graph.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}}, Initial::zero);
   return kept;
 }
 
