@@ -35,6 +35,7 @@ CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, KernelTable& choi
   use_graphs_ = !synchronous_ && !environment_says("TANDEM_CUDA_GRAPHS", '0');
   device_->make_current();
   prepare(choices);
+  for (ArenaMemory* arena : arenas_) arena->finish();  // products were timed while host pages were made
   if (device_->communicator() != nullptr) make_ready();
 }
 
@@ -70,7 +71,10 @@ void CudaExecutable::prepare(const Dispatch& dispatch, KernelTable& choices, Ste
   for (const Operand& o : dispatch.operands)
     step.operands.push_back({o.desc.dtype == DType::none ? nullptr : at(o.buffer), o.desc.dtype});
   step.launcher = kernels::launcher_of(dispatch.op);
-  if (op_of(dispatch.op).library) step.gemm = GemmPlan::make(*device_, choices, call_of(dispatch, step));
+  if (!op_of(dispatch.op).library) return;
+  for (const Operand& o : dispatch.operands)
+    if (o.desc.dtype != DType::none) arenas_.at(o.buffer.arena)->finish();  // an algorithm may be timed
+  step.gemm = GemmPlan::make(*device_, choices, call_of(dispatch, step));
 }
 
 void CudaExecutable::prepare(const Collective& collective, Step& step) {

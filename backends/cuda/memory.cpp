@@ -35,6 +35,12 @@ ArenaMemory::ArenaMemory(std::shared_ptr<Device> device, const Arena& arena)
   device_->allocated += arena.bytes;
 }
 
+void ArenaMemory::finish() {
+  if (!host_memory_) return;
+  device_->make_current();
+  host_memory_.finish(*device_);
+}
+
 ArenaMemory::~ArenaMemory() {
   if (device_memory_) device_->allocated -= arena_.bytes;
 }
@@ -45,6 +51,7 @@ void Transfer::prepare() {
     if (buffer.memory) continue;
     buffer.copied = make_event();
     buffer.memory = PinnedMemory(*device_, kStagingBytes, "a staging buffer");
+    buffer.memory.finish(*device_);
   }
 }
 
@@ -72,12 +79,14 @@ void Transfer::copy(size_t buffer, void* to, const void* from, uint64_t bytes, c
 void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes) {
   check_range(memory.arena(), offset, bytes.size());
   if (memory.arena().kind != ArenaKind::host) return write_staged(*this, memory, offset, bytes);
+  memory.finish();
   copy_bytes(memory.at(offset), bytes.data(), bytes.size());
 }
 
 void Transfer::zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
   check_range(memory.arena(), offset, bytes);
   if (memory.arena().kind == ArenaKind::host) {
+    memory.finish();
     parallel_for(bytes, kGrain,
                  [&](uint64_t first, uint64_t last) { std::memset(memory.at(offset + first), 0, last - first); });
     return;
@@ -88,6 +97,7 @@ void Transfer::zero(ArenaMemory& memory, uint64_t offset, uint64_t bytes) {
 
 void Transfer::draw(ArenaMemory& memory, uint64_t offset, const abi::NormalDraw& values, DType dtype) {
   check_range(memory.arena(), offset, values.count * size_of(dtype));
+  memory.finish();
   device_->make_current();
   kernels::draw_normal(values, {memory.at(offset), dtype}, device_->stream());
   device_->check_device(cudaGetLastError(), "draw_normal");

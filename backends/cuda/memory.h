@@ -14,6 +14,7 @@ class ArenaMemory : public Memory {
 
   const Arena& arena() const { return arena_; }
   std::byte* at(uint64_t offset) const { return address_ + offset; }  // host and device call it the same
+  void finish();  // before the first access: a host arena's pages are made meanwhile
 
  private:
   std::shared_ptr<Device> device_;

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <utility>
 
 #include "backends/common/memory.h"
@@ -17,9 +18,11 @@ constexpr uint64_t kGrain = 64 << 20;  // bytes that one thread touches
 constexpr unsigned kFlags = cudaHostRegisterMapped | cudaHostRegisterPortable;
 static_assert(cudaHostAllocMapped == cudaHostRegisterMapped && cudaHostAllocPortable == cudaHostRegisterPortable);
 
+std::atomic<uint64_t> untouched = 0;  // bytes of all memory that is not touched yet
+
 // The system kills a process that touches more than there is.
 void check_available(uint64_t bytes, std::string_view what) {
-  if (bytes > available_system_memory()) fail_host_memory("cuda", what, bytes);
+  if (bytes + untouched > available_system_memory()) fail_host_memory("cuda", what, bytes);
 }
 
 std::byte* aligned(void* address) {
@@ -33,30 +36,50 @@ void touch(std::byte* data, uint64_t bytes) {
   });
 }
 
+// True if the system lets the driver lock memory that a process has: a page is tried.
+bool can_register() {
+  void* page = mmap(nullptr, kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return false;
+  const bool can = cudaHostRegister(page, kHugePage, kFlags) == cudaSuccess;
+  if (can) (void)cudaHostUnregister(page);
+  else (void)cudaGetLastError();
+  (void)munmap(page, kHugePage);
+  return can;
+}
+
 }  // namespace
 
-PinnedMemory::PinnedMemory(Device& device, uint64_t bytes, std::string_view what) {
-  check_available(bytes, what);
-  if (device.properties().canUseHostPointerForRegisteredMem) {
+PinnedMemory::PinnedMemory(Device& device, uint64_t bytes, std::string what) : bytes_(bytes), what_(std::move(what)) {
+  check_available(bytes, what_);
+  if (device.properties().canUseHostPointerForRegisteredMem && can_register()) {
     mapping_bytes_ = round_up(bytes, kHugePage) + kHugePage;
     mapping_ = mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapping_ == MAP_FAILED) mapping_ = nullptr, fail_host_memory("cuda", what, bytes);
+    if (mapping_ == MAP_FAILED) mapping_ = nullptr, fail_host_memory("cuda", what_, bytes);
     data_ = aligned(mapping_);
     (void)madvise(data_, bytes, MADV_HUGEPAGE);  // It is faster, no more.
-    touch(data_, bytes);
-    const cudaError_t result = cudaHostRegister(data_, bytes, kFlags);
-    if (result == cudaSuccess) return;
-    (void)cudaGetLastError();
-    (void)munmap(std::exchange(mapping_, nullptr), mapping_bytes_);
-    data_ = nullptr;
-    if (result == cudaErrorMemoryAllocation) fail_host_memory("cuda", what, bytes);
-    if (result != cudaErrorNotSupported) device.check_device(result, "cudaHostRegister");
+    untouched += bytes;
+    touching_ = std::async(std::launch::async, [data = data_, bytes] {
+      touch(data, bytes);
+      untouched -= bytes;
+    });
+    return;
   }
   void* address = nullptr;
   const cudaError_t result = cudaHostAlloc(&address, bytes, kFlags);
-  if (result == cudaErrorMemoryAllocation) (void)cudaGetLastError(), fail_host_memory("cuda", what, bytes);
+  if (result == cudaErrorMemoryAllocation) (void)cudaGetLastError(), fail_host_memory("cuda", what_, bytes);
   device.check_device(result, "cudaHostAlloc");
   data_ = static_cast<std::byte*>(address);
+}
+
+void PinnedMemory::finish(Device& device) {
+  if (!touching_.valid()) return;
+  touching_.get();
+  const cudaError_t result = cudaHostRegister(data_, bytes_, kFlags);
+  if (result == cudaSuccess) return;
+  (void)munmap(std::exchange(mapping_, nullptr), mapping_bytes_);
+  data_ = nullptr;
+  if (result == cudaErrorMemoryAllocation) (void)cudaGetLastError(), fail_host_memory("cuda", what_, bytes_);
+  device.check_device(result, "cudaHostRegister");
 }
 
 // What a hanging device may still write to is left to the end of the process.
@@ -66,14 +89,18 @@ PinnedMemory::~PinnedMemory() {
     (void)cudaFreeHost(data_);
     return;
   }
-  (void)cudaHostUnregister(data_);
+  if (touching_.valid()) touching_.wait();
+  else (void)cudaHostUnregister(data_);
   (void)munmap(mapping_, mapping_bytes_);
 }
 
 void PinnedMemory::swap(PinnedMemory& other) noexcept {
   std::swap(mapping_, other.mapping_);
   std::swap(mapping_bytes_, other.mapping_bytes_);
+  std::swap(bytes_, other.bytes_);
   std::swap(data_, other.data_);
+  std::swap(what_, other.what_);
+  std::swap(touching_, other.touching_);
 }
 
 }  // namespace tandem::cuda

@@ -63,14 +63,12 @@ ValueId ReverseMode::accumulator(ValueId value) {
 
 ValueId ReverseMode::zeros_of(ValueId parameter) {
   const auto& [desc, name] = added_up_.at(parameter.index);
-  const Tag before = graph_.tag();
-  graph_.set_tag({.kind = Kind::gradient,
-                  .layer = graph_.values()[parameter.index].layer,
-                  .phase = Phase::backward,
-                  .when = When::first});
+  const Scope scope(graph_, {.kind = Kind::gradient,
+                             .layer = graph_.values()[parameter.index].layer,
+                             .phase = Phase::backward,
+                             .when = When::first});
   const ValueId zeros = graph_.zeros(range_, desc, name);
   graph_.keep(zeros, name);
-  graph_.set_tag(before);
   return zeros;
 }
 
@@ -104,10 +102,9 @@ void ReverseMode::run(uint32_t first, uint32_t last) {
     if (node.range != range_ || !node.has_kernel() || op_of(node.op).vjp == nullptr) continue;
     bool needed = false;
     for (ValueId output : node.outputs) needed = needed || (output.present() && cotangent(output).present());
-    graph_.set_tag({Kind::cotangent, node.tag.layer, Phase::backward});
+    const Scope scope(graph_, {Kind::cotangent, node.tag.layer, Phase::backward});
     if (needed) op_of(node.op).vjp(*this, node);
   }
-  graph_.set_tag({});
 }
 
 std::vector<ValueId> ReverseMode::emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) {

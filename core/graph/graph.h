@@ -1,6 +1,8 @@
 // The graph of a step: values in SSA form and nodes in order, for the forward pass, its gradient and the optimizer.
 #pragma once
 
+#include <utility>
+
 #include "core/abi/segments.h"
 #include "core/graph/initial.h"
 #include "core/graph/range.h"
@@ -137,9 +139,7 @@ class Graph {
   // Any of these: outputs of such descs, in place of the last inputs.
   std::vector<ValueId> collective(Range range, Form form, Descs descs, std::vector<ValueId> inputs, uint32_t in_place,
                                   std::string label);
-  // Nodes and values made from here on carry this tag; outputs in place keep the kind of what they overwrite.
-  void set_tag(Tag tag) { tag_ = tag; }
-  const Tag& tag() const { return tag_; }
+  const Tag& tag() const { return tag_; }  // see Scope
   void set_kind(ValueId value, Kind kind, uint32_t state = 0) {
     values_.at(value.index).kind = kind;
     values_.at(value.index).state = state;
@@ -166,6 +166,7 @@ class Graph {
   std::string dump() const;
 
  private:
+  friend class Scope;
   ValueId make(Value value);
   ValueId add_without_op(Range range, Form form, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
                          std::string label);
@@ -173,6 +174,20 @@ class Graph {
   std::vector<Node> nodes_;
   Tag tag_;
   uint32_t ranks_ = 1, accumulation_ = 1;
+};
+
+// While it lives, nodes and values that the graph makes carry the tag; outputs in place keep the kind of what they
+// overwrite. Its end brings back the tag before.
+class [[nodiscard]] Scope {
+ public:
+  Scope(Graph& graph, Tag tag) : graph_(graph), before_(std::exchange(graph.tag_, tag)) {}
+  ~Scope() { graph_.tag_ = before_; }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+ private:
+  Graph& graph_;
+  Tag before_;
 };
 
 }  // namespace tandem

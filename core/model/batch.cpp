@@ -10,12 +10,13 @@ namespace tandem {
 StepInputs declare_inputs(Graph& graph, uint32_t accumulation, uint32_t rows) {
   const TensorDesc words{DType::i32, {kSlots, accumulation, rows}};
   StepInputs inputs;
-  graph.set_tag({Kind::io});
-  inputs.tokens = graph.external("inputs.tokens", words);
-  inputs.targets = graph.external("inputs.targets", words);
-  inputs.positions = graph.external("inputs.positions", words);
-  inputs.scalars = graph.external("inputs.scalars", {DType::u32, {kSlots, abi::kStepScalarWords}});
-  graph.set_tag({});
+  {
+    const Scope scope(graph, {Kind::io});
+    inputs.tokens = graph.external("inputs.tokens", words);
+    inputs.targets = graph.external("inputs.targets", words);
+    inputs.positions = graph.external("inputs.positions", words);
+    inputs.scalars = graph.external("inputs.scalars", {DType::u32, {kSlots, abi::kStepScalarWords}});
+  }
   inputs.counter = graph.variable("counter", {DType::i32, {abi::kStepScalarWords}}, Initial::zero);
   return inputs;
 }
@@ -27,15 +28,13 @@ ValueId begin_step(Graph& graph, const StepInputs& inputs) {
 }
 
 Batch load_batch(Graph& graph, Range range, const StepInputs& inputs) {
-  graph.set_tag({Kind::io});
+  const Scope scope(graph, {Kind::io});
   const ValueId counter =
       graph.add(range, OpId::advance_micro_step, Parameters(abi::AdvanceMicroStep{}), {inputs.counter}, "batch")[0];
   const auto one = [&](ValueId from) {
     return graph.add(range, OpId::load_micro_step, Parameters(abi::LoadMicroStep{}), {from, counter}, "batch")[0];
   };
-  const Batch batch{one(inputs.tokens), one(inputs.targets), one(inputs.positions)};
-  graph.set_tag({});
-  return batch;
+  return {one(inputs.tokens), one(inputs.targets), one(inputs.positions)};
 }
 
 }  // namespace tandem

@@ -13,7 +13,7 @@ namespace {
 // logits = x W^T over the true vocabulary: dW += dlogits^T x, dx = dlogits W
 ValueId head_gradient(Graph& graph, Range range, const Transformer& model, Backward& backward, ValueId x,
                       ValueId dlogits) {
-  graph.set_tag({Kind::cotangent, kNoLayer, Phase::backward});
+  const Scope scope(graph, {Kind::cotangent, kNoLayer, Phase::backward});
   const ValueId w = model.head();
   const uint32_t vocabulary = model.config().vocabulary;
   const abi::Gemm dw{.m = vocabulary, .form = abi::kGemmTn, .accumulate = 1};
@@ -29,7 +29,7 @@ ValueId head_gradient(Graph& graph, Range range, const Transformer& model, Backw
 
 ValueId logits_of(Graph& graph, Range range, const Transformer& model, ValueId hidden) {
   const abi::Gemm p{.ldc = model.config().padded_vocabulary(), .form = abi::kGemmNt};
-  graph.set_tag({Kind::logits});
+  const Scope scope(graph, {Kind::logits});
   return graph.add(range, OpId::gemm, Parameters(p), {hidden, model.head(), {}, {}, {}}, "lm_head")[0];
 }
 
@@ -39,6 +39,7 @@ HeadResult lm_head(Graph& graph, Range range, const Transformer& model, const He
   const uint64_t chunk = round_up(divide_up(rows, chunks), kHeadChunkRows);
   const abi::CrossEntropy p{
       .vocabulary = model.config().vocabulary, .write_gradient = backward != nullptr ? 1u : 0u, .z_loss = z_loss};
+  const Scope scope(graph, {Kind::logits});
   std::vector<ValueId> losses, cotangents;
   for (uint64_t first = 0; first < rows; first += chunk) {
     const uint64_t count = std::min(chunk, rows - first);

@@ -58,29 +58,48 @@ class Transformer {
   struct Normed {
     ValueId residual, y, amax;
   };
-  struct Scope {  // what every helper needs to place a node
+  // A forward pass: the range that it is in, and what all layers read.
+  struct Pass {
     Range range;
     bool training = false;
+    ValueId positions, rope;
+    uint32_t sequence_length = 1;
+    std::span<const ValueId> caches = {};
+    Quantizer* quantizer = nullptr;
+  };
+  struct Site {  // of a node in a pass
+    const Pass& pass;
     std::string label;
   };
-  // attention, given qkv after RoPE
-  using Attend = ValueId (Transformer::*)(const Scope&, ValueId qkv, uint32_t layer);
+  // The residual stream, and what the block before adds to it in the next norm.
+  struct Stream {
+    ValueId residual, delta;
+  };
+  // Attention, given qkv after RoPE: over the pass's tokens, or over caches.
+  using Attend = ValueId (Transformer::*)(const Site&, ValueId qkv, uint32_t layer);
 
-  void tag(Kind kind, uint32_t layer);
+  // What make returns; the nodes that it adds carry the tag.
+  template <typename Make>
+  auto tagged(Tag tag, Make make) {
+    const Scope scope(graph_, tag);
+    return make();
+  }
   ValueId optional_parameter(const std::string& name) const;
-  Normed norm(const Scope& s, ValueId residual, ValueId delta, const std::string& weight);
+  Normed norm(const Pass& pass, const Stream& stream, const std::string& weight);
   void declare_codes(const ParameterSpec& spec, const FrozenCodes& codes);
   // product: the kind of what the linear makes
-  LinearInput linear_input(const Scope& s, Kind product, ValueId x, ValueId amax = {});
-  ValueId contract(const Scope& s, Kind product, ValueId x);
-  ValueId expand(const Scope& s, ValueId t, const std::string& name);
-  ValueId linear(const Scope& s, const LinearInput& x, const std::string& name);
-  LinearInput swiglu(const Scope& s, ValueId gate_up);
-  ValueId rope(const Scope& s, ValueId qkv);
-  ValueId attend(const Scope& s, ValueId qkv, uint32_t layer);
-  ValueId attend_cached(const Scope& s, ValueId qkv, uint32_t layer);
-  ValueId head_norm(const Scope& s, ValueId qkv, uint32_t layer);
-  ValueId decoder(Range range, ValueId tokens, bool training, Attend attend);
+  LinearInput linear_input(const Site& s, Kind product, ValueId x, ValueId amax = {});
+  ValueId contract(const Site& s, Kind product, ValueId x);
+  ValueId expand(const Pass& pass, ValueId t, const std::string& name);
+  ValueId linear(const Pass& pass, const LinearInput& x, const std::string& name);
+  LinearInput swiglu(const Site& s, ValueId gate_up);
+  ValueId rope(const Site& s, ValueId qkv);
+  ValueId attend(const Site& s, ValueId qkv, uint32_t layer);
+  ValueId attend_cached(const Site& s, ValueId qkv, uint32_t layer);
+  ValueId head_norm(const Site& s, ValueId qkv, uint32_t layer);
+  Stream attention_block(const Pass& pass, uint32_t layer, const Stream& stream, Attend mix);
+  Stream ffn_block(const Pass& pass, uint32_t layer, const Stream& stream);
+  ValueId decoder(const Pass& pass, ValueId tokens, Attend mix);
 
   Graph& graph_;
   ModelConfig config_;
@@ -89,11 +108,6 @@ class Transformer {
   std::vector<ParameterSpec> specs_;
   std::unordered_map<std::string, ValueId> parameters_;
   std::unordered_map<std::string, Quantized> quantized_;  // by parameter name
-  // the pass being built
-  ValueId positions_, rope_;
-  uint32_t sequence_length_ = 1;
-  std::span<const ValueId> caches_;
-  Quantizer* quantizer_ = nullptr;
 };
 
 }  // namespace tandem

@@ -77,7 +77,7 @@ class Muon : public Optimizer {
   void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
             std::span<const ValueId> parameter_and_states) const override {
     if (!is_layer_matrix(spec)) return adamw_->emit(graph, spec, words, gradient, parameter_and_states);
-    graph.set_tag({Kind::direction, spec.layer});
+    const Scope scope(graph, {Kind::direction, spec.layer});
     const Emitter e{graph, spec.name};
     std::vector<ValueId> momentum{parameter_and_states[1]};  // and its scales
     if (in_8bit()) momentum.push_back(parameter_and_states[2]);

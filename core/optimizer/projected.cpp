@@ -69,7 +69,7 @@ class Projected : public Optimizer {
   void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
             std::span<const ValueId> parameter_and_states) const override {
     if (!is_layer_matrix(spec)) return adamw_->emit(graph, spec, words, gradient, parameter_and_states);
-    graph.set_tag({Kind::direction, spec.layer});
+    const Scope scope(graph, {Kind::direction, spec.layer});
     Updated now{.parameter = parameter_and_states[0], .m = parameter_and_states[1], .v = parameter_and_states[2]};
     if (apollo()) now.norm = parameter_and_states[3];
     if (precision_.master) now.master = parameter_and_states.back();

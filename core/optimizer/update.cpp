@@ -24,9 +24,10 @@ struct Kept {
 Kept declare_kept(Graph& graph, ClipBy clip_by) {
   Kept kept;
   kept.updates = graph.variable("updates", {DType::u32, {1}}, Initial::zero);
-  graph.set_tag({Kind::io});
-  kept.report = graph.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}}, Initial::zero);
-  graph.set_tag({});
+  {
+    const Scope scope(graph, {Kind::io});
+    kept.report = graph.external("report", {DType::u32, {kSlots, abi::kStepScalarWords}}, Initial::zero);
+  }
   if (clip_by == ClipBy::previous)
     kept.last_norm = graph.variable(std::string(kLastNorm), {DType::f32, {1}}, Initial::zero);
   return kept;
@@ -79,7 +80,7 @@ std::vector<ValueId> parameter_and_states(Graph& graph, const Optimizer& optimiz
   std::vector<ValueId> values{parameter};
   for (const State& state : optimizer.states(spec)) {
     const auto number = uint32_t(std::ranges::find(words, state.word) - words.begin());
-    graph.set_tag({.kind = Kind::state, .layer = spec.layer, .state = number});
+    const Scope scope(graph, {.kind = Kind::state, .layer = spec.layer, .state = number});
     values.push_back(graph.variable(spec.name + state.suffix, state.desc, state.initial));
   }
   return values;
@@ -100,14 +101,13 @@ void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& g, c
     if (!optimizer.group(spec).trainable) continue;
     const std::vector<ValueId> updated = parameter_and_states(graph, optimizer, spec, g.parameters[i], state_names);
     if (by_tensor) {
-      graph.set_tag({Kind::direction, spec.layer});
+      const Scope verdicts(graph, {Kind::direction, spec.layer});
       words = optimizer.prepare(
           graph, emit_tensor_verdicts(graph, spec, g.gradients[i], g, kept, clipping.grad_clip, squares));
     }
-    graph.set_tag({Kind::other, spec.layer});
+    const Scope scope(graph, {Kind::other, spec.layer});
     optimizer.emit(graph, spec, words, g.gradients[i], updated);
   }
-  graph.set_tag({});
   if (by_tensor)
     emit_step_verdict(graph, g, kept, clipping, {graph.concat(Range::update, std::move(squares)), g.loss, {}});
 }

@@ -107,7 +107,7 @@ struct Part {
 
 ValueId slice(Chunking& c, const Node& node, ValueId v, const Part& part) {
   const uint64_t rows = c.graph.desc(v).shape[0] / part.of;
-  c.rewriter.graph().set_tag(node.tag);
+  const Scope scope(c.rewriter.graph(), node.tag);
   return c.rewriter.graph().slice(node.range, c.rewriter.map(v), part.first * rows, part.count * rows);
 }
 
@@ -141,7 +141,7 @@ void put_together(Chunking& c, Results results) {
   for (auto& [value, parts] : results) {
     const Value& whole = c.graph.values()[value];
     const Node& maker = c.graph.nodes()[whole.node];
-    c.rewriter.graph().set_tag(maker.tag);
+    const Scope scope(c.rewriter.graph(), maker.tag);
     const ValueId all = c.rewriter.graph().concat(maker.range, std::move(parts));
     if (!whole.name.empty()) c.rewriter.graph().keep(all, whole.name);
     c.rewriter.set({value}, all);

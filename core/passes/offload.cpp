@@ -237,22 +237,28 @@ void make_homes(const Uses& u, Offloaded& to) {
       to.homes[v] = to.rewriter.map({v});
       to.rewriter.graph().place_on_host(to.homes[v]);
     } else if (u.homes[v] == Home::host) {
-      to.rewriter.graph().set_tag(value.tag());
+      const Scope scope(to.rewriter.graph(), value.tag());
       to.homes[v] = to.rewriter.graph().variable(value.name, value.desc);
       to.rewriter.graph().place_on_host(to.homes[v]);
     }
   }
 }
 
+Tag tag_of(const Uses& u, uint32_t part, When when = When::each) {
+  Tag tag = u.graph.values()[u.parts[part].root].tag();
+  tag.when = when;
+  return tag;
+}
+
 // A part on the host: in the range of an evict, what that left there.
 ValueId part_on_host(const Uses& u, Offloaded& to, uint32_t part, Range range) {
   const Part& p = u.parts[part];
-  to.rewriter.graph().set_tag(u.graph.values()[p.root].tag());
   if (const auto found = to.evicted.find({part, range}); found != to.evicted.end()) return found->second;
   if (p.whole) return to.homes[p.root];
   const std::optional<uint32_t> whole = u.whole_of(part);
   const auto left = whole ? to.evicted.find({*whole, range}) : to.evicted.end();
   const ValueId from = left != to.evicted.end() ? left->second : to.homes[p.root];
+  const Scope scope(to.rewriter.graph(), tag_of(u, part));
   return to.rewriter.graph().slice(range, from, p.first_row, p.desc.shape[0]);
 }
 
@@ -261,25 +267,19 @@ std::string name_of_part(const Uses& u, uint32_t part) {
   return value.node == UINT32_MAX ? value.name : u.graph.nodes()[value.node].label;
 }
 
-void set_when(Graph& graph, When when) {
-  Tag tag = graph.tag();
-  tag.when = when;
-  graph.set_tag(tag);
-}
-
 // The copies that are due before the stage.
 void emit_copies(const Uses& u, const Schedule& schedule, Offloaded& to, Range range, uint32_t stage) {
   Graph& graph = to.rewriter.graph();
   if (const auto due = schedule.evicts.find({range, stage}); due != schedule.evicts.end())
     for (const auto& [part, when] : due->second) {
       const ValueId onto = part_on_host(u, to, part, range);
-      set_when(graph, when);
+      const Scope scope(graph, tag_of(u, part, when));
       to.evicted[{part, range}] = graph.copy(range, to.now.at({part, range}), onto, "evict " + name_of_part(u, part));
     }
   if (const auto due = schedule.prefetches.find({range, stage}); due != schedule.prefetches.end())
     for (const auto& [part, when] : due->second) {
       const ValueId from = part_on_host(u, to, part, range);
-      set_when(graph, when);
+      const Scope scope(graph, tag_of(u, part, when));
       to.now[{part, range}] = graph.copy(range, from, {}, "prefetch " + name_of_part(u, part));
     }
 }
@@ -290,6 +290,7 @@ ValueId on_device(Uses& u, Offloaded& to, ValueId v, Range range) {
   const uint32_t part = part_of(u, v);
   if (const auto whole = u.wholes.find({part, range}); whole != u.wholes.end()) {
     const Part& p = u.parts[part];
+    const Scope scope(to.rewriter.graph(), tag_of(u, part));
     to.now[{part, range}] =
         to.rewriter.graph().slice(range, to.now.at({whole->second, range}), p.first_row, p.desc.shape[0]);
     u.wholes.erase(whole);

@@ -60,7 +60,7 @@ void declare_homes(Late& l) {
       const ValueId v = node.outputs[i];
       if (!v.present() || l.places[v.index].root != v.index) continue;
       const Value& value = l.graph.values()[v.index];
-      l.to.graph().set_tag(value.tag());
+      const Scope scope(l.to.graph(), value.tag());
       l.homes[v.index] = l.to.graph().variable(name_of_copy(node, i), value.desc);
     }
   }

@@ -199,7 +199,7 @@ ValueId transposed(const Marks& m, Recomputed& to, ValueId v, Range range) {
   const Value& value = m.graph.values()[v.index];
   Tag tag = value.tag();
   tag.phase = Phase::recompute;
-  to.rewriter.graph().set_tag(tag);
+  const Scope scope(to.rewriter.graph(), tag);
   return found->second =
              transpose(to.rewriter.graph(), range, to.rewriter.map(codes_of(m, v)), m.graph.nodes()[value.node].label);
 }

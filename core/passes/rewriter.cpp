@@ -8,7 +8,7 @@ Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.values().size()) 
   for (uint32_t v = 0; v < map_.size(); ++v) {
     const Value& value = from.values()[v];
     if (value.node != UINT32_MAX) continue;
-    graph_.set_tag(value.tag());
+    const Scope scope(graph_, value.tag());
     map_[v] = value.lifetime == Lifetime::external ? graph_.external(value.name, value.desc, value.initial)
                                                    : graph_.variable(value.name, value.desc, value.initial);
     if (value.on_host) graph_.place_on_host(map_[v]);
@@ -55,7 +55,7 @@ std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& paramete
                                     Phase phase) {
   Tag tag = node.tag;
   tag.phase = phase;
-  graph_.set_tag(tag);
+  const Scope scope(graph_, tag);
   std::vector<ValueId> outputs;
   switch (node.form) {
     case Form::fill:

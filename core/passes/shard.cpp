@@ -11,358 +11,350 @@
 namespace tandem {
 namespace {
 
-class Sharder {
- public:
-  Sharder(const Graph& graph, const Sharding& sharding, const MemoryPolicy& policy)
-      : graph_(graph),
-        in_micro_steps_(sharding.zero > 1 || sharding.every_micro_step),
-        shares_(graph, sharding, policy),
-        rewriter_(graph),
-        new_(rewriter_.graph()),
-        own_(shares_.sources.size()),
-        transposed_(shares_.sources.size()) {
-    TANDEM_CHECK(graph.ranks() == sharding.ranks, "a graph for {} ranks is shared by {}", graph.ranks(),
-                 sharding.ranks);
-    find_words();
-    share_variables();
+// An exchange whose parts are not added yet.
+struct Waiting {
+  uint32_t stage;
+  SharedParameter parameter;
+  ValueId parts;
+};
+
+struct Sharded {
+  const Graph& from;
+  const bool in_micro_steps;  // gradients are exchanged in each, else in the last one alone
+  Shares shares;
+  Rewriter& rewriter;
+  Graph& graph;  // the rewriter's
+  ValueId scalars = {}, counter = {};
+  std::array<ValueId, kRangeCount> counters = {};
+  std::map<uint32_t, ValueId> variables = {};  // by gradient: the parameter's variable, before anything is gathered
+  std::vector<ValueId> own = {};               // by source: the rank's rows
+  std::vector<bool> transposed = {};           // by source: since its last gather
+  std::vector<const Node*> maxima = {}, copies = {};  // begin's
+  std::vector<Waiting> waiting = {};
+  bool begun = false, updating = false;
+};
+
+void find_words(Sharded& to) {
+  for (uint32_t v = 0; v < to.from.values().size(); ++v) {
+    if (to.from.values()[v].name == "scalars") to.scalars = {v};
+    if (to.from.values()[v].name == "counter") to.counter = {v};
   }
+  TANDEM_CHECK(to.scalars.present() && to.counter.present(), "a step has scalars and a counter");
+}
 
-  Graph run() {
-    for (uint32_t n = 0; n < graph_.nodes().size(); ++n) {
-      const Node& node = graph_.nodes()[n];
-      if (node.range != Range::begin) finish_begin();
-      if (node.range == Range::update) start_update();
-      else if (node.is_instruction()) begin_stage(node.range, shares_.stages[n]);
-      rewrite(n);
-      note_counter(node);
-      if (n == shares_.ends[size_t(node.range)]) finish_sums(node.range, UINT32_MAX);
-    }
-    return rewriter_.take();
+void share_variables(Sharded& to) {
+  for (const SharedParameter& p : to.shares.parameters) {
+    to.variables[p.gradient] = to.rewriter.map(p.value);
+    if (p.matrix()) to.graph.share(to.rewriter.map(p.value), {p.rows.whole, p.rows.of_rank, p.whole});
   }
+  for (const auto& [state, rows] : to.shares.states) to.graph.share(to.rewriter.map(state), rows);
+}
 
- private:
-  // An exchange whose parts are not added yet.
-  struct Waiting {
-    uint32_t stage;
-    SharedParameter parameter;
-    ValueId parts;
-  };
-
-  void find_words() {
-    for (uint32_t v = 0; v < graph_.values().size(); ++v) {
-      if (graph_.values()[v].name == "scalars") scalars_ = {v};
-      if (graph_.values()[v].name == "counter") counter_ = {v};
-    }
-    TANDEM_CHECK(scalars_.present() && counter_.present(), "a step has scalars and a counter");
+// In a range that moves the counter on, what it is from there.
+void note_counter(Sharded& to, const Node& node) {
+  for (uint32_t i = 0; i < node.in_place; ++i) {
+    const ValueId in = node.inputs[node.inputs.size() - node.in_place + i], out = node.outputs[node.first_output + i];
+    if (in.present() && to.shares.root_of(in) == to.shares.root_of(to.counter))
+      to.counters[size_t(node.range)] = to.rewriter.map(out);
   }
+}
 
-  void share_variables() {
-    for (const SharedParameter& p : shares_.parameters) {
-      variables_[p.gradient] = rewriter_.map(p.value);
-      if (p.matrix()) new_.share(rewriter_.map(p.value), {p.rows.whole, p.rows.of_rank, p.whole});
-    }
-    for (const auto& [state, rows] : shares_.states) new_.share(rewriter_.map(state), rows);
-  }
+ValueId counter(Sharded& to, Range range) {
+  const ValueId now = to.counters[size_t(range)];
+  return now.present() ? now : to.rewriter.map(to.counter);
+}
 
-  // ---- nodes ----
+ValueId own_rows(Sharded& to, Range range, const SharedParameter& p) {
+  return p.whole ? to.graph.rank_slice(range, to.rewriter.map(p.value)) : to.variables.at(p.gradient);
+}
 
-  void rewrite(uint32_t n) {
-    const Node& node = graph_.nodes()[n];
-    if (node.range == Range::begin) return rewrite_begin(node);
-    const SharedParameter* gradient = node.form == Form::fill ? shares_.owner_of_gradient(node.outputs[0]) : nullptr;
-    if (gradient && gradient->matrix()) return;  // in front of what adds to it
-    transpose_for(node);
-    if (node.range == Range::micro_step) return rewrite_sums(n);
-    if (node.range == Range::update) return rewrite_update(node);
-    rewriter_.copy(node);
-  }
+std::vector<ValueId> emit_on_own_rows(Sharded& to, const Node& node, const Parameters& parameters) {
+  std::vector<ValueId> inputs{own_rows(to, node.range, *to.shares.parameter_of(node.inputs[0]))};
+  for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.rewriter.map(node.inputs[i]));
+  return to.rewriter.emit(node, parameters, std::move(inputs), node.tag.phase);
+}
 
-  // In a range that moves the counter on, what it is from there.
-  void note_counter(const Node& node) {
-    for (uint32_t i = 0; i < node.in_place; ++i) {
-      const ValueId in = node.inputs[node.inputs.size() - node.in_place + i], out = node.outputs[node.first_output + i];
-      if (in.present() && shares_.root_of(in) == shares_.root_of(counter_))
-        counters_[size_t(node.range)] = rewriter_.map(out);
-    }
-  }
-  ValueId counter(Range range) const {
-    const ValueId now = counters_[size_t(range)];
-    return now.present() ? now : rewriter_.map(counter_);
-  }
+void reduce_maxima(Sharded& to) {
+  if (to.maxima.empty()) return;
+  std::vector<ValueId> words;
+  for (const Node* node : to.maxima) words.push_back(emit_on_own_rows(to, *node, node->parameters)[0]);
+  const Scope scope(to.graph, {});
+  words = to.graph.all_reduce_max(Range::begin, std::move(words), "weight amax");
+  for (size_t i = 0; i < words.size(); ++i) to.rewriter.set(to.maxima[i]->outputs[0], words[i]);
+}
 
-  // begin: what is done by rows waits, so that one exchange serves all weights.
-  void rewrite_begin(const Node& node) {
-    if (!shares_.is_by_rows(node)) return rewriter_.copy(node);
-    (op_of(node.op).on_rows(0) == OnRows::maximum ? maxima_ : copies_).push_back(&node);
-  }
+// ---- weights that are gathered where they are read ----
 
-  ValueId own_rows(Range range, const SharedParameter& p) {
-    return p.whole ? new_.rank_slice(range, rewriter_.map(p.value)) : variables_.at(p.gradient);
-  }
+std::string label_of(uint32_t layer) {
+  return layer == kNoLayer ? "weights" : fmt::format("layer {} weights", layer);
+}
 
-  void finish_begin() {
-    if (std::exchange(begun_, true)) return;
-    reduce_maxima();
-    gather_copies();
-    gather_wholes();
-  }
+uint32_t layer_of(Sharded& to, ValueId v) {
+  return to.from.values()[v.index].layer;
+}
 
-  std::vector<ValueId> emit_on_own_rows(const Node& node, const Parameters& parameters) {
-    std::vector<ValueId> inputs{own_rows(node.range, *shares_.parameter_of(node.inputs[0]))};
-    for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(rewriter_.map(node.inputs[i]));
-    return rewriter_.emit(node, parameters, std::move(inputs), node.tag.phase);
-  }
-
-  void reduce_maxima() {
-    if (maxima_.empty()) return;
-    std::vector<ValueId> words;
-    for (const Node* node : maxima_) words.push_back(emit_on_own_rows(*node, node->parameters)[0]);
-    new_.set_tag({});
-    words = new_.all_reduce_max(Range::begin, std::move(words), "weight amax");
-    for (size_t i = 0; i < words.size(); ++i) rewriter_.set(maxima_[i]->outputs[0], words[i]);
-  }
-
-  // ---- weights that are gathered where they are read ----
-
-  void begin_stage(Range range, uint32_t stage) {
-    auto& gathers = shares_.gathers;
-    for (auto due = gathers.lower_bound({range, 0}); due != gathers.end() && due->first <= Shares::Stage(range, stage);)
-      due = (gather(range, due->second), gathers.erase(due));
-  }
-
-  // Those of one layer together.
-  void gather(Range range, std::span<const uint32_t> sources) {
-    std::map<uint32_t, std::vector<uint32_t>> layers;
-    for (uint32_t s : sources) layers[layer_of(shares_.sources[s].value)].push_back(s);
-    for (const auto& [layer, together] : layers) {
-      std::vector<ValueId> own;
-      std::vector<Rows> rows;
-      for (uint32_t s : together) {
-        const SharedSource& source = shares_.sources[s];
-        if (!own_[s].present()) own_[s] = rewriter_.map(source.value);
-        own.push_back(own_[s]);
-        rows.push_back(source.rows);
-      }
-      new_.set_tag(graph_.values()[shares_.sources[together[0]].value.index].tag());
-      const std::vector<ValueId> wholes = new_.gather_rows(range, own, rows, label_of(layer));
-      for (size_t i = 0; i < together.size(); ++i) {
-        rewriter_.set(shares_.sources[together[i]].value, wholes[i]);
-        transposed_[together[i]] = false;
-      }
-    }
-  }
-
-  uint32_t layer_of(ValueId v) const { return graph_.values()[v.index].layer; }
-
-  static std::string label_of(uint32_t layer) {
-    return layer == kNoLayer ? "weights" : fmt::format("layer {} weights", layer);
-  }
-
-  // Its transpose is made anew behind each gather, where it is read.
-  void transpose_for(const Node& node) {
-    for (ValueId v : node.inputs) {
-      const std::optional<uint32_t> index = shares_.source_of(v);
-      if (!index) continue;
-      const SharedSource& source = shares_.sources[*index];
-      if (!source.gathered || v != source.transposed || transposed_[*index]) continue;
-      transposed_[*index] = true;
-      new_.set_tag(graph_.values()[source.value.index].tag());
-      rewriter_.set(v, transpose(new_, node.range, rewriter_.map(source.value), node.label));
-    }
-  }
-
-  // A layer's copies are gathered together; a transposed one is made of all rows.
-  void gather_copies() {
-    for (size_t first = 0; first < copies_.size();) {
-      size_t end = first;
-      while (end < copies_.size() && copies_[end]->tag.layer == copies_[first]->tag.layer) ++end;
-      gather_layer(std::span(copies_).subspan(first, end - first));
-      first = end;
-    }
-  }
-
-  void gather_layer(std::span<const Node* const> nodes) {
+// Those of one layer together.
+void gather(Sharded& to, Range range, std::span<const uint32_t> sources) {
+  std::map<uint32_t, std::vector<uint32_t>> layers;
+  for (uint32_t s : sources) layers[layer_of(to, to.shares.sources[s].value)].push_back(s);
+  for (const auto& [layer, together] : layers) {
     std::vector<ValueId> own;
     std::vector<Rows> rows;
-    for (const Node* node : nodes) {
-      const Op& op = op_of(node->op);
-      const std::vector<ValueId> made = emit_on_own_rows(*node, op.only(node->parameters, by_rows(op, *node)));
-      own.push_back(made[0]);
-      rows.push_back(shares_.parameter_of(node->inputs[0])->rows);
-      for (size_t i = 0; i < made.size(); ++i)
-        if (op.on_rows(i) == OnRows::same && made[i].present()) rewriter_.set(node->outputs[i], made[i]);
+    for (uint32_t s : together) {
+      const SharedSource& source = to.shares.sources[s];
+      if (!to.own[s].present()) to.own[s] = to.rewriter.map(source.value);
+      own.push_back(to.own[s]);
+      rows.push_back(source.rows);
     }
-    if (shares_.sources[*shares_.source_of(nodes[0]->outputs[0])].gathered) {
-      for (size_t i = 0; i < nodes.size(); ++i) {
-        new_.set_rows(own[i], rows[i]);
-        own_[*shares_.source_of(nodes[i]->outputs[0])] = own[i];
-      }
-      return;
-    }
-    new_.set_tag(nodes[0]->tag);
-    const std::vector<ValueId> wholes = new_.gather_rows(Range::begin, own, rows, label_of(nodes[0]->tag.layer));
-    for (size_t i = 0; i < nodes.size(); ++i) spread(*nodes[i], wholes[i]);
-  }
-
-  static Outputs by_rows(const Op& op, const Node& node) {
-    Outputs wanted;
-    for (size_t i = 0; i < node.outputs.size(); ++i)
-      if (op.on_rows(i) == OnRows::rows) wanted.insert(i);
-    return wanted;
-  }
-
-  void spread(const Node& node, ValueId whole) {
-    rewriter_.set(node.outputs[0], whole);
-    for (size_t i = 1; i < node.outputs.size(); ++i)
-      if (node.outputs[i].present() && op_of(node.op).on_rows(i) == OnRows::columns)
-        rewriter_.set(node.outputs[i], transpose(new_, node.range, whole, node.label));
-  }
-
-  void gather_wholes() {
-    for (const SharedParameter& p : shares_.parameters) {
-      if (!p.whole) continue;
-      new_.set_tag(graph_.values()[p.value.index].tag());
-      const std::string& name = graph_.values()[p.value.index].name;
-      rewriter_.set(p.value, new_.gather_rows_onto(Range::begin, {rewriter_.map(p.value)}, name)[0]);
+    const Scope scope(to.graph, to.from.values()[to.shares.sources[together[0]].value.index].tag());
+    const std::vector<ValueId> wholes = to.graph.gather_rows(range, own, rows, label_of(layer));
+    for (size_t i = 0; i < together.size(); ++i) {
+      to.rewriter.set(to.shares.sources[together[i]].value, wholes[i]);
+      to.transposed[together[i]] = false;
     }
   }
+}
 
-  // ---- gradients ----
+void begin_stage(Sharded& to, Range range, uint32_t stage) {
+  auto& gathers = to.shares.gathers;
+  for (auto due = gathers.lower_bound({range, 0}); due != gathers.end() && due->first <= Shares::Stage(range, stage);)
+    due = (gather(to, range, due->second), gathers.erase(due));
+}
 
-  ValueId sum(Range range, const SharedParameter& p, ValueId parts, ValueId onto, abi::RankSum how, When when) {
-    how.segments = graph_.values()[p.value.index].segments;
-    const std::string& name = graph_.values()[p.value.index].name;
-    if (p.matrix()) how.segments.rank_stride = uint32_t(new_.desc(onto).shape.count() / 4);
-    new_.set_tag(tag_when(graph_.values()[p.gradient].tag(), when));
-    return sum_of_ranks(new_, range, parts, {rewriter_.map(scalars_), counter(range)}, onto, how, name);
+// Its transpose is made anew behind each gather, where it is read.
+void transpose_for(Sharded& to, const Node& node) {
+  for (ValueId v : node.inputs) {
+    const std::optional<uint32_t> index = to.shares.source_of(v);
+    if (!index) continue;
+    const SharedSource& source = to.shares.sources[*index];
+    if (!source.gathered || v != source.transposed || to.transposed[*index]) continue;
+    to.transposed[*index] = true;
+    const Scope scope(to.graph, to.from.values()[source.value.index].tag());
+    to.rewriter.set(v, transpose(to.graph, node.range, to.rewriter.map(source.value), node.label));
   }
+}
 
-  // The whole gradient of a matrix, in which a rank adds up what it makes: of a micro-step where each is exchanged, of
-  // all of them where the last one is.
-  void rewrite_zeros(const SharedParameter& p) {
-    const Node& node = graph_.nodes()[graph_.values()[p.gradient].node];
-    new_.set_tag(in_micro_steps_ ? tag_when(node.tag, When::each) : node.tag);
-    const ValueId zeros = new_.zeros(node.range, graph_.desc(node.outputs[0]), node.label);
-    new_.set_rows(zeros, {p.rows.whole, p.rows.of_rank, true});
-    if (!in_micro_steps_) new_.keep(zeros, graph_.values()[node.outputs[0].index].name);
-    rewriter_.set(node.outputs[0], zeros);
+Outputs by_rows(const Op& op, const Node& node) {
+  Outputs wanted;
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    if (op.on_rows(i) == OnRows::rows) wanted.insert(i);
+  return wanted;
+}
+
+void spread(Sharded& to, const Node& node, ValueId whole) {
+  to.rewriter.set(node.outputs[0], whole);
+  for (size_t i = 1; i < node.outputs.size(); ++i)
+    if (node.outputs[i].present() && op_of(node.op).on_rows(i) == OnRows::columns)
+      to.rewriter.set(node.outputs[i], transpose(to.graph, node.range, whole, node.label));
+}
+
+void gather_layer(Sharded& to, std::span<const Node* const> nodes) {
+  std::vector<ValueId> own;
+  std::vector<Rows> rows;
+  for (const Node* node : nodes) {
+    const Op& op = op_of(node->op);
+    const std::vector<ValueId> made = emit_on_own_rows(to, *node, op.only(node->parameters, by_rows(op, *node)));
+    own.push_back(made[0]);
+    rows.push_back(to.shares.parameter_of(node->inputs[0])->rows);
+    for (size_t i = 0; i < made.size(); ++i)
+      if (op.on_rows(i) == OnRows::same && made[i].present()) to.rewriter.set(node->outputs[i], made[i]);
   }
-
-  static Tag tag_when(Tag tag, When when) {
-    tag.when = when;
-    return tag;
-  }
-
-  // Behind the last node that adds to a gradient ranks exchange it.
-  void rewrite_sums(uint32_t n) {
-    const Node& node = graph_.nodes()[n];
-    const SharedParameter* summed = nullptr;
-    for (size_t i = node.inputs.size() - node.in_place; i < node.inputs.size(); ++i) {
-      const ValueId v = node.inputs[i];
-      const SharedParameter* p = v.present() ? shares_.owner_of_gradient(v) : nullptr;
-      if (!p || !p->matrix()) continue;
-      summed = p;
-      if (v.index != p->gradient) continue;
-      finish_sums(node.range, shares_.stages[n]);
-      rewrite_zeros(*p);
+  if (to.shares.sources[*to.shares.source_of(nodes[0]->outputs[0])].gathered) {
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      to.graph.set_rows(own[i], rows[i]);
+      to.own[*to.shares.source_of(nodes[i]->outputs[0])] = own[i];
     }
-    rewriter_.copy(node);
-    if (summed && shares_.last_sum(summed->gradient) == n) exchange(n, *summed);
+    return;
   }
+  const Scope scope(to.graph, nodes[0]->tag);
+  const std::vector<ValueId> wholes = to.graph.gather_rows(Range::begin, own, rows, label_of(nodes[0]->tag.layer));
+  for (size_t i = 0; i < nodes.size(); ++i) spread(to, *nodes[i], wholes[i]);
+}
 
-  void exchange(uint32_t n, const SharedParameter& p) {
-    const Node& node = graph_.nodes()[n];
-    new_.set_tag(tag_when(node.tag, in_micro_steps_ ? When::each : When::last));
-    const ValueId parts = new_.all_to_all(node.range, {rewriter_.map(p.last_gradient)}, node.label)[0];
-    waiting_.push_back({shares_.stages[n], p, parts});
+// A layer's copies are gathered together; a transposed one is made of all rows.
+void gather_copies(Sharded& to) {
+  for (size_t first = 0; first < to.copies.size();) {
+    size_t end = first;
+    while (end < to.copies.size() && to.copies[end]->tag.layer == to.copies[first]->tag.layer) ++end;
+    gather_layer(to, std::span(to.copies).subspan(first, end - first));
+    first = end;
   }
+}
 
-  // The parts of an exchange are added in a later stage, before its first gradient takes memory: by then the stage's
-  // products have gone on beside the exchange.
-  void finish_sums(Range range, uint32_t stage) {
-    std::erase_if(waiting_, [&](const Waiting& w) {
-      if (w.stage >= stage) return false;
-      rewriter_.set(w.parameter.last_gradient, in_micro_steps_ ? sum_onto_zeros(range, w) : sum_in_whole(range, w));
-      return true;
-    });
+void gather_wholes(Sharded& to) {
+  for (const SharedParameter& p : to.shares.parameters) {
+    if (!p.whole) continue;
+    const Scope scope(to.graph, to.from.values()[p.value.index].tag());
+    const std::string& name = to.from.values()[p.value.index].name;
+    to.rewriter.set(p.value, to.graph.gather_rows_onto(Range::begin, {to.rewriter.map(p.value)}, name)[0]);
   }
+}
 
-  // The rank's rows, added up over the micro-steps from zeros that the first one makes.
-  ValueId sum_onto_zeros(Range range, const Waiting& w) {
-    const SharedParameter& p = w.parameter;
-    const Value& whole = graph_.values()[p.gradient];
-    new_.set_tag(tag_when(whole.tag(), When::first));
-    const ValueId zeros =
-        new_.zeros(range, {whole.desc.dtype, whole.desc.shape.with_first(p.rows.of_rank)}, whole.name);
-    new_.set_rows(zeros, {p.rows.whole, p.rows.of_rank, false});
-    new_.keep(zeros, whole.name);
-    return sum(range, p, w.parts, zeros, {.accumulate = 1, .by_micro_step = 1, .by_owner = 1}, When::each);
+void finish_begin(Sharded& to) {
+  if (std::exchange(to.begun, true)) return;
+  reduce_maxima(to);
+  gather_copies(to);
+  gather_wholes(to);
+}
+
+// begin: what is done by rows waits, so that one exchange serves all weights.
+void rewrite_begin(Sharded& to, const Node& node) {
+  if (!to.shares.is_by_rows(node)) return to.rewriter.copy(node);
+  (op_of(node.op).on_rows(0) == OnRows::maximum ? to.maxima : to.copies).push_back(&node);
+}
+
+// ---- gradients ----
+
+Tag tag_when(Tag tag, When when) {
+  tag.when = when;
+  return tag;
+}
+
+ValueId sum(Sharded& to, Range range, const SharedParameter& p, ValueId parts, ValueId onto, abi::RankSum how,
+            When when) {
+  how.segments = to.from.values()[p.value.index].segments;
+  const std::string& name = to.from.values()[p.value.index].name;
+  if (p.matrix()) how.segments.rank_stride = uint32_t(to.graph.desc(onto).shape.count() / 4);
+  const Scope scope(to.graph, tag_when(to.from.values()[p.gradient].tag(), when));
+  return sum_of_ranks(to.graph, range, parts, {to.rewriter.map(to.scalars), counter(to, range)}, onto, how, name);
+}
+
+// The whole gradient of a matrix, in which a rank adds up what it makes: of a micro-step where each is exchanged, of
+// all of them where the last one is.
+void rewrite_zeros(Sharded& to, const SharedParameter& p) {
+  const Node& node = to.from.nodes()[to.from.values()[p.gradient].node];
+  const Scope scope(to.graph, to.in_micro_steps ? tag_when(node.tag, When::each) : node.tag);
+  const ValueId zeros = to.graph.zeros(node.range, to.from.desc(node.outputs[0]), node.label);
+  to.graph.set_rows(zeros, {p.rows.whole, p.rows.of_rank, true});
+  if (!to.in_micro_steps) to.graph.keep(zeros, to.from.values()[node.outputs[0].index].name);
+  to.rewriter.set(node.outputs[0], zeros);
+}
+
+void exchange(Sharded& to, uint32_t n, const SharedParameter& p) {
+  const Node& node = to.from.nodes()[n];
+  const Scope scope(to.graph, tag_when(node.tag, to.in_micro_steps ? When::each : When::last));
+  const ValueId parts = to.graph.all_to_all(node.range, {to.rewriter.map(p.last_gradient)}, node.label)[0];
+  to.waiting.push_back({to.shares.stages[n], p, parts});
+}
+
+// The rank's rows, added up over the micro-steps from zeros that the first one makes.
+ValueId sum_onto_zeros(Sharded& to, Range range, const Waiting& w) {
+  const SharedParameter& p = w.parameter;
+  const Value& whole = to.from.values()[p.gradient];
+  const Scope scope(to.graph, tag_when(whole.tag(), When::first));
+  const ValueId zeros =
+      to.graph.zeros(range, {whole.desc.dtype, whole.desc.shape.with_first(p.rows.of_rank)}, whole.name);
+  to.graph.set_rows(zeros, {p.rows.whole, p.rows.of_rank, false});
+  to.graph.keep(zeros, whole.name);
+  return sum(to, range, p, w.parts, zeros, {.accumulate = 1, .by_micro_step = 1, .by_owner = 1}, When::each);
+}
+
+ValueId sum_in_whole(Sharded& to, Range range, const Waiting& w) {
+  const Scope scope(to.graph, tag_when(to.from.values()[w.parameter.gradient].tag(), When::last));
+  const ValueId own = to.graph.rank_slice(range, to.rewriter.map(w.parameter.last_gradient));
+  return sum(to, range, w.parameter, w.parts, own, {.by_owner = 1}, When::last);
+}
+
+// The parts of an exchange are added in a later stage, before its first gradient takes memory: by then the stage's
+// products have gone on beside the exchange.
+void finish_sums(Sharded& to, Range range, uint32_t stage) {
+  std::erase_if(to.waiting, [&](const Waiting& w) {
+    if (w.stage >= stage) return false;
+    to.rewriter.set(w.parameter.last_gradient,
+                    to.in_micro_steps ? sum_onto_zeros(to, range, w) : sum_in_whole(to, range, w));
+    return true;
+  });
+}
+
+// Behind the last node that adds to a gradient ranks exchange it.
+void rewrite_sums(Sharded& to, uint32_t n) {
+  const Node& node = to.from.nodes()[n];
+  const SharedParameter* summed = nullptr;
+  for (size_t i = node.inputs.size() - node.in_place; i < node.inputs.size(); ++i) {
+    const ValueId v = node.inputs[i];
+    const SharedParameter* p = v.present() ? to.shares.owner_of_gradient(v) : nullptr;
+    if (!p || !p->matrix()) continue;
+    summed = p;
+    if (v.index != p->gradient) continue;
+    finish_sums(to, node.range, to.shares.stages[n]);
+    rewrite_zeros(to, *p);
   }
+  to.rewriter.copy(node);
+  if (summed && to.shares.last_sum(summed->gradient) == n) exchange(to, n, *summed);
+}
 
-  ValueId sum_in_whole(Range range, const Waiting& w) {
-    new_.set_tag(tag_when(graph_.values()[w.parameter.gradient].tag(), When::last));
-    const ValueId own = new_.rank_slice(range, rewriter_.map(w.parameter.last_gradient));
-    return sum(range, w.parameter, w.parts, own, {.by_owner = 1}, When::last);
+// ---- update ----
+
+// Every rank sums them alike.
+void exchange_vectors(Sharded& to) {
+  std::vector<const SharedParameter*> vectors;
+  std::vector<ValueId> values;
+  for (const SharedParameter& p : to.shares.parameters) {
+    if (p.matrix()) continue;
+    vectors.push_back(&p);
+    values.push_back(to.rewriter.map(p.last_gradient));
   }
+  if (vectors.empty()) return;
+  const Scope scope(to.graph, {Kind::gradient, kNoLayer});
+  const std::vector<ValueId> parts = to.graph.all_gather(Range::update, values, "vectors' gradients");
+  for (size_t i = 0; i < parts.size(); ++i)
+    to.rewriter.set(vectors[i]->last_gradient,
+                    sum(to, Range::update, *vectors[i], parts[i], values[i], {}, When::each));
+}
 
-  // ---- update ----
+void start_update(Sharded& to) {
+  if (std::exchange(to.updating, true)) return;
+  exchange_vectors(to);
+}
 
-  void start_update() {
-    if (std::exchange(updating_, true)) return;
-    exchange_vectors();
-  }
-
-  // Every rank sums them alike.
-  void exchange_vectors() {
-    std::vector<const SharedParameter*> vectors;
-    std::vector<ValueId> values;
-    for (const SharedParameter& p : shares_.parameters) {
-      if (p.matrix()) continue;
-      vectors.push_back(&p);
-      values.push_back(rewriter_.map(p.last_gradient));
-    }
-    if (vectors.empty()) return;
-    new_.set_tag({Kind::gradient, kNoLayer});
-    const std::vector<ValueId> parts = new_.all_gather(Range::update, values, "vectors' gradients");
-    for (size_t i = 0; i < parts.size(); ++i)
-      rewriter_.set(vectors[i]->last_gradient, sum(Range::update, *vectors[i], parts[i], values[i], {}, When::each));
-  }
-
-  void rewrite_update(const Node& node) {
-    const SharedParameter* p = nullptr;
-    if (updates_by_rank(node))
-      for (ValueId v : node.inputs)
-        if (v.present() && shares_.parameter_of(v)) p = shares_.parameter_of(v);
-    if (!p || !p->matrix()) return rewriter_.copy(node);
-    std::vector<ValueId> inputs;
+void rewrite_update(Sharded& to, const Node& node) {
+  const SharedParameter* p = nullptr;
+  if (updates_by_rank(node))
     for (ValueId v : node.inputs)
-      inputs.push_back(v.present() && shares_.parameter_of(v) ? own_rows(node.range, *p) : rewriter_.map(v));
-    const uint64_t elements = p->rows.of_rank * (graph_.desc(p->value).shape.count() / p->rows.whole);
-    const auto out =
-        rewriter_.emit(node, op_of(node.op).by_rank(node.parameters, elements), std::move(inputs), node.tag.phase);
-    for (size_t i = 0; i < out.size(); ++i)
-      if (out[i].present()) rewriter_.set(node.outputs[i], out[i]);
-  }
+      if (v.present() && to.shares.parameter_of(v)) p = to.shares.parameter_of(v);
+  if (!p || !p->matrix()) return to.rewriter.copy(node);
+  std::vector<ValueId> inputs;
+  for (ValueId v : node.inputs)
+    inputs.push_back(v.present() && to.shares.parameter_of(v) ? own_rows(to, node.range, *p) : to.rewriter.map(v));
+  const uint64_t elements = p->rows.of_rank * (to.from.desc(p->value).shape.count() / p->rows.whole);
+  const auto out =
+      to.rewriter.emit(node, op_of(node.op).by_rank(node.parameters, elements), std::move(inputs), node.tag.phase);
+  for (size_t i = 0; i < out.size(); ++i)
+    if (out[i].present()) to.rewriter.set(node.outputs[i], out[i]);
+}
 
-  const Graph& graph_;
-  const bool in_micro_steps_;  // gradients are exchanged in each, else in the last one alone
-  Shares shares_;
-  Rewriter rewriter_;
-  Graph& new_;
-  ValueId scalars_, counter_;
-  std::array<ValueId, kRangeCount> counters_{};
-  std::map<uint32_t, ValueId> variables_;     // by gradient: the parameter's variable, before anything is gathered
-  std::vector<ValueId> own_;                  // by source: the rank's rows
-  std::vector<bool> transposed_;              // by source: since its last gather
-  std::vector<const Node*> maxima_, copies_;  // begin's
-  std::vector<Waiting> waiting_;
-  bool begun_ = false, updating_ = false;
-};
+void rewrite(Sharded& to, uint32_t n) {
+  const Node& node = to.from.nodes()[n];
+  if (node.range == Range::begin) return rewrite_begin(to, node);
+  const SharedParameter* gradient = node.form == Form::fill ? to.shares.owner_of_gradient(node.outputs[0]) : nullptr;
+  if (gradient && gradient->matrix()) return;  // in front of what adds to it
+  transpose_for(to, node);
+  if (node.range == Range::micro_step) return rewrite_sums(to, n);
+  if (node.range == Range::update) return rewrite_update(to, node);
+  to.rewriter.copy(node);
+}
 
 }  // namespace
 
 Graph shard(const Graph& graph, const Sharding& sharding, const MemoryPolicy& policy) {
-  return Sharder(graph, sharding, policy).run();
+  TANDEM_CHECK(graph.ranks() == sharding.ranks, "a graph for {} ranks is shared by {}", graph.ranks(), sharding.ranks);
+  Rewriter rewriter(graph);
+  Sharded to{graph, sharding.zero > 1 || sharding.every_micro_step, Shares(graph, sharding, policy), rewriter,
+             rewriter.graph()};
+  to.own.resize(to.shares.sources.size());
+  to.transposed.resize(to.shares.sources.size());
+  find_words(to);
+  share_variables(to);
+  for (uint32_t n = 0; n < to.from.nodes().size(); ++n) {
+    const Node& node = to.from.nodes()[n];
+    if (node.range != Range::begin) finish_begin(to);
+    if (node.range == Range::update) start_update(to);
+    else if (node.is_instruction()) begin_stage(to, node.range, to.shares.stages[n]);
+    rewrite(to, n);
+    note_counter(to, node);
+    if (n == to.shares.ends[size_t(node.range)]) finish_sums(to, node.range, UINT32_MAX);
+  }
+  return to.rewriter.take();
 }
 
 }  // namespace tandem

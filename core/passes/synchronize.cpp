@@ -52,90 +52,94 @@ class Touches {
   std::map<uint64_t, Touched> map_;
 };
 
-class Synchronizer {
- public:
-  Synchronizer(std::vector<Instruction>& code, uint32_t ranks)
-      : code_(code), ranks_(ranks), after_(code.size()), before_(code.size()) {}
-
-  void run() {
-    for (uint32_t i = 0; i < code_.size(); ++i) order(i);
-    std::vector<Instruction> ordered;
-    for (uint32_t i = 0; i < code_.size(); ++i) {
-      const Queue queue = code_[i].queue;
-      for (Command& command : before_[i]) ordered.push_back({queue, std::move(command), {}});
-      ordered.push_back(std::move(code_[i]));
-      if (after_[i].signalled) ordered.push_back({queue, Signal{after_[i].id}, {}});
-    }
-    code_ = std::move(ordered);
-  }
-
- private:
-  struct After {
-    bool signalled = false;
-    uint32_t id = 0;
-    Clock clock{};  // what its queue knows once it is done
-  };
-
-  void order(uint32_t i) {
-    const size_t queue = size_t(code_[i].queue);
-    const std::vector<BufferAccess> accesses = accesses_of(code_[i], ranks_);
-    Clock conflicts{};  // by queue, the last instruction that must be done
-    for (const BufferAccess& a : accesses)
-      touches_[a.buffer.arena].each(a.buffer.offset, a.end(), [&](const Touched& t) {
-        if (t.written > 0) raise(conflicts, t.written);
-        if (a.write)
-          for (uint32_t position : t.read)
-            if (position > 0) raise(conflicts, position);
-      });
-    wait_for(i, conflicts);
-    for (const BufferAccess& a : accesses)
-      touches_[a.buffer.arena].each(a.buffer.offset, a.end(), [&](Touched& t) {
-        if (!a.write) t.read[queue] = i + 1;
-        else t.written = i + 1, t.read = {};
-      });
-    after_[i].clock = known_[queue];
-    after_[i].clock[queue] = i + 1;
-  }
-
-  void raise(Clock& conflicts, uint32_t position) const {
-    uint32_t& last = conflicts[size_t(code_[position - 1].queue)];
-    last = std::max(last, position);
-  }
-
-  // latest first: waiting for it may cover the others
-  void wait_for(uint32_t i, const Clock& conflicts) {
-    const size_t queue = size_t(code_[i].queue);
-    Clock& known = known_[queue];
-    std::array<uint32_t, kQueueCount> order;
-    for (uint32_t q = 0; q < kQueueCount; ++q) order[q] = q;
-    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return conflicts[a] > conflicts[b]; });
-    for (uint32_t other : order) {
-      if (conflicts[other] <= known[other]) continue;
-      if (other == queue) {
-        before_[i].push_back(Barrier{});
-        known[queue] = i;
-      } else {
-        After& from = after_[conflicts[other] - 1];
-        if (!from.signalled) from.signalled = true, from.id = signals_++;
-        before_[i].push_back(Wait{from.id});
-        for (uint32_t q = 0; q < kQueueCount; ++q) known[q] = std::max(known[q], from.clock[q]);
-      }
-    }
-  }
-
-  std::vector<Instruction>& code_;
-  uint32_t ranks_;
-  std::vector<After> after_;
-  std::vector<std::vector<Command>> before_;
-  std::array<Clock, kQueueCount> known_{};  // by queue
-  std::map<uint32_t, Touches> touches_;     // by arena
-  uint32_t signals_ = 0;
+struct After {
+  bool signalled = false;
+  uint32_t id = 0;
+  Clock clock{};  // what its queue knows once it is done
 };
+
+// A range, and what its instructions must be put between.
+struct Ordering {
+  const std::vector<Instruction>& code;
+  uint32_t ranks;
+  std::vector<After> after = {};
+  std::vector<std::vector<Command>> before = {};
+  std::array<Clock, kQueueCount> known = {};  // by queue
+  std::map<uint32_t, Touches> touches = {};   // by arena
+  uint32_t signals = 0;
+};
+
+void raise(const Ordering& o, Clock& conflicts, uint32_t position) {
+  uint32_t& last = conflicts[size_t(o.code[position - 1].queue)];
+  last = std::max(last, position);
+}
+
+// By queue, the last instruction that must be done before one with such accesses.
+Clock conflicts_of(Ordering& o, std::span<const BufferAccess> accesses) {
+  Clock conflicts{};
+  for (const BufferAccess& a : accesses)
+    o.touches[a.buffer.arena].each(a.buffer.offset, a.end(), [&](const Touched& t) {
+      if (t.written > 0) raise(o, conflicts, t.written);
+      if (a.write)
+        for (uint32_t position : t.read)
+          if (position > 0) raise(o, conflicts, position);
+    });
+  return conflicts;
+}
+
+// The latest comes first: waiting for it may cover the others.
+void wait_for(Ordering& o, uint32_t i, const Clock& conflicts) {
+  const size_t queue = size_t(o.code[i].queue);
+  Clock& known = o.known[queue];
+  std::array<uint32_t, kQueueCount> order;
+  for (uint32_t q = 0; q < kQueueCount; ++q) order[q] = q;
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return conflicts[a] > conflicts[b]; });
+  for (uint32_t other : order) {
+    if (conflicts[other] <= known[other]) continue;
+    if (other == queue) {
+      o.before[i].push_back(Barrier{});
+      known[queue] = i;
+    } else {
+      After& from = o.after[conflicts[other] - 1];
+      if (!from.signalled) from.signalled = true, from.id = o.signals++;
+      o.before[i].push_back(Wait{from.id});
+      for (uint32_t q = 0; q < kQueueCount; ++q) known[q] = std::max(known[q], from.clock[q]);
+    }
+  }
+}
+
+void order(Ordering& o, uint32_t i) {
+  const size_t queue = size_t(o.code[i].queue);
+  const std::vector<BufferAccess> accesses = accesses_of(o.code[i], o.ranks);
+  wait_for(o, i, conflicts_of(o, accesses));
+  for (const BufferAccess& a : accesses)
+    o.touches[a.buffer.arena].each(a.buffer.offset, a.end(), [&](Touched& t) {
+      if (!a.write) t.read[queue] = i + 1;
+      else t.written = i + 1, t.read = {};
+    });
+  o.after[i].clock = o.known[queue];
+  o.after[i].clock[queue] = i + 1;
+}
+
+std::vector<Instruction> ordered(std::vector<Instruction> code, uint32_t ranks) {
+  Ordering o{code, ranks};
+  o.after.resize(code.size());
+  o.before.resize(code.size());
+  for (uint32_t i = 0; i < code.size(); ++i) order(o, i);
+  std::vector<Instruction> all;
+  for (uint32_t i = 0; i < code.size(); ++i) {
+    const Queue queue = code[i].queue;
+    for (Command& command : o.before[i]) all.push_back({queue, std::move(command), {}});
+    all.push_back(std::move(code[i]));
+    if (o.after[i].signalled) all.push_back({queue, Signal{o.after[i].id}, {}});
+  }
+  return all;
+}
 
 }  // namespace
 
 void synchronize(Program& program) {
-  for (auto& range : program.ranges) Synchronizer(range, program.ranks).run();
+  for (auto& range : program.ranges) range = ordered(std::move(range), program.ranks);
 }
 
 }  // namespace tandem

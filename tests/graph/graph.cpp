@@ -48,13 +48,19 @@ TEST_CASE("backward: cotangents of a value with two uses are summed") {
   CHECK(backward.cotangent(x).present());
 }
 
-TEST_CASE("graph: nodes and values carry the tag set before them, outputs in place the kind of what they overwrite") {
+TEST_CASE(
+    "graph: nodes and values carry the tag of the scope they are made in, outputs in place the kind of what they "
+    "overwrite") {
   Graph g;
-  g.set_tag({Kind::swiglu, 3});
+  const Scope outer(g, {Kind::swiglu, 3});
   const ValueId losses = g.variable("losses", {DType::f32, {8}});
-  g.set_tag({Kind::gradient, 3});
-  const ValueId sum = g.zeros(Range::micro_step, {DType::f32, {1}});
-  g.set_tag({Kind::cotangent, 4, Phase::backward});
+  const auto zeros = [&] {
+    const Scope inner(g, {Kind::gradient, 3});
+    return g.zeros(Range::micro_step, {DType::f32, {1}});
+  };
+  const ValueId sum = zeros();
+  CHECK(g.tag().kind == Kind::swiglu);
+  const Scope backward(g, {Kind::cotangent, 4, Phase::backward});
   const ValueId added = g.add(Range::micro_step, OpId::loss_sum, Parameters(abi::LossSum{}), {losses, sum})[0];
   CHECK(g.values()[losses.index].kind == Kind::swiglu);
   CHECK(g.values()[added.index].kind == Kind::gradient);

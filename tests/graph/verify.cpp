@@ -57,14 +57,14 @@ TEST_CASE("graph verify: what another range makes is used in that one alone") {
 TEST_CASE("graph verify: what the first micro-step alone makes stays; what the last one does is read there or later") {
   Graph g;
   const ValueId x = g.variable("x", kEight);
-  g.set_tag({.when = When::first});
-  const ValueId zero = g.zeros(Range::micro_step, kOne);
-  g.set_tag({});
+  const auto in = [&](When when, auto make) {
+    const Scope scope(g, {.when = when});
+    return make();
+  };
+  const ValueId zero = in(When::first, [&] { return g.zeros(Range::micro_step, kOne); });
   const ValueId added = accumulate(g, Range::micro_step, x, zero);
-  g.set_tag({.when = When::last});
-  const ValueId last = g.copy(Range::micro_step, added, {});
-  g.copy(Range::micro_step, last, {});
-  g.set_tag({});
+  const ValueId last = in(When::last, [&] { return g.copy(Range::micro_step, added, {}); });
+  in(When::last, [&] { return g.copy(Range::micro_step, last, {}); });
   g.copy(Range::update, g.concat(Range::update, {last}), {});
   g.copy(Range::update, added, {});
   CHECK_NOTHROW(g.verify());

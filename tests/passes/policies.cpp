@@ -30,7 +30,7 @@ class RandomStep {
  public:
   explicit RandomStep(uint32_t seed) : random_(seed) {
     layers_ = 2 + random_() % 4;
-    const ValueId x = tagged(Kind::io, kNoLayer).external("x", kSquare);
+    const ValueId x = tagged(Kind::io, kNoLayer)->external("x", kSquare);
     begin();
     micro_step(x);
     update();
@@ -46,9 +46,14 @@ class RandomStep {
     uint32_t layer;
   };
 
-  Graph& tagged(Kind kind, uint32_t layer, uint32_t state = 0) {
-    graph.set_tag({.kind = kind, .layer = layer, .state = state});
-    return graph;
+  struct Tagged {
+    Scope scope;
+    Graph* graph;
+    Graph* operator->() const { return graph; }
+  };
+  // The graph, whose tag is this to the end of the expression.
+  Tagged tagged(Kind kind, uint32_t layer, uint32_t state = 0) {
+    return {Scope(graph, {.kind = kind, .layer = layer, .state = state}), &graph};
   }
 
   void begin() {
@@ -58,7 +63,7 @@ class RandomStep {
         const TensorDesc desc = i == 0   ? TensorDesc{DType::f32, {kSize}}
                                 : i == 1 ? kSquare
                                          : TensorDesc{DType::f32, {2 * kSize, kSize}};
-        const ValueId value = tagged(Kind::parameter, layer).variable(name, desc);
+        const ValueId value = tagged(Kind::parameter, layer)->variable(name, desc);
         parameters_.push_back({name, value, {}, layer});
         inputs.push_back(name);
         results.insert(results.end(), {name, name + ".gradient"});
@@ -76,7 +81,7 @@ class RandomStep {
   void add_op(uint32_t layer, std::vector<ValueId>& values) {
     constexpr Kind kKinds[] = {Kind::attention_norm, Kind::qkv,    Kind::attention, Kind::branch,
                                Kind::ffn_norm,       Kind::swiglu, Kind::ffn,       Kind::residual};
-    tagged(kKinds[random_() % std::size(kKinds)], layer);
+    const Scope scope(graph, {kKinds[random_() % std::size(kKinds)], layer});
     const Parameter* p = &parameters_[3 * layer];
     switch (random_() % 4) {
       case 0:
@@ -104,30 +109,29 @@ class RandomStep {
     ReverseMode backward(graph, Range::micro_step);
     for (const Parameter& p : parameters_) backward.add_up(p.value, DType::f32, p.name + ".gradient");
     const uint32_t first = uint32_t(graph.nodes().size());
-    graph.set_tag({Kind::residual, 0});
-    ValueId y = graph.add(Range::micro_step, OpId::add, Parameters(abi::Add{}), {x, x})[0];
+    ValueId y = tagged(Kind::residual, 0)->add(Range::micro_step, OpId::add, Parameters(abi::Add{}), {x, x})[0];
     for (uint32_t layer = 0; layer < layers_; ++layer) {
       std::vector<ValueId> values{y};
       for (uint32_t i = 0; i < 3 + random_() % 6; ++i) add_op(layer, values);
-      tagged(Kind::branch, layer);
-      y = graph.add(Range::micro_step, OpId::add, Parameters(abi::Add{}),
+      y = tagged(Kind::branch, layer)
+              ->add(Range::micro_step, OpId::add, Parameters(abi::Add{}),
                     {values.back(), gemm(y, parameters_[3 * layer + 1].value)})[0];
       graph.set_kind(y, Kind::residual);
     }
     graph.keep(y, "y");
     results.push_back("y");
     const uint32_t last = uint32_t(graph.nodes().size());
-    backward.add(y, tagged(Kind::io, kNoLayer).external("cotangent", kSquare));
+    backward.add(y, tagged(Kind::io, kNoLayer)->external("cotangent", kSquare));
     backward.run(first, last);
     for (Parameter& p : parameters_) p.gradient = backward.accumulator(p.value);
   }
 
   void update() {
-    const ValueId scalars = tagged(Kind::io, kNoLayer).external("scalars", {DType::u32, {abi::kStepScalarWords}});
+    const ValueId scalars = tagged(Kind::io, kNoLayer)->external("scalars", {DType::u32, {abi::kStepScalarWords}});
     for (const Parameter& p : parameters_) {
       const TensorDesc desc = graph.desc(p.value);
-      const ValueId m = tagged(Kind::state, p.layer, 0).variable(p.name + ".m", desc);
-      const ValueId v = tagged(Kind::state, p.layer, 1).variable(p.name + ".v", {DType::bf16, desc.shape});
+      const ValueId m = tagged(Kind::state, p.layer, 0)->variable(p.name + ".m", desc);
+      const ValueId v = tagged(Kind::state, p.layer, 1)->variable(p.name + ".v", {DType::bf16, desc.shape});
       inputs.insert(inputs.end(), {p.name + ".m", p.name + ".v"});
       results.insert(results.end(), {p.name + ".m", p.name + ".v"});
       abi::AdamW a{.beta1 = 0.9f,
@@ -138,7 +142,7 @@ class RandomStep {
                    .segments = {.count = 2}};
       a.segments.begin[1] = uint32_t(desc.shape.count() / 8 - 1);
       a.segments.tensor[1] = 7;
-      tagged(Kind::other, p.layer);
+      const Scope scope(graph, {Kind::other, p.layer});
       graph.add(Range::update, OpId::adamw, Parameters(a), {p.gradient, scalars, p.value, m, v});
     }
   }
