@@ -128,6 +128,9 @@ class CudaBackend : public Backend {
     run_first_exchanges(*device_, world.seat());
     transfer_.prepare();
     opened_.meter.took("exchanges");
+    read_budget();
+  }
+  void read_budget() override {
     budget_ = opened_.budget();
     target_ = target_of(*device_, budget_);
   }

@@ -84,6 +84,14 @@ std::unique_ptr<Session> load(Engine& engine, Program program) {
   return session;
 }
 
+// As they are here, where the device's table tells some: whether GPUs reach each other's memory, it does not.
+std::optional<Links> links_between(const Engine& engine) {
+  if (!engine.world || with_measured_rates(engine.backend->target()).rates.links.all_gather <= 0) return {};
+  const Links links = links_of(*engine.backend, *engine.world);
+  engine.backend->read_budget();
+  return links;
+}
+
 }  // namespace
 
 Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world,
@@ -109,10 +117,11 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   if (KernelTable* kernels = engine.backend->kernels()) kernels->use(inputs.kernels);
   else if (!inputs.kernels.timed)
     warn(fmt::format("--choices changes nothing: {} has no kernels to choose", engine.device.backend));
+  const std::optional<Links> links = links_between(engine);
   Target target = engine.backend->target();
   if (world) target = of_shared_device(std::move(target), engine.device, config, world->seat());
   target = with_measured_rates(within_budget(std::move(target), config.memory));
-  if (world && target.rates.links.all_gather > 0) target.rates.links = links_of(*engine.backend, *world);
+  if (links) target.rates.links = *links;
   if (world) target = common_target(std::move(target), *world);
   PlanRequest request = plan_request(config, engine.spec, target, world ? world->seat().local_ranks : 1);
   request.sequences = inputs.sequences;

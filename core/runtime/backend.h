@@ -63,11 +63,14 @@ class Backend {
   virtual void zero(Memory& memory, uint64_t offset, uint64_t bytes);  // as write does
   // Draws the values there, as f32 or bf16, ordered as write is. False: the device does not draw, and nothing happened.
   virtual bool draw(Memory&, uint64_t /*offset*/, const abi::NormalDraw&, DType) { return false; }
-  // memories: one an arena of the program, in order; they outlive the executable
+  // memories: one per arena of the program, in order; they outlive the executable. Where kernels are chosen by time,
+  // their contents are lost.
   virtual std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) = 0;
   // Joins the other ranks, whose World outlives what the backend loads from here on: before the budget is read.
   // collectives: distributed.collectives. Exit::device where the backend cannot.
   virtual void join(World& world, std::string_view collectives);
+  // Reads the budget anew: what was done since it was read may have taken memory for good.
+  virtual void read_budget() {}
   virtual std::string_view transport() const { return "host"; }  // who moves what ranks exchange: host, nccl, copy
   // The device's memory when it was opened, as Target has it, and what is free now; nullopt: it cannot tell.
   virtual DeviceBudget budget() const { return {}; }

@@ -19,6 +19,7 @@ class ForwardingBackend : public Backend {
   std::unique_ptr<Executable> load(const Program& program, std::span<Memory* const> memories) override {
     return inner_->load(program, memories);
   }
+  void read_budget() override { inner_->read_budget(); }
 
  protected:
   std::unique_ptr<Backend> inner_;
