@@ -67,7 +67,7 @@ class Transformer {
     std::span<const ValueId> caches = {};
     Quantizer* quantizer = nullptr;
   };
-  struct Site {  // of a node in a pass
+  struct Site {  // where a node is put
     const Pass& pass;
     std::string label;
   };

@@ -73,8 +73,8 @@ struct Sum {
 using Products = std::vector<std::pair<double, Sum>>;
 
 struct Measured {
-  Products e4m3, bf16, f32;                              // of all models
-  Sum attention, attention_backward, passes, optimizer;  // of the last one
+  Products e4m3, bf16, f32;                              // all models'
+  Sum attention, attention_backward, passes, optimizer;  // the last one's
   double longest = 0;                                    // seconds of a step of the last one
 };
 
