@@ -12,6 +12,7 @@
 #include "core/plan/decide.h"
 #include "core/plan/device_table.h"
 #include "core/plan/policy_text.h"
+#include "core/run/plan_details.h"
 #include "core/run/plan_record.h"
 #include "core/run/settings.h"
 
@@ -74,6 +75,7 @@ class Report {
       : request_(request),
         words_(offload_words(request)),
         plan_(plan),
+        save_(save_copy(plan, request, request.sharding.ranks)),
         advice_(advice),
         device_(device),
         host_source_(host_source),
@@ -109,7 +111,9 @@ class Report {
                  {"collectives", collectives()},
                  {"exchange_seconds", ranks() > 1 && request_.target.rates.links.all_gather <= 0
                                           ? Json()
-                                          : seconds(plan_.chosen.cost.exposed_exchange)}};
+                                          : seconds(plan_.chosen.cost.exposed_exchange)},
+                 {"save_copy_bytes", save_.bytes},
+                 {"save_waits_for", save_.waits_for()}};
     return j.dump() + "\n";
   }
 
@@ -165,6 +169,7 @@ class Report {
       total.host += row.host;
     }
     line(total);
+    put("Saves: {}\n", describe(save_));
   }
 
   std::string totals(const PlannedPolicy& p) const {
@@ -231,6 +236,7 @@ class Report {
   const PlanRequest& request_;
   std::vector<std::string> words_;  // words of memory.offload
   const StepPlan& plan_;
+  SaveCopy save_;
   const BatchAdvice& advice_;
   const Device& device_;
   std::string_view host_source_;  // where the host's budget comes from

@@ -74,7 +74,7 @@ def result(directory):
     lines = lines_of(directory)
     for line in lines:
         for key in ("seconds", "tokens_per_second", "mfu", "memory", "time", "data_seconds", "copy_seconds",
-                    "save_seconds", "scale_misses", "scale_guesses"):
+                    "save_seconds", "save_write_seconds", "scale_misses", "scale_guesses"):
             line.pop(key, None)
         for key in ("time", "seconds"):
             line.get("eval", {}).pop(key, None)

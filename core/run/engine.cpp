@@ -135,7 +135,7 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
     engine.rates = request.target.rates;
     engine.prediction = predict_step(plan, engine.rates);
   }
-  engine.details = details_of(plan, request, has_rates(target));
+  engine.details = details_of(plan, request, has_rates(target), world ? world->seat().local_ranks : 1);
   engine.policy = std::move(plan.chosen.policy);
   engine.plan = std::move(plan.compiled->memory);
   times.took("plan");
@@ -161,6 +161,12 @@ void restore(Engine& engine, const RunConfig::Model& model, const RunInputs& inp
   if (engine.spec.lora.on()) fill(engine, model, inputs);
   const auto optimizer = make_optimizer(engine.spec.optimizer, engine.spec.precision);
   restore_state(*engine.session, *optimizer, trainable_specs(engine.spec), *inputs.checkpoint);
+}
+
+WorldRecord world_record(const Engine& engine) {
+  if (!engine.world) return {};
+  const Seat& seat = engine.world->seat();
+  return {seat.ranks, seat.hosts, engine.spec.sharding.zero, std::string(engine.backend->transport())};
 }
 
 uint64_t device_memory(const Engine& engine) {

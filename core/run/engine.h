@@ -40,6 +40,8 @@ void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs
 // Writes the state that the checkpoint holds, to the bit, and a frozen base as fill does.
 void restore(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs);
 
+WorldRecord world_record(const Engine& engine);
+
 // Bytes on the device, as allocated.
 uint64_t device_memory(const Engine& engine);
 

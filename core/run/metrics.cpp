@@ -89,6 +89,7 @@ void MetricsWriter::write(const StepMetrics& m) {
   j["data_seconds"] = m.data_seconds;
   if (m.copies_timed) j["copy_seconds"] = number(m.copy_seconds);
   if (m.save_seconds) j["save_seconds"] = *m.save_seconds;
+  if (m.save_write_seconds) j["save_write_seconds"] = *m.save_write_seconds;
   if (m.scales) {
     j["scale_misses"] = m.scales->misses;
     j["scale_guesses"] = m.scales->guesses;

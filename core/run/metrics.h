@@ -23,13 +23,14 @@ struct StepMetrics {
   std::optional<double> mfu;  // none when the device's peak is unknown
   uint64_t memory = 0;        // device bytes
   bool skipped = false;
-  std::optional<uint32_t> skipped_tensors;  // none where gradients are clipped by the step's norm
-  double data_seconds = 0;                  // waited for the loader
-  bool copies_timed = false;                // the step noted how long compute waits for copies
-  std::optional<double> copy_seconds;       // so long; none where the device cannot tell
-  std::optional<double> save_seconds;       // none where no checkpoint was saved since the line before
-  std::optional<ScaleGuesses> scales;       // none in other recipes than fp8
-  Health health;                            // the first rank's device; nothing where no second has passed
+  std::optional<uint32_t> skipped_tensors;   // none where gradients are clipped by the step's norm
+  double data_seconds = 0;                   // waited for the loader
+  bool copies_timed = false;                 // the step noted how long compute waits for copies
+  std::optional<double> copy_seconds;        // so long; none where the device cannot tell
+  std::optional<double> save_seconds;        // what saves held up; none where there was none since the line before
+  std::optional<double> save_write_seconds;  // a checkpoint written meanwhile took; none where none was done since then
+  std::optional<ScaleGuesses> scales;        // none in other recipes than fp8
+  Health health;                             // the first rank's device; nothing where no second has passed
 };
 
 struct EvalMetrics {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "core/base/size.h"
+#include "core/run/saved_state.h"
+
 namespace tandem {
 namespace {
 
@@ -37,7 +40,21 @@ Json machine_json(const Machine& e) {
 
 }  // namespace
 
-PlanDetails details_of(const StepPlan& plan, const PlanRequest& request, bool timed) {
+SaveCopy save_copy(const StepPlan& plan, const PlanRequest& request, uint32_t local_ranks) {
+  const auto optimizer = make_optimizer(request.optimizer, request.precision);
+  return {.bytes = state_bytes(plan.compiled->program, *optimizer, trainable_specs(request)),
+          .beside = plan.chosen.host_bytes * local_ranks,
+          .budget = request.target.host_memory_bytes * local_ranks};
+}
+
+std::string describe(const SaveCopy& copy) {
+  if (copy.fits())
+    return fmt::format("training goes on while they are written, from a copy of {} on the host", size_text(copy.bytes));
+  return fmt::format("training waits for the disk: a copy of {} and the {} planned on the host are more than its {}",
+                     size_text(copy.bytes), size_text(copy.beside), size_text(copy.budget));
+}
+
+PlanDetails details_of(const StepPlan& plan, const PlanRequest& request, bool timed, uint32_t local_ranks) {
   const std::vector<std::string> words = offload_words(request);
   return {.timed = timed,
           .cost = plan.chosen.cost,
@@ -46,7 +63,8 @@ PlanDetails details_of(const StepPlan& plan, const PlanRequest& request, bool ti
           .device_budget = request.target.memory_bytes,
           .host_budget = request.target.host_memory_bytes,
           .peak = peak_of(*plan.compiled),
-          .policy = describe(request, plan.chosen.policy)};
+          .policy = describe(request, plan.chosen.policy),
+          .save = save_copy(plan, request, local_ranks)};
 }
 
 Json classes_json(const ProgramCost& cost, const ProgramCost& floor, bool has_seconds, bool has_floor) {
@@ -76,6 +94,8 @@ Json json_of(const PlanDetails& d, const Machine& machine) {
           {"budgets", {{"device", d.device_budget}, {"host", d.host_budget}}},
           {"peak", peak_json(d.peak)},
           {"policy", std::move(policy)},
+          {"save_copy_bytes", d.save.bytes},
+          {"save_waits_for", d.save.waits_for()},
           {"environment", machine_json(machine)}};
 }
 

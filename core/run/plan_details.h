@@ -11,6 +11,19 @@
 
 namespace tandem {
 
+// The copy of the state on the root's host from which a save is written while training goes on.
+struct SaveCopy {
+  uint64_t bytes = 0;
+  uint64_t beside = 0, budget = 0;  // host bytes of all ranks there: planned, and what they may take; 0: no limit
+
+  bool fits() const { return budget == 0 || beside + bytes <= budget; }
+  std::string_view waits_for() const { return fits() ? "copy" : "disk"; }
+};
+
+// local_ranks: those of the root's host.
+SaveCopy save_copy(const StepPlan& plan, const PlanRequest& request, uint32_t local_ranks);
+std::string describe(const SaveCopy& copy);  // what a save waits for, and why
+
 struct PlanDetails {
   bool timed = false;  // the device's rates are known; else seconds mean nothing
   ProgramCost cost, floor;
@@ -18,10 +31,11 @@ struct PlanDetails {
   uint64_t device_budget = 0, host_budget = 0;  // 0: no limit
   Peak peak;
   std::vector<PolicyLine> policy;
+  SaveCopy save;
 };
 
 // plan: with what was compiled; request: the plan's.
-PlanDetails details_of(const StepPlan& plan, const PlanRequest& request, bool timed);
+PlanDetails details_of(const StepPlan& plan, const PlanRequest& request, bool timed, uint32_t local_ranks);
 
 // Where a run takes place: plan.json's environment.
 struct Machine {
@@ -34,7 +48,7 @@ struct Machine {
 };
 
 // Keys of plan.json: step_seconds, floor_seconds, exposed_copy_seconds, exposed_exchange_seconds (null where no rates
-// are known), classes, bytes, budgets, peak, policy, environment.
+// are known), classes, bytes, budgets, peak, policy, save_copy_bytes, save_waits_for, environment.
 Json json_of(const PlanDetails& details, const Machine& machine);
 
 // [{name, instructions, flops, bytes, seconds, floor_seconds}], a class per kind of cost that has instructions. floor:

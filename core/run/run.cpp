@@ -11,7 +11,7 @@
 #include "core/base/system_memory.h"
 #include "core/data/prefetcher.h"
 #include "core/run/plan_record.h"
-#include "core/run/saved_state.h"
+#include "core/run/save.h"
 #include "core/run/schedule.h"
 #include "core/run/settings.h"
 #include "core/run/step_profile.h"
@@ -86,7 +86,8 @@ StepInFlight begin(const Run& run, Engine& engine, uint64_t step, Prefetcher& ba
           engine.runner->begin(batch, step, rate, run.config.model.seed, copies)};
 }
 
-[[noreturn]] void fail_diverged(const Run& run) {
+[[noreturn]] void fail_diverged(Run& run) {
+  finish_saves(run);
   const std::string checkpoints = RunDirectory::checkpoints_of(run.config.run.directory);
   const auto good = last_good_checkpoint(checkpoints, run.position.step, run.position.t);
   fail(Exit::diverged, "train",
@@ -126,6 +127,7 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
       .copy_seconds =
           step.copies == StepRunner::Copies::timed ? engine.session->executable().copy_seconds() : std::nullopt,
       .save_seconds = std::exchange(run.save_seconds, {}),
+      .save_write_seconds = std::exchange(run.save_write_seconds, {}),
       .scales = fp8 ? std::optional(ScaleGuesses{report.scale_misses, report.scale_guesses}) : std::nullopt,
       .health = run.root() ? engine.backend->health().value_or(Health{}) : Health{}};
   write_line(run, m);
@@ -133,8 +135,7 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
   if (taught) at.skipped = m.skipped || !std::isfinite(m.grad_norm) ? at.skipped + 1 : 0;
   at.t = report.updates;
   if (at.skipped >= run.config.run.max_skipped) fail_diverged(run);
-  if (!m.skipped && std::exchange(run.unproven, false) && run.root())
-    rotate_checkpoints(run.directory().checkpoints(), *run.saved, run.config.checkpoint.keep);
+  if (!m.skipped && std::exchange(run.unproven, false)) keep_newest(run);
 }
 
 void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
@@ -193,54 +194,6 @@ void evaluate_now(Run& run, Engine& engine) {
       fmt::format("step {}: evaluation loss {:.4f} over {} tokens", run.position.step, e->loss, e->tokens));
 }
 
-WorldRecord world_record(const Engine& engine) {
-  if (!engine.world) return {};
-  const Seat& seat = engine.world->seat();
-  return {seat.ranks, seat.hosts, engine.spec.sharding.zero, std::string(engine.backend->transport())};
-}
-
-// Empty where every parameter trains.
-std::string adapter_config(const Run& run, const Engine& engine) {
-  const Lora& lora = engine.spec.lora;
-  return lora.on() ? adapter_config_text(lora, engine.spec.model, run.config.model.path) : "";
-}
-
-void save(Run& run, const Engine& engine) {
-  const auto start = Clock::now();
-  const Position& at = run.position;
-  const std::string checkpoints = RunDirectory::checkpoints_of(run.config.run.directory);
-  if (run.root()) {
-    run.directory().require_in_place();
-    run.metrics->sync();
-  }
-  ++run.position.sequence;
-  const auto optimizer = make_optimizer(engine.spec.optimizer, engine.spec.precision);
-  save_state(*engine.session, engine.world, *optimizer, trainable_specs(engine.spec), checkpoints,
-             {at,
-              config_text(run.config),
-              engine.device.backend,
-              engine.device.name,
-              engine.spec.shape.micro_batch,
-              engine.spec.shape.accumulation,
-              engine.spec.shape.head_chunks,
-              engine.kernels.kernels,
-              world_record(engine),
-              run.inputs.files,
-              {},
-              adapter_config(run, engine),
-              run.inputs.base,
-              {}});
-  run.saved = at.step;
-  if (!run.root()) return void(run.save_seconds = seconds_since(start));
-  run.directory().require_in_place();
-  // Until a step from it is done, the one before may be the last good one.
-  run.unproven = at.step < run.config.schedule.steps;
-  rotate_checkpoints(checkpoints, at.step, run.config.checkpoint.keep,
-                     run.unproven ? last_good_checkpoint(checkpoints, at.step, at.t) : std::nullopt);
-  run.save_seconds = run.save_seconds.value_or(0) + seconds_since(start);
-  run.progress.message(fmt::format("saved step {} in {:.2f} s", at.step, *run.save_seconds));
-}
-
 void announce(Run& run, const Engine& engine) {
   const auto say = [&](const std::string& text) { run.progress.message(text); };
   say(fmt::format("{}, {:.2f} GiB on the device", describe(name_of(engine.spec.precision.recipe), engine.device),
@@ -251,6 +204,7 @@ void announce(Run& run, const Engine& engine) {
                     engine.world ? fmt::format(" and {:.3g} s for other ranks", p->exposed_exchange) : "", p->floor));
   if (!engine.kernels.kernels.empty()) say(fmt::format("GEMM algorithms: {}", engine.kernels.text()));
   for (const std::string& line : describe_data(run.config, run.inputs.data, engine.spec.shape)) say(line);
+  say(fmt::format("saves: {}", describe(engine.details.save)));
   if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
 }
 
@@ -285,7 +239,9 @@ void save_result(Run& run, const Engine& engine) {
 }
 
 Exit stop(Run& run, const Engine& engine) {
-  if (run.saved != run.position.step) save(run, engine);
+  if (run.saved != run.position.step) save_and_wait(run, engine);
+  finish_saves(run);
+  if (engine.world) engine.world->barrier("saved");  // A launcher may end all once one has.
   run.progress.message(fmt::format("stopped by a signal after step {}; go on with --resume", run.position.step));
   return Exit::interrupted;
 }
@@ -344,7 +300,8 @@ Run start_run(const RunConfig& config, Signals& signals, const TrainOptions& opt
           .times = std::move(times),
           .position = at,
           .saved = saved,
-          .evaluated = evaluated};
+          .evaluated = evaluated,
+          .writer = root ? std::make_unique<Background>() : nullptr};
 }
 
 Exit train_steps(Run& run, Engine& engine) {
@@ -356,11 +313,13 @@ Exit train_steps(Run& run, Engine& engine) {
   bool stopped = asked_to_stop(run, engine);
   while (!stopped && run.position.step < steps) {
     train_step(run, engine, batches, ahead);
+    collect_saves(run);
     const uint64_t step = run.position.step;
     if (step == first + 1) tell_first_step(run, engine);
     if (due_for_evaluation(run, step)) evaluate_now(run, engine);
     const bool asked = asked_to_save(run, engine);
-    if (asked || step % run.config.checkpoint.every == 0 || step == steps) save(run, engine);
+    if (step == steps) save_and_wait(run, engine);
+    else if (asked || step % run.config.checkpoint.every == 0) save(run, engine);
     stopped = asked_to_stop(run, engine);
   }
   if (stopped) return stop(run, engine);

@@ -5,9 +5,11 @@
 #include <memory>
 #include <optional>
 
+#include "core/base/background.h"
 #include "core/run/engine.h"
 #include "core/run/metrics.h"
 #include "core/run/progress.h"
+#include "core/run/saved_state.h"
 #include "core/run/signals.h"
 #include "core/run/train.h"
 
@@ -28,10 +30,12 @@ struct Run {
   ProfiledStep profile;
   StartTimes times;
   Position position;
-  std::optional<uint64_t> saved;       // the step of the newest checkpoint
-  bool evaluated = false;              // at the step resumed from
-  bool unproven = false;               // no step was done since the newest checkpoint, which this process wrote
-  std::optional<double> save_seconds;  // what saving took since the last step's line
+  std::optional<uint64_t> saved;  // the step of the newest checkpoint, which may still be on its way to the disk
+  bool evaluated = false;         // at the step resumed from
+  bool unproven = false;          // no step was done since the newest checkpoint, which this process wrote
+  std::optional<double> save_seconds, save_write_seconds;  // since the last step's line; see StepMetrics
+  StateCopy copy;                                          // the root's, of which a checkpoint is written
+  std::unique_ptr<Background> writer;                      // the root's; last: what it works on uses all of the above
 
   bool root() const { return metrics != nullptr; }
   const RunDirectory& directory() const { return *inputs.directory; }  // the root's

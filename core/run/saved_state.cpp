@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "core/abi/numeric.h"
+#include "core/base/system_memory.h"
 #include "core/model/adapter_directory.h"
 #include "core/model/model_directory.h"
 #include "core/optimizer/update.h"
@@ -28,9 +30,9 @@ std::vector<std::string> suffixes_of(const Optimizer& optimizer, std::span<const
 }
 
 // The binding whose bytes a file holds under the parameter's name.
-std::string binding_of(const Session& session, const ParameterSpec& spec) {
+std::string binding_of(const Program& program, const ParameterSpec& spec) {
   const std::string master = fmt::format("{}{}", spec.name, kMaster);
-  return spec.kind >= ParameterKind::lora_a && session.has(master) ? master : spec.name;
+  return spec.kind >= ParameterKind::lora_a && program.find(master) ? master : spec.name;
 }
 
 // What a file holds of a parameter's stored tensors under a suffix; without one of the parameter itself.
@@ -40,34 +42,39 @@ std::vector<StoredTensor> parts_with(const Optimizer& optimizer, const Parameter
   return spec.parts;
 }
 
-// What states are written from, or read into.
-struct Kept {
-  const Session& session;
-  const Optimizer& optimizer;
-  std::span<const ParameterSpec> specs;
+// A tensor of a checkpoint, and where a session has it.
+struct SavedTensor {
+  std::string binding;
+  StoredTensor part;
+  std::string name;    // in the files
+  std::string suffix;  // empty: a parameter's
+  TensorDesc desc;
 };
 
-// visit(binding, part, its name in the files) for every stored tensor with the suffix that the session keeps
-template <typename Visit>
-void each_tensor(const Kept& kept, std::string_view suffix, const Visit& visit) {
-  for (const ParameterSpec& spec : kept.specs) {
-    const std::string binding =
-        suffix.empty() ? binding_of(kept.session, spec) : fmt::format("{}{}", spec.name, suffix);
-    if (!kept.session.has(binding)) continue;
-    const std::vector<StoredTensor> parts = parts_with(kept.optimizer, spec, suffix);
-    for (size_t i = 0; i < parts.size(); ++i) visit(binding, parts[i], fmt::format("{}{}", spec.parts[i].name, suffix));
-  }
+// In the order of the files.
+std::vector<SavedTensor> saved_tensors(const Program& program, const Optimizer& optimizer,
+                                       std::span<const ParameterSpec> specs) {
+  std::vector<std::string> suffixes = suffixes_of(optimizer, specs);
+  suffixes.insert(suffixes.begin(), "");
+  std::vector<SavedTensor> tensors;
+  for (const std::string& suffix : suffixes)
+    for (const ParameterSpec& spec : specs) {
+      const std::string binding = suffix.empty() ? binding_of(program, spec) : spec.name + suffix;
+      const Binding* found = program.find(binding);
+      if (!found) continue;
+      const std::vector<StoredTensor> parts = parts_with(optimizer, spec, suffix);
+      for (size_t i = 0; i < parts.size(); ++i)
+        tensors.push_back(
+            {binding, parts[i], spec.parts[i].name + suffix, suffix, {found->desc.dtype, parts[i].shape}});
+    }
+  return tensors;
 }
 
-void append_tensors(const Kept& kept, World* world, std::string_view suffix, std::vector<std::byte>& buffer,
-                    std::vector<OutputTensor>& tensors) {
-  const Session& session = kept.session;
-  each_tensor(kept, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
-    tensors.push_back(
-        {std::move(name), {session.desc(binding).dtype, part.shape}, [&session, world, &buffer, part, binding] {
-           return read_stored(session, world, binding, part, buffer);
-         }});
-  });
+// What the manifest has of a session's counters.
+void read_counters(const Session& session, Manifest& manifest) {
+  session.read("updates", std::as_writable_bytes(std::span(&manifest.t, 1)));
+  if (session.has(kLastNorm))
+    session.read(kLastNorm, std::as_writable_bytes(std::span(&manifest.last_norm.emplace(), 1)));
 }
 
 std::vector<std::byte> bf16_of(std::span<const std::byte> f32) {
@@ -93,16 +100,22 @@ void write_part(Session& session, const std::string& binding, const StoredTensor
 
 }  // namespace
 
+uint64_t state_bytes(const Program& program, const Optimizer& optimizer, std::span<const ParameterSpec> specs) {
+  uint64_t total = 0;
+  for (const SavedTensor& tensor : saved_tensors(program, optimizer, specs)) total += tensor.desc.bytes();
+  return total;
+}
+
 void save_state(const Session& session, World* world, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
                 const std::string& directory, Manifest manifest) {
-  session.read("updates", std::as_writable_bytes(std::span(&manifest.t, 1)));
-  if (session.has(kLastNorm))
-    session.read(kLastNorm, std::as_writable_bytes(std::span(&manifest.last_norm.emplace(), 1)));
+  read_counters(session, manifest);
   std::vector<std::byte> buffer;
   std::vector<OutputTensor> model, states;
-  const Kept kept{session, optimizer, specs};
-  append_tensors(kept, world, "", buffer, model);
-  for (const std::string& suffix : suffixes_of(optimizer, specs)) append_tensors(kept, world, suffix, buffer, states);
+  for (const SavedTensor& tensor : saved_tensors(session.program(), optimizer, specs))
+    (tensor.suffix.empty() ? model : states).push_back({tensor.name, tensor.desc, [&session, world, &buffer, tensor] {
+                                                          return read_stored(session, world, tensor.binding,
+                                                                             tensor.part, buffer);
+                                                        }});
   if (session.program().rank > 0) {
     for (const auto* tensors : {&model, &states})
       for (const OutputTensor& tensor : *tensors) tensor.bytes();
@@ -111,27 +124,44 @@ void save_state(const Session& session, World* world, const Optimizer& optimizer
   write_checkpoint(directory, std::move(manifest), model, states);
 }
 
+bool StateCopy::reserve(uint64_t bytes) {
+  if (room_.size() == bytes) return true;
+  if (available_system_memory() < bytes) return false;
+  memory_.reset(new (std::nothrow) std::byte[bytes]);
+  if (!memory_) return false;
+  room_ = {memory_.get(), bytes};
+  return true;
+}
+
+void StateCopy::take(const Session& session, World* world, const Optimizer& optimizer,
+                     std::span<const ParameterSpec> specs, Manifest manifest) {
+  manifest_ = std::move(manifest);
+  read_counters(session, manifest_);
+  model_.clear();
+  states_.clear();
+  std::span<std::byte> rest = room_;
+  for (const SavedTensor& tensor : saved_tensors(session.program(), optimizer, specs)) {
+    const std::span<std::byte> copy = rest.first(tensor.desc.bytes());
+    rest = rest.subspan(copy.size());
+    copy_stored(session, world, tensor.binding, tensor.part, copy);
+    (tensor.suffix.empty() ? model_ : states_).push_back({tensor.name, tensor.desc, [copy] { return copy; }});
+  }
+}
+
+void StateCopy::write(const std::string& directory) const {
+  write_checkpoint(directory, manifest_, model_, states_);
+}
+
 void restore_state(Session& session, const Optimizer& optimizer, std::span<const ParameterSpec> specs,
                    const Checkpoint& checkpoint) {
-  std::vector<std::string> suffixes = suffixes_of(optimizer, specs);
-  suffixes.insert(suffixes.begin(), "");
-  const Kept kept{session, optimizer, specs};
-  const auto each = [&](const auto& use) {
-    size_t count = 0;
-    for (const std::string& suffix : suffixes)
-      each_tensor(kept, suffix, [&](const std::string& binding, const StoredTensor& part, std::string name) {
-        use(binding, part, suffix, checkpoint.bytes(name, {session.desc(binding).dtype, part.shape}));
-        ++count;
-      });
-    return count;
-  };
-  const size_t expected = each([](const auto&...) {});
-  if (expected != checkpoint.tensors())
+  const std::vector<SavedTensor> tensors = saved_tensors(session.program(), optimizer, specs);
+  for (const SavedTensor& tensor : tensors) checkpoint.bytes(tensor.name, tensor.desc);
+  if (tensors.size() != checkpoint.tensors())
     fail(Exit::input, checkpoint.path(), "has {} tensors, {} were expected: it is another model's",
-         checkpoint.tensors(), expected);
+         checkpoint.tensors(), tensors.size());
   std::vector<std::byte> buffer;
-  each([&](const std::string& binding, const StoredTensor& part, std::string_view suffix,
-           std::span<const std::byte> bytes) { write_part(session, binding, part, suffix, bytes, buffer); });
+  for (const SavedTensor& tensor : tensors)
+    write_part(session, tensor.binding, tensor.part, tensor.suffix, checkpoint.bytes(tensor.name, tensor.desc), buffer);
   session.write("updates", std::as_bytes(std::span(&checkpoint.manifest().t, 1)));
   if (!session.has(kLastNorm)) return;
   const std::optional<uint32_t>& last_norm = checkpoint.manifest().last_norm;
@@ -144,14 +174,14 @@ void save_adapter(const Session& session, World* world, std::span<const Paramete
                   const std::string& config_text, const std::string& out) {
   std::vector<std::byte> data;
   const auto read = [&](const ParameterSpec& spec, const StoredTensor& part) {
-    return read_stored(session, world, binding_of(session, spec), part, data);
+    return read_stored(session, world, binding_of(session.program(), spec), part, data);
   };
   if (session.program().rank > 0) {
     for (const ParameterSpec& spec : specs)
       for (const StoredTensor& part : spec.parts) read(spec, part);
     return;
   }
-  save_adapter(out, config_text, session.desc(binding_of(session, specs.front())).dtype, specs, read, true);
+  save_adapter(out, config_text, session.desc(binding_of(session.program(), specs.front())).dtype, specs, read, true);
 }
 
 void save_model(const Session& session, World* world, const ModelSource& model, const Precision& precision,

@@ -43,17 +43,31 @@ void gather(const Session& session, World& world, const Binding& binding, uint64
   }
 }
 
+// All of a part's place, padding too.
+void read_place(const Session& session, World* world, const Binding& binding, const StoredTensor& part,
+                std::span<std::byte> bytes) {
+  const uint64_t first = part.first_byte(binding.desc.dtype);
+  if (binding.rows.shared()) gather(session, *world, binding, first, bytes);
+  else session.read(binding.name, bytes, first);
+}
+
 }  // namespace
 
 std::span<const std::byte> read_stored(const Session& session, World* world, const std::string& name,
                                        const StoredTensor& part, std::vector<std::byte>& buffer) {
   const Binding& binding = session.program().binding(name);
-  const DType dtype = binding.desc.dtype;
-  buffer.resize(part.place_bytes(dtype));
-  if (binding.rows.shared()) gather(session, *world, binding, part.first_byte(dtype), buffer);
-  else session.read(name, buffer, part.first_byte(dtype));
-  unpad(part, dtype, buffer);
+  buffer.resize(part.place_bytes(binding.desc.dtype));
+  read_place(session, world, binding, part, buffer);
+  unpad(part, binding.desc.dtype, buffer);
   return buffer;
+}
+
+void copy_stored(const Session& session, World* world, const std::string& name, const StoredTensor& part,
+                 std::span<std::byte> to) {
+  if (!part.padded()) return read_place(session, world, session.program().binding(name), part, to);
+  std::vector<std::byte> buffer;
+  const std::span<const std::byte> stored = read_stored(session, world, name, part, buffer);
+  std::copy(stored.begin(), stored.end(), to.begin());
 }
 
 void write_stored(Session& session, const std::string& name, const StoredTensor& part, std::span<const std::byte> bytes,

@@ -53,7 +53,9 @@ TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no we
                                                "ranks",
                                                "zero",
                                                "collectives",
-                                               "exchange_seconds"});
+                                               "exchange_seconds",
+                                               "save_copy_bytes",
+                                               "save_waits_for"});
   CHECK(j.at("base").is_null());
   CHECK(j.at("exposed_copy_seconds").get<double>() >= 0);
   CHECK(j.at("fits") == true);
@@ -67,7 +69,27 @@ TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no we
   CHECK(j.at("ranks") == 1);
   CHECK(j.at("collectives") == "none");
   CHECK(j.at("exchange_seconds") == 0);
+  CHECK(j.at("save_waits_for") == "copy");
   CHECK_FALSE(file_exists(place.path("run")));
+}
+
+TEST_CASE("plan: says whether a save's copy fits beside what is planned on the host") {
+  const PlanPlace place;
+  // 257 x 32 embedding; two layers of q and o 32 x 32, k and v 16 x 32, three of the ffn 48 x 32, two norms; a norm
+  constexpr uint64_t kParameters = 257 * 32 + 2 * (3 * 32 * 32 + 3 * 48 * 32 + 2 * 32) + 32;
+  const auto plan = [&](uint64_t host) {
+    const Outcome o = place.plan({"--device", "rtx-4090", "--json", "--host-memory", std::to_string(host)});
+    INFO(o.err);
+    REQUIRE(o.exit == 0);
+    return o.json();
+  };
+  const Json j = plan(1 << 30);
+  CHECK(j.at("save_copy_bytes") == kParameters * 3 * sizeof(float));  // with m and v
+  const uint64_t both = j.at("host_bytes").get<uint64_t>() + j.at("save_copy_bytes").get<uint64_t>();
+  CHECK(plan(both).at("save_waits_for") == "copy");
+  CHECK(plan(both - 1).at("save_waits_for") == "disk");
+  const Outcome text = place.plan({"--device", "rtx-4090", "--host-memory", std::to_string(both - 1)});
+  CHECK(text.out.find("Saves: training waits for the disk: a copy of ") != std::string::npos);
 }
 
 TEST_CASE("plan: too few LM-head chunks exit with 4, naming the key and the least count, which is right") {

@@ -11,8 +11,8 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int kStorage = 7;
 
-// at a line of metrics.jsonl, at calls of a save, and in that of the model
-const std::string kMoments[] = {"write:6:{}:metrics.jsonl",       "mkdir:1:{}:.tmp-step_00000008",
+// at a line of metrics.jsonl once there is a checkpoint, at calls of a save, and in that of the model
+const std::string kMoments[] = {"write:10:{}:metrics.jsonl",      "mkdir:1:{}:.tmp-step_00000008",
                                 "write:2:{}:.tmp-step_00000008",  "rename:1:{}:.tmp-step_00000008",
                                 "unlink:1:{}:.tmp-step_00000004", "write:2:{}:.tmp-model"};
 

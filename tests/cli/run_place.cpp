@@ -40,7 +40,7 @@ std::string RunPlace::result(const std::string& run) const {
   for (std::string line; std::getline(lines, line);) {
     Json json = parse_json(line, "metrics.jsonl");
     for (const char* key : {"seconds", "tokens_per_second", "mfu", "memory", "time", "data_seconds", "copy_seconds",
-                            "save_seconds", "scale_misses", "scale_guesses"})
+                            "save_seconds", "save_write_seconds", "scale_misses", "scale_guesses"})
       json.erase(key);
     if (json.contains("eval"))
       for (const char* key : {"time", "seconds"}) json["eval"].erase(key);

@@ -12,15 +12,16 @@ namespace {
 
 struct Moment {
   const char* part;
-  const char* fault;  // {}: the signal
-  uint64_t saved;     // steps of the newest checkpoint when the run was stopped there
+  const char* fault;     // {}: the signal
+  uint64_t saved;        // steps of the newest checkpoint when the run was stopped there
+  bool or_more = false;  // the run goes on while it writes
 };
 
 constexpr uint64_t kDone = 12;
 constexpr Moment kMoments[] = {{"load", "open:1:{}:model/config.json", 0},
                                {"ready", "open:1:{}:metrics.jsonl", 0},
                                {"first step", "write:1:{}:metrics.jsonl", 1},
-                               {"save", "write:3:{}:.tmp-step_00000004", 4},
+                               {"save", "write:3:{}:.tmp-step_00000004", 4, true},
                                {"step before an evaluation", "write:5:{}:metrics.jsonl", 5},
                                {"evaluation", "write:6:{}:metrics.jsonl", 5},
                                {"rotation", "unlink:1:{}:.tmp-step_00000004", kDone},
@@ -53,7 +54,8 @@ TEST_CASE("a signal to stop, at any moment, saves and exits with 75, on vulkan")
     const Outcome o = place.train({}, fault_of(m, fmt::format("s{}", number)));
     INFO(m.part, ": ", o.err);
     CHECK(o.exit == (std::string(m.part) == "model" ? 0 : kStopped));  // then all is saved, and it ends
-    CHECK(checkpoint_steps(place.path("run/checkpoints")).front() == m.saved);
+    const uint64_t saved = checkpoint_steps(place.path("run/checkpoints")).front();
+    CHECK((m.or_more ? saved >= m.saved : saved == m.saved));
     place.check_goes_on();
   }
 }
@@ -74,7 +76,7 @@ TEST_CASE("SIGUSR1, at any moment, saves after the step and changes nothing, on 
     const Outcome o = place.train({}, fault_of(m, fmt::format("s{}", SIGUSR1)));
     INFO(m.part, ": ", o.err);
     CHECK(o.exit == 0);
-    if (m.saved < kDone) CHECK(o.says(fmt::format("saved step {} ", std::max(m.saved, uint64_t{1}))));
+    if (m.saved < kDone && !m.or_more) CHECK(o.says(fmt::format("saved step {} ", std::max(m.saved, uint64_t{1}))));
     CHECK((place.result("run") == place.result("whole")));
     std::filesystem::remove_all(place.path("run"));
   }

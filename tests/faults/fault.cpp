@@ -2,7 +2,8 @@
 // TANDEM_FAULT="CALL:N:WHAT:PART": CALL is open, write, fsync, close, rename, mkdir or unlink; WHAT an errno, or sN for
 // signal N, or SN for it twice. Or a letter and a directory (none: the one that holds the path): v moves it away, to
 // its name and ".gone"; r does, and makes an empty one in its place; d removes it. Or a letter and a file: f makes it
-// as large as its disk is free, t cuts it to nothing. The file TANDEM_FAULT_MARK is made when it strikes.
+// as large as its disk is free, t cuts it to nothing, w waits until it is there, and fails with the errno that it holds
+// (none: it does not fail). The file TANDEM_FAULT_MARK is made when it strikes.
 #undef _FILE_OFFSET_BITS  // with it, open would be compiled as open64
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <string>
@@ -24,7 +26,8 @@ namespace {
 
 struct Fault {
   std::string call, what, part;
-  long nth = 0, seen = 0;
+  long nth = 0;
+  std::atomic<long> seen = 0;  // files are written by threads, too
 
   Fault() {
     const char* text = getenv("TANDEM_FAULT");
@@ -46,6 +49,15 @@ void fill(const char* path) {
   syscall(SYS_close, file);
 }
 
+bool fails_after(const char* path) {
+  int file = -1;
+  while ((file = int(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY))) < 0) usleep(1000);
+  char text[8] = {};
+  const bool fails = syscall(SYS_read, file, text, sizeof text - 1) > 0;
+  syscall(SYS_close, file);
+  return fails && (errno = atoi(text), true);
+}
+
 // whether this call fails; errno is then set
 bool strikes(const char* call, const char* path) {
   Fault& f = fault();
@@ -53,6 +65,7 @@ bool strikes(const char* call, const char* path) {
   if (const char* mark = getenv("TANDEM_FAULT_MARK"))  // not by open and close, which may be what fails
     syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, mark, O_CREAT | O_WRONLY, 0666));
   if (f.what[0] == 't') return ::truncate(f.what.c_str() + 1, 0) != 0;
+  if (f.what[0] == 'w') return fails_after(f.what.c_str() + 1);
   if (f.what[0] == 'f') return fill(f.what.c_str() + 1), false;
   if (strchr("vrd", f.what[0])) {
     const std::string directory = f.what.size() > 1 ? f.what.substr(1) : std::string(path, strrchr(path, '/'));
