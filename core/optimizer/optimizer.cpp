@@ -37,7 +37,7 @@ std::vector<StoredTensor> parts_of(const State& state, const ParameterSpec& spec
 }
 
 State master_of(const ParameterSpec& spec) {
-  return {"master", {DType::f32, spec.shape}, Initial::parameter, ".master", "master"};
+  return {"master", {DType::f32, spec.shape}, Initial::parameter, std::string(kMasterSuffix), "master"};
 }
 
 Group group_by_shape(const ParameterSpec& spec, double weight_decay) {

@@ -52,6 +52,7 @@ std::vector<StoredTensor> parts_of(const State& state, const ParameterSpec& spec
 State scales_of(const ParameterSpec& spec, const State& codes);
 
 // A parameter's value in f32, where one is kept beside it.
+constexpr std::string_view kMasterSuffix = ".master";
 State master_of(const ParameterSpec& spec);
 
 // Matrices, which decay, vectors, and what is frozen.

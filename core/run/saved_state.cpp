@@ -13,7 +13,6 @@
 namespace tandem {
 namespace {
 
-constexpr std::string_view kMaster = ".master";
 
 bool is_adapter(std::span<const ParameterSpec> specs) {
   return specs.front().kind == ParameterKind::lora_a;
@@ -25,13 +24,13 @@ std::vector<std::string> suffixes_of(const Optimizer& optimizer, std::span<const
   for (const ParameterSpec& spec : specs)
     for (const State& state : optimizer.states(spec))
       if (std::ranges::find(suffixes, state.suffix) == suffixes.end()) suffixes.push_back(state.suffix);
-  if (is_adapter(specs)) std::erase(suffixes, kMaster);
+  if (is_adapter(specs)) std::erase(suffixes, kMasterSuffix);
   return suffixes;
 }
 
 // The binding whose bytes a file holds under the parameter's name.
 std::string binding_of(const Program& program, const ParameterSpec& spec) {
-  const std::string master = fmt::format("{}{}", spec.name, kMaster);
+  const std::string master = fmt::format("{}{}", spec.name, kMasterSuffix);
   return spec.kind >= ParameterKind::lora_a && program.find(master) ? master : spec.name;
 }
 
@@ -93,8 +92,8 @@ std::vector<std::byte> bf16_of(std::span<const std::byte> f32) {
 void write_part(Session& session, const std::string& binding, const StoredTensor& part, std::string_view suffix,
                 std::span<const std::byte> bytes, std::vector<std::byte>& buffer) {
   write_stored(session, binding, part, bytes, buffer);
-  if (!suffix.empty() || !binding.ends_with(kMaster)) return;
-  const std::string parameter = binding.substr(0, binding.size() - kMaster.size());
+  if (!suffix.empty() || !binding.ends_with(kMasterSuffix)) return;
+  const std::string parameter = binding.substr(0, binding.size() - kMasterSuffix.size());
   write_stored(session, parameter, part, bf16_of(bytes), buffer);
 }
 
