@@ -13,7 +13,6 @@
 namespace tandem {
 namespace {
 
-
 bool is_adapter(std::span<const ParameterSpec> specs) {
   return specs.front().kind == ParameterKind::lora_a;
 }
