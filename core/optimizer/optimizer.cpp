@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "core/abi/adamw_corrections.h"
 #include "core/abi/state_codes.h"
+#include "core/optimizer/adalomo.h"
 #include "core/optimizer/adamw.h"
 #include "core/optimizer/muon.h"
 #include "core/optimizer/projected.h"
@@ -16,6 +18,8 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const
       return make_muon(options, precision);
     case OptimizerKind::sgd:
       return make_sgd(options, precision);
+    case OptimizerKind::adalomo:
+      return make_adalomo(options, precision);
     case OptimizerKind::apollo:
     case OptimizerKind::galore:
       return make_projected(options, precision);
@@ -27,6 +31,10 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const
 
 bool is_layer_matrix(const ParameterSpec& spec) {
   return spec.kind == ParameterKind::matrix && spec.layer != kNoLayer && !spec.frozen;
+}
+
+ValueId uncorrected_words(Graph& graph, ValueId verdict) {
+  return graph.add(Range::update, OpId::adamw_corrections, Parameters(abi::AdamwCorrections{}), {verdict}, "update")[0];
 }
 
 std::vector<StoredTensor> parts_of(const State& state, const ParameterSpec& spec) {

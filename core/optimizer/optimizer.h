@@ -45,6 +45,9 @@ class Optimizer {
 // A matrix inside a layer, which Muon, APOLLO and GaLore update in a way of their own.
 bool is_layer_matrix(const ParameterSpec& spec);
 
+// Optimizer::prepare where there is nothing to correct in averages: both corrections are 1.
+ValueId uncorrected_words(Graph& graph, ValueId verdict);
+
 // What each stored tensor of the parameter has of a state, in their order.
 std::vector<StoredTensor> parts_of(const State& state, const ParameterSpec& spec);
 

@@ -5,9 +5,9 @@
 
 namespace tandem {
 
-enum class OptimizerKind : uint8_t { adamw, muon, apollo, galore, sgd };
+enum class OptimizerKind : uint8_t { adamw, muon, apollo, galore, sgd, adalomo };
 
-// True where each stored matrix of a layer is updated by itself, by several instructions.
+// True where each stored matrix of a layer is updated by itself, by several instructions, while all else is AdamW's.
 constexpr bool updates_in_parts(OptimizerKind kind) {
   return kind == OptimizerKind::muon || kind == OptimizerKind::apollo || kind == OptimizerKind::galore;
 }

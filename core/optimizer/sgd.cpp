@@ -1,6 +1,5 @@
 #include "core/optimizer/sgd.h"
 
-#include "core/abi/adamw_corrections.h"
 #include "core/abi/sgd.h"
 
 namespace tandem {
@@ -17,11 +16,7 @@ class Sgd : public Optimizer {
     return {master_of(spec)};
   }
 
-  // Without averages there is nothing to correct: both corrections are 1.
-  ValueId prepare(Graph& graph, ValueId verdict) const override {
-    return graph.add(Range::update, OpId::adamw_corrections, Parameters(abi::AdamwCorrections{}), {verdict},
-                     "update")[0];
-  }
+  ValueId prepare(Graph& graph, ValueId verdict) const override { return uncorrected_words(graph, verdict); }
 
   void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
             std::span<const ValueId> parameter_and_states) const override {

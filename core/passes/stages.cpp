@@ -34,8 +34,9 @@ std::vector<uint32_t> stages_of(const Graph& graph) {
       const uint32_t layer = node.tag.layer;
       const bool forward = layer == kNoLayer || node.tag.phase == Phase::forward;
       const std::string_view updated = updated_in_one_stage(node);
-      const bool stays = by_layer ? layer == at.layer && forward == at.forward && !is_update_outside(node)
-                                  : !updated.empty() && updated == at.updated;
+      const bool goes_on = !updated.empty() && updated == at.updated;
+      const bool stays =
+          by_layer ? layer == at.layer && forward == at.forward && (goes_on || !is_update_outside(node)) : goes_on;
       if (at.started && !stays) ++at.stage;
       at.started = true;
       at.layer = layer;

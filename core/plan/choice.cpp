@@ -75,7 +75,7 @@ std::vector<Release> releases(const PlanRequest& request) {
   std::vector<Release> all{Release::none};
   const bool may = !updates_in_parts(request.optimizer.kind) && request.shape.accumulation == 1 &&
                    request.sharding.ranks == 1 && !request.lora.on();
-  if (may && request.optimizer.clip_by != ClipBy::step) all.push_back(Release::once);
+  if (may) all.push_back(request.optimizer.clip_by == ClipBy::step ? Release::twice : Release::once);
   return all;
 }
 

@@ -30,8 +30,8 @@ MemoryPolicy policy_of(const Choice& choice, uint32_t layers, Release release = 
 // The same in a model of few layers, for what a choice does in all of them or in none; some layers become all.
 Choice of_layers(const Choice& choice, uint32_t layers, uint32_t few);
 
-// The ways to release gradients that the step and the limits leave; twice, which costs a second forward and backward
-// pass, only where it is asked for.
+// The ways to release gradients that the step and the limits leave. twice, which costs a second forward and backward
+// pass, is the last one: for steps that fit in no other way.
 std::vector<Release> releases(const PlanRequest& request);
 // The request with one of them fixed.
 PlanRequest with_release(PlanRequest request, Release release);

@@ -227,6 +227,7 @@ ProgramCost floor_of(const PlanRequest& request) {
 StepPlan plan_step(const PlanRequest& request) {
   std::optional<StepPlan> best;
   for (const Release release : releases(request)) {
+    if (release == Release::twice && best && best->fits()) break;
     const PlanRequest one = with_release(request, release);
     StepPlan plan = search_policies(one, std::make_shared<Estimator>(one));
     if (!best || plan.fits() > best->fits() ||

@@ -219,12 +219,12 @@ struct KeyOfKinds {
 
 std::vector<KeyOfKinds> keys_of_kinds() {
   using enum OptimizerKind;
-  const std::vector<OptimizerKind> all_but_sgd{adamw, muon, apollo, galore};
-  return {{"optimizer.beta1", all_but_sgd},
-          {"optimizer.beta2", all_but_sgd},
-          {"optimizer.epsilon", all_but_sgd},
-          {"optimizer.m_dtype", all_but_sgd},
-          {"optimizer.v_dtype", all_but_sgd},
+  const std::vector<OptimizerKind> with_adam{adamw, muon, apollo, galore};
+  return {{"optimizer.beta1", with_adam},
+          {"optimizer.beta2", with_adam},
+          {"optimizer.epsilon", with_adam},
+          {"optimizer.m_dtype", with_adam},
+          {"optimizer.v_dtype", with_adam},
           {"optimizer.momentum", {muon}},
           {"optimizer.nesterov", {muon}},
           {"optimizer.muon_scale", {muon}},

@@ -133,7 +133,6 @@ struct Choice {
 template <typename T>
 struct Words {
   std::span<const Word<T>> words;
-  std::string remark = {};
 
   std::string read(T& out, const Value& value) const {
     Strings known;
@@ -141,7 +140,7 @@ struct Words {
       known.emplace_back(word);
       if (is_word(value, word)) return out = meaning, "";
     }
-    return fmt::format("one of {}{}", fmt::join(known, ", "), remark);
+    return fmt::format("one of {}", fmt::join(known, ", "));
   }
   std::string write(T value) const { return toml_quoted(std::ranges::find(words, value, &Word<T>::value)->word); }
 };
@@ -315,11 +314,9 @@ ConfigKey key(const char* name, Section RunConfig::*section, T Section::*member,
 }
 
 const TypeChoice kGradient{{DType::bf16, DType::f32}};
-constexpr Word<OptimizerKind> kOptimizerKinds[] = {{"adamw", OptimizerKind::adamw},
-                                                   {"muon", OptimizerKind::muon},
-                                                   {"apollo", OptimizerKind::apollo},
-                                                   {"galore", OptimizerKind::galore},
-                                                   {"sgd", OptimizerKind::sgd}};
+constexpr Word<OptimizerKind> kOptimizerKinds[] = {
+    {"adamw", OptimizerKind::adamw},   {"muon", OptimizerKind::muon}, {"apollo", OptimizerKind::apollo},
+    {"galore", OptimizerKind::galore}, {"sgd", OptimizerKind::sgd},   {"adalomo", OptimizerKind::adalomo}};
 constexpr Word<ApolloScaling> kScalings[] = {{"channel", ApolloScaling::channel}, {"tensor", ApolloScaling::tensor}};
 constexpr Word<ClipBy> kClipBy[] = {{"step", ClipBy::step}, {"tensor", ClipBy::tensor}, {"previous", ClipBy::previous}};
 constexpr Word<Release> kReleases[] = {{"none", Release::none}, {"once", Release::once}, {"twice", Release::twice}};
@@ -350,8 +347,7 @@ std::vector<ConfigKey> make_keys() {
       key("precision.activation_gradient_dtype", &C::precision, &C::Precision::activation_gradient_dtype,
           TypeChoice{{DType::e4m3}, " (e5m2 is reserved)"}),
       key("precision.fast_accumulation", &C::precision, &C::Precision::fast_accumulation, Flag{}),
-      key("optimizer.kind", &C::optimizer, &OptimizerOptions::kind,
-          Words<OptimizerKind>{kOptimizerKinds, "; adalomo is not built yet"}),
+      key("optimizer.kind", &C::optimizer, &OptimizerOptions::kind, Words<OptimizerKind>{kOptimizerKinds}),
       key("optimizer.learning_rate", &C::optimizer, &OptimizerOptions::learning_rate, Number{0, kMaxF32}),
       key("optimizer.beta1", &C::optimizer, &OptimizerOptions::beta1, Number{0, 1, true}),
       key("optimizer.beta2", &C::optimizer, &OptimizerOptions::beta2, Number{0, 1, true}),

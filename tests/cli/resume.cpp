@@ -89,7 +89,8 @@ TEST_CASE(
       {"--optimizer.kind=apollo", "--optimizer.projection_rank=1", "--optimizer.scaling=tensor",
        "--optimizer.projection_scale=128"},
       {"--optimizer.kind=galore", "--optimizer.projection_rank=5", "--optimizer.projection_every=3",
-       "--optimizer.master_dtype=f32"}};
+       "--optimizer.master_dtype=f32"},
+      {"--optimizer.kind=adalomo", "--optimizer.clip_by=previous", "--optimizer.grad_clip=0.05"}};
   for (const auto& kind : kinds) {
     CAPTURE(kind[0] + kind[1]);
     const RunPlace place("bf16");
@@ -103,23 +104,28 @@ TEST_CASE(
     REQUIRE(whole.exit == 0);
     CHECK(train({}, fmt::format("write:12:s{}:.tmp-step_00000008", SIGKILL)).exit == 128 + SIGKILL);
     CHECK(train({"--resume"}, fmt::format("write:4:s{}:metrics.jsonl", SIGTERM)).exit == kStopped);
-    CHECK(train({"--resume", "--memory.offload=[\"m\", \"v\"]"}).exit == 0);
+    const bool has_m = kind[0] != "--optimizer.kind=adalomo";
+    CHECK(train({"--resume", has_m ? "--memory.offload=[\"m\", \"v\"]" : "--memory.release_gradients=once"}).exit == 0);
     CHECK((place.result("run") == place.result("whole")));
   }
+}
+
+// The shapes of a checkpoint's optimizer states, by name.
+std::map<std::string, Shape> states_in(const RunPlace& place, const std::string& checkpoint) {
+  std::map<std::string, Shape> shapes;
+  for (const auto& entry : fs::directory_iterator(place.path(checkpoint)))
+    if (entry.path().filename().string().starts_with("optimizer-")) {
+      const TensorFile file(entry.path().string());
+      for (const auto& [name, info] : file.tensors()) shapes[name] = info.shape;
+    }
+  return shapes;
 }
 
 TEST_CASE("a checkpoint has the projected moments of each stored tensor, and the norm that limits apollo, on vulkan") {
   const RunPlace place("bf16");
   place.write_model("model", {{"intermediate_size", 173}});
   REQUIRE(place.train({"--optimizer.kind=apollo", "--optimizer.projection_rank=5"}).exit == 0);
-  const std::string directory = "run/checkpoints/step_00000012/";
-  const Json manifest = parse_json(place.read(directory + "manifest.json"), "manifest.json");
-  std::map<std::string, Shape> shapes;
-  for (const auto& entry : fs::directory_iterator(place.path(directory)))
-    if (entry.path().filename().string().starts_with("optimizer-")) {
-      const TensorFile file(entry.path().string());
-      for (const auto& [name, info] : file.tensors()) shapes[name] = info.shape;
-    }
+  const std::map<std::string, Shape> shapes = states_in(place, "run/checkpoints/step_00000012/");
   const std::string layer = "model.layers.1.";
   CHECK(shapes.at(layer + "self_attn.q_proj.weight.m") == Shape{32, 5});
   CHECK(shapes.at(layer + "self_attn.k_proj.weight.v") == Shape{32, 5});  // wide: of its columns
@@ -127,6 +133,22 @@ TEST_CASE("a checkpoint has the projected moments of each stored tensor, and the
   CHECK(shapes.at(layer + "mlp.down_proj.weight.m") == Shape{173, 5});
   CHECK(shapes.at(layer + "mlp.down_proj.weight.norm") == Shape{1});
   CHECK(!shapes.contains("model.embed_tokens.weight.norm"));
+}
+
+TEST_CASE("a checkpoint has adalomo's means of each stored tensor by row and by column, on vulkan") {
+  const RunPlace place("bf16");
+  place.write_model("model", {{"intermediate_size", 173}});
+  REQUIRE(place.train({"--optimizer.kind=adalomo"}).exit == 0);
+  const std::map<std::string, Shape> shapes = states_in(place, "run/checkpoints/step_00000012/");
+  const std::string layer = "model.layers.1.";
+  CHECK(shapes.at(layer + "self_attn.k_proj.weight.row") == Shape{16});
+  CHECK(shapes.at(layer + "self_attn.k_proj.weight.column") == Shape{32});
+  CHECK(shapes.at(layer + "mlp.up_proj.weight.row") == Shape{173});
+  CHECK(shapes.at(layer + "mlp.up_proj.weight.column") == Shape{32});
+  CHECK(shapes.at(layer + "mlp.down_proj.weight.column") == Shape{173});
+  CHECK(shapes.at("model.norm.weight.v") == Shape{32});
+  CHECK(!shapes.contains("model.norm.weight.row"));
+  CHECK(!shapes.contains("model.embed_tokens.weight.v"));
 }
 
 TEST_CASE("a model with an odd ffn width is trained, stopped, resumed and exported, on vulkan") {

@@ -171,6 +171,7 @@ ON_EXECUTORS("memory policies change no bit under apollo mini", check_layer_matr
              Kind{"--optimizer.kind=apollo", "--optimizer.projection_rank=1", "--optimizer.scaling=tensor"})
 ON_EXECUTORS("memory policies change no bit under galore", check_layer_matrices,
              Kind{"--optimizer.kind=galore", "--optimizer.projection_rank=5"})
+ON_EXECUTORS("memory policies change no bit under adalomo", check_layer_matrices, Kind{"--optimizer.kind=adalomo"})
 
 // copy queues run ahead of the one that computes, and behind it, as far as signals and waits let them
 TEST_CASE("memory policies change no bit when queues run in any order on host") {

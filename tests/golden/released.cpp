@@ -17,30 +17,10 @@ OptimizerOptions clipped_by(ClipBy clip_by) {
   return options;
 }
 
-std::vector<float> floats(const TensorFile& file, const std::string& name) {
-  std::vector<float> values(file.info(name).shape.count());
-  file.read(name, DType::f32, std::as_writable_bytes(std::span(values)));
-  return values;
-}
-
-// What the parts of a parameter have in the file, side by side; of gradients those of one step.
-std::vector<float> of_parts(const TensorFile& file, const ParameterSpec& spec, const std::string& prefix,
-                            std::optional<uint32_t> step = {}) {
-  std::vector<float> all;
-  for (const StoredTensor& part : spec.parts) {
-    const std::vector<float> values = floats(file, prefix + part.name + (step ? ".gradients" : ""));
-    const auto first = values.begin() + ptrdiff_t(step ? *step % kGradients * part.shape.count() : 0);
-    all.insert(all.end(), first, first + ptrdiff_t(part.shape.count()));
-  }
-  return all;
-}
-
 std::vector<ParameterSpec> trained() {
   const ParameterSpec qkv = stacked(
       "qkv", {{.name = "q", .shape = {24, 16}}, {.name = "k", .shape = {8, 16}}, {.name = "v", .shape = {8, 16}}});
-  ParameterSpec norm = stacked("norm", {{.name = "norm", .shape = {16, 1}}});
-  norm.shape = norm.parts[0].shape = norm.parts[0].place = {16};
-  return {qkv, norm};
+  return {qkv, vector_spec("norm", 16)};
 }
 
 void check_torch(Backend& backend, ClipBy clip_by, const std::string& kind) {
@@ -48,9 +28,10 @@ void check_torch(Backend& backend, ClipBy clip_by, const std::string& kind) {
   const Precision f32{.recipe = Recipe::fp32, .gradient = DType::f32, .m = DType::f32, .v = DType::f32};
   const std::vector<ParameterSpec> specs = trained();
   Updates updates(backend, clipped_by(clip_by), f32, specs);
-  for (const ParameterSpec& spec : specs) updates.write(spec.name, of_parts(file, spec, "clip."));
+  for (const ParameterSpec& spec : specs) updates.write(spec.name, floats_of_parts(file, spec, "clip."));
   for (uint32_t s = 0; s < kSteps; ++s) {
-    for (const ParameterSpec& spec : specs) updates.write(spec.name + ".gradient", of_parts(file, spec, "clip.", s));
+    for (const ParameterSpec& spec : specs)
+      updates.write(spec.name + ".gradient", floats_of_parts(file, spec, "clip.", s % kGradients));
     updates.step(s, kRate);
     CHECK(updates.report().skipped == 0);
     CHECK(updates.report().updates == s + 1);
@@ -59,7 +40,7 @@ void check_torch(Backend& backend, ClipBy clip_by, const std::string& kind) {
   }
   for (const ParameterSpec& spec : specs) {
     CAPTURE(spec.name);
-    CHECK(nmse(updates.values(spec.name), of_parts(file, spec, kind + ".")) < 1e-6);
+    CHECK(nmse(updates.values(spec.name), floats_of_parts(file, spec, kind + ".")) < 1e-6);
   }
 }
 
@@ -72,14 +53,14 @@ void check_lomo(Backend& backend) {
   const ParameterSpec qkv = trained()[0];
   OptimizerOptions options{.kind = OptimizerKind::sgd, .weight_decay = 0.1, .grad_clip = 1};
   Updates updates(backend, options, {.recipe = Recipe::fp32, .gradient = DType::f32}, {qkv});
-  updates.write("qkv", of_parts(file, qkv, "clip."));
+  updates.write("qkv", floats_of_parts(file, qkv, "clip."));
   for (uint32_t s = 0; s < kSteps; ++s) {
-    std::vector<float> gradient = of_parts(file, qkv, "clip.", s);
+    std::vector<float> gradient = floats_of_parts(file, qkv, "clip.", s % kGradients);
     for (float& g : gradient) g = std::isfinite(g) ? g : 0;
     updates.write("qkv.gradient", gradient);
     updates.step(s, kRate);
   }
-  CHECK(nmse(updates.values("qkv"), of_parts(file, qkv, "lomo.")) < 1e-6);
+  CHECK(nmse(updates.values("qkv"), floats_of_parts(file, qkv, "lomo.")) < 1e-6);
 }
 
 ON_EXECUTORS("sgd trains as lomo-optim's Lomo", check_lomo)
@@ -96,8 +77,8 @@ void check_skipped(Backend& backend, ClipBy clip_by) {
     return all;
   };
   for (const ParameterSpec& spec : specs) {
-    updates.write(spec.name, of_parts(file, spec, "clip."));
-    updates.write(spec.name + ".gradient", of_parts(file, spec, "clip.", 0));
+    updates.write(spec.name, floats_of_parts(file, spec, "clip."));
+    updates.write(spec.name + ".gradient", floats_of_parts(file, spec, "clip.", 0));
   }
   updates.step(0, kRate);
   const auto before = state();
@@ -194,6 +175,13 @@ ON_EXECUTORS("gradients released once change no bit with 8-bit states", check_re
 
 ON_EXECUTORS("gradients released once change no bit under sgd", check_released, Release::once, "qwen2", "bf16",
              Overrides{"--optimizer.clip_by=tensor", "--optimizer.kind=sgd", "--optimizer.master_dtype=f32"})
+ON_EXECUTORS("gradients released once change no bit under adalomo in fp32", check_released, Release::once, "qwen3",
+             "fp32", Overrides{"--optimizer.clip_by=previous", "--optimizer.kind=adalomo"})
+ON_EXECUTORS("gradients released once change no bit under adalomo in bf16", check_released, Release::once, "qwen3",
+             "bf16",
+             Overrides{"--optimizer.clip_by=tensor", "--optimizer.kind=adalomo", "--optimizer.master_dtype=f32"})
+ON_EXECUTORS("gradients released once change no bit under adalomo in fp8", check_released, Release::once, "qwen2",
+             "fp8", Overrides{"--optimizer.clip_by=tensor", "--optimizer.kind=adalomo"})
 ON_EXECUTORS("gradients released twice change no bit in fp32", check_released, Release::twice, "llama", "fp32",
              Overrides{})
 ON_EXECUTORS("gradients released twice change no bit in bf16", check_released, Release::twice, "qwen3", "bf16",
@@ -202,6 +190,8 @@ ON_EXECUTORS("gradients released twice change no bit in fp8", check_released, Re
              Overrides{})
 ON_EXECUTORS("gradients released twice change no bit under sgd", check_released, Release::twice, "qwen2", "fp8",
              Overrides{"--optimizer.kind=sgd"})
+ON_EXECUTORS("gradients released twice change no bit under adalomo", check_released, Release::twice, "qwen2", "fp8",
+             Overrides{"--optimizer.kind=adalomo", "--precision.gradient_dtype=f32"})
 
 }  // namespace
 }  // namespace tandem::test

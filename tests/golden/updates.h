@@ -22,6 +22,30 @@ inline ParameterSpec stacked(std::string name, std::vector<StoredTensor> parts) 
   return {.name = std::move(name), .shape = shape, .parts = std::move(parts), .layer = 0};
 }
 
+inline ParameterSpec vector_spec(const std::string& name, uint64_t count) {
+  ParameterSpec spec = stacked(name, {{.name = name, .shape = {count, 1}}});
+  spec.shape = spec.parts[0].shape = spec.parts[0].place = {count};
+  return spec;
+}
+
+inline std::vector<float> floats_of(const TensorFile& file, const std::string& name) {
+  std::vector<float> values(file.info(name).shape.count());
+  file.read(name, DType::f32, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+// What the parts of a parameter have in the file, side by side: PREFIXname, or one of PREFIXname.gradients.
+inline std::vector<float> floats_of_parts(const TensorFile& file, const ParameterSpec& spec, const std::string& prefix,
+                                          std::optional<uint32_t> gradient = {}) {
+  std::vector<float> all;
+  for (const StoredTensor& part : spec.parts) {
+    const std::vector<float> values = floats_of(file, prefix + part.name + (gradient ? ".gradients" : ""));
+    const auto first = values.begin() + ptrdiff_t(gradient.value_or(0) * part.shape.count());
+    all.insert(all.end(), first, first + ptrdiff_t(part.shape.count()));
+  }
+  return all;
+}
+
 // An update's graph on a device, whose gradients the host writes. What each matrix is updated by is kept:
 // NAME.direction
 class Updates {
@@ -87,8 +111,9 @@ class Updates {
 };
 
 // Whether a parameter that stacks q, k and v has the bits, states among them, that each has alone, with a master and
-// without.
-void check_stacked_as_alone(Backend& backend, const OptimizerOptions& options, Precision precision, double rate);
+// without. rows: of k and v; clipping by tensor wants parts that begin at a multiple of 8 elements.
+void check_stacked_as_alone(Backend& backend, const OptimizerOptions& options, Precision precision, double rate,
+                            uint64_t rows = 13);
 
 // A case of tests/golden/cases/KIND: a parameter, the gradients by which it trains, and what a package made of it.
 class UpdatesGolden {
@@ -98,11 +123,7 @@ class UpdatesGolden {
 
   Shape shape_of(const std::string& what) const { return file_.info(name_ + what).shape; }
   Shape shape() const { return shape_of("parameter"); }
-  std::vector<float> floats(const std::string& what) const {
-    std::vector<float> values(shape_of(what).count());
-    file_.read(name_ + what, DType::f32, std::as_writable_bytes(std::span(values)));
-    return values;
-  }
+  std::vector<float> floats(const std::string& what) const { return floats_of(file_, name_ + what); }
   std::vector<float> gradient(uint32_t step) const {
     const std::vector<float> all = floats("gradients");
     const size_t count = shape().count(), first = step % (all.size() / count) * count;

@@ -17,6 +17,7 @@ const std::vector<std::string> kReleased{"--optimizer.clip_by=tensor", "--batch.
                                          "--memory.release_gradients=once"};
 const std::vector<std::string> kSgd{"--optimizer.kind=sgd", "--batch.gradient_accumulation=1",
                                     "--memory.release_gradients=twice"};
+const std::vector<std::string> kAdalomo{"--optimizer.kind=adalomo", "--optimizer.clip_by=tensor"};
 const std::vector<std::string> k8bitMuon{"--optimizer.kind=muon", "--optimizer.m_dtype=e4m3",
                                          "--optimizer.v_dtype=e5m3"};
 const std::vector<std::string> kApollo{"--optimizer.kind=apollo", "--optimizer.projection_rank=8"};
@@ -52,7 +53,7 @@ void check_agreement(const std::string& reference, const std::string& candidate)
   for (const char* recipe : {"fp32", "bf16", "fp8"}) {
     CAPTURE(fmt::format("an adapter of qwen2 in {}", recipe));
     CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, kAdapter)) == "");
-    for (const auto* further : {&kMuon, &kReleased, &kSgd, &kApollo, &kMini, &kGalore}) {
+    for (const auto* further : {&kMuon, &kReleased, &kSgd, &kAdalomo, &kApollo, &kMini, &kGalore}) {
       CAPTURE(further->front());
       CHECK(first_wrong(verify_golden("qwen2", recipe, reference, candidate, {}, *further)) == "");
     }
@@ -72,7 +73,8 @@ TEST_CASE("verify finds each op that is disturbed") {
   const std::tuple<const char*, const char*, std::vector<std::string>> runs[] = {
       {"qwen2", "fp8", {}},           {"qwen3", "bf16", {}},        {"qwen2", "bf16", kAdapter},
       {"qwen2", "bf16", k8bitStates}, {"llama", "bf16", kMuon},     {"qwen2", "bf16", kReleased},
-      {"qwen2", "bf16", kSgd},        {"llama", "bf16", k8bitMuon}, {"llama", "bf16", kApollo}};
+      {"qwen2", "bf16", kSgd},        {"llama", "bf16", k8bitMuon}, {"llama", "bf16", kApollo},
+      {"qwen2", "bf16", kAdalomo}};
   for (const auto& [model, recipe, further] : runs) {
     const Verifier sound = verify_golden(model, recipe, "host", "host", {}, further);
     CHECK(first_wrong(sound) == "");

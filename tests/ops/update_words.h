@@ -25,7 +25,8 @@ inline Input update_words_of_segments(uint32_t segments, uint32_t skipped, uint3
                                 11,
                                 0xdeadbeefu,
                                 0x01234567u,
-                                rank};
+                                rank,
+                                12 + s};
       for (uint32_t i = 0; i < std::size(words); ++i) x.set_bits(s * abi::kTensorWords + i, words[i]);
     }
   };

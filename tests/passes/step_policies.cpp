@@ -402,6 +402,54 @@ TEST_CASE("apollo and galore: moments of the projection are fetched once per upd
   }
 }
 
+TEST_CASE(
+    "adalomo: states stay on the device, masters are fetched once per update, and each stored tensor is updated once") {
+  const StepShape shape{.micro_batch = 4, .accumulation = 1, .sequence_length = 64};
+  const OptimizerOptions options{.kind = OptimizerKind::adalomo, .clip_by = ClipBy::tensor};
+  const StepSpec spec{small_model(), {.recipe = Recipe::bf16, .master = true}, options, shape};
+  const std::vector<std::string> words = offload_words(spec);
+  CHECK(std::vector(words.begin(), words.begin() + 3) == std::vector<std::string>{"v", "master", ""});
+  for (const Release release : {Release::none, Release::once}) {
+    MemoryPolicy policy = uniform_policy({}, {offload_of_state(0), offload_of_state(1)});
+    policy.optimizer_chunk = 1000;
+    policy.release = release;
+    const Compiled c = compile_step(spec, policy, target());
+
+    std::map<std::string, Shape> shapes;
+    for (const Value& value : c.graph.values()) {
+      if (value.lifetime != Lifetime::variable || value.kind != Kind::state) continue;
+      INFO(value.name);
+      CHECK(value.on_host == (value.desc.shape.rank() == 2));
+      CHECK((value.desc.shape.rank() == 2) == value.name.ends_with(".master"));
+      shapes[value.name] = value.desc.shape;
+    }
+    // q is 64 of 64, k and v are 32 of 64; gate and up are 96 of 64, down 64 of 96
+    CHECK(shapes.at("layers.1.qkv.weight.row") == Shape{128});
+    CHECK(shapes.at("layers.1.qkv.weight.column") == Shape{3 * 64});
+    CHECK(shapes.at("layers.1.gate_up.weight.row") == Shape{2 * 96});
+    CHECK(shapes.at("layers.1.gate_up.weight.column") == Shape{2 * 64});
+    CHECK(shapes.at("layers.1.down.weight.row") == Shape{64});
+    CHECK(shapes.at("layers.1.down.weight.column") == Shape{96});
+    CHECK(shapes.at("norm.weight.v") == Shape{64});
+    CHECK(!shapes.contains("norm.weight.row"));
+
+    std::map<std::string, size_t> fetched;
+    size_t updates = 0;
+    for (const Node& node : c.graph.nodes()) {
+      if (node.op == OpId::adalomo_update) {
+        ++updates;
+        CHECK((node.range == Range::update) == (release == Release::none));
+      }
+      if (node.form == Form::copy) ++fetched[node.label];
+    }
+    size_t stored = 0;
+    for (const ParameterSpec& one : parameter_specs(spec.model)) stored += one.parts.size();
+    CHECK(updates == stored);
+    CHECK(fetched.size() == 2 * (3 * 4 + 2));  // masters there and back, of the embedding and the head too
+    for (const auto& [label, times] : fetched) CHECK_MESSAGE(times == 1, label);
+  }
+}
+
 TEST_CASE("a budget: the error names what is alive and the largest that fits, which does fit") {
   Target small = target();
   const StepShape shape{.micro_batch = 16, .accumulation = 1, .sequence_length = 64};

@@ -88,6 +88,17 @@ TEST_CASE("configs/models: GB of parameters, gradients and APOLLO's states") {
   }
 }
 
+// By hand, of 7B: rows and columns of the matrices of 28 layers, of embedding and head, and its vectors, 4 bytes each.
+TEST_CASE("configs/models: bytes of AdaLomo's states") {
+  const ModelConfig config = open_model(source("configs/models/qwen2.5-7b")).config;
+  const auto optimizer = make_optimizer({.kind = OptimizerKind::adalomo}, {.recipe = Recipe::bf16});
+  uint64_t bytes = 0;
+  for (const ParameterSpec& spec : parameter_specs(config))
+    for (const State& state : optimizer->states(spec)) bytes += state.desc.bytes();
+  const uint64_t h = 3584, f = 18944, kv = 512, rows = 3 * h + 2 * kv + 2 * f, columns = 6 * h + f;
+  CHECK(bytes == 4 * (28 * (rows + columns + 3 * h + 2 * kv) + h + 2 * (152064 + h)));
+}
+
 TEST_CASE("configs: each file loads and names a model that is shipped") {
   size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(source("configs"))) {

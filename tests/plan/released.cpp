@@ -53,6 +53,13 @@ uint64_t gradients_alive(const ModelConfig& model, Release release) {
   return persistent + most;
 }
 
+// The least device bytes of the step that releases gradients so.
+uint64_t least_of(PlanRequest request, Release release) {
+  request.limits.release = release;
+  request.target.memory_bytes = 1;
+  return plan_step(request).chosen.device_bytes;
+}
+
 }  // namespace
 
 // None, by the published counts of parameters: 2 bytes each. Released, by hand: gate | up of one layer beside a tied
@@ -97,13 +104,7 @@ TEST_CASE("release: auto takes none where it fits, and else what is faster; one 
   r.shape.accumulation = 1;
   r.limits.offload = EnumSet<Offload>{};
   CHECK(decide(r).chosen.policy.release == Release::none);
-  const auto least_of = [&](Release release) {
-    PlanRequest one = r;
-    one.limits.release = release;
-    one.target.memory_bytes = 1;
-    return plan_step(one).chosen.device_bytes;
-  };
-  const uint64_t none = least_of(Release::none), once = least_of(Release::once);
+  const uint64_t none = least_of(r, Release::none), once = least_of(r, Release::once);
   CHECK(once < none);
   r.target.memory_bytes = (none + once) / 2;
   const StepPlan plan = plan_step(r);
@@ -111,4 +112,25 @@ TEST_CASE("release: auto takes none where it fits, and else what is faster; one 
   CHECK(plan.chosen.policy.release == Release::once);
   r.shape.accumulation = 2;
   CHECK(!plan_step(r).fits());
+}
+
+// As above. By its seconds, twice would never be taken: it is the one way that fits.
+TEST_CASE("release: auto takes twice where nothing else fits and the norm of all clips") {
+  PlanRequest r = test::small_request(3);
+  r.shape.accumulation = 1;
+  r.limits.offload = EnumSet<Offload>{};
+  const uint64_t none = least_of(r, Release::none), twice = least_of(r, Release::twice);
+  CHECK(twice < none);
+  r.target.memory_bytes = none;
+  CHECK(plan_step(r).chosen.policy.release == Release::none);
+  r.target.memory_bytes = (none + twice) / 2;
+  const StepPlan plan = plan_step(r);
+  REQUIRE(plan.fits());
+  CHECK(plan.chosen.policy.release == Release::twice);
+  CHECK(plan.chosen.device_bytes <= r.target.memory_bytes);
+  r.limits.release = Release::none;
+  CHECK(!plan_step(r).fits());
+  r.limits.release.reset();
+  r.optimizer.kind = OptimizerKind::muon;
+  CHECK(plan_step(r).chosen.policy.release == Release::none);
 }

@@ -1,5 +1,5 @@
 """References of optimizers, made anew under TANDEM_FULL alone: what the packages make today is what is checked in, up to the order of
-sums of another processor.  usage: full_golden.py muon|projected|released CASES_DIR"""
+sums of another processor.  usage: full_golden.py adalomo|muon|projected|released CASES_DIR"""
 import pathlib
 import subprocess
 import sys
@@ -8,8 +8,8 @@ here = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(here.parent / "data"))
 from own_venv import full_test  # noqa: E402
 
-PACKAGES = {"muon": (), "projected": ("apollo-torch==1.0.3",),
-            "released": ("lomo-optim==0.1.1", "transformers==4.57.1", "accelerate==1.15.0")}
+LOMO = ("lomo-optim==0.1.1", "transformers==4.57.1", "accelerate==1.15.0")
+PACKAGES = {"adalomo": LOMO, "muon": (), "projected": ("apollo-torch==1.0.3",), "released": LOMO}
 
 
 def tolerance(maker, name):

@@ -268,7 +268,7 @@ TEST_CASE("config: wrong types and values out of range") {
   check_says(flag_refusal({"--precision.activation_gradient_dtype=e5m2"}), "e5m2 is reserved");
 }
 
-TEST_CASE("config: what a kind of optimizer does not read or go with is refused, and so are kinds that are not built") {
+TEST_CASE("config: what a kind of optimizer does not read or go with is refused, and so are unknown kinds") {
   const RunConfig c = with({"--optimizer.kind=muon", "--optimizer.momentum=0.9", "--optimizer.muon_scale=original"});
   CHECK(c.optimizer.kind == OptimizerKind::muon);
   CHECK(c.optimizer.muon_scale == MuonScale::original);
@@ -276,8 +276,7 @@ TEST_CASE("config: what a kind of optimizer does not read or go with is refused,
   check_says(flag_refusal({"--optimizer.momentum=0.9"}), "optimizer.momentum is 0.9, which optimizer.kind = \"adamw\"");
   check_says(flag_refusal({"--optimizer.nesterov=false"}), "optimizer.nesterov is false, which optimizer.kind");
   check_says(flag_refusal({"--optimizer.muon_scale=original"}), "optimizer.muon_scale is \"original\", which");
-  check_says(flag_refusal({"--optimizer.kind=adalomo"}),
-             "expected one of adamw, muon, apollo, galore, sgd; adalomo is not built");
+  check_says(flag_refusal({"--optimizer.kind=lion"}), "expected one of adamw, muon, apollo, galore, sgd, adalomo");
   CHECK(with({"--optimizer.kind=sgd", "--precision.recipe=fp32"}).optimizer.kind == OptimizerKind::sgd);
   check_says(flag_refusal({"--optimizer.kind=sgd", "--optimizer.beta1=0.5"}),
              "optimizer.beta1 is 0.5, which optimizer.kind = \"sgd\" does not read");
@@ -319,6 +318,26 @@ TEST_CASE(
   check_says(flag_refusal({"--optimizer.kind=galore", "--distributed.devices=2"}), "distributed.devices is 2");
   check_says(flag_refusal({"--optimizer.kind=apollo", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"}),
              "optimizer.m_dtype is \"e4m3\" and optimizer.kind is \"apollo\"");
+}
+
+TEST_CASE("config: adalomo reads the keys that sgd does, is clipped and released in each way, on one device") {
+  const RunConfig c = with({"--optimizer.kind=adalomo", "--optimizer.clip_by=previous",
+                            "--memory.release_gradients=once", "--optimizer.master_dtype=f32"});
+  CHECK(c.optimizer.kind == OptimizerKind::adalomo);
+  CHECK(config_text(parse_config(config_text(c), "again.toml", {})) == config_text(c));
+  CHECK(flag_refusal({"--optimizer.kind=adalomo", "--optimizer.clip_by=tensor"}).empty());
+  CHECK(flag_refusal({"--optimizer.kind=adalomo", "--memory.release_gradients=twice"}).empty());
+  CHECK(flag_refusal({"--optimizer.kind=adalomo", "--precision.recipe=fp32"}).empty());
+  for (const char* flag :
+       {"--optimizer.beta1=0.5", "--optimizer.beta2=0.5", "--optimizer.epsilon=0.5", "--optimizer.m_dtype=f32",
+        "--optimizer.v_dtype=f32", "--optimizer.momentum=0.9", "--optimizer.projection_rank=8"})
+    check_says(flag_refusal({"--optimizer.kind=adalomo", flag}), "which optimizer.kind = \"adalomo\" does not read");
+  check_says(flag_refusal({"--optimizer.kind=adalomo", "--lora.rank=4"}),
+             "optimizer.kind is \"adalomo\", and adapters train (lora.rank, lora.adapter)");
+  check_says(flag_refusal({"--optimizer.kind=adalomo", "--distributed.devices=2"}),
+             "optimizer.kind is \"adalomo\" and distributed.devices is 2");
+  check_says(flag_refusal({"--optimizer.kind=adalomo", "--memory.release_gradients=once"}),
+             "memory.release_gradients is \"once\", and optimizer.clip_by is \"step\"");
 }
 
 TEST_CASE("config: what gradients clipped by tensor, and released, do not go with is refused, naming both keys") {
