@@ -119,7 +119,7 @@ class Adalomo : public Optimizer {
 
   void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
             std::span<const ValueId> parameter_and_states) const override {
-    graph.set_tag({Kind::direction, spec.layer});
+    const Scope scope(graph, {Kind::direction, spec.layer});
     Updated now{.parameter = parameter_and_states[0], .column = parameter_and_states[1]};
     if (!is_vector(spec)) now.row = parameter_and_states[2];
     if (precision_.master) now.master = parameter_and_states.back();
