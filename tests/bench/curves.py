@@ -39,6 +39,8 @@ ROWS = {
     "apollo-mini fp8": ["--optimizer.kind=apollo", "--optimizer.projection_rank=1", "--optimizer.projection_scale=128",
                         "--optimizer.scaling=tensor"],
     "galore fp8, rank 32": ["--optimizer.kind=galore", "--optimizer.projection_rank=32", "--optimizer.projection_scale=0.25"],
+    "adalomo fp8, learning rate 0.01": ["--optimizer.kind=adalomo", "--optimizer.learning_rate=0.01"],
+    "adalomo bf16, learning rate 0.01": ["--precision.recipe=bf16", "--optimizer.kind=adalomo", "--optimizer.learning_rate=0.01"],
     "sgd fp8, learning rate 0.4": ["--optimizer.kind=sgd", "--optimizer.learning_rate=0.4"],
 }
 
