@@ -420,7 +420,7 @@ TEST_CASE(
       if (value.lifetime != Lifetime::variable || value.kind != Kind::state) continue;
       INFO(value.name);
       CHECK(value.on_host == (value.desc.shape.rank() == 2));
-      CHECK((value.desc.shape.rank() == 2) == value.name.ends_with(".master"));
+      if (value.on_host) CHECK(value.name.ends_with(".master"));
       shapes[value.name] = value.desc.shape;
     }
     // q is 64 of 64, k and v are 32 of 64; gate and up are 96 of 64, down 64 of 96
