@@ -13,7 +13,7 @@ namespace {
 
 // Nodes of the graphs that a search compiles whole, half as many for a coarse one, and for variations of the best plan.
 // Fewer: large models run what estimates say. More: planning takes longer.
-constexpr size_t kNodes = 80000;
+constexpr size_t kNodes = 100000;
 constexpr size_t kRunnersUp = 5;
 
 struct Attempt {

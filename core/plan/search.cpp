@@ -194,9 +194,7 @@ void Ranking::move(const Ranked& from, size_t knob, uint32_t value, Ranked& best
   };
   Choice choice = from.choice;
   choice[knob] = value;
-  const Score alone = consider(choice);
-  const bool fits = alone.fits();
-  if (fits && alone.device >= from.device) return;  // no bytes are left for another count to do with less
+  const bool fits = consider(choice).fits();
   for (size_t other = 0; other < knobs_.size(); ++other) {
     const uint32_t before = choice[other];
     if (other == knob || !knobs_[other].counts() || before == (fits ? 0 : knobs_[other].values.back())) continue;
