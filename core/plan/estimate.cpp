@@ -131,20 +131,15 @@ Estimator::Estimator(const PlanRequest& request)
 Estimator::Estimator(const PlanRequest& request, const Estimator& other)
     : request_(request), layers_(other.layers_), knobs_(knobs_of(request)), effects_(knobs_.size()) {
   const double times = double(request.shape.micro_batch) / other.request_.shape.micro_batch;
-  const auto part_of = [&](Part part) {  // a first value may be another one here
-    for (size_t k = 0; k < knobs_.size(); ++k)
-      if (part.second[k] == other.knobs_[k].values.front()) part.second[k] = knobs_[k].values.front();
-    return part;
-  };
   for (const auto& [part, line] : other.changes_) {
     const Knob& knob = knobs_[part.first];
     if (knob.by_batch && knob.acts != Knob::Acts::spread) continue;
-    Line& own = changes_[part_of(part)];
+    Line& own = changes_[part];
     own.fixed.add(line.fixed, knob.by_batch ? times : 1);
     own.layer.add(line.layer, knob.by_batch ? times : 1);
   }
   for (const auto& [part, usage] : other.outside_)
-    if (!knobs_[part.first].by_batch) outside_[part_of(part)] = usage;
+    if (!knobs_[part.first].by_batch) outside_[part] = usage;
   sample_all();
 }
 
