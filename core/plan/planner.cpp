@@ -11,8 +11,9 @@
 namespace tandem {
 namespace {
 
-// Nodes of the graphs that a search compiles whole, half as many for a coarse one, and for variations of the best plan.
-// Fewer: large models run what estimates say. More: planning takes longer.
+// Nodes of the graphs that a search compiles whole, half as many for a coarse one, and for variations of the best plan;
+// a rank's share of them where there are several, whose plans differ less and take longer. Fewer: large models run what
+// estimates say. More: planning takes longer.
 constexpr size_t kNodes = 100000;
 constexpr size_t kRunnersUp = 5;
 
@@ -43,15 +44,16 @@ class Search {
       : request_(request),
         estimator_(std::move(estimator)),
         knobs_(estimator_->knobs()),
-        ranking_(request, knobs_, [this](const Choice& choice) { return estimator_->estimate(choice); }) {}
+        ranking_(request, knobs_, [this](const Choice& choice) { return estimator_->estimate(choice); }),
+        most_(kNodes / request.sharding.ranks) {}
 
   StepPlan run() {
-    compile_best(kNodes / 2);
+    compile_best(most_ / 2);
     if (!request_.coarse) {
       ranking_.widen();
-      compile_best(kNodes);
+      compile_best(most_);
     }
-    if (best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary(nodes_ + kNodes / 2);
+    if (best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary(nodes_ + most_ / 2);
     StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), {}, compiles_, estimator_};
     if (!request_.coarse) {  // a coarse plan is compared, and never runs
       if (plan.compiled->memory.fits()) verify_whole(plan.compiled->program, request_.target);
@@ -93,7 +95,7 @@ class Search {
   void take(Attempt a) {
     tried_.push_back(a.planned.policy);
     ++compiles_;
-    nodes_ += a.compiled.memory.fits() ? a.compiled.graph.nodes().size() : kNodes;
+    nodes_ += a.compiled.memory.fits() ? a.compiled.graph.nodes().size() : most_;
     if (best_ && !is_better(a.planned, best_->planned)) {
       others_.push_back(std::move(a.planned));
     } else {
@@ -155,6 +157,7 @@ class Search {
   std::vector<MemoryPolicy> tried_;
   std::optional<Attempt> best_;  // the fastest that fits, or else the one that is least over
   std::vector<PlannedPolicy> others_;
+  const size_t most_;  // nodes
   size_t nodes_ = 0;
   uint32_t compiles_ = 0;
 };
