@@ -165,11 +165,14 @@ std::string checkpoint_name(uint64_t step) {
   return fmt::format("{}{:08}", kPrefix, step);
 }
 
+void make_checkpoint_directory(const std::string& directory) {
+  make_directory(directory);
+  sync_directory(fs::absolute(directory).parent_path().string());
+}
+
 void write_checkpoint(const std::string& directory, Manifest manifest, std::span<const OutputTensor> model,
                       std::span<const OutputTensor> optimizer, uint64_t shard_bytes) {
   const std::string path = directory + "/" + checkpoint_name(manifest.step), draft = beside(path);
-  make_directory(directory);
-  sync_directory(fs::absolute(directory).parent_path().string());  // the root holds the directory, perhaps a new one
   remove_unfinished(directory);
   require_space(directory, bytes_of_tensors(model) + bytes_of_tensors(optimizer));
   manifest.files.clear();

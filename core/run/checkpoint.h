@@ -61,9 +61,12 @@ struct Manifest : Position {
 // "step_00000100"
 std::string checkpoint_name(uint64_t step);
 
-// Writes directory/step_N, replacing what is there under that name. files is filled in. Makes the directory, but not
-// the one that holds it. Exit::storage, also when there is not enough space, before anything is written; what was there
-// stays then.
+// Makes the directory that checkpoints are written to, where it is not there yet, but not the one that holds it.
+void make_checkpoint_directory(const std::string& directory);
+
+// Writes directory/step_N, replacing what is there under that name. files is filled in. The directory is there: where
+// it is not any more, nothing is made. Exit::storage, also when there is not enough space, before anything is written;
+// what was there stays then.
 void write_checkpoint(const std::string& directory, Manifest manifest, std::span<const OutputTensor> model,
                       std::span<const OutputTensor> optimizer, uint64_t shard_bytes = kShardBytes);
 

@@ -36,8 +36,8 @@ Manifest manifest_of(const Run& run, const Engine& engine) {
 template <typename Write>
 void write_save(const Run& run, const Position& at, bool unproven, const Write& write) {
   const std::string checkpoints = run.directory().checkpoints();
-  run.directory().require_in_place();
   run.metrics->sync();
+  run.directory().require_in_place();
   write(checkpoints);
   run.directory().require_in_place();
   rotate_checkpoints(checkpoints, at.step, run.config.checkpoint.keep,
@@ -65,6 +65,8 @@ void save(Run& run, const Engine& engine, bool goes_on) {
   };
   run.saved = at.step;
   if (!run.root()) return save_now({});
+  run.directory().require_in_place();
+  make_checkpoint_directory(run.directory().checkpoints());  // Here: a thread would make it in another run's place.
   const bool unproven = run.unproven = at.step < run.config.schedule.steps;
   const auto waited = [&] { return run.save_seconds.emplace(run.save_seconds.value_or(0) + seconds_since(start)); };
   const SaveCopy& copy = engine.details.save;

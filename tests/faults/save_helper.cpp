@@ -20,6 +20,7 @@ void save(const std::string& directory, uint64_t step) {
   manifest.step = step;
   manifest.t = uint32_t(step);
   const OutputTensor model[] = {tensor("a")}, optimizer[] = {tensor("a.m"), tensor("a.v")};
+  make_checkpoint_directory(directory);
   write_checkpoint(directory, manifest, model, optimizer);
   rotate_checkpoints(directory, step, 1);
 }

@@ -138,6 +138,7 @@ void check_saved(Backend& backend, const char* recipe, const std::vector<std::st
   Manifest manifest;
   const auto optimizer = make_optimizer({}, precision_of(config));
   manifest.step = 2, manifest.backend = "none", manifest.inputs = {{"a", 1, "00"}};
+  make_checkpoint_directory(place / "checkpoints");
   save_state(run.session(), nullptr, *optimizer, run.specs(), place / "checkpoints", manifest);
   const Checkpoint checkpoint(place / "checkpoints/step_00000002");
   const TensorDesc up{run.session().desc("layers.1.gate_up.weight.m").dtype, {kFfn, 32}};

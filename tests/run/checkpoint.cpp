@@ -30,6 +30,7 @@ void write_step(const std::string& directory, uint64_t step, uint64_t shard_byte
   m.inputs = {{"data.bin", 5, "00"}};
   const OutputTensor model[] = {tensor("a.weight"), tensor("b.weight")};
   const OutputTensor optimizer[] = {tensor("a.weight.m"), tensor("b.weight.m")};
+  make_checkpoint_directory(directory);
   write_checkpoint(directory, m, model, optimizer, shard_bytes);
 }
 
