@@ -13,6 +13,7 @@ namespace {
 // A batch that takes so much longer than the best one has no better one behind it. Smaller, and the search ends in a
 // batch whose neighbours alone are slower; larger, and it takes longer.
 constexpr double kHopeless = 1.1;
+constexpr int kTries = 3;  // batches whose plans are compiled, for the largest one and for the fastest
 
 class Advisor {
  public:
@@ -95,7 +96,7 @@ class Advisor {
         : request(std::move(r)),
           estimator(other.release() == release_of(request) ? std::make_shared<Estimator>(request, other)
                                                            : std::make_shared<Estimator>(request)),
-          ranking(request, estimator->knobs(), [this](const Choice& choice) { return estimator->estimate(choice); }) {}
+          ranking(request, [this](const Choice& choice) { return estimator->estimate(choice); }) {}
     Batch(const Batch&) = delete;
     Batch& operator=(const Batch&) = delete;
 
@@ -106,10 +107,7 @@ class Advisor {
 
   Batch& batch(uint32_t micro_batch) {
     std::unique_ptr<Batch>& slot = batches_[micro_batch];
-    if (!slot) {
-      slot = std::make_unique<Batch>(request_of(micro_batch), *estimates_);
-      estimates_ = slot->estimator;  // what it samples serves the next one
-    }
+    if (!slot) slot = std::make_unique<Batch>(request_of(micro_batch), *estimates_);
     return *slot;
   }
 
@@ -117,8 +115,8 @@ class Advisor {
   double estimated(uint32_t micro_batch) {
     const auto [found, fresh] = estimated_.try_emplace(micro_batch, kNever);
     if (!fresh) return found->second;
-    const Ranked best = batch(micro_batch).ranking.best().front();
-    return found->second = best.fits() ? best.seconds : kNever;
+    const std::vector<Ranked> ranked = batch(micro_batch).ranking.fitting();
+    return found->second = ranked.empty() ? kNever : ranked.front().seconds;
   }
 
   // Plans each as plan_step does, but for the recompute sets that it tries; side by side.
@@ -195,7 +193,7 @@ class Advisor {
     uint32_t fits = low, fails = last;
     while (fails - fits > unit_) {
       const uint32_t middle = fits + (fails - fits) / 2 / unit_ * unit_;
-      (between(first, last, middle).may_fit() ? fits : fails) = middle;
+      (between(first, last, middle).uniform_fitting().empty() ? fails : fits) = middle;
     }
     for (int tries = 0; tries < kTries && fits > first; ++tries) {
       if (compiles(between(first, last, fits), fits)) return fits;
@@ -206,10 +204,14 @@ class Advisor {
 
   Ranking between(uint32_t low, uint32_t high, uint32_t micro_batch) {
     const Batch &less = batch(low), &more = batch(high);
+    const uint32_t heads = head_chunk_counts(less.request).back(), parts = attention_chunk_counts(less.request).back();
     const double share = double(micro_batch - low) / (high - low);
-    return Ranking(more.request, more.estimator->knobs(), [=, &less, &more](const Choice& choice) {
-      Usage usage;
-      return usage.add(more.estimator->estimate(choice), share).add(less.estimator->estimate(choice), 1 - share);
+    return Ranking(more.request, [=, &less, &more](Choice choice) {
+      Takes takes;
+      takes.add(more.estimator->estimate(choice), share);
+      choice.head_chunks = std::min(choice.head_chunks, heads);
+      choice.attention_chunks = std::min(choice.attention_chunks, parts);
+      return takes.add(less.estimator->estimate(choice), 1 - share);
     });
   }
 
@@ -217,14 +219,14 @@ class Advisor {
   bool compiles(Ranking ranking, uint32_t micro_batch) const {
     const PlanRequest r = request_of(micro_batch);
     for (int tries = 0; tries < kTries; ++tries) {
-      const Ranked best = ranking.best().front();
-      if (!best.fits()) break;
-      const MemoryPolicy policy = policy_of(estimates_->knobs(), best.choice, r.model.layers);
+      const std::vector<Ranked> ranked = ranking.fitting();
+      if (ranked.empty()) break;
+      const MemoryPolicy policy = policy_of(ranked.front().choice, r.model.layers, release_of(r));
       const Compiled compiled = compile_step(r, policy, without_budget(r.target), Checks::without);
-      const Usage usage = usage_of(compiled, r.target);
+      const Takes takes = takes_of(compiled, r.target);
       if (!compiled.memory.fits()) break;
-      if (budget_of(r.target).holds(usage)) return true;
-      ranking.correct(best.choice, usage);
+      if (budget_of(r.target).holds(takes)) return true;
+      ranking.correct(ranked.front().choice, takes);
     }
     return false;
   }
