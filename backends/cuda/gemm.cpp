@@ -97,7 +97,7 @@ class GemmProposals : public KernelProposals {
 
  private:
   static constexpr double kLongRun = 3e-3;  // seconds
-  static constexpr double kMostRuns = 20;   // a product so short loads no clock
+  static constexpr double kMostRuns = 20;   // shorter products do not lower the clock
 
   void fill() {
     const auto& p = call_.as<abi::Gemm>();

@@ -36,8 +36,8 @@ void touch(std::byte* data, uint64_t bytes) {
   });
 }
 
-// True if the system lets the driver lock memory that a process has: a page is tried.
-bool can_register() {
+// A page is tried.
+bool try_to_register() {
   void* page = mmap(nullptr, kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return false;
   const bool can = cudaHostRegister(page, kHugePage, kFlags) == cudaSuccess;
@@ -47,11 +47,17 @@ bool can_register() {
   return can;
 }
 
+// True if the system lets the driver lock memory that a process has.
+bool registers() {
+  static const bool can = try_to_register();
+  return can;
+}
+
 }  // namespace
 
 PinnedMemory::PinnedMemory(Device& device, uint64_t bytes, std::string what) : bytes_(bytes), what_(std::move(what)) {
   check_available(bytes, what_);
-  if (device.properties().canUseHostPointerForRegisteredMem && can_register()) {
+  if (device.properties().canUseHostPointerForRegisteredMem && registers()) {
     mapping_bytes_ = round_up(bytes, kHugePage) + kHugePage;
     mapping_ = mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapping_ == MAP_FAILED) mapping_ = nullptr, fail_host_memory("cuda", what_, bytes);

@@ -6,8 +6,8 @@
 
 namespace tandem::ops {
 
-// Exit::internal unless the words of the update (abi UpdateScalars) are one's for all, or those of several tensors, of
-// which row is one.
+// Exit::internal unless update has the words (abi UpdateScalars) of all tensors together, or a row of them per tensor,
+// and the row is one of these.
 inline void check_update_row(std::string_view op, const TensorDesc& update, uint32_t row) {
   const bool several = update.shape.rank() == 2;
   const uint64_t rows = several ? update.shape[0] : 1;

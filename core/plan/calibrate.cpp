@@ -1,10 +1,12 @@
 #include "core/plan/calibrate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "core/base/median.h"
+#include "core/base/stopwatch.h"
 #include "core/graph/backward.h"
+#include "core/plan/between_sizes.h"
 #include "core/runtime/profile.h"
 #include "core/step/compile_step.h"
 #include "core/step/synthetic.h"
@@ -49,11 +51,6 @@ Precision precision_of(const std::string& recipe) {
   p.recipe = recipe == "fp8" ? Recipe::fp8 : recipe == "bf16" ? Recipe::bf16 : Recipe::fp32;
   if (p.recipe == Recipe::fp32) p.gradient = p.m = p.v = DType::f32;
   return p;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + std::ptrdiff_t(values.size() / 2));
-  return values[values.size() / 2];
 }
 
 // What dispatches of one kind do, and how long they take.
@@ -142,14 +139,8 @@ double best_of(const Curve& curve) {
   return best;
 }
 
-// Between two sizes by their logarithm.
 double rate_at(const Curve& curve, double size) {
-  const auto above = std::ranges::find_if(curve, [size](const auto& point) { return point.first >= size; });
-  if (above == curve.begin()) return above->second;
-  if (above == curve.end()) return curve.back().second;
-  const auto below = std::prev(above);
-  const double t = std::log(size / below->first) / std::log(above->first / below->first);
-  return below->second + t * (above->second - below->second);
+  return between_sizes(curve, size, &Curve::value_type::first, &Curve::value_type::second);
 }
 
 void set_products(Rates& rates, const Measured& m) {
@@ -222,8 +213,7 @@ double zero_copy_rate(Backend& backend, const Target& target) {
 // Fills both slots of a step's inputs, and brings the device to the clock that long runs have.
 void heat(StepRunner& runner, const StepBatch& batch) {
   const auto start = std::chrono::steady_clock::now();
-  const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
-  for (uint64_t s = 0; s < 2 || elapsed() < kHeat; ++s) runner.finish(runner.train(batch, s, 1e-4, 1));
+  for (uint64_t s = 0; s < 2 || seconds_since(start) < kHeat; ++s) runner.finish(runner.train(batch, s, 1e-4, 1));
 }
 
 // Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens. Empty where the

@@ -1,8 +1,9 @@
 #include "core/plan/calibrate_links.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "core/base/median.h"
+#include "core/base/stopwatch.h"
 #include "core/runtime/profile.h"
 #include "core/runtime/ranks.h"
 
@@ -83,17 +84,15 @@ Links links_of(Backend& backend, World& world) {
 }
 
 double seconds_per_exchange(Backend& backend, World& world, CollectiveKind kind, uint64_t bytes) {
-  using Clock = std::chrono::steady_clock;
   Session session(backend, for_rank(exchanges(kind, world.seat().ranks, bytes), world.seat().rank));
   session.run(Range::evaluate);
   std::vector<double> seconds;
   for (int i = 0; i < kRuns; ++i) {
-    const auto start = Clock::now();
+    const auto start = std::chrono::steady_clock::now();
     session.run(Range::evaluate);
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count() / kTimes);
+    seconds.push_back(seconds_since(start) / kTimes);
   }
-  std::ranges::nth_element(seconds, seconds.begin() + kRuns / 2);
-  return seconds[kRuns / 2];
+  return median(seconds);
 }
 
 Links calibrate_links(const Registry& registry, std::span<const DeviceInfo> devices,

@@ -7,6 +7,7 @@
 
 #include "core/base/overloaded.h"
 #include "core/base/size.h"
+#include "core/plan/between_sizes.h"
 
 namespace tandem {
 namespace {
@@ -44,12 +45,7 @@ double size_share(const Cost::Product& p, DType dtype, const Rates& rates) {
     return dtype == DType::e4m3 ? s.e4m3 : dtype == DType::bf16 ? s.bf16 : s.f32;
   };
   const double n = std::cbrt(double(p.m) * double(p.n) * double(p.k));
-  const auto above = std::ranges::find_if(rates.products, [n](const Rates::SizeShare& s) { return s.n >= n; });
-  if (above == rates.products.begin()) return of(*above);
-  if (above == rates.products.end()) return of(rates.products.back());
-  const Rates::SizeShare& below = *std::prev(above);
-  const double t = std::log(n / below.n) / std::log(above->n / below.n);
-  return of(below) + t * (of(*above) - of(below));
+  return between_sizes(rates.products, n, &Rates::SizeShare::n, of);
 }
 
 CostKind kind_of(CostClass c, DType first) {

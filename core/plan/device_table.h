@@ -10,9 +10,10 @@
 //   [rates] e4m3, bf16, f32 (FLOP/s), multiprocessors, bandwidth, host_to_device, device_to_host (bytes/s), launch (s),
 //       zero_copy (bytes/s of a dispatch that reads host memory and writes as much; the search tries none unless given)
 //   [reached] e4m3, bf16, f32 (of those rates), attention, attention_backward (of bf16's; the latter as attention
-//       unless given), narrow_attention, narrow_attention_backward (with head_dim up to 64; as the others unless given),
-//       bandwidth, optimizer (of the bandwidth; 0.9 unless given): the shares that large operands reach
-//   [products] sizes (ascending), e4m3, bf16, f32    shares of the rates reached that products with m n k = n^3 get; unless
+//       unless given), narrow_attention, narrow_attention_backward (with head_dim up to 64; as the others unless
+//       given), bandwidth, optimizer (of the bandwidth; 0.9 unless given): the shares that large operands reach
+//   [products] sizes (ascending), e4m3, bf16, f32    shares of the rates reached that products with m n k = n^3 get;
+//   unless
 //       given, the cost model reckons with tiles
 //   [links] all_gather, all_to_all (bytes/s over a rank's link), latency (s per exchange): unless given, exchanges take
 //       no time. host_total: bytes/s each way to and from the host, all ranks' copies together; no limit unless given

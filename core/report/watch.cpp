@@ -12,6 +12,7 @@
 #include <limits>
 #include <thread>
 
+#include "core/base/median.h"
 #include "core/base/terminal.h"
 #include "core/report/text.h"
 #include "core/run/signals.h"
@@ -32,12 +33,10 @@ std::vector<double> recent(const RunView& run, Field field) {
   return values;
 }
 
-double median(std::vector<double> values) {
+// NaN where none is finite.
+double finite_median(std::vector<double> values) {
   std::erase_if(values, [](double v) { return !std::isfinite(v); });
-  if (values.empty()) return std::nan("");
-  const auto middle = values.begin() + ptrdiff_t(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
+  return values.empty() ? std::nan("") : median(std::move(values));
 }
 
 double last(const RunView& run, Field field) {
@@ -46,7 +45,7 @@ double last(const RunView& run, Field field) {
 
 double seconds_left(const RunView& run) {
   const uint64_t steps = run.steps(), step = run.history().place.step;
-  return steps > step ? double(steps - step) * median(recent(run, Field::seconds)) : 0;
+  return steps > step ? double(steps - step) * finite_median(recent(run, Field::seconds)) : 0;
 }
 
 double free_bytes(const std::string& directory) {
@@ -185,11 +184,12 @@ std::string sparkline(const std::vector<double>& values, size_t columns, bool bl
 std::vector<std::string> alarms_of(const RunView& run, double now, double free) {
   const History& h = run.history();
   std::vector<std::string> alarms;
-  const double norm = last(run, Field::grad_norm), norms = median(recent(run, Field::grad_norm));
+  const double norm = last(run, Field::grad_norm), norms = finite_median(recent(run, Field::grad_norm));
   if (norm > kHighNorm * norms)
     alarms.push_back(fmt::format("gradient norm {} is {} times the median of {} steps", figure(norm, 3),
                                  figure(norm / norms, 2), h.recent.size()));
-  const double speed = last(run, Field::tokens_per_second), speeds = median(recent(run, Field::tokens_per_second));
+  const double speed = last(run, Field::tokens_per_second),
+               speeds = finite_median(recent(run, Field::tokens_per_second));
   if (speed < kSlow * speeds)
     alarms.push_back(fmt::format("{} tokens/s are {} of the median of {} steps", whole(speed),
                                  figure(speed / speeds, 2), h.recent.size()));
@@ -199,7 +199,7 @@ std::vector<std::string> alarms_of(const RunView& run, double now, double free) 
         fmt::format("step {} was skipped, {} in all", whole(double(skipped->step)), whole(double(h.skipped_steps))));
   if (h.evaluations_rose >= kRises)
     alarms.push_back(fmt::format("the evaluation's loss rose {} times in a row", h.evaluations_rose));
-  const double step = median(recent(run, Field::seconds));
+  const double step = finite_median(recent(run, Field::seconds));
   if (run.alive && h.last_time && now - *h.last_time > kLateSteps * step)
     alarms.push_back(fmt::format("metrics.jsonl has not grown for {}; the median step takes {}",
                                  duration(now - *h.last_time), duration(step)));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/base/stopwatch.h"
 #include "core/base/system_memory.h"
 #include "core/data/prefetcher.h"
 #include "core/run/plan_record.h"
@@ -21,10 +22,6 @@ namespace tandem {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // The third step of this process, or the last one if there are fewer: the first ones warm up.
 ProfiledStep profiled_step(const std::string& file, uint64_t first, uint64_t steps) {

@@ -1,18 +1,13 @@
 #include "core/run/save.h"
 
-#include <chrono>
-
 #include "core/base/size.h"
+#include "core/base/stopwatch.h"
 #include "core/base/system_memory.h"
 
 namespace tandem {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 Manifest manifest_of(const Run& run, const Engine& engine) {
   return {run.position,

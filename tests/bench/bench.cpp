@@ -25,12 +25,6 @@ Registry backends() {
   return registry;
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + ptrdiff_t(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 static std::string name_of_share(const Dispatch& dispatch, By by) {
   const std::string_view op = name_of(dispatch.op);
   if (dispatch.op != OpId::gemm) return std::string(op);

@@ -1,10 +1,11 @@
-// What the benchmarks share: a device by name, medians, and where the time of a Program goes.
+// What the benchmarks share: a device by name, and where the time of a Program goes.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
+#include "core/base/median.h"
 #include "core/plan/cost_model.h"
 #include "core/runtime/registry.h"
 #include "core/runtime/session.h"
@@ -12,8 +13,6 @@
 namespace tandem::bench {
 
 Registry backends();  // this build's
-
-double median(std::vector<double> values);
 
 struct Share {
   double seconds = 0;

@@ -1,7 +1,7 @@
 // Time of a LoRA step beside a step that trains every parameter, in one run on a device. Prints one figure per line.
 #include <CLI/CLI.hpp>
-#include <chrono>
 
+#include "core/base/stopwatch.h"
 #include "core/model/model_source.h"
 #include "core/run/settings.h"
 #include "core/step/frozen_codes.h"
@@ -17,10 +17,6 @@ struct Options {
   uint32_t rank = 16, micro_batch = 16, accumulation = 8, sequence_length = 1024, steps = 5, warm_up = 2;
   bool lora_alone = false;
 };
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 StepSpec spec_of(const Options& o, const ModelConfig& config, bool adapters) {
   StepSpec spec{.model = config};
@@ -71,8 +67,8 @@ double measure(const Options& o, const char* name, const StepSpec& spec, Backend
     runner.finish(runner.train(batch, s, 1e-4, 1));
     if (s >= o.warm_up) times.push_back(seconds_since(start));
   }
-  const double rate = double(shape.rows()) * shape.accumulation / bench::median(times);
-  fmt::print("{}_step_seconds_median {:.4f}\n{}_tokens_per_second {:.0f}\n", name, bench::median(times), name, rate);
+  const double rate = double(shape.rows()) * shape.accumulation / median(times);
+  fmt::print("{}_step_seconds_median {:.4f}\n{}_tokens_per_second {:.0f}\n", name, median(times), name, rate);
   if (spec.lora.on()) fmt::print("adapter_share {:.4f}\n", adapter_share(session, spec.lora.padded_rank()));
   return rate;
 }

@@ -113,10 +113,10 @@ void run(const std::string& backend_name, const std::string& recipe, int rounds)
       ratios[i].push_back(2 * with / (before + after));
     }
   }
-  fmt::print("without a policy {:.4f} s, predicted {:.4f} s\n{:<36}{:>9}{:>10}{:>8}{:>9}\n", bench::median(without),
+  fmt::print("without a policy {:.4f} s, predicted {:.4f} s\n{:<36}{:>9}{:>10}{:>8}{:>9}\n", median(without),
              loaded[0]->predicted, "time over that without", "measured", "predicted", "ratio", "MiB");
   for (size_t i = 1; i < loaded.size(); ++i) {
-    const double measured = bench::median(ratios[i]), predicted = loaded[i]->predicted / loaded[0]->predicted;
+    const double measured = median(ratios[i]), predicted = loaded[i]->predicted / loaded[0]->predicted;
     fmt::print("{:<36}{:>9.3f}{:>10.3f}{:>8.3f}{:>9.1f}\n", loaded[i]->name, measured, predicted, predicted / measured,
                double(loaded[i]->compiled.memory.arena_bytes()) / (1 << 20));
   }

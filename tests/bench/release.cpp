@@ -2,8 +2,8 @@
 // all, once and twice, with nothing offloaded and with all parameters and states offloaded. Prints a line for each:
 // device bytes, host bytes, seconds and exposed copies as predicted, and seconds as measured where there is a device.
 #include <CLI/CLI.hpp>
-#include <chrono>
 
+#include "core/base/stopwatch.h"
 #include "core/model/model_source.h"
 #include "core/plan/device_table.h"
 #include "core/plan/search.h"
@@ -20,10 +20,6 @@ struct Options {
   std::vector<std::string> overrides;
   uint32_t steps = 5, warm_up = 2;
 };
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // once needs no norm of all gradients, twice takes one; none may do either, and does as once.
 StepSpec spec_of(const RunConfig& config, const ModelConfig& model, Release release) {
@@ -58,7 +54,7 @@ double measure(const Options& o, const StepSpec& spec, Backend& backend, Program
     runner.finish(runner.train(batch, s, 1e-4, 1));
     if (s >= o.warm_up) times.push_back(seconds_since(start));
   }
-  return bench::median(times);
+  return median(times);
 }
 
 void print(const Options& o, const RunConfig& config, const Target& target, Backend* backend) {

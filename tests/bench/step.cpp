@@ -2,8 +2,8 @@
 // on 4 x 512 tokens, beside which tests/bench/pytorch_step.py runs the same step in PyTorch.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 
+#include "core/base/stopwatch.h"
 #include "core/model/model_source.h"
 #include "core/run/plan_record.h"
 #include "core/run/settings.h"
@@ -52,10 +52,6 @@ std::unique_ptr<Memory> cap_memory(Backend& backend, Target& target, const Optio
 void print_rest(const char* after, Backend& backend, uint64_t planned) {
   if (const std::optional<uint64_t> free = backend.free_bytes())
     fmt::print("memory_rest_after_{}_bytes {}\n", after, int64_t(backend.budget().free_now - *free) - int64_t(planned));
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 void run(const Options& o) {
@@ -119,7 +115,7 @@ void run(const Options& o) {
     if (s >= o.warm_up) times.push_back(seconds_since(start));
     if (s == 0) print_rest("first_step", *backend, planned_bytes);
   }
-  const double seconds = bench::median(times), tokens = double(shape.rows()) * o.accumulation;
+  const double seconds = median(times), tokens = double(shape.rows()) * o.accumulation;
   const Rates rates = has_rates(target) ? plan_request(keys, spec, target).target.rates : Rates{};
   const bench::By by = o.by_shape ? bench::By::shape : bench::By::op;
   std::map<std::string, bench::Share> by_op;

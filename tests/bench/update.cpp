@@ -3,12 +3,12 @@
 // device reaches; AdamW's with its states on the host too; of Muon the rate of its products beside that of plain
 // products of the same shapes. Medians, but for the copy's fastest run; prints one figure per line.
 #include <CLI/CLI.hpp>
-#include <chrono>
 
 #include "core/abi/gemm.h"
 #include "core/abi/numeric.h"
 #include "core/abi/step_scalars.h"
 #include "core/abi/step_verdict.h"
+#include "core/base/stopwatch.h"
 #include "core/optimizer/optimizer.h"
 #include "core/passes/chunk.h"
 #include "core/passes/compile.h"
@@ -124,14 +124,14 @@ double median_of(const Options& o, const std::function<double()>& seconds) {
   std::vector<double> times;
   for (uint32_t run = 0; run < o.runs + o.warm_up; ++run)
     if (const double once = seconds(); run >= o.warm_up) times.push_back(once);
-  return bench::median(times);
+  return median(times);
 }
 
 // Seconds of the range, from its submission to its end.
 double wall_seconds(Session& session, Range range) {
   const auto start = std::chrono::steady_clock::now();
   session.run(range);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
 }
 
 // Seconds of the range's instructions, each by itself; where the device cannot tell, of the whole range.
