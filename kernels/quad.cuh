@@ -37,6 +37,22 @@ __device__ __forceinline__ void store_stochastic(bf16* p, const Four& x, const a
   *reinterpret_cast<uint64_t*>(p) = upper_halves(cut.v[0], cut.v[1]) | uint64_t(upper_halves(cut.v[2], cut.v[3])) << 32;
 }
 
+// A parameter that is updated, and its gradient.
+template <typename G, typename P>
+struct Updated {
+  const G* gradient;
+  P* parameter;
+  float* master;  // null without
+};
+
+// f with a value of the gradient's type and one of the parameter's: an f32 parameter has an f32 gradient, a bf16 one
+// either. False for others.
+template <typename F>
+bool with_updated(DType gradient, DType parameter, const F& f) {
+  if (parameter == DType::f32) return gradient == DType::f32 && (f(float{}, float{}), true);
+  return parameter == DType::bf16 && with_float(gradient, [&](auto g) { f(g, bf16{}); });
+}
+
 // Four elements of a parameter that is updated: its master's, where there is one.
 template <typename T>
 __device__ __forceinline__ Four load_updated(const T* parameter, const float* master, uint32_t at) {

@@ -11,13 +11,6 @@ namespace {
 
 constexpr uint32_t kThreads = 256, kBlocksPerThread = 8;
 
-template <typename G, typename P>
-struct State {
-  const G* gradient;
-  P* parameter;
-  float* master;  // null without
-};
-
 __device__ __forceinline__ float moved(const abi::Sgd& p, const abi::UpdateScalars& u, float w, float gradient) {
   w = fmaf(-(u.learning_rate * p.decay), w, w);
   return w - u.learning_rate * (gradient * u.coefficient);
@@ -25,7 +18,7 @@ __device__ __forceinline__ float moved(const abi::Sgd& p, const abi::UpdateScala
 
 // elements e to e + 3, a block of their stored tensor
 template <typename G, typename P>
-__device__ __forceinline__ void update_block(const abi::Sgd& p, const abi::UpdateScalars& u, const State<G, P>& s,
+__device__ __forceinline__ void update_block(const abi::Sgd& p, const abi::UpdateScalars& u, const Updated<G, P>& s,
                                              const abi::StoredBlock& at, uint32_t e) {
   const Four g = load_four(s.gradient + e);
   Four w = load_updated(s.parameter, s.master, e);
@@ -35,7 +28,7 @@ __device__ __forceinline__ void update_block(const abi::Sgd& p, const abi::Updat
 
 // an element behind the last whole block
 template <typename G, typename P>
-__device__ void update_one(const abi::Sgd& p, const abi::UpdateScalars& u, const State<G, P>& s,
+__device__ void update_one(const abi::Sgd& p, const abi::UpdateScalars& u, const Updated<G, P>& s,
                            const abi::StoredBlock& at, uint32_t e) {
   float w = s.master ? s.master[e] : to_float(s.parameter[e]);
   w = moved(p, u, w, to_float(s.gradient[e]));
@@ -46,7 +39,7 @@ __device__ void update_one(const abi::Sgd& p, const abi::UpdateScalars& u, const
 
 template <typename G, typename P>
 __global__ void __launch_bounds__(kThreads)
-    sgd_kernel(abi::Sgd p, const abi::UpdateScalars* __restrict__ update, State<G, P> s) {
+    sgd_kernel(abi::Sgd p, const abi::UpdateScalars* __restrict__ update, Updated<G, P> s) {
   for (uint32_t turn = 0; turn < kBlocksPerThread; ++turn) {
     const uint32_t i = (blockIdx.x * kBlocksPerThread + turn) * kThreads + threadIdx.x;
     if (i >= (p.count - 1) / 4 + 1) return;
@@ -64,22 +57,15 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-// p f32: gradient too; p bf16: gradient f32 or bf16
 bool sgd(const Call& call, Stream stream) {
   const auto& p = call.as<abi::Sgd>();
-  const auto run = [&](auto g, auto w) {
+  return with_updated(call.dtype(0), call.dtype(2), [&](auto g, auto w) {
     using G = decltype(g);
     using P = decltype(w);
-    const State<G, P> state{call.data<G>(0), call.data<P>(2), call.data<float>(3)};
+    const Updated<G, P> state{call.data<G>(0), call.data<P>(2), call.data<float>(3)};
     launch(sgd_kernel<G, P>, dim3((p.count - 1) / (4 * kThreads * kBlocksPerThread) + 1), dim3(kThreads), 0, stream, p,
            call.data<abi::UpdateScalars>(1), state);
-  };
-  if (call.dtype(2) == DType::f32) {
-    if (call.dtype(0) != DType::f32) return false;
-    run(float{}, float{});
-    return true;
-  }
-  return call.dtype(2) == DType::bf16 && with_float(call.dtype(0), [&](auto g) { run(g, bf16{}); });
+  });
 }
 
 }  // namespace tandem::kernels

@@ -28,13 +28,7 @@ void reference(const abi::AdalomoUpdate& p, Operands o) {
 }
 
 void cases(Cases& cases) {
-  struct Types {
-    DType p, gradient;
-    bool master;
-  };
-  for (const Types& t : {Types{DType::f32, DType::f32, false}, Types{DType::bf16, DType::bf16, false},
-                         Types{DType::bf16, DType::bf16, true}, Types{DType::bf16, DType::f32, false},
-                         Types{DType::bf16, DType::f32, true}}) {
+  for (const UpdateTypes& t : kUpdateTypes) {
     const auto add = [&](const char* what, abi::AdalomoUpdate p, Shape part, Shape whole, const Input& update,
                          Filler g = normal()) {
       p.tensor = 7;
@@ -46,9 +40,7 @@ void cases(Cases& cases) {
                                 in(DType::f32, {2}, put(zeros(), {{0, 3e-2}, {1, 2e-2}})),
                                 in(t.p, whole)};
       if (t.master) inputs.push_back(in(DType::f32, whole));
-      cases.add(
-          fmt::format("p {} g {}{} {} {}", name_of(t.p), name_of(t.gradient), t.master ? " master" : "", part, what), p,
-          std::move(inputs));
+      cases.add(fmt::format("{} {} {}", t.text(), part, what), p, std::move(inputs));
     };
     const abi::AdalomoUpdate p{};
     for (Shape shape : {Shape{24, 40}, Shape{1, 4}, Shape{1003, 72}, Shape{16, 516}, Shape{8}, Shape{1032}})

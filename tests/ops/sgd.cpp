@@ -25,21 +25,13 @@ void reference(const abi::Sgd& p, Operands o) {
 }
 
 void cases(Cases& cases) {
-  struct Types {
-    DType p, gradient;
-    bool master;
-  };
-  for (const Types& t : {Types{DType::f32, DType::f32, false}, Types{DType::bf16, DType::bf16, false},
-                         Types{DType::bf16, DType::bf16, true}, Types{DType::bf16, DType::f32, false},
-                         Types{DType::bf16, DType::f32, true}}) {
+  for (const UpdateTypes& t : kUpdateTypes) {
     const abi::Sgd p{.decay = 0.1f, .segments = {.count = 1, .tensor = {7}}};
     const auto add = [&](const std::string& what, const abi::Sgd& parameters, Shape shape, const Input& update,
                          Filler g = normal()) {
       std::vector<Input> inputs{in(t.gradient, shape, std::move(g)), update, in(t.p, shape)};
       if (t.master) inputs.push_back(in(DType::f32, shape));
-      cases.add(
-          fmt::format("p {} g {}{} {} {}", name_of(t.p), name_of(t.gradient), t.master ? " master" : "", shape, what),
-          parameters, std::move(inputs));
+      cases.add(fmt::format("{} {} {}", t.text(), shape, what), parameters, std::move(inputs));
     };
     for (Shape shape : {Shape{8}, Shape{13}, Shape{40, 48}, Shape{1003, 8}}) add("", p, shape, update_words(0));
     add("skipped", p, {40}, update_words(1), put(normal(), {{3, NAN}}));

@@ -7,6 +7,21 @@
 
 namespace tandem::test {
 
+// What an update of a parameter is tried with.
+struct UpdateTypes {
+  DType p, gradient;
+  bool master;
+
+  std::string text() const {
+    return fmt::format("p {} g {}{}", name_of(p), name_of(gradient), master ? " master" : "");
+  }
+};
+constexpr UpdateTypes kUpdateTypes[] = {{DType::f32, DType::f32, false},
+                                        {DType::bf16, DType::bf16, false},
+                                        {DType::bf16, DType::bf16, true},
+                                        {DType::bf16, DType::f32, false},
+                                        {DType::bf16, DType::f32, true}};
+
 inline Input update_words(uint32_t skipped, double coefficient = 0.5, uint32_t rank = 0, uint32_t updates = 12) {
   return in(DType::u32, {16},
             words({abi::float_bits(1e-3f), abi::float_bits(float(coefficient)), abi::float_bits(0.271f),
