@@ -25,6 +25,16 @@ Registry backends() {
   return registry;
 }
 
+int exit_of(std::string_view name, const std::function<void()>& run) {
+  try {
+    run();
+  } catch (const Error& error) {
+    fmt::print(stderr, "{}: {}\n", name, error.what());
+    return int(error.exit());
+  }
+  return 0;
+}
+
 static std::string name_of_share(const Dispatch& dispatch, By by) {
   const std::string_view op = name_of(dispatch.op);
   if (dispatch.op != OpId::gemm) return std::string(op);

@@ -1,6 +1,7 @@
 // What the benchmarks share: a device by name, and where the time of a Program goes.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,6 +14,9 @@
 namespace tandem::bench {
 
 Registry backends();  // this build's
+
+// Runs a benchmark. Returns its exit code: 0, or an Error's, which is printed behind the name.
+int exit_of(std::string_view name, const std::function<void()>& run);
 
 struct Share {
   double seconds = 0;

@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
   app.add_option("--size", size, "of the matrices");
   app.add_option("--bytes", bytes, "of the copy");
   CLI11_PARSE(app, argc, argv);
-  try {
+  return bench::exit_of("bench-ceilings", [&] {
     const Registry registry = bench::backends();
     const DeviceInfo device = registry.choose(name);
     const auto backend = registry.open(device);
@@ -110,9 +110,5 @@ int main(int argc, char** argv) {
     for (DType dtype : {DType::e4m3, DType::bf16, DType::f32}) gemm(*backend, dtype, size);
     attention(*backend, 8, 64, 14, 2);
     attention(*backend, 8, 128, 28, 4);
-  } catch (const Error& error) {
-    fmt::print(stderr, "bench-ceilings: {}\n", error.what());
-    return int(error.exit());
-  }
-  return 0;
+  });
 }

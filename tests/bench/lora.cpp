@@ -123,11 +123,5 @@ int main(int argc, char** argv) {
   app.add_option("--host-memory", o.host_memory, "of the host, for what is moved there");
   app.add_flag("--lora-alone", o.lora_alone, "no step that trains every parameter");
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(o);
-  } catch (const Error& error) {
-    fmt::print(stderr, "bench-lora: {}\n", error.what());
-    return int(error.exit());
-  }
-  return 0;
+  return bench::exit_of("bench-lora", [&] { run(o); });
 }

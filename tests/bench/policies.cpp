@@ -132,11 +132,5 @@ int main(int argc, char** argv) {
   app.add_option("--recipe", recipe, "fp32, bf16 or fp8")->check(CLI::IsMember({"fp32", "bf16", "fp8"}));
   app.add_option("--rounds", rounds, "timed steps of each")->check(CLI::Range(1, 1000));
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(backend, recipe, rounds);
-  } catch (const Error& error) {
-    fmt::print(stderr, "bench-policies: {}\n", error.what());
-    return int(error.exit());
-  }
-  return 0;
+  return bench::exit_of("bench-policies", [&] { run(backend, recipe, rounds); });
 }

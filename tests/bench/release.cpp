@@ -107,11 +107,5 @@ int main(int argc, char** argv) {
   app.add_option("--steps", o.steps, "timed steps");
   app.add_option("--warm-up", o.warm_up, "steps before them");
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(o);
-  } catch (const Error& error) {
-    fmt::print(stderr, "bench-release: {}\n", error.what());
-    return int(error.exit());
-  }
-  return 0;
+  return bench::exit_of("bench-release", [&] { run(o); });
 }

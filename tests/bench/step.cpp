@@ -153,11 +153,5 @@ int main(int argc, char** argv) {
   app.add_flag("--by-shape", o.by_shape, "products by their m, n, k; + accumulates");
   app.add_option("--warm-up", o.warm_up, "steps before them");
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(o);
-  } catch (const Error& error) {
-    fmt::print(stderr, "bench-step: {}\n", error.what());
-    return int(error.exit());
-  }
-  return 0;
+  return bench::exit_of("bench-step", [&] { run(o); });
 }

@@ -235,11 +235,5 @@ int main(int argc, char** argv) {
   app.add_option("--runs", o.runs, "timed updates");
   app.add_option("--warm-up", o.warm_up, "updates before them");
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(o);
-  } catch (const Error& error) {
-    fmt::print(stderr, "bench-update: {}\n", error.what());
-    return int(error.exit());
-  }
-  return 0;
+  return bench::exit_of("bench-update", [&] { run(o); });
 }
