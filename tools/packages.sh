@@ -1,12 +1,13 @@
 # shellcheck shell=bash disable=SC2034
-# The Debian packages that Tandem needs, and how to install those that are missing. Sourced by tools/quickstart and
-# tools/test.
+# The Debian packages that Tandem needs, and how to install those that are missing. Sourced by tools/quickstart,
+# tools/test and tools/lint.
 
 build_packages=(g++ meson ninja-build pkg-config python3 libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
   libxxhash-dev zlib1g-dev libzstd-dev libvulkan-dev libvulkan-volk-dev glslang-tools libvulkan1 mesa-vulkan-drivers)
 test_packages=(doctest-dev vulkan-validationlayers spirv-tools)
 browser_packages=(chromium chromium-driver python3-venv)
 fuzz_packages=(clang libclang-rt-14-dev)
+lint_packages=(clang clang-format clang-tidy python3)
 quickstart_packages=(fortunes)
 
 # install_missing PACKAGE...: as root or with sudo; says what it does, and does nothing where all are installed
