@@ -191,17 +191,21 @@ void evaluate_now(Run& run, Engine& engine) {
       fmt::format("step {}: evaluation loss {:.4f} over {} tokens", run.position.step, e->loss, e->tokens));
 }
 
+std::string describe(const Prediction& p, bool ranks) {
+  std::string text = fmt::format("predicted: {:.3g} s per step", p.step);
+  if (p.exposed_copy > 0) text += fmt::format(", {:.3g} s of them waiting for copies", p.exposed_copy);
+  if (ranks) text += fmt::format(", {:.3g} s for other ranks", p.exposed_exchange);
+  return text + fmt::format("; floor {:.3g} s", p.floor);
+}
+
 void announce(Run& run, const Engine& engine) {
   const auto say = [&](const std::string& text) { run.progress.message(text); };
   say(fmt::format("{}, {:.2f} GiB on the device", describe(name_of(engine.spec.precision.recipe), engine.device),
                   double(device_memory(engine)) / (1 << 30)));
-  if (const auto& p = engine.prediction)
-    say(fmt::format("predicted: {:.3g} s per step, {:.3g} s of them waiting for copies{}; floor {:.3g} s", p->step,
-                    p->exposed_copy,
-                    engine.world ? fmt::format(" and {:.3g} s for other ranks", p->exposed_exchange) : "", p->floor));
+  if (engine.prediction) say(describe(*engine.prediction, engine.world != nullptr));
   if (!engine.kernels.kernels.empty()) say(fmt::format("GEMM algorithms: {}", engine.kernels.text()));
   for (const std::string& line : describe_data(run.config, run.inputs.data, engine.spec.shape)) say(line);
-  say(fmt::format("saves: {}", describe(engine.details.save)));
+  if (!engine.details.save.fits()) say(fmt::format("saves: {}", describe(engine.details.save)));
   if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
 }
 

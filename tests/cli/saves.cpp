@@ -124,7 +124,7 @@ TEST_CASE("training goes on while a checkpoint is written, which has the bytes o
     CHECK(o.struck);
     CHECK(o.steps == 8);  // the next save waits for the first one
     CHECK(o.there == std::set<std::string>{".tmp-step_00000004"});
-    CHECK(o.err.find("saves: training goes on while they are written") != std::string::npos);
+    CHECK(o.err.find("saves: ") == std::string::npos);
     CHECK(o.err.find("s; training waited for ") != std::string::npos);
     CHECK(place.read("run/metrics.jsonl").find("\"save_write_seconds\":") != std::string::npos);
     const Json plan = place.plan();
@@ -141,7 +141,7 @@ TEST_CASE("training goes on while a checkpoint is written, which has the bytes o
     fs::remove_all(place.path("run"));
 
     const Outcome fits = place.whole(SavePlace::with(keys, {fmt::format("--memory.host={}", host + copy)}));
-    CHECK(fits.says("saves: training goes on while they are written"));
+    CHECK_FALSE(fits.says("saves: "));
     for (const uint64_t step : {4, 8, 12}) CHECK((place.checkpoint("run", step) == place.checkpoint("held", step)));
   }
 }

@@ -4,6 +4,7 @@
 #include <pty.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <future>
 
@@ -53,6 +54,13 @@ TEST_CASE("the progress line is cut to the terminal, on vulkan") {
     REQUIRE(!lengths.empty());
     CHECK(*std::max_element(lengths.begin(), lengths.end()) <= most);
   }
+}
+
+TEST_CASE("a run with nothing to warn of starts in three lines, on vulkan") {
+  const std::string text = drawn(80, "dumb");
+  const std::string start = text.substr(0, text.find("step 1/12"));
+  INFO(start);
+  CHECK(std::ranges::count(start, '\n') <= 3);  // the device, what is predicted, the data
 }
 
 TEST_CASE("a terminal that does not move its cursor gets plain lines, on vulkan") {
