@@ -49,35 +49,64 @@ static_assert(BpeWorkspace::kSlots == 1 << 16);
 
 }  // namespace
 
-Bpe::Bpe(std::shared_ptr<const TokenTable> tokens, const std::vector<Merge>& merges, const BpeOptions& options,
-         std::string where)
-    : tokens_(std::move(tokens)), options_(options), where_(std::move(where)) {
-  add_merges(merges);
-  add_characters();
-  add_byte_tokens();
-  cuts_ = !options_.byte_level && !options_.ignore_merges && !merges_byte_or_unk(merges);
-  if (cuts_) add_neighbours();
-}
-
-void Bpe::add_merges(const std::vector<Merge>& merges) {
+MergeTable::MergeTable(const std::vector<Merge>& merges) {
   const size_t size = std::bit_ceil(2 * merges.size() + 2);
   shift_ = 64 - uint32_t(std::countr_zero(size));
-  merges_.resize(size);
+  entries_.resize(size);
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const Merge& merge = merges[rank];
     const uint64_t key = pair_key(uint32_t(merge.left), uint32_t(merge.right));
     size_t slot = (key * kFactor) >> shift_;
-    while (merges_[slot].pair != kFree && merges_[slot].pair != key) slot = (slot + 1) & (size - 1);
-    merges_[slot] = {key, uint32_t(rank), merge.result};
+    while (entries_[slot].pair != kFree && entries_[slot].pair != key) slot = (slot + 1) & (size - 1);
+    entries_[slot] = {key, uint32_t(rank), merge.result};
   }
 }
 
-const Bpe::Entry* Bpe::find(int32_t left, int32_t right) const {
+const MergeTable::Entry* MergeTable::find(int32_t left, int32_t right) const {
   const uint64_t key = pair_key(uint32_t(left), uint32_t(right));
-  for (size_t slot = (key * kFactor) >> shift_;; slot = (slot + 1) & (merges_.size() - 1)) {
-    if (merges_[slot].pair == key) return &merges_[slot];
-    if (merges_[slot].pair == kFree) return nullptr;
+  for (size_t slot = (key * kFactor) >> shift_;; slot = (slot + 1) & (entries_.size() - 1)) {
+    if (entries_[slot].pair == key) return &entries_[slot];
+    if (entries_[slot].pair == kFree) return nullptr;
   }
+}
+
+Neighbours::Neighbours(const TokenTable& tokens) {
+  std::vector<uint64_t> pairs;
+  for (uint32_t id = 0; id < tokens.id_end(); ++id) {
+    const std::string_view text = tokens.text(int32_t(id)).value_or("");
+    for (size_t at = 0; at < text.size();) {
+      const char32_t left = code_point(text.data() + at);
+      at += utf8_length(text[at]);
+      if (at == text.size()) break;
+      const char32_t right = code_point(text.data() + at);
+      if (left < 128 && right < 128) ascii_[left][right] = true;
+      else pairs.push_back(pair_key(left, right));
+    }
+  }
+  others_.assign(std::bit_ceil(2 * pairs.size() + 2), kFree);
+  const size_t mask = others_.size() - 1;
+  for (const uint64_t pair : pairs) {
+    size_t slot = (pair * kFactor) >> 32 & mask;
+    while (others_[slot] != kFree && others_[slot] != pair) slot = (slot + 1) & mask;
+    others_[slot] = pair;
+  }
+}
+
+bool Neighbours::hold(char32_t left, char32_t right) const {
+  if (left < 128 && right < 128) return ascii_[left][right];
+  const uint64_t pair = pair_key(left, right);
+  const size_t mask = others_.size() - 1;
+  for (size_t slot = (pair * kFactor) >> 32 & mask; others_[slot] != kFree; slot = (slot + 1) & mask)
+    if (others_[slot] == pair) return true;
+  return false;
+}
+
+Bpe::Bpe(std::shared_ptr<const TokenTable> tokens, const std::vector<Merge>& merges, const BpeOptions& options,
+         std::string where)
+    : tokens_(std::move(tokens)), options_(options), where_(std::move(where)), merges_(merges) {
+  add_characters();
+  add_byte_tokens();
+  if (!options_.byte_level && !options_.ignore_merges && !merges_byte_or_unk(merges)) neighbours_.emplace(*tokens_);
 }
 
 void Bpe::add_characters() {
@@ -115,45 +144,13 @@ bool Bpe::merges_byte_or_unk(const std::vector<Merge>& merges) const {
   return false;
 }
 
-// Characters that stand side by side in a token: nothing else is ever merged.
-void Bpe::add_neighbours() {
-  std::vector<uint64_t> pairs;
-  for (uint32_t id = 0; id < tokens_->id_end(); ++id) {
-    const std::string_view text = tokens_->text(int32_t(id)).value_or("");
-    for (size_t at = 0; at < text.size();) {
-      const char32_t left = code_point(text.data() + at);
-      at += utf8_length(text[at]);
-      if (at == text.size()) break;
-      const char32_t right = code_point(text.data() + at);
-      if (left < 128 && right < 128) ascii_neighbours_[left][right] = true;
-      else pairs.push_back(pair_key(left, right));
-    }
-  }
-  neighbours_.assign(std::bit_ceil(2 * pairs.size() + 2), kFree);
-  const size_t mask = neighbours_.size() - 1;
-  for (const uint64_t pair : pairs) {
-    size_t slot = (pair * kFactor) >> 32 & mask;
-    while (neighbours_[slot] != kFree && neighbours_[slot] != pair) slot = (slot + 1) & mask;
-    neighbours_[slot] = pair;
-  }
-}
-
 bool Bpe::parts(char32_t left, char32_t right) const {
-  if (!cuts_) return false;
-  if (left < 128 && right < 128) {
-    if (ascii_neighbours_[left][right]) return false;
-  } else {
-    const uint64_t pair = pair_key(left, right);
-    const size_t mask = neighbours_.size() - 1;
-    for (size_t slot = (pair * kFactor) >> 32 & mask; neighbours_[slot] != kFree; slot = (slot + 1) & mask)
-      if (neighbours_[slot] == pair) return false;
-  }
-  return covered(left) && covered(right);
+  return neighbours_ && !neighbours_->hold(left, right) && covered(left) && covered(right);
 }
 
 // Where the word ends that begins at begin: before the first boundary that no merge goes over.
 size_t Bpe::word_end(std::string_view piece, size_t begin) const {
-  if (!cuts_) return piece.size();
+  if (!neighbours_) return piece.size();
   size_t at = begin + utf8_length(piece[begin]);
   char32_t left = code_point(piece.data() + begin);
   while (at < piece.size()) {
@@ -264,7 +261,7 @@ void Bpe::merge_short(std::vector<Symbol>& symbols, size_t first) const {
   Symbol* s = symbols.data() + first;
   size_t count = symbols.size() - first;
   const auto look = [&](size_t i) {
-    const Entry* entry = i + 1 < count ? find(s[i].id, s[i + 1].id) : nullptr;
+    const MergeTable::Entry* entry = i + 1 < count ? merges_.find(s[i].id, s[i + 1].id) : nullptr;
     ranks[i] = entry == nullptr ? kNone : entry->rank;
     if (entry != nullptr) results[i] = entry->result;
   };
@@ -304,7 +301,7 @@ void Bpe::merge_long(std::vector<Symbol>& symbols, size_t first) const {
   const auto candidate = [&](size_t left) -> std::optional<Candidate> {
     if (left == kEnd || next[left] == kEnd) return {};
     const int32_t l = s[left].id, r = s[next[left]].id;
-    const Entry* entry = find(l, r);
+    const MergeTable::Entry* entry = merges_.find(l, r);
     return entry == nullptr ? std::nullopt : std::optional(Candidate{entry->rank, left, l, r, entry->result});
   };
   for (size_t i = 0; i < count; ++i) {

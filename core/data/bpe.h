@@ -46,6 +46,33 @@ struct BpeWorkspace {
   std::vector<Symbol> symbols;
 };
 
+// The merges by their pairs.
+class MergeTable {
+ public:
+  struct Entry {
+    uint64_t pair = ~uint64_t(0);
+    uint32_t rank = 0;
+    int32_t result = 0;
+  };
+  explicit MergeTable(const std::vector<Merge>& merges);
+  const Entry* find(int32_t left, int32_t right) const;  // null: they do not merge
+
+ private:
+  std::vector<Entry> entries_;  // by the hash of the pair
+  uint32_t shift_ = 0;
+};
+
+// Characters that stand side by side in a token: nothing else is ever merged.
+class Neighbours {
+ public:
+  explicit Neighbours(const TokenTable& tokens);
+  bool hold(char32_t left, char32_t right) const;
+
+ private:
+  std::array<std::array<bool, 128>, 128> ascii_ = {};  // [left][right]
+  std::vector<uint64_t> others_;                       // left << 32 | right, by their hash
+};
+
 class Bpe {
  public:
   // merges: by rank; of a pair that stands twice the last counts. where: for messages.
@@ -61,15 +88,7 @@ class Bpe {
   bool parts(char32_t left, char32_t right) const;
 
  private:
-  struct Entry {
-    uint64_t pair = ~uint64_t(0);
-    uint32_t rank = 0;
-    int32_t result = 0;
-  };
-  const Entry* find(int32_t left, int32_t right) const;
-  void add_merges(const std::vector<Merge>& merges);
   void add_characters();
-  void add_neighbours();
   void add_byte_tokens();
   bool merges_byte_or_unk(const std::vector<Merge>& merges) const;
 
@@ -86,14 +105,11 @@ class Bpe {
   std::shared_ptr<const TokenTable> tokens_;
   BpeOptions options_;
   std::string where_;
-  std::vector<Entry> merges_;  // by the hash of the pair
-  uint32_t shift_ = 0;
-  std::vector<int32_t> characters_;  // (64 Ki) the id of each character below U+10000; -1: none
-  std::array<int32_t, 256> bytes_;   // the id of each byte's <0xNN>; -1: none
-  bool all_bytes_ = false;           // byte_fallback has all 256
-  bool cuts_ = false;                // words are cut where characters part
-  std::array<std::array<bool, 128>, 128> ascii_neighbours_ = {};  // [left][right] stand side by side in a token
-  std::vector<uint64_t> neighbours_;                              // left << 32 | right of the others, by their hash
+  MergeTable merges_;
+  std::vector<int32_t> characters_;       // (64 Ki) the id of each character below U+10000; -1: none
+  std::array<int32_t, 256> bytes_;        // the id of each byte's <0xNN>; -1: none
+  bool all_bytes_ = false;                // byte_fallback has all 256
+  std::optional<Neighbours> neighbours_;  // words are cut between all others; not there: none is cut
 };
 
 }  // namespace tandem

@@ -36,25 +36,19 @@ TextReader::TextReader(std::vector<std::string> inputs, const Tokenizer& tokeniz
     : inputs_(std::move(inputs)), tokenizer_(tokenizer) {}
 
 void TextReader::open() {
-  const std::string& input = inputs_[current_];
-  source_ = open_bytes(input);
-  lines_ = !without_compression(input).ends_with(".txt");
-  ended_ = begun_ = false;
-  pending_.clear();
-  tail_.clear();
-  searched_ = 0;
-  line_ = 1;
-  if (!lines_) return;
+  const std::string& name = inputs_[current_];
+  in_ = {.source = open_bytes(name), .lines = !without_compression(name).ends_with(".txt")};
+  if (!in_.lines) return;
   read_more();
-  if (pending_.starts_with(kByteOrderMark)) pending_.erase(0, kByteOrderMark.size());
+  if (in_.pending.starts_with(kByteOrderMark)) in_.pending.erase(0, kByteOrderMark.size());
 }
 
 std::optional<TextChunk> TextReader::next() {
   while (current_ < inputs_.size()) {
-    if (source_ == nullptr) open();
-    TextChunk chunk = lines_ ? take_lines() : take_part();
-    if (lines_ ? ended_ && pending_.empty() : chunk.ends) {
-      source_.reset();
+    if (in_.source == nullptr) open();
+    TextChunk chunk = in_.lines ? take_lines() : take_part();
+    if (in_.lines ? in_.ended && in_.pending.empty() : chunk.ends) {
+      in_.source.reset();
       ++current_;
     }
     if (!chunk.text.empty() || chunk.ends) return chunk;
@@ -63,65 +57,66 @@ std::optional<TextChunk> TextReader::next() {
 }
 
 TextChunk TextReader::take_lines() {
-  size_t end = pending_.rfind('\n');
-  while (end == std::string::npos && !ended_) {
+  size_t end = in_.pending.rfind('\n');
+  while (end == std::string::npos && !in_.ended) {
     const std::string& name = inputs_[current_];
-    if (pending_.size() > kLongestLine)
-      fail(Exit::input, fmt::format("{}:{}", name, line_), "is longer than {} bytes, expected a document per line",
+    if (in_.pending.size() > kLongestLine)
+      fail(Exit::input, fmt::format("{}:{}", name, in_.line), "is longer than {} bytes, expected a document per line",
            kLongestLine);
-    const size_t before = pending_.size();
+    const size_t before = in_.pending.size();
     read_more();
-    end = pending_.find('\n', before) == std::string::npos ? std::string::npos : pending_.rfind('\n');
+    end = in_.pending.find('\n', before) == std::string::npos ? std::string::npos : in_.pending.rfind('\n');
   }
-  const size_t size = ended_ && end == std::string::npos ? pending_.size() : end + 1;
-  TextChunk chunk{.text = pending_.substr(0, size), .lines = true, .name = inputs_[current_], .first_line = line_};
-  pending_.erase(0, size);
-  line_ += uint64_t(std::count(chunk.text.begin(), chunk.text.end(), '\n'));
-  if (!ended_ && pending_.size() < kChunk) read_more();
+  const size_t size = in_.ended && end == std::string::npos ? in_.pending.size() : end + 1;
+  TextChunk chunk{
+      .text = in_.pending.substr(0, size), .lines = true, .name = inputs_[current_], .first_line = in_.line};
+  in_.pending.erase(0, size);
+  in_.line += uint64_t(std::count(chunk.text.begin(), chunk.text.end(), '\n'));
+  if (!in_.ended && in_.pending.size() < kChunk) read_more();
   return chunk;
 }
 
 TextChunk TextReader::take_part() {
   size_t size = 0;
   while (size == 0) {
-    const size_t safe = ended_ ? pending_.size() : pending_.size() - std::min(kMargin, pending_.size());
-    const size_t from = std::max(kChunk, searched_);
+    const size_t safe = in_.ended ? in_.pending.size() : in_.pending.size() - std::min(kMargin, in_.pending.size());
+    const size_t from = std::max(kChunk, in_.searched);
     if (safe > from) {
-      const size_t cut = tokenizer_.cut(pending_, from);
+      const size_t cut = tokenizer_.cut(in_.pending, from);
       if (cut <= safe) size = cut;
-      else searched_ = safe;
+      else in_.searched = safe;
     }
-    if (size == 0 && ended_) size = pending_.size();
-    if (size == 0 && ended_) break;
+    if (size == 0 && in_.ended) size = in_.pending.size();
+    if (size == 0 && in_.ended) break;
     if (size == 0) read_more();
   }
-  TextChunk chunk{.text = pending_.substr(0, size),
+  TextChunk chunk{.text = in_.pending.substr(0, size),
                   .name = inputs_[current_],
-                  .begins = !std::exchange(begun_, true),
-                  .ends = ended_ && size == pending_.size()};
-  pending_.erase(0, size);
-  searched_ = 0;
+                  .begins = !std::exchange(in_.begun, true),
+                  .ends = in_.ended && size == in_.pending.size()};
+  in_.pending.erase(0, size);
+  in_.searched = 0;
   return chunk;
 }
 
 // Appends to pending what comes next: valid UTF-8 in a .txt, unless the tokenizer takes any bytes.
 void TextReader::read_more() {
-  std::string bytes = std::move(tail_);
+  std::string bytes = std::move(in_.tail);
   const size_t held = bytes.size();
   bytes.resize(held + kChunk);
-  const size_t got = source_->read(std::span(bytes).subspan(held));
+  const size_t got = in_.source->read(std::span(bytes).subspan(held));
   bytes.resize(held + got);
-  ended_ = got < kChunk;
-  tail_.clear();
-  if (lines_ || tokenizer_.takes_any_bytes()) return void(pending_ += bytes);
-  if (!ended_) {
-    tail_ = bytes.substr(bytes.size() - unfinished(bytes));
-    bytes.resize(bytes.size() - tail_.size());
+  in_.ended = got < kChunk;
+  in_.tail.clear();
+  if (in_.lines || tokenizer_.takes_any_bytes()) return void(in_.pending += bytes);
+  if (!in_.ended) {
+    in_.tail = bytes.substr(bytes.size() - unfinished(bytes));
+    bytes.resize(bytes.size() - in_.tail.size());
   }
-  if (is_utf8(bytes)) return void(pending_ += bytes);
+  if (is_utf8(bytes)) return void(in_.pending += bytes);
   const std::string valid = valid_utf8(bytes);
   replaced_ += count_replacements(valid) - count_replacements(bytes);
-  pending_ += valid;
+  in_.pending += valid;
 }
 
 }  // namespace tandem

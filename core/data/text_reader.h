@@ -31,6 +31,15 @@ class TextReader {
   uint64_t replaced() const { return replaced_; }
 
  private:
+  // The input that is being read.
+  struct Input {
+    std::unique_ptr<ByteSource> source;
+    bool lines = false, ended = false, begun = false;
+    std::string pending;  // read, and not handed out yet
+    std::string tail;     // a .txt file's: a character's first bytes
+    size_t searched = 0;  // no cut in front of it
+    uint64_t line = 1;
+  };
   void open();
   TextChunk take_lines();
   TextChunk take_part();
@@ -38,13 +47,8 @@ class TextReader {
 
   std::vector<std::string> inputs_;
   const Tokenizer& tokenizer_;
-  size_t current_ = 0;  // input
-  std::unique_ptr<ByteSource> source_;
-  bool lines_ = false, ended_ = false, begun_ = false;
-  std::string pending_;  // read, and not handed out yet
-  std::string tail_;     // a .txt file's: a character's first bytes
-  size_t searched_ = 0;  // no cut in front of it
-  uint64_t line_ = 1;
+  size_t current_ = 0;
+  Input in_;  // inputs_[current_], where it is open
   uint64_t replaced_ = 0;
 };
 

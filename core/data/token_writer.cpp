@@ -24,7 +24,7 @@ std::span<const std::byte> bytes_of_one(const T& value) {
 TokenWriter::TokenWriter(const std::string& path, uint32_t vocabulary_size)
     : path_(path),
       file_(std::make_unique<OutputFile>(beside(path))),
-      mask_(std::make_unique<SpillFile>(path)),
+      mask_{.bytes = std::make_unique<SpillFile>(path)},
       starts_(std::make_unique<SpillFile>(path)),
       vocabulary_size_(vocabulary_size) {
   file_->write(std::vector<std::byte>(kTokenFileHeader));  // finish fills it in, once the counts are known
@@ -49,7 +49,7 @@ void TokenWriter::append(std::span<const int32_t> tokens, bool targets) {
   }
   set_bits(tokens.size(), targets);
   if (targets) targets_ += tokens.size() - (size_ == 0 ? 1 : 0);
-  else masked_ = true;
+  else mask_.wanted = true;
   size_ += tokens.size();
   waiting_.insert(waiting_.end(), tokens.begin(), tokens.end());
   if (waiting_.size() >= kWaiting) flush();
@@ -57,8 +57,8 @@ void TokenWriter::append(std::span<const int32_t> tokens, bool targets) {
 
 void TokenWriter::set_bits(uint64_t count, bool value) {
   for (uint64_t i = size_; i < size_ + count; ++i) {
-    byte_ = uint8_t(byte_ | (value ? 1u << (i % 8) : 0u));
-    if (i % 8 == 7) mask_->append(bytes_of_one(std::exchange(byte_, uint8_t(0))));
+    mask_.last = uint8_t(mask_.last | (value ? 1u << (i % 8) : 0u));
+    if (i % 8 == 7) mask_.bytes->append(bytes_of_one(std::exchange(mask_.last, uint8_t(0))));
   }
 }
 
@@ -74,7 +74,7 @@ void TokenWriter::write_header() {
   header[3] = 4;
   header[4] = int32_t(size_);
   header[5] = int32_t(vocabulary_size_);
-  header[6] = masked_;
+  header[6] = mask_.wanted;
   std::memcpy(&header[8], kDocumentsMagic.data(), kDocumentsMagic.size());
   header[10] = int32_t(documents_);
   file_->write_at(0, std::as_bytes(std::span(header)));
@@ -84,16 +84,16 @@ void TokenWriter::finish() {
   TANDEM_CHECK(size_ > 0, "a token file of no tokens");
   flush();
   const auto write = [&](std::span<const std::byte> part) { file_->write(part); };
-  if (masked_) {
-    if (size_ % 8 != 0) mask_->append(bytes_of_one(byte_));
-    mask_->for_each_part(write);
-    file_->write(std::vector<std::byte>((4 - mask_->size() % 4) % 4));
+  if (mask_.wanted) {
+    if (size_ % 8 != 0) mask_.bytes->append(bytes_of_one(mask_.last));
+    mask_.bytes->for_each_part(write);
+    file_->write(std::vector<std::byte>((4 - mask_.bytes->size() % 4) % 4));
   }
   starts_->append(bytes_of_one(uint32_t(size_)));
   starts_->for_each_part(write);
   write_header();
   file_->finish();
-  mask_.reset();
+  mask_.bytes.reset();
   starts_.reset();
 }
 

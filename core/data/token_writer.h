@@ -26,7 +26,7 @@ class TokenWriter {
   // targets: whether these tokens count as targets.
   void append(std::span<const int32_t> tokens, bool targets = true);
   // The file gets a mask, even if all tokens count. Without a call it has one if some do not.
-  void want_mask() { masked_ = true; }
+  void want_mask() { mask_.wanted = true; }
   // Completes the file, synced.
   void finish();
   // Renames it to its name.
@@ -38,17 +38,23 @@ class TokenWriter {
   uint64_t targets() const { return targets_; }      // those that have an input
 
  private:
+  // A bit a token: whether it counts as a target.
+  struct Mask {
+    std::unique_ptr<SpillFile> bytes;  // open until finish
+    uint8_t last = 0;                  // the byte that is not whole yet
+    bool wanted = false;               // the file gets it
+  };
   void set_bits(uint64_t count, bool value);
   void flush();
   void write_header();
 
   std::string path_;
   std::unique_ptr<OutputFile> file_;
-  std::unique_ptr<SpillFile> mask_, starts_;  // open until finish
-  std::vector<int32_t> waiting_;              // tokens not written yet
+  Mask mask_;
+  std::unique_ptr<SpillFile> starts_;  // open until finish
+  std::vector<int32_t> waiting_;       // tokens not written yet
   uint32_t vocabulary_size_;
-  bool masked_ = false, at_start_ = true;
-  uint8_t byte_ = 0;  // the mask's last, not whole yet
+  bool at_start_ = true;
   uint64_t size_ = 0, documents_ = 0, targets_ = 0;
 };
 

@@ -13,14 +13,13 @@ ValueId sum(Graph& graph, Range range, ValueId a, ValueId b) {
 
 ValueId ReverseMode::cotangent(ValueId value) const {
   const auto found = cotangents_.find(value.index);
-  return found == cotangents_.end() ? ValueId{} : found->second;
+  return found == cotangents_.end() ? ValueId{} : found->second.value;
 }
 
 void ReverseMode::add(ValueId value, ValueId cotangent) {
   if (!value.present() || !cotangent.present() || frozen_.contains(value.index)) return;
-  ++terms_[value.index];
-  auto [entry, fresh] = cotangents_.try_emplace(value.index, cotangent);
-  if (!fresh) entry->second = sum(graph_, range_, entry->second, cotangent);
+  Cotangent& all = cotangents_[value.index];
+  all.value = all.terms++ == 0 ? cotangent : sum(graph_, range_, all.value, cotangent);
 }
 
 bool ReverseMode::wants_cotangent(ValueId value) const {
@@ -28,10 +27,10 @@ bool ReverseMode::wants_cotangent(ValueId value) const {
 }
 
 ValueId ReverseMode::only_term(ValueId value) const {
-  const auto terms = terms_.find(value.index);
-  if (terms == terms_.end() || terms->second != 1) return {};
-  const ValueId term = cotangent(value);
-  const auto same = [&](const auto& entry) { return entry.second.index == term.index; };
+  const auto found = cotangents_.find(value.index);
+  if (found == cotangents_.end() || found->second.terms != 1) return {};
+  const ValueId term = found->second.value;
+  const auto same = [&](const auto& entry) { return entry.second.value.index == term.index; };
   return std::ranges::count_if(cotangents_, same) == 1 ? term : ValueId{};  // a sum hands one cotangent to both
 }
 

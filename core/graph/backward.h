@@ -35,7 +35,9 @@ class ReverseMode : public Backward {
   ValueId accumulator(ValueId value) override;
   void update_accumulator(ValueId value, ValueId accumulated) override;
   ValueId only_term(ValueId value) const override;
-  void update_cotangent(ValueId value, ValueId accumulated) override { cotangents_.at(value.index) = accumulated; }
+  void update_cotangent(ValueId value, ValueId accumulated) override {
+    cotangents_.at(value.index).value = accumulated;
+  }
   std::vector<ValueId> emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) override;
   Quantized quantized(const OpNode& n, ValueId cotangent, bool transpose) override;
   ValueId amax_slot(ValueId value) override;
@@ -47,6 +49,10 @@ class ReverseMode : public Backward {
                      const std::vector<ValueId>& inputs) override;
 
  private:
+  struct Cotangent {
+    ValueId value;
+    uint32_t terms = 0;  // added up in it
+  };
   struct Gradient {
     TensorDesc desc;
     std::string name;
@@ -58,10 +64,10 @@ class ReverseMode : public Backward {
   Graph& graph_;
   Range range_;
   Quantizer* quantizer_;
-  std::unordered_map<uint32_t, ValueId> cotangents_, accumulators_, stands_for_, amaxes_;
+  std::unordered_map<uint32_t, Cotangent> cotangents_;
+  std::unordered_map<uint32_t, ValueId> accumulators_, stands_for_, amaxes_;
   std::unordered_map<uint32_t, Gradient> added_up_;
   std::unordered_map<uint32_t, Quantized> quantized_;
-  std::unordered_map<uint32_t, uint32_t> terms_;  // cotangents'
   std::unordered_set<uint32_t> frozen_;
 };
 

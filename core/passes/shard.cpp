@@ -18,28 +18,49 @@ struct Waiting {
   ValueId parts;
 };
 
+// The words that a step counts by.
+struct Words {
+  ValueId scalars, counter;                        // the old graph's
+  std::array<ValueId, kRangeCount> counters = {};  // the new one's, where a range moved it on
+};
+
+// A source of the new graph.
+struct NewSource {
+  ValueId own;              // the rank's rows
+  bool transposed = false;  // since its last gather
+};
+
+// What begin does by rows, which waits for the exchange at its end.
+struct Begin {
+  std::vector<const Node*> maxima, copies;
+  bool done = false;
+};
+
+// How gradients become sums over the ranks.
+struct Sums {
+  bool in_micro_steps = false;  // they are exchanged in each, else in the last one alone
+  std::vector<Waiting> waiting;
+};
+
 struct Sharded {
   const Graph& from;
-  const bool in_micro_steps;  // gradients are exchanged in each, else in the last one alone
   Shares shares;
   Rewriter& rewriter;
   Graph& graph;  // the rewriter's
-  ValueId scalars = {}, counter = {};
-  std::array<ValueId, kRangeCount> counters = {};
+  Sums sums;
+  Words words = {};
   std::map<uint32_t, ValueId> variables = {};  // by gradient: the parameter's variable, before anything is gathered
-  std::vector<ValueId> own = {};               // by source: the rank's rows
-  std::vector<bool> transposed = {};           // by source: since its last gather
-  std::vector<const Node*> maxima = {}, copies = {};  // begin's
-  std::vector<Waiting> waiting = {};
-  bool begun = false, updating = false;
+  std::vector<NewSource> sources = {};         // as in shares
+  Begin begin = {};
+  bool updating = false;
 };
 
 void find_words(Sharded& to) {
   for (uint32_t v = 0; v < to.from.values().size(); ++v) {
-    if (to.from.values()[v].name == "scalars") to.scalars = {v};
-    if (to.from.values()[v].name == "counter") to.counter = {v};
+    if (to.from.values()[v].name == "scalars") to.words.scalars = {v};
+    if (to.from.values()[v].name == "counter") to.words.counter = {v};
   }
-  TANDEM_CHECK(to.scalars.present() && to.counter.present(), "a step has scalars and a counter");
+  TANDEM_CHECK(to.words.scalars.present() && to.words.counter.present(), "a step has scalars and a counter");
 }
 
 void share_variables(Sharded& to) {
@@ -54,14 +75,14 @@ void share_variables(Sharded& to) {
 void note_counter(Sharded& to, const Node& node) {
   for (uint32_t i = 0; i < node.in_place; ++i) {
     const ValueId in = node.inputs[node.inputs.size() - node.in_place + i], out = node.outputs[node.first_output + i];
-    if (in.present() && to.shares.root_of(in) == to.shares.root_of(to.counter))
-      to.counters[size_t(node.range)] = to.rewriter.map(out);
+    if (in.present() && to.shares.root_of(in) == to.shares.root_of(to.words.counter))
+      to.words.counters[size_t(node.range)] = to.rewriter.map(out);
   }
 }
 
 ValueId counter(Sharded& to, Range range) {
-  const ValueId now = to.counters[size_t(range)];
-  return now.present() ? now : to.rewriter.map(to.counter);
+  const ValueId now = to.words.counters[size_t(range)];
+  return now.present() ? now : to.rewriter.map(to.words.counter);
 }
 
 ValueId own_rows(Sharded& to, Range range, const SharedParameter& p) {
@@ -75,12 +96,12 @@ std::vector<ValueId> emit_on_own_rows(Sharded& to, const Node& node, const Param
 }
 
 void reduce_maxima(Sharded& to) {
-  if (to.maxima.empty()) return;
+  if (to.begin.maxima.empty()) return;
   std::vector<ValueId> words;
-  for (const Node* node : to.maxima) words.push_back(emit_on_own_rows(to, *node, node->parameters)[0]);
+  for (const Node* node : to.begin.maxima) words.push_back(emit_on_own_rows(to, *node, node->parameters)[0]);
   const Scope scope(to.graph, {});
   words = to.graph.all_reduce_max(Range::begin, std::move(words), "weight amax");
-  for (size_t i = 0; i < words.size(); ++i) to.rewriter.set(to.maxima[i]->outputs[0], words[i]);
+  for (size_t i = 0; i < words.size(); ++i) to.rewriter.set(to.begin.maxima[i]->outputs[0], words[i]);
 }
 
 // ---- weights that are gathered where they are read ----
@@ -102,15 +123,15 @@ void gather(Sharded& to, Range range, std::span<const uint32_t> sources) {
     std::vector<Rows> rows;
     for (uint32_t s : together) {
       const SharedSource& source = to.shares.sources[s];
-      if (!to.own[s].present()) to.own[s] = to.rewriter.map(source.value);
-      own.push_back(to.own[s]);
+      if (!to.sources[s].own.present()) to.sources[s].own = to.rewriter.map(source.value);
+      own.push_back(to.sources[s].own);
       rows.push_back(source.rows);
     }
     const Scope scope(to.graph, to.from.values()[to.shares.sources[together[0]].value.index].tag());
     const std::vector<ValueId> wholes = to.graph.gather_rows(range, own, rows, label_of(layer));
     for (size_t i = 0; i < together.size(); ++i) {
       to.rewriter.set(to.shares.sources[together[i]].value, wholes[i]);
-      to.transposed[together[i]] = false;
+      to.sources[together[i]].transposed = false;
     }
   }
 }
@@ -127,8 +148,8 @@ void transpose_for(Sharded& to, const Node& node) {
     const std::optional<uint32_t> index = to.shares.source_of(v);
     if (!index) continue;
     const SharedSource& source = to.shares.sources[*index];
-    if (!source.gathered || v != source.transposed || to.transposed[*index]) continue;
-    to.transposed[*index] = true;
+    if (!source.gathered || v != source.transposed || to.sources[*index].transposed) continue;
+    to.sources[*index].transposed = true;
     const Scope scope(to.graph, to.from.values()[source.value.index].tag());
     to.rewriter.set(v, transpose(to.graph, node.range, to.rewriter.map(source.value), node.label));
   }
@@ -162,7 +183,7 @@ void gather_layer(Sharded& to, std::span<const Node* const> nodes) {
   if (to.shares.sources[*to.shares.source_of(nodes[0]->outputs[0])].gathered) {
     for (size_t i = 0; i < nodes.size(); ++i) {
       to.graph.set_rows(own[i], rows[i]);
-      to.own[*to.shares.source_of(nodes[i]->outputs[0])] = own[i];
+      to.sources[*to.shares.source_of(nodes[i]->outputs[0])].own = own[i];
     }
     return;
   }
@@ -173,10 +194,10 @@ void gather_layer(Sharded& to, std::span<const Node* const> nodes) {
 
 // A layer's copies are gathered together; a transposed one is made of all rows.
 void gather_copies(Sharded& to) {
-  for (size_t first = 0; first < to.copies.size();) {
+  for (size_t first = 0; first < to.begin.copies.size();) {
     size_t end = first;
-    while (end < to.copies.size() && to.copies[end]->tag.layer == to.copies[first]->tag.layer) ++end;
-    gather_layer(to, std::span(to.copies).subspan(first, end - first));
+    while (end < to.begin.copies.size() && to.begin.copies[end]->tag.layer == to.begin.copies[first]->tag.layer) ++end;
+    gather_layer(to, std::span(to.begin.copies).subspan(first, end - first));
     first = end;
   }
 }
@@ -191,7 +212,7 @@ void gather_wholes(Sharded& to) {
 }
 
 void finish_begin(Sharded& to) {
-  if (std::exchange(to.begun, true)) return;
+  if (std::exchange(to.begin.done, true)) return;
   reduce_maxima(to);
   gather_copies(to);
   gather_wholes(to);
@@ -200,7 +221,7 @@ void finish_begin(Sharded& to) {
 // begin: what is done by rows waits, so that one exchange serves all weights.
 void rewrite_begin(Sharded& to, const Node& node) {
   if (!to.shares.is_by_rows(node)) return to.rewriter.copy(node);
-  (op_of(node.op).on_rows(0) == OnRows::maximum ? to.maxima : to.copies).push_back(&node);
+  (op_of(node.op).on_rows(0) == OnRows::maximum ? to.begin.maxima : to.begin.copies).push_back(&node);
 }
 
 // ---- gradients ----
@@ -216,25 +237,25 @@ ValueId sum(Sharded& to, Range range, const SharedParameter& p, ValueId parts, V
   const std::string& name = to.from.values()[p.value.index].name;
   if (p.matrix()) how.segments.rank_stride = uint32_t(to.graph.desc(onto).shape.count() / 4);
   const Scope scope(to.graph, tag_when(to.from.values()[p.gradient].tag(), when));
-  return sum_of_ranks(to.graph, range, parts, {to.rewriter.map(to.scalars), counter(to, range)}, onto, how, name);
+  return sum_of_ranks(to.graph, range, parts, {to.rewriter.map(to.words.scalars), counter(to, range)}, onto, how, name);
 }
 
 // The whole gradient of a matrix, in which a rank adds up what it makes: of a micro-step where each is exchanged, of
 // all of them where the last one is.
 void rewrite_zeros(Sharded& to, const SharedParameter& p) {
   const Node& node = to.from.nodes()[to.from.values()[p.gradient].node];
-  const Scope scope(to.graph, to.in_micro_steps ? tag_when(node.tag, When::each) : node.tag);
+  const Scope scope(to.graph, to.sums.in_micro_steps ? tag_when(node.tag, When::each) : node.tag);
   const ValueId zeros = to.graph.zeros(node.range, to.from.desc(node.outputs[0]), node.label);
   to.graph.set_rows(zeros, {p.rows.whole, p.rows.of_rank, true});
-  if (!to.in_micro_steps) to.graph.keep(zeros, to.from.values()[node.outputs[0].index].name);
+  if (!to.sums.in_micro_steps) to.graph.keep(zeros, to.from.values()[node.outputs[0].index].name);
   to.rewriter.set(node.outputs[0], zeros);
 }
 
 void exchange(Sharded& to, uint32_t n, const SharedParameter& p) {
   const Node& node = to.from.nodes()[n];
-  const Scope scope(to.graph, tag_when(node.tag, to.in_micro_steps ? When::each : When::last));
+  const Scope scope(to.graph, tag_when(node.tag, to.sums.in_micro_steps ? When::each : When::last));
   const ValueId parts = to.graph.all_to_all(node.range, {to.rewriter.map(p.last_gradient)}, node.label)[0];
-  to.waiting.push_back({to.shares.stages[n], p, parts});
+  to.sums.waiting.push_back({to.shares.stages[n], p, parts});
 }
 
 // The rank's rows, added up over the micro-steps from zeros that the first one makes.
@@ -258,10 +279,10 @@ ValueId sum_in_whole(Sharded& to, Range range, const Waiting& w) {
 // The parts of an exchange are added in a later stage, before its first gradient takes memory: by then the stage's
 // products have gone on beside the exchange.
 void finish_sums(Sharded& to, Range range, uint32_t stage) {
-  std::erase_if(to.waiting, [&](const Waiting& w) {
+  std::erase_if(to.sums.waiting, [&](const Waiting& w) {
     if (w.stage >= stage) return false;
     to.rewriter.set(w.parameter.last_gradient,
-                    to.in_micro_steps ? sum_onto_zeros(to, range, w) : sum_in_whole(to, range, w));
+                    to.sums.in_micro_steps ? sum_onto_zeros(to, range, w) : sum_in_whole(to, range, w));
     return true;
   });
 }
@@ -280,7 +301,7 @@ void rewrite_sums(Sharded& to, uint32_t n) {
     rewrite_zeros(to, *p);
   }
   to.rewriter.copy(node);
-  if (summed && to.shares.last_sum(summed->gradient) == n) exchange(to, n, *summed);
+  if (summed && summed->last_sum == n) exchange(to, n, *summed);
 }
 
 // ---- update ----
@@ -339,10 +360,9 @@ void rewrite(Sharded& to, uint32_t n) {
 Graph shard(const Graph& graph, const Sharding& sharding, const MemoryPolicy& policy) {
   TANDEM_CHECK(graph.ranks() == sharding.ranks, "a graph for {} ranks is shared by {}", graph.ranks(), sharding.ranks);
   Rewriter rewriter(graph);
-  Sharded to{graph, sharding.zero > 1 || sharding.every_micro_step, Shares(graph, sharding, policy), rewriter,
-             rewriter.graph()};
-  to.own.resize(to.shares.sources.size());
-  to.transposed.resize(to.shares.sources.size());
+  const Sums sums{sharding.zero > 1 || sharding.every_micro_step, {}};
+  Sharded to{graph, Shares(graph, sharding, policy), rewriter, rewriter.graph(), sums};
+  to.sources.resize(to.shares.sources.size());
   find_words(to);
   share_variables(to);
   for (uint32_t n = 0; n < to.from.nodes().size(); ++n) {

@@ -14,10 +14,11 @@ namespace tandem {
 // A parameter with its gradient, by the node that updates it.
 struct SharedParameter {
   ValueId value;
-  uint32_t gradient = 0;  // the root of its accumulator
-  ValueId last_gradient;  // as the update reads it
-  Rows rows;              // a matrix's; vectors are whole on each rank
-  bool whole = false;     // each rank has all rows in its memory, its own ones updated
+  uint32_t gradient = 0;           // the root of its accumulator
+  ValueId last_gradient;           // as the update reads it
+  Rows rows;                       // a matrix's; vectors are whole on each rank
+  bool whole = false;              // each rank has all rows in its memory, its own ones updated
+  uint32_t last_sum = UINT32_MAX;  // the last node of a micro-step that adds to the gradient
 
   bool matrix() const { return rows.shared(); }
 };
@@ -50,25 +51,19 @@ class Shares {
   std::optional<uint32_t> source_of(ValueId v) const;
   // The op is done on own rows of a matrix: it is the first input.
   bool is_by_rows(const Node& node) const;
-  // The last node of a micro-step that adds to a gradient; gradient: a root.
-  uint32_t last_sum(uint32_t gradient) const { return last_sum_.at(gradient); }
 
  private:
+  using LastUses = std::map<std::pair<uint32_t, Range>, uint32_t>;  // by source and range, a stage
   const SharedParameter* find(const std::map<uint32_t, size_t>& by_root, ValueId v) const;
-  void add_parameter(const Node& node);
-  void add_sources();
+  void add_parameter(const Graph& graph, const Node& node, uint32_t ranks);
+  void add_sources(const Graph& graph, const Sharding& sharding, const MemoryPolicy& policy);
   void add_source(ValueId value, ValueId transposed, const SharedParameter& p, bool gathered);
-  void find_uses();
-  void use(uint32_t source, Range range, uint32_t stage);
+  void find_uses(const Graph& graph, uint32_t gather_distance);
+  void use(uint32_t source, Range range, uint32_t stage, uint32_t gather_distance, LastUses& last_uses);
 
-  const Graph& graph_;
-  const Sharding sharding_;
-  const MemoryPolicy& policy_;
   std::vector<Place> places_;
   std::map<uint32_t, size_t> by_value_, by_gradient_;  // by root
   std::map<uint32_t, uint32_t> source_of_;             // by value
-  std::map<uint32_t, uint32_t> last_sum_;
-  std::map<std::pair<uint32_t, Range>, uint32_t> last_use_;  // by source and range, a stage
 };
 
 // The op updates a parameter, and knows its place in the whole.

@@ -14,43 +14,17 @@ double or_zero(double value) {
   return std::isfinite(value) ? value : 0;
 }
 
+bool guessed_scales(const Line& line) {
+  return line[Field::scale_guesses] > 0 && std::isfinite(line[Field::scale_misses]);
+}
+
 void add_if_there(Series& series, const Line& line, Field field, const Place& place) {
   if (line.has(field)) series.add(place, line[field]);
 }
 
 }  // namespace
 
-double History::wall_seconds() const {
-  if (!first_time || !last_time || !first) return std::nan("");
-  return *last_time - *first_time + or_zero((*first)[Field::seconds]);
-}
-
-void History::mark_gap(const Line& line) {
-  const double time = line[Field::time], seconds = or_zero(line[Field::seconds]);
-  if (!std::isfinite(time) || !last_time) return;
-  const double accounted = seconds + evaluating_since_ + or_zero(line[Field::save_seconds]);
-  const double gap = time - *last_time - (accounted - evaluating_since_);
-  if (gap > std::max(kGapSeconds, kGapSteps * seconds)) gaps.add(place, gap);
-}
-
-void History::add(const Line& line) {
-  line.evaluation ? add_evaluation(line) : add_step(line);
-  const double time = line[Field::time];
-  if (!std::isfinite(time)) return;
-  if (!first_time) first_time = time;
-  last_time = time;
-}
-
-void History::add_step(const Line& line) {
-  const double seconds = line[Field::seconds], saved = line[Field::save_seconds];
-  if (last) mark_gap(line);
-  if (std::isfinite(saved)) {  // behind the step before
-    if (last) saves.add(place, saved);
-    saving += saved;
-  }
-  place.step = line.step;
-  if (line.has(Field::tokens)) place.tokens = line[Field::tokens];
-  place.seconds += or_zero(seconds) + or_zero(saved);
+void StepSeries::add(const Place& place, const Line& line) {
   add_if_there(loss, line, Field::loss, place);
   add_if_there(grad_norm, line, Field::grad_norm, place);
   add_if_there(learning_rate, line, Field::learning_rate, place);
@@ -58,43 +32,91 @@ void History::add_step(const Line& line) {
   add_if_there(memory, line, Field::memory, place);
   add_if_there(power, line, Field::power, place);
   add_if_there(temperature, line, Field::temperature, place);
-  step_seconds.add(seconds);
+  if (guessed_scales(line)) scale_misses.add(place, line[Field::scale_misses] / line[Field::scale_guesses]);
+}
+
+void StepQuantiles::add(const Line& line) {
+  seconds.add(line[Field::seconds]);
   rates.add(line[Field::tokens_per_second]);
   data_seconds.add(line[Field::data_seconds]);
   copy_seconds.add(line[Field::copy_seconds]);
-  const double misses = line[Field::scale_misses], guesses = line[Field::scale_guesses];
-  if (guesses > 0 && std::isfinite(misses)) {
-    scale_misses.add(place, misses / guesses);
-    scales_missed += misses;
-    scales_guessed += guesses;
+}
+
+void Evaluations::add(const Place& place, const Line& line) {
+  const double loss = line[Field::loss];
+  if (line.has(Field::loss)) losses.add(place, loss);
+  if (last) rose = loss > last->loss ? rose + 1 : 0;
+  last = {line.step, loss, line[Field::tokens]};
+  if (std::isfinite(loss) && (!best || loss < best->loss)) best = last;
+}
+
+void Energy::read(double now) {
+  if (!std::isfinite(now)) return;
+  joules += now >= meter ? now - meter : now;
+  meter = now;
+}
+
+void Totals::add_step(const Line& line) {
+  if (line.skipped) ++skipped_steps;
+  saving += or_zero(line[Field::save_seconds]);
+  if (guessed_scales(line)) {
+    scales_missed += line[Field::scale_misses];
+    scales_guessed += line[Field::scale_guesses];
   }
-  if (const double now = line[Field::energy]; std::isfinite(now)) {
-    energy += now >= energy_before_ ? now - energy_before_ : now;  // a new process counts from 0
-    energy_before_ = now;
-  }
+  energy.read(line[Field::energy]);
   largest_memory = std::max(largest_memory, or_zero(line[Field::memory]));
+}
+
+double Ends::wall_seconds() const {
+  if (!first_time || !last_time || !first) return std::nan("");
+  return *last_time - *first_time + or_zero((*first)[Field::seconds]);
+}
+
+void History::mark_gap(const Line& line) {
+  const double time = line[Field::time], seconds = or_zero(line[Field::seconds]);
+  if (!std::isfinite(time) || !ends.last_time) return;
+  const double accounted = seconds + evaluating_since_ + or_zero(line[Field::save_seconds]);
+  const double gap = time - *ends.last_time - (accounted - evaluating_since_);
+  if (gap > std::max(kGapSeconds, kGapSteps * seconds)) marks.gaps.add(place, gap);
+}
+
+void History::add(const Line& line) {
+  line.evaluation ? add_evaluation(line) : add_step(line);
+  const double time = line[Field::time];
+  if (!std::isfinite(time)) return;
+  if (!ends.first_time) ends.first_time = time;
+  ends.last_time = time;
+}
+
+void History::add_step(const Line& line) {
+  const double saved = line[Field::save_seconds];
+  if (ends.last) mark_gap(line);
+  if (ends.last && std::isfinite(saved)) marks.saves.add(place, saved);  // behind the step before
+  place.step = line.step;
+  if (line.has(Field::tokens)) place.tokens = line[Field::tokens];
+  place.seconds += or_zero(line[Field::seconds]) + or_zero(saved);
+  series.add(place, line);
+  quantiles.add(line);
+  totals.add_step(line);
   const bool taught = !line.has(Field::targets) || line[Field::targets] > 0;
-  if (line.skipped) skipped.add(place, 1), ++skipped_steps;
+  if (line.skipped) marks.skipped.add(place, 1);
   if (taught) skipped_in_a_row = line.skipped ? skipped_in_a_row + 1 : 0;
   evaluating_since_ = 0;
-  if (!first) first = line;
-  last = line;
+  if (!ends.first) ends.first = line;
+  ends.last = line;
   recent.push_back(line);
   if (recent.size() > kRecent) recent.pop_front();
 }
 
 void History::add_evaluation(const Line& line) {
-  const double value = line[Field::loss], seconds = or_zero(line[Field::seconds]);
+  const double seconds = or_zero(line[Field::seconds]);
   place.seconds += seconds;
-  evaluating += seconds;
+  totals.evaluating += seconds;
   evaluating_since_ += seconds;
   Place at = place;
   at.step = line.step;
-  if (line.has(Field::loss)) evaluations.add(at, value);
-  evaluation_seconds.add(at, seconds);
-  if (last_evaluation) evaluations_rose = value > last_evaluation->loss ? evaluations_rose + 1 : 0;
-  last_evaluation = {line.step, value, line[Field::tokens]};
-  if (std::isfinite(value) && (!best_evaluation || value < best_evaluation->loss)) best_evaluation = last_evaluation;
+  evaluations.add(at, line);
+  marks.evaluation_seconds.add(at, seconds);
 }
 
 bool RunLog::read() {

@@ -21,26 +21,69 @@ struct Evaluation {
   double targets = 0;
 };
 
-struct History {
-  // Figures by step.
+// Figures by step.
+struct StepSeries {
   Series loss, grad_norm, learning_rate, tokens_per_second, memory, power, temperature;
   Series scale_misses;  // the share of guessed scales that were wrong
-  Series evaluations;   // losses
-  // Marks: what is in a bucket is how much of it.
+
+  void add(const Place& place, const Line& line);
+};
+
+// What is in a bucket is how much of it.
+struct StepMarks {
   Series skipped, saves, evaluation_seconds, gaps;
-  Quantiles step_seconds, rates, data_seconds, copy_seconds;
-  uint64_t skipped_steps = 0, skipped_in_a_row = 0;  // in a row at the end, steps without targets left out
+};
+
+struct StepQuantiles {
+  Quantiles seconds, rates, data_seconds, copy_seconds;
+
+  void add(const Line& line);
+};
+
+struct Evaluations {
+  Series losses;
+  std::optional<Evaluation> last, best;
+  uint64_t rose = 0;  // in a row, at the end
+
+  void add(const Place& place, const Line& line);
+};
+
+// What a device has taken, by a meter that starts at 0 with each process.
+struct Energy {
+  double joules = 0, meter = 0;
+
+  void read(double now);
+};
+
+struct Totals {
+  uint64_t skipped_steps = 0;
   double scales_missed = 0, scales_guessed = 0;
-  double evaluating = 0, saving = 0, energy = 0;  // sums: seconds, seconds, joules
+  double evaluating = 0, saving = 0;  // seconds
+  Energy energy;
   double largest_memory = 0;
+
+  void add_step(const Line& line);
+};
+
+// The first and the last of a run.
+struct Ends {
   std::optional<Line> first, last;  // steps
   std::optional<double> first_time, last_time;
-  std::optional<Evaluation> last_evaluation, best_evaluation;
-  std::deque<Line> recent;        // the last steps, at most kRecent
-  uint64_t evaluations_rose = 0;  // in a row, at the end
-  Place place;                    // the last step's
 
   double wall_seconds() const;  // NaN where lines have no time
+};
+
+struct History {
+  StepSeries series;
+  StepMarks marks;
+  StepQuantiles quantiles;
+  Evaluations evaluations;
+  Totals totals;
+  Ends ends;
+  uint64_t skipped_in_a_row = 0;  // at the end, steps without targets left out
+  std::deque<Line> recent;        // the last steps, at most kRecent
+  Place place;                    // the last step's
+
   void add(const Line& line);
 
  private:
@@ -48,7 +91,6 @@ struct History {
   void add_evaluation(const Line& line);
   void mark_gap(const Line& line);
 
-  double energy_before_ = 0;     // the last line's
   double evaluating_since_ = 0;  // since the last step's line
 };
 

@@ -31,12 +31,12 @@ std::string title_of(Runs runs, const RunView& run) {
 }
 
 std::string evaluation_words(const History& h) {
-  if (!h.last_evaluation) return "There was no evaluation";
-  const Evaluation& last = *h.last_evaluation;
+  if (!h.evaluations.last) return "There was no evaluation";
+  const Evaluation& last = *h.evaluations.last;
   if (!std::isfinite(last.loss))
     return fmt::format("The last evaluation, at step {}, is not finite", whole(double(last.step)));
   std::string text = fmt::format("The last evaluation is {} at step {}", figure(last.loss), whole(double(last.step)));
-  const Evaluation& best = *h.best_evaluation;
+  const Evaluation& best = *h.evaluations.best;
   return text + (best.step == last.step
                      ? ", the best so far"
                      : fmt::format("; the best is {} at step {}", figure(best.loss), whole(double(best.step))));
@@ -47,12 +47,12 @@ std::string verdict(const RunView& run) {
   const History& h = run.history();
   const std::string of = run.steps() > 0 ? fmt::format(" of {}", whole(double(run.steps()))) : "";
   std::string text = fmt::format("{}{} steps, {} tokens", whole(double(h.place.step)), of, whole(h.place.tokens));
-  if (std::isfinite(h.wall_seconds())) text += fmt::format(" in {}", duration(h.wall_seconds()));
+  if (std::isfinite(h.ends.wall_seconds())) text += fmt::format(" in {}", duration(h.ends.wall_seconds()));
   if (run.state == State::diverged)
     text += fmt::format("; the last {} steps had a loss or gradient norm that is not finite", h.skipped_in_a_row);
   text += fmt::format(". {}; the median step makes {} tokens/s, and one in twenty at most {}", evaluation_words(h),
-                      whole(h.rates.median()), whole(h.rates.quantile(0.05)));
-  if (h.energy > 0) text += fmt::format("; {} kWh", figure(h.energy / 3.6e6, 3));
+                      whole(h.quantiles.rates.median()), whole(h.quantiles.rates.quantile(0.05)));
+  if (h.totals.energy.joules > 0) text += fmt::format("; {} kWh", figure(h.totals.energy.joules / 3.6e6, 3));
   return text + ".";
 }
 
@@ -64,15 +64,15 @@ std::string tile(const std::string& name, const std::string& value, const std::s
 std::string tiles(const RunView& run) {
   const History& h = run.history();
   std::string out = "<dl class=\"tiles\">";
-  if (h.last) out += tile("loss", figure((*h.last)[Field::loss]), "last step");
-  if (h.last_evaluation)
-    out += tile("evaluation", figure(h.last_evaluation->loss),
-                fmt::format("step {}", whole(double(h.last_evaluation->step))));
-  out += tile("speed", short_count(std::round(h.rates.median())), "tokens/s");
-  out += tile("median step", duration(h.step_seconds.median()));
-  if (h.largest_memory > 0) out += tile("device memory", bytes_text(h.largest_memory));
-  if (h.skipped_steps > 0)
-    out += tile("skipped", whole(double(h.skipped_steps)), h.skipped_steps == 1 ? "step" : "steps");
+  if (h.ends.last) out += tile("loss", figure((*h.ends.last)[Field::loss]), "last step");
+  if (h.evaluations.last)
+    out += tile("evaluation", figure(h.evaluations.last->loss),
+                fmt::format("step {}", whole(double(h.evaluations.last->step))));
+  out += tile("speed", short_count(std::round(h.quantiles.rates.median())), "tokens/s");
+  out += tile("median step", duration(h.quantiles.seconds.median()));
+  if (h.totals.largest_memory > 0) out += tile("device memory", bytes_text(h.totals.largest_memory));
+  if (h.totals.skipped_steps > 0)
+    out += tile("skipped", whole(double(h.totals.skipped_steps)), h.totals.skipped_steps == 1 ? "step" : "steps");
   return out + "</dl>\n";
 }
 
@@ -117,14 +117,14 @@ std::string controls() {
 
 struct PlotSpec {
   std::string id, heading, caption, name;  // name: of the figure, in words
-  Series History::*series = nullptr;
+  Series StepSeries::*series = nullptr;
   bool from_zero = false;
 };
 
 Plot plot_of(Runs runs, const PlotSpec& spec) {
   Plot plot{.id = spec.id, .heading = spec.heading, .caption = spec.caption, .from_zero = spec.from_zero};
   for (size_t i = 0; i < runs.size(); ++i) {
-    const Series& series = runs[i].history().*spec.series;
+    const Series& series = runs[i].history().series.*spec.series;
     if (series.empty()) continue;
     plot.curves.push_back({&series, i, i, runs.size() > 1 ? runs[i].name : spec.name, spec.id});
     const std::string subject = runs.size() > 1 ? runs[i].name + ": " + spec.name : spec.name;
@@ -133,20 +133,21 @@ Plot plot_of(Runs runs, const PlotSpec& spec) {
   return plot;
 }
 
-void add_marks(Plot& plot, Runs runs, Series History::*series, size_t row, const std::string& key) {
+void add_marks(Plot& plot, Runs runs, Series StepMarks::*series, size_t row, const std::string& key) {
   for (size_t i = 0; i < runs.size(); ++i)
-    if (const Series& marks = runs[i].history().*series; !marks.empty()) plot.marks.push_back({&marks, i, row, key});
+    if (const Series& marks = runs[i].history().marks.*series; !marks.empty())
+      plot.marks.push_back({&marks, i, row, key});
 }
 
 // How often something happened, by its marks.
-uint64_t happened(Runs runs, Series History::*series) {
+uint64_t happened(Runs runs, Series StepMarks::*series) {
   uint64_t n = 0;
   for (const RunView& run : runs)
-    for (const Bucket& b : (run.history().*series).buckets()) n += b.count;
+    for (const Bucket& b : (run.history().marks.*series).buckets()) n += b.count;
   return n;
 }
 
-std::string mark_key(Runs runs, Series History::*series, const std::string& key, const std::string& one,
+std::string mark_key(Runs runs, Series StepMarks::*series, const std::string& key, const std::string& one,
                      const std::string& several) {
   const uint64_t n = happened(runs, series);
   return n == 0 ? ""
@@ -154,19 +155,19 @@ std::string mark_key(Runs runs, Series History::*series, const std::string& key,
                               n == 1 ? one : several);
 }
 
-std::string banded(Runs runs, Series History::*series) {
+std::string banded(Runs runs, Series StepSeries::*series) {
   uint64_t width = 1;
-  for (const RunView& run : runs) width = std::max(width, (run.history().*series).width());
+  for (const RunView& run : runs) width = std::max(width, (run.history().series.*series).width());
   return width == 1 ? "of each step." : fmt::format("means of {} steps, in a band from least to largest.", width);
 }
 
 std::string loss_view(Runs runs) {
-  Plot plot = plot_of(runs, {"loss", "Nats per token,", "", "Loss", &History::loss});
+  Plot plot = plot_of(runs, {"loss", "Nats per token,", "", "Loss", &StepSeries::loss});
   plot.tall = true;
-  plot.caption = banded(runs, &History::loss);
+  plot.caption = banded(runs, &StepSeries::loss);
   bool evaluated = false;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const Series& series = runs[i].history().evaluations;
+    const Series& series = runs[i].history().evaluations.losses;
     if (series.empty()) continue;
     evaluated = true;
     const std::string name = runs.size() > 1 ? runs[i].name + ", evaluation" : "Evaluation";
@@ -179,37 +180,37 @@ std::string loss_view(Runs runs) {
 }
 
 std::string norm_view(Runs runs) {
-  Plot plot = plot_of(runs, {"grad_norm", "Norm before clipping,", "", "Gradient norm", &History::grad_norm, true});
-  plot.caption = banded(runs, &History::grad_norm);
+  Plot plot = plot_of(runs, {"grad_norm", "Norm before clipping,", "", "Gradient norm", &StepSeries::grad_norm, true});
+  plot.caption = banded(runs, &StepSeries::grad_norm);
   std::set<double> clips;
   for (const RunView& run : runs)
     if (const auto clip = run.files.config.number("optimizer.grad_clip"); clip && *clip > 0) clips.insert(*clip);
   plot.levels.assign(clips.begin(), clips.end());
   for (const double clip : clips)
     plot.caption += fmt::format(" The dashed line is where it is clipped, {}.", figure(clip, 3));
-  add_marks(plot, runs, &History::skipped, 0, "skipped");
-  plot.caption += mark_key(runs, &History::skipped, "skipped", "skipped step", "skipped steps");
+  add_marks(plot, runs, &StepMarks::skipped, 0, "skipped");
+  plot.caption += mark_key(runs, &StepMarks::skipped, "skipped", "skipped step", "skipped steps");
   const std::string figure = figure_of(plot);
   return figure.empty() ? note("No line has a finite gradient norm yet.") : figure;
 }
 
 std::string rate_view(Runs runs) {
   Plot plot = plot_of(
-      runs, {"learning_rate", "Of the optimizer,", "at each step.", "Learning rate", &History::learning_rate, true});
+      runs, {"learning_rate", "Of the optimizer,", "at each step.", "Learning rate", &StepSeries::learning_rate, true});
   const std::string figure = figure_of(plot);
   return figure.empty() ? note("No line has a learning rate.") : figure;
 }
 
 std::string speed_view(Runs runs) {
   Plot plot = plot_of(
-      runs, {"tokens_per_second", "Tokens per second,", "", "Tokens per second", &History::tokens_per_second, true});
-  plot.caption = banded(runs, &History::tokens_per_second);
-  add_marks(plot, runs, &History::evaluation_seconds, 0, "evaluation_seconds");
-  add_marks(plot, runs, &History::saves, 1, "saves");
-  add_marks(plot, runs, &History::gaps, 2, "gaps");
-  plot.caption += mark_key(runs, &History::evaluation_seconds, "evaluation_seconds", "evaluation", "evaluations");
-  plot.caption += mark_key(runs, &History::saves, "saves", "save", "saves");
-  plot.caption += mark_key(runs, &History::gaps, "gaps", "gap between processes", "gaps between processes");
+      runs, {"tokens_per_second", "Tokens per second,", "", "Tokens per second", &StepSeries::tokens_per_second, true});
+  plot.caption = banded(runs, &StepSeries::tokens_per_second);
+  add_marks(plot, runs, &StepMarks::evaluation_seconds, 0, "evaluation_seconds");
+  add_marks(plot, runs, &StepMarks::saves, 1, "saves");
+  add_marks(plot, runs, &StepMarks::gaps, 2, "gaps");
+  plot.caption += mark_key(runs, &StepMarks::evaluation_seconds, "evaluation_seconds", "evaluation", "evaluations");
+  plot.caption += mark_key(runs, &StepMarks::saves, "saves", "save", "saves");
+  plot.caption += mark_key(runs, &StepMarks::gaps, "gaps", "gap between processes", "gaps between processes");
   const std::string figure = figure_of(plot);
   return figure.empty() ? note("No line has tokens_per_second.") : figure;
 }
@@ -291,11 +292,11 @@ std::string device_view(Runs runs) {
   std::string out;
   for (const PlotSpec& spec :
        {PlotSpec{"scale_misses", "Share of guessed scales that were wrong.",
-                 "A wrong guess costs a second pass over its tensor.", "Scales guessed wrong", &History::scale_misses,
-                 true},
-        PlotSpec{"power", "Watts,", "of the first rank's device.", "Power", &History::power, true},
+                 "A wrong guess costs a second pass over its tensor.", "Scales guessed wrong",
+                 &StepSeries::scale_misses, true},
+        PlotSpec{"power", "Watts,", "of the first rank's device.", "Power", &StepSeries::power, true},
         PlotSpec{"temperature", "Degrees Celsius,", "of the first rank's device.", "Temperature",
-                 &History::temperature}})
+                 &StepSeries::temperature}})
     if (const Plot plot = plot_of(runs, spec); !plot.curves.empty()) out += figure_of(plot);
   return out.empty() ? note("These runs have no guessed scales, and their devices told neither power nor temperature.")
                      : out;
@@ -339,7 +340,7 @@ std::string config_view(Runs runs) {
 }
 
 std::string evaluation_table(const RunView& run) {
-  const std::vector<Bucket>& all = run.history().evaluations.buckets();
+  const std::vector<Bucket>& all = run.history().evaluations.losses.buckets();
   if (all.empty()) return "";
   constexpr size_t kRows = 50;
   const size_t count = std::min(kRows, all.size());

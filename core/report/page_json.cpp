@@ -75,20 +75,20 @@ std::string all_series(const History& h) {
   std::string out;
   const auto add = [&](const char* name, const Series& series, Columns columns = Columns::all) {
     if (!series.empty())
-      out += fmt::format("{}\"{}\":{}", out.empty() ? "" : ",", name, series_json(series, h.loss, columns));
+      out += fmt::format("{}\"{}\":{}", out.empty() ? "" : ",", name, series_json(series, h.series.loss, columns));
   };
-  add("loss", h.loss);
-  add("grad_norm", h.grad_norm);
-  add("learning_rate", h.learning_rate);
-  add("tokens_per_second", h.tokens_per_second);
-  add("evaluations", h.evaluations);
-  add("scale_misses", h.scale_misses, Columns::no_last);
-  add("power", h.power, Columns::no_last);
-  add("temperature", h.temperature, Columns::no_last);
-  add("skipped", h.skipped, Columns::mean);
-  add("saves", h.saves, Columns::mean);
-  add("evaluation_seconds", h.evaluation_seconds, Columns::mean);
-  add("gaps", h.gaps, Columns::mean);
+  add("loss", h.series.loss);
+  add("grad_norm", h.series.grad_norm);
+  add("learning_rate", h.series.learning_rate);
+  add("tokens_per_second", h.series.tokens_per_second);
+  add("evaluations", h.evaluations.losses);
+  add("scale_misses", h.series.scale_misses, Columns::no_last);
+  add("power", h.series.power, Columns::no_last);
+  add("temperature", h.series.temperature, Columns::no_last);
+  add("skipped", h.marks.skipped, Columns::mean);
+  add("saves", h.marks.saves, Columns::mean);
+  add("evaluation_seconds", h.marks.evaluation_seconds, Columns::mean);
+  add("gaps", h.marks.gaps, Columns::mean);
   return "{" + out + "}";
 }
 
@@ -107,12 +107,14 @@ std::string verdict_json(const RunView& run) {
       "seconds\":{},"
       "\"median_copy_seconds\":{},\"scale_misses\":{},\"scale_guesses\":{},\"bad_lines\":{},\"first_bad_line\":{}}}",
       name_of(run.state), run.steps(), h.place.step, json_exact(h.place.tokens),
-      h.last ? json_exact((*h.last)[Field::loss]) : "null", evaluation_json(h.last_evaluation),
-      evaluation_json(h.best_evaluation), json_number(h.wall_seconds()), json_number(h.step_seconds.median()),
-      json_number(h.rates.median()), json_number(h.rates.quantile(0.05)), json_number(h.energy),
-      json_exact(h.largest_memory), h.skipped_steps, json_number(h.evaluating), json_number(h.saving),
-      json_number(h.data_seconds.median()), json_number(h.copy_seconds.median()), json_exact(h.scales_missed),
-      json_exact(h.scales_guessed), run.log->bad_lines(), run.log->first_bad_line());
+      h.ends.last ? json_exact((*h.ends.last)[Field::loss]) : "null", evaluation_json(h.evaluations.last),
+      evaluation_json(h.evaluations.best), json_number(h.ends.wall_seconds()),
+      json_number(h.quantiles.seconds.median()), json_number(h.quantiles.rates.median()),
+      json_number(h.quantiles.rates.quantile(0.05)), json_number(h.totals.energy.joules),
+      json_exact(h.totals.largest_memory), h.totals.skipped_steps, json_number(h.totals.evaluating),
+      json_number(h.totals.saving), json_number(h.quantiles.data_seconds.median()),
+      json_number(h.quantiles.copy_seconds.median()), json_exact(h.totals.scales_missed),
+      json_exact(h.totals.scales_guessed), run.log->bad_lines(), run.log->first_bad_line());
 }
 
 std::string time_json(const StepTime& time) {

@@ -55,7 +55,7 @@ void check_options(const ReportOptions& o) {
 
 // A run without a line yet is waited for where it is at work.
 void require_lines(const RunView& run, bool follow) {
-  if (run.history().first || run.history().last_evaluation || (follow && run.alive)) return;
+  if (run.history().ends.first || run.history().evaluations.last || (follow && run.alive)) return;
   if (run.log->gone())
     fail(Exit::input, run.log->path(), "is not there; name the run.directory of a run that has made a step");
   fail(Exit::input, run.log->path(), "has no line that can be read ({} could not be); is it a run's?",
@@ -119,7 +119,7 @@ class Report {
   bool may_be_resumed(size_t i) const {
     return runs_[i].state == State::stopped && last_alive_[i] && Clock::now() - *last_alive_[i] < kResume;
   }
-  static bool vanished(const RunView& run) { return run.vanished || (run.log->gone() && run.history().first); }
+  static bool vanished(const RunView& run) { return run.vanished || (run.log->gone() && run.history().ends.first); }
 
   const ReportOptions& options_;
   std::vector<RunView> runs_;

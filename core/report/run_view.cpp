@@ -13,7 +13,7 @@ State state_of(const RunView& run) {
   const History& h = run.history();
   if (run.alive) return State::running;
   const uint64_t steps = run.steps();
-  if (h.last && steps > 0 && h.last->step >= steps) return State::done;
+  if (h.ends.last && steps > 0 && h.ends.last->step >= steps) return State::done;
   const auto most = run.files.config.number("run.max_skipped");
   if (most && h.skipped_in_a_row > 0 && double(h.skipped_in_a_row) >= *most) return State::diverged;
   return State::stopped;
@@ -48,7 +48,8 @@ bool refresh(RunView& run) {
   if (run.vanished) return false;
   // Before the lines are read: what a process wrote before its end is then among them.
   const State before = run.state;
-  const bool was_alive = is_alive(run.directory, run.history().last_time, run.history().step_seconds.median());
+  const bool was_alive =
+      is_alive(run.directory, run.history().ends.last_time, run.history().quantiles.seconds.median());
   const bool news = run.log->read();
   run.alive = was_alive;
   run.files = read_run_files(run.directory, run.trace);

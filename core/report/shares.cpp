@@ -49,8 +49,8 @@ std::string_view part_of(std::string_view row) {
 
 StepTime step_time(const History& history, const RunFiles& files) {
   StepTime time;
-  if (history.step_seconds.count() == 0) return time;
-  time.median = history.step_seconds.median();
+  if (history.quantiles.seconds.count() == 0) return time;
+  time.median = history.quantiles.seconds.median();
   time.measured = files.profile.has_value();
   for (const CostClass& c : time.measured ? files.profile->classes : files.plan.classes) {
     const auto known = std::ranges::find(kClasses, c.name, &ClassName::plan);
@@ -59,11 +59,11 @@ StepTime step_time(const History& history, const RunFiles& files) {
     if (c.name == "exchange" && files.plan.exposed_exchange) seconds = *files.plan.exposed_exchange;
     time.parts.push_back({std::string(known->page), seconds, c.floor, int(known - std::begin(kClasses))});
   }
-  const bool timed = history.copy_seconds.count() > 0;
-  const double copies = timed ? history.copy_seconds.median() : files.plan.exposed_copy.value_or(0);
+  const bool timed = history.quantiles.copy_seconds.count() > 0;
+  const double copies = timed ? history.quantiles.copy_seconds.median() : files.plan.exposed_copy.value_or(0);
   if (copies > 0) time.parts.push_back({"waiting for copies", copies, 0, kCopiesColour});
-  if (history.data_seconds.count() > 0)
-    time.parts.push_back({"waiting for data", history.data_seconds.median(), 0, kDataColour});
+  if (history.quantiles.data_seconds.count() > 0)
+    time.parts.push_back({"waiting for data", history.quantiles.data_seconds.median(), 0, kDataColour});
   std::ranges::stable_sort(time.parts, {}, &TimePart::colour);
   double sum = 0;
   for (const TimePart& part : time.parts) sum += part.seconds;

@@ -40,7 +40,7 @@ double finite_median(std::vector<double> values) {
 }
 
 double last(const RunView& run, Field field) {
-  return run.history().last ? (*run.history().last)[field] : std::nan("");
+  return run.history().ends.last ? (*run.history().ends.last)[field] : std::nan("");
 }
 
 double seconds_left(const RunView& run) {
@@ -68,17 +68,17 @@ std::string progress_text(const RunView& run) {
 
 std::string evaluation_text(const RunView& run) {
   const History& h = run.history();
-  if (!h.last_evaluation) return "";
+  if (!h.evaluations.last) return "";
   std::string text =
-      fmt::format("{} at step {}", figure(h.last_evaluation->loss), whole(double(h.last_evaluation->step)));
-  if (h.best_evaluation && h.best_evaluation->step != h.last_evaluation->step)
+      fmt::format("{} at step {}", figure(h.evaluations.last->loss), whole(double(h.evaluations.last->step)));
+  if (h.evaluations.best && h.evaluations.best->step != h.evaluations.last->step)
     text +=
-        fmt::format(", best {} at step {}", figure(h.best_evaluation->loss), whole(double(h.best_evaluation->step)));
+        fmt::format(", best {} at step {}", figure(h.evaluations.best->loss), whole(double(h.evaluations.best->step)));
   return text;
 }
 
 std::string device_text(const RunView& run) {
-  std::string text = bytes_text(run.history().largest_memory);
+  std::string text = bytes_text(run.history().totals.largest_memory);
   for (auto line = run.history().recent.rbegin(); line != run.history().recent.rend(); ++line) {
     if (!line->has(Field::power)) continue;
     text += fmt::format(", {} W", figure((*line)[Field::power], 3));
@@ -159,7 +159,7 @@ std::string ending(const RunView& run) {
                      run.state == State::stopped   ? "was stopped"
                      : run.state == State::running ? "is running"
                                                    : fmt::format("is {}", name_of(run.state)),
-                     progress_text(run), run.history().last_evaluation ? ", evaluation " + evaluation_text(run) : "");
+                     progress_text(run), run.history().evaluations.last ? ", evaluation " + evaluation_text(run) : "");
 }
 
 }  // namespace
@@ -195,14 +195,14 @@ std::vector<std::string> alarms_of(const RunView& run, double now, double free) 
                                  figure(speed / speeds, 2), h.recent.size()));
   const auto skipped = std::ranges::find_if(h.recent.rbegin(), h.recent.rend(), &Line::skipped);
   if (skipped != h.recent.rend())
-    alarms.push_back(
-        fmt::format("step {} was skipped, {} in all", whole(double(skipped->step)), whole(double(h.skipped_steps))));
-  if (h.evaluations_rose >= kRises)
-    alarms.push_back(fmt::format("the evaluation's loss rose {} times in a row", h.evaluations_rose));
+    alarms.push_back(fmt::format("step {} was skipped, {} in all", whole(double(skipped->step)),
+                                 whole(double(h.totals.skipped_steps))));
+  if (h.evaluations.rose >= kRises)
+    alarms.push_back(fmt::format("the evaluation's loss rose {} times in a row", h.evaluations.rose));
   const double step = finite_median(recent(run, Field::seconds));
-  if (run.alive && h.last_time && now - *h.last_time > kLateSteps * step)
+  if (run.alive && h.ends.last_time && now - *h.ends.last_time > kLateSteps * step)
     alarms.push_back(fmt::format("metrics.jsonl has not grown for {}; the median step takes {}",
-                                 duration(now - *h.last_time), duration(step)));
+                                 duration(now - *h.ends.last_time), duration(step)));
   double checkpoint = 0;
   for (const CheckpointEntry& c : run.files.checkpoints) checkpoint = std::max(checkpoint, double(c.bytes));
   if (free < kCheckpoints * checkpoint)
@@ -218,7 +218,7 @@ std::vector<std::string> screen_of(const RunView& run, const Screen& screen, dou
   rows.add(curve_row(run, "loss", Field::loss, figure(last(run, Field::loss)), screen));
   rows.add(curve_row(run, "norm", Field::grad_norm, figure(last(run, Field::grad_norm), 3), screen));
   rows.add(curve_row(run, "tokens/s", Field::tokens_per_second, whole(last(run, Field::tokens_per_second)), screen));
-  if (run.history().last_evaluation) rows.add(fmt::format("{:<{}}{}", "evaluation", kName, evaluation_text(run)));
+  if (run.history().evaluations.last) rows.add(fmt::format("{:<{}}{}", "evaluation", kName, evaluation_text(run)));
   rows.add(fmt::format("{:<{}}{}", "device", kName, device_text(run)));
   return rows.take();
 }
@@ -227,14 +227,14 @@ std::string plain_line(const RunView& run) {
   std::string text =
       fmt::format("{}: {}, loss {}, norm {}, {} tokens/s", run.name, progress_text(run), figure(last(run, Field::loss)),
                   figure(last(run, Field::grad_norm), 3), whole(last(run, Field::tokens_per_second)));
-  if (run.history().last_evaluation) text += ", evaluation " + evaluation_text(run);
+  if (run.history().evaluations.last) text += ", evaluation " + evaluation_text(run);
   return fitted(text, text.size());
 }
 
 Exit watch(const std::string& directory, bool plain) {
   RunView run = open_run(directory, "");
   refresh(run);
-  if (!run.history().first && !run.alive)
+  if (!run.history().ends.first && !run.alive)
     fail(Exit::input, run.log->path(), "has no step that can be read; name the run.directory of a run");
   const bool drawn = !plain && moves_cursor(STDOUT_FILENO);
   const bool colours = std::getenv("NO_COLOR") == nullptr, blocks = says_utf8();

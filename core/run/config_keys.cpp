@@ -323,8 +323,9 @@ constexpr Word<Release> kReleases[] = {{"none", Release::none}, {"once", Release
 constexpr Word<MuonScale> kMuonScales[] = {{"match_rms_adamw", MuonScale::match_rms_adamw},
                                            {"original", MuonScale::original}};
 
-std::vector<ConfigKey> make_keys() {
-  using C = RunConfig;
+using C = RunConfig;
+
+std::vector<ConfigKey> keys_of_step() {
   return {
       key("model.path", &C::model, &C::Model::path, Text{}, Need::required),
       key("model.from_scratch", &C::model, &C::Model::from_scratch, Flag{}),
@@ -347,6 +348,11 @@ std::vector<ConfigKey> make_keys() {
       key("precision.activation_gradient_dtype", &C::precision, &C::Precision::activation_gradient_dtype,
           TypeChoice{{DType::e4m3}, " (e5m2 is reserved)"}),
       key("precision.fast_accumulation", &C::precision, &C::Precision::fast_accumulation, Flag{}),
+  };
+}
+
+std::vector<ConfigKey> keys_of_optimizer() {
+  return {
       key("optimizer.kind", &C::optimizer, &OptimizerOptions::kind, Words<OptimizerKind>{kOptimizerKinds}),
       key("optimizer.learning_rate", &C::optimizer, &OptimizerOptions::learning_rate, Number{0, kMaxF32}),
       key("optimizer.beta1", &C::optimizer, &OptimizerOptions::beta1, Number{0, 1, true}),
@@ -370,6 +376,11 @@ std::vector<ConfigKey> make_keys() {
           TypeChoice{{DType::bf16, DType::f32, DType::e5m3}}),
       key("optimizer.master_dtype", &C::optimizer, &OptimizerOptions::master_dtype,
           TypeChoice{{DType::none, DType::f32}}),
+  };
+}
+
+std::vector<ConfigKey> keys_of_run() {
+  return {
       key("schedule.steps", &C::schedule, &C::Schedule::steps, Count{1, kMax32}),
       key("schedule.warmup_steps", &C::schedule, &C::Schedule::warmup_steps, Count{0, kMax32}),
       key("schedule.kind", &C::schedule, &C::Schedule::kind, Choice{{"cosine", "linear", "constant"}}),
@@ -399,6 +410,12 @@ std::vector<ConfigKey> make_keys() {
       key("run.eval_windows", &C::run, &C::Run::eval_windows, Count{0, kMax64}),
       key("run.max_skipped", &C::run, &C::Run::max_skipped, Count{1, kMax32}),
   };
+}
+
+std::vector<ConfigKey> make_keys() {
+  std::vector<ConfigKey> keys = keys_of_step();
+  for (const auto& more : {keys_of_optimizer(), keys_of_run()}) keys.insert(keys.end(), more.begin(), more.end());
+  return keys;
 }
 
 }  // namespace

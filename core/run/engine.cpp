@@ -92,6 +92,30 @@ std::optional<Links> links_between(const Engine& engine) {
   return links;
 }
 
+// Ranks run one build and configuration on devices of one kind, and exchange as it says.
+void join_ranks(const Engine& engine, const RunConfig& config) {
+  World& world = *engine.world;
+  require_same(world, config_text(config), "the keys", kOneBuild);
+  require_same(world, engine.device.name, "the devices", kOneBuild);
+  const std::string& collectives = config.distributed.collectives;
+  engine.backend->join(world, collectives);
+  if (collectives != "auto" && engine.backend->transport() != collectives)
+    fail(Exit::configuration, "distributed.collectives", "is {}, and ranks on {} exchange through the {}; use auto",
+         collectives, engine.device.backend, engine.backend->transport());
+}
+
+// What a step is planned for: the device as far as the rank may use it, alike for all ranks.
+Target target_of_rank(const Engine& engine, const RunConfig& config) {
+  World* world = engine.world;
+  const std::optional<Links> links = links_between(engine);
+  Target target = engine.backend->target();
+  if (world) target = of_shared_device(std::move(target), engine.device, config, world->seat());
+  target = with_measured_rates(within_budget(std::move(target), config.memory));
+  if (links) target.rates.links = *links;
+  if (world) target = common_target(std::move(target), *world);
+  return target;
+}
+
 }  // namespace
 
 Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world,
@@ -103,45 +127,33 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   engine.device = device_of(config, registry, world);
   check_recipe(engine.device, name_of(engine.spec.precision.recipe));
   engine.backend = registry.open(engine.device);
-  if (world) {
-    require_same(*world, config_text(config), "the keys", kOneBuild);
-    require_same(*world, engine.device.name, "the devices", kOneBuild);
-    const std::string& collectives = config.distributed.collectives;
-    engine.backend->join(*world, collectives);
-    if (collectives != "auto" && engine.backend->transport() != collectives)
-      fail(Exit::configuration, "distributed.collectives", "is {}, and ranks on {} exchange through the {}; use auto",
-           collectives, engine.device.backend, engine.backend->transport());
-  }
+  if (world) join_ranks(engine, config);
   times.took("device");
-  if (inputs.checkpoint) warn_of_device(inputs.checkpoint->manifest(), engine.device);
+  if (inputs.start.checkpoint) warn_of_device(inputs.start.checkpoint->manifest(), engine.device);
   if (KernelTable* kernels = engine.backend->kernels()) kernels->use(inputs.kernels);
   else if (!inputs.kernels.timed)
     warn(fmt::format("--choices changes nothing: {} has no kernels to choose", engine.device.backend));
-  const std::optional<Links> links = links_between(engine);
-  Target target = engine.backend->target();
-  if (world) target = of_shared_device(std::move(target), engine.device, config, world->seat());
-  target = with_measured_rates(within_budget(std::move(target), config.memory));
-  if (links) target.rates.links = *links;
-  if (world) target = common_target(std::move(target), *world);
+  const Target target = target_of_rank(engine, config);
   PlanRequest request = plan_request(config, engine.spec, target, world ? world->seat().local_ranks : 1);
   request.sequences = inputs.sequences;
   if (inputs.head_chunks) request.limits.lm_head_chunks = inputs.head_chunks;
   StepPlan plan = decide_with_batch(request);
   shape = request.shape;
   require_fits(plan, request);
-  if (inputs.checkpoint && (!world || world->seat().rank == 0)) warn_of_batch(inputs.checkpoint->manifest(), shape);
+  if (inputs.start.checkpoint && (!world || world->seat().rank == 0))
+    warn_of_batch(inputs.start.checkpoint->manifest(), shape);
   shape.head_chunks = plan.chosen.policy.lm_head_chunks;
   if (has_rates(target)) {
-    engine.rates = request.target.rates;
-    engine.prediction = predict_step(plan, engine.rates);
+    engine.plan.rates = request.target.rates;
+    engine.plan.prediction = predict_step(plan, engine.plan.rates);
   }
-  engine.details = details_of(plan, request, has_rates(target), world ? world->seat().local_ranks : 1);
-  engine.policy = std::move(plan.chosen.policy);
-  engine.plan = std::move(plan.compiled->memory);
+  engine.plan.details = details_of(plan, request, has_rates(target), world ? world->seat().local_ranks : 1);
+  engine.plan.policy = std::move(plan.chosen.policy);
+  engine.plan.memory = std::move(plan.compiled->memory);
   times.took("plan");
   engine.session = load(engine, std::move(plan.compiled->program));
   times.took("memory and kernels");
-  engine.kernels = record_kernels(*engine.backend, inputs.checkpoint ? "checkpoint" : "file");
+  engine.kernels = record_kernels(*engine.backend, inputs.start.checkpoint ? "checkpoint" : "file");
   engine.runner =
       std::make_unique<StepRunner>(*engine.session, shape, rope_table(engine.spec.model, shape.sequence_length));
   times.took("states");
@@ -149,18 +161,18 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
 }
 
 void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs) {
-  if (inputs.weights) load_parameters(*engine.session, inputs.model, *inputs.weights);
+  if (inputs.start.weights) load_parameters(*engine.session, inputs.model, *inputs.start.weights);
   else initialise_parameters(*engine.session, inputs.model, model.seed);
   if (!engine.spec.lora.on()) return;
   const std::vector<ParameterSpec> specs = trainable_specs(engine.spec);
-  if (inputs.adapter) load_adapter(*engine.session, *inputs.adapter, specs);
+  if (inputs.start.adapter) load_adapter(*engine.session, *inputs.start.adapter, specs);
   else initialise_adapter(*engine.session, specs, model.seed, false);
 }
 
 void restore(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs) {
   if (engine.spec.lora.on()) fill(engine, model, inputs);
   const auto optimizer = make_optimizer(engine.spec.optimizer, engine.spec.precision);
-  restore_state(*engine.session, *optimizer, trainable_specs(engine.spec), *inputs.checkpoint);
+  restore_state(*engine.session, *optimizer, trainable_specs(engine.spec), *inputs.start.checkpoint);
 }
 
 WorldRecord world_record(const Engine& engine) {

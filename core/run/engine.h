@@ -14,19 +14,24 @@
 
 namespace tandem {
 
+// What was planned of an engine's step.
+struct PlannedStep {
+  MemoryPolicy policy;
+  MemoryPlan memory;
+  PlanDetails details;
+  Rates rates;                           // unknown ones are 0
+  std::optional<Prediction> prediction;  // none where the rates are not known
+};
+
 struct Engine {
   World* world = nullptr;  // the other ranks; null: there are none
   DeviceInfo device;
   DevicePointer<Backend> backend;
   StepSpec spec;
-  MemoryPolicy policy;
-  MemoryPlan plan;
-  PlanDetails details;
+  PlannedStep plan;
   std::unique_ptr<Session> session;
   std::unique_ptr<StepRunner> runner;
   KernelRecord kernels;
-  Rates rates;                           // unknown ones are 0
-  std::optional<Prediction> prediction;  // none where the rates are not known
 };
 
 // Opens run.backend's device, plans a step for it and loads its Program; parameters are not yet written. A resumed run

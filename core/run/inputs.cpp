@@ -75,7 +75,7 @@ std::map<std::string, std::string> hashes_of(const ModelFiles& weights) {
 }
 
 void check_base(const RunInputs& in) {
-  const std::map<std::string, std::string>& before = in.checkpoint->manifest().base;
+  const std::map<std::string, std::string>& before = in.start.checkpoint->manifest().base;
   for (const auto& [name, hash] : before)
     if (const auto now = in.base.find(name); now == in.base.end() || now->second != hash)
       fail(Exit::input, in.model.path, "tensor {:.200} has changed since the run began; restore it, or start a new run",
@@ -84,11 +84,12 @@ void check_base(const RunInputs& in) {
 
 // The base that adapters stand on, and where they come from.
 void open_base(RunInputs& in, const RunConfig& config, bool root) {
-  if (in.adapter && in.adapter->dropout > 0)
-    warn(fmt::format("{}: lora_dropout is {}, and nothing is dropped here", in.adapter->path, in.adapter->dropout));
+  if (in.start.adapter && in.start.adapter->dropout > 0)
+    warn(fmt::format("{}: lora_dropout is {}, and nothing is dropped here", in.start.adapter->path,
+                     in.start.adapter->dropout));
   if (config.model.from_scratch || !root) return;
-  in.base = hashes_of(*in.weights);
-  if (in.checkpoint) check_base(in);
+  in.base = hashes_of(*in.start.weights);
+  if (in.start.checkpoint) check_base(in);
 }
 
 }  // namespace
@@ -97,19 +98,19 @@ RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& c
   RunInputs in;
   if (!choices.empty()) in.kernels = read_choices(choices);
   in.model = open_model(config.model.path);
-  if (!resume) in.adapter = configured_adapter(config.lora, in.model.config);
-  in.spec = step_spec(config, in.model.config, lora_of(config.lora, in.adapter));
+  if (!resume) in.start.adapter = configured_adapter(config.lora, in.model.config);
+  in.spec = step_spec(config, in.model.config, lora_of(config.lora, in.start.adapter));
   in.sequences = free_sequences(config);
   compare_files(in, config, world);
   if (resume) {
-    in.checkpoint.emplace(open_checkpoint(in, config, world));
-    keep_batch(in, in.checkpoint->manifest(), config);
-    in.kernels.given = in.checkpoint->manifest().kernels;
-    if (config.lora.on()) in.spec.lora = open_adapter(in.checkpoint->path(), in.model.config).lora;
+    in.start.checkpoint.emplace(open_checkpoint(in, config, world));
+    keep_batch(in, in.start.checkpoint->manifest(), config);
+    in.kernels.given = in.start.checkpoint->manifest().kernels;
+    if (config.lora.on()) in.spec.lora = open_adapter(in.start.checkpoint->path(), in.model.config).lora;
   }
   check_copied_files(in.model.path);
   in.data = open_data(config, in.model, in.spec.shape, world ? world->seat().rank : 0);
-  if ((!resume || config.lora.on()) && !config.model.from_scratch) in.weights.emplace(open_weights(in.model));
+  if ((!resume || config.lora.on()) && !config.model.from_scratch) in.start.weights.emplace(open_weights(in.model));
   if (config.lora.on()) open_base(in, config, !world || world->seat().rank == 0);
   return in;
 }

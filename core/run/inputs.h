@@ -16,6 +16,13 @@
 
 namespace tandem {
 
+// What the state starts from; large, and let go of once the session has it.
+struct StartFiles {
+  std::optional<ModelFiles> weights;        // none: they are drawn, or the checkpoint has them
+  std::optional<AdapterDirectory> adapter;  // none: it is drawn, the checkpoint has it, or there is none
+  std::optional<Checkpoint> checkpoint;     // to go on from
+};
+
 struct RunInputs {
   ModelSource model;
   StepSpec spec;                        // with the checkpoint's batch and LM-head chunks, or as configured
@@ -23,10 +30,8 @@ struct RunInputs {
   std::optional<uint32_t> head_chunks;  // the checkpoint's, of the same micro_batch
   std::vector<InputFile> files;         // they decide the result
   RunData data;
-  std::optional<ModelFiles> weights;        // to start from; none: they are drawn, or the checkpoint has them
-  std::optional<AdapterDirectory> adapter;  // to start from; none: it is drawn, the checkpoint has it, or there is none
+  StartFiles start;
   std::map<std::string, std::string> base;  // under adapters, xxh3 of the weights' tensors, which are frozen
-  std::optional<Checkpoint> checkpoint;     // to go on from
   std::unique_ptr<RunDirectory> directory;  // the checkpoint's, locked
   ChoiceRules kernels;                      // the checkpoint's go first, or those that were asked for
 };

@@ -114,7 +114,7 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
       .targets = step.targets,
       .seconds = seconds,
       .tokens_per_second = double(step.tokens) / seconds,
-      .mfu = engine.prediction ? std::optional(engine.prediction->products / seconds) : std::nullopt,
+      .mfu = engine.plan.prediction ? std::optional(engine.plan.prediction->products / seconds) : std::nullopt,
       .memory = device_memory(engine),
       .skipped = report.skipped != 0,
       .skipped_tensors =
@@ -123,8 +123,8 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
       .copies_timed = step.copies == StepRunner::Copies::timed,
       .copy_seconds =
           step.copies == StepRunner::Copies::timed ? engine.session->executable().copy_seconds() : std::nullopt,
-      .save_seconds = std::exchange(run.save_seconds, {}),
-      .save_write_seconds = std::exchange(run.save_write_seconds, {}),
+      .save_seconds = std::exchange(run.saves.seconds, {}),
+      .save_write_seconds = std::exchange(run.saves.write_seconds, {}),
       .scales = fp8 ? std::optional(ScaleGuesses{report.scale_misses, report.scale_guesses}) : std::nullopt,
       .health = run.root() ? engine.backend->health().value_or(Health{}) : Health{}};
   write_line(run, m);
@@ -132,7 +132,7 @@ void finish(Run& run, const Engine& engine, const StepInFlight& step, const abi:
   if (taught) at.skipped = m.skipped || !std::isfinite(m.grad_norm) ? at.skipped + 1 : 0;
   at.t = report.updates;
   if (at.skipped >= run.config.run.max_skipped) fail_diverged(run);
-  if (!m.skipped && std::exchange(run.unproven, false)) keep_newest(run);
+  if (!m.skipped && std::exchange(run.saves.unproven, false)) keep_newest(run);
 }
 
 void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
@@ -143,10 +143,10 @@ void profile_step(Run& run, Engine& engine, Prefetcher& batches) {
   const StepRunner::Profile profile = engine.runner->profile(batch, run.position.step, rate, run.config.model.seed);
   if (run.root()) {
     const Program& program = engine.session->program();
-    replace_file(run.profile.file, trace_of(program, profile.turns, engine.rates));
+    replace_file(run.profile.file, trace_of(program, profile.turns, engine.plan.rates));
     run.directory().require_in_place();
     replace_file(run.directory().profile(),
-                 profile_text(program, profile.turns, run.position.step + 1, engine.details));
+                 profile_text(program, profile.turns, run.position.step + 1, engine.plan.details));
   }
   finish(run, engine, {batch.tokens, batch.valid_targets, rate, start, waited, {}, {}}, profile.report);
 }
@@ -202,11 +202,11 @@ void announce(Run& run, const Engine& engine) {
   const auto say = [&](const std::string& text) { run.progress.message(text); };
   say(fmt::format("{}, {:.2f} GiB on the device", describe(name_of(engine.spec.precision.recipe), engine.device),
                   double(device_memory(engine)) / (1 << 30)));
-  if (engine.prediction) say(describe(*engine.prediction, engine.world != nullptr));
+  if (const auto& p = engine.plan.prediction) say(describe(*p, engine.world != nullptr));
   if (!engine.kernels.kernels.empty()) say(fmt::format("GEMM algorithms: {}", engine.kernels.text()));
   for (const std::string& line : describe_data(run.config, run.inputs.data, engine.spec.shape)) say(line);
-  if (!engine.details.save.fits()) say(fmt::format("saves: {}", describe(engine.details.save)));
-  if (run.saved) say(fmt::format("resumed after step {}", *run.saved));
+  if (const SaveCopy& copy = engine.plan.details.save; !copy.fits()) say(fmt::format("saves: {}", describe(copy)));
+  if (run.saves.newest) say(fmt::format("resumed after step {}", *run.saves.newest));
 }
 
 // Says when the first step was done, and what the process took beyond the plan by then: all that a run takes is taken
@@ -240,7 +240,7 @@ void save_result(Run& run, const Engine& engine) {
 }
 
 Exit stop(Run& run, const Engine& engine) {
-  if (run.saved != run.position.step) save_and_wait(run, engine);
+  if (run.saves.newest != run.position.step) save_and_wait(run, engine);
   finish_saves(run);
   if (engine.world) engine.world->barrier("saved");  // A launcher may end all once one has.
   run.progress.message(fmt::format("stopped by a signal after step {}; go on with --resume", run.position.step));
@@ -269,9 +269,9 @@ bool open_directory(const RunConfig& config, const TrainOptions& options, const 
   const RunDirectory& directory = *inputs.directory;
   directory.require_in_place();
   write_config(directory.config(), config);
-  write_plan(directory.plan(), engine.device, engine.spec.shape, engine.policy, offload_words(engine.spec), engine.plan,
-             device_bytes(engine.plan, engine.backend->target()), engine.kernels, world_record(engine),
-             json_of(engine.details, machine_of(options, engine)));
+  write_plan(directory.plan(), engine.device, engine.spec.shape, engine.plan.policy, offload_words(engine.spec),
+             engine.plan.memory, device_bytes(engine.plan.memory, engine.backend->target()), engine.kernels,
+             world_record(engine), json_of(engine.plan.details, machine_of(options, engine)));
   return cut_metrics(directory.metrics(), at.step);
 }
 
@@ -282,13 +282,11 @@ Run start_run(const RunConfig& config, Signals& signals, const TrainOptions& opt
   const bool root = !engine.world || engine.world->seat().rank == 0;
   Position at;
   std::optional<uint64_t> saved;
-  if (inputs.checkpoint) {
-    at = inputs.checkpoint->manifest();
+  if (inputs.start.checkpoint) {
+    at = inputs.start.checkpoint->manifest();
     saved = at.step;
   }
-  inputs.checkpoint.reset();  // They are large, and read.
-  inputs.weights.reset();
-  inputs.adapter.reset();
+  inputs.start = {};
   const bool evaluated = agree(engine, root && open_directory(config, options, engine, inputs, at), "start") != 0;
   std::unique_ptr<MetricsWriter> metrics;
   if (root) metrics = std::make_unique<MetricsWriter>(inputs.directory->metrics());
@@ -300,16 +298,15 @@ Run start_run(const RunConfig& config, Signals& signals, const TrainOptions& opt
           .profile = profiled_step(options.profile, at.step, config.schedule.steps),
           .times = std::move(times),
           .position = at,
-          .saved = saved,
           .evaluated = evaluated,
-          .writer = root ? std::make_unique<Background>() : nullptr};
+          .saves = {.newest = saved, .writer = root ? std::make_unique<Background>() : nullptr}};
 }
 
 Exit train_steps(Run& run, Engine& engine) {
   const uint64_t first = run.position.step, steps = run.config.schedule.steps;
   Prefetcher batches(*run.inputs.data.train, run.position.step, steps);
   announce(run, engine);
-  if (run.saved && !run.evaluated && due_for_evaluation(run, first)) evaluate_now(run, engine);
+  if (run.saves.newest && !run.evaluated && due_for_evaluation(run, first)) evaluate_now(run, engine);
   std::optional<StepInFlight> ahead;
   bool stopped = asked_to_stop(run, engine);
   while (!stopped && run.position.step < steps) {

@@ -21,6 +21,15 @@ struct ProfiledStep {
   uint64_t step = 0;
 };
 
+// Where a run's checkpoints stand.
+struct Saves {
+  std::optional<uint64_t> newest;  // the step of the newest one, which may still be on its way to the disk
+  bool unproven = false;           // no step was done since the newest one, which this process wrote
+  std::optional<double> seconds, write_seconds;  // since the last step's line; see StepMetrics
+  StateCopy copy;                                // the root's, of which a checkpoint is written
+  std::unique_ptr<Background> writer;            // the root's; last: it works on the copy
+};
+
 struct Run {
   const RunConfig& config;
   Signals& signals;
@@ -30,12 +39,8 @@ struct Run {
   ProfiledStep profile;
   StartTimes times;
   Position position;
-  std::optional<uint64_t> saved;  // the step of the newest checkpoint, which may still be on its way to the disk
-  bool evaluated = false;         // at the step resumed from
-  bool unproven = false;          // no step was done since the newest checkpoint, which this process wrote
-  std::optional<double> save_seconds, save_write_seconds;  // since the last step's line; see StepMetrics
-  StateCopy copy;                                          // the root's, of which a checkpoint is written
-  std::unique_ptr<Background> writer;                      // the root's; last: what it works on uses all of the above
+  bool evaluated = false;  // at the step resumed from
+  Saves saves;             // last: its writer works on all of the above
 
   bool root() const { return metrics != nullptr; }
   const RunDirectory& directory() const { return *inputs.directory; }  // the root's

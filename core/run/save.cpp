@@ -41,7 +41,7 @@ void write_save(const Run& run, const Position& at, bool unproven, const Write& 
 
 // False, having said so, where memory that the plan counted on has gone elsewhere.
 bool reserve_copy(Run& run, uint64_t bytes) {
-  if (run.copy.reserve(bytes)) return true;
+  if (run.saves.copy.reserve(bytes)) return true;
   run.progress.message(
       fmt::format("the host has {} left, and a copy of the state takes {}: this save waits for the disk",
                   size_text(available_system_memory()), size_text(bytes)));
@@ -58,25 +58,25 @@ void save(Run& run, const Engine& engine, bool goes_on) {
   const auto save_now = [&](const std::string& checkpoints) {
     save_state(*engine.session, engine.world, *optimizer, specs, checkpoints, manifest_of(run, engine));
   };
-  run.saved = at.step;
+  run.saves.newest = at.step;
   if (!run.root()) return save_now({});
   run.directory().require_in_place();
   make_checkpoint_directory(run.directory().checkpoints());  // Here: a thread would make it in another run's place.
-  const bool unproven = run.unproven = at.step < run.config.schedule.steps;
-  const auto waited = [&] { return run.save_seconds.emplace(run.save_seconds.value_or(0) + seconds_since(start)); };
-  const SaveCopy& copy = engine.details.save;
+  const bool unproven = run.saves.unproven = at.step < run.config.schedule.steps;
+  const auto waited = [&] { return run.saves.seconds.emplace(run.saves.seconds.value_or(0) + seconds_since(start)); };
+  const SaveCopy& copy = engine.plan.details.save;
   if (!goes_on || !copy.fits() || !reserve_copy(run, copy.bytes)) {
     write_save(run, at, unproven, save_now);
     return run.progress.message(fmt::format("saved step {} in {:.2f} s", at.step, waited()));
   }
-  run.copy.take(*engine.session, engine.world, *optimizer, specs, manifest_of(run, engine));
+  run.saves.copy.take(*engine.session, engine.world, *optimizer, specs, manifest_of(run, engine));
   const double held_up = waited();
-  run.writer->start(
+  run.saves.writer->start(
       [&run, at, unproven] {
-        write_save(run, at, unproven, [&](const std::string& checkpoints) { run.copy.write(checkpoints); });
+        write_save(run, at, unproven, [&](const std::string& checkpoints) { run.saves.copy.write(checkpoints); });
       },
       [&run, at, held_up](double seconds) {
-        run.save_write_seconds = seconds;
+        run.saves.write_seconds = seconds;
         run.progress.message(fmt::format("saved step {} in {:.2f} s; training waited for {:.2f} s", at.step,
                                          held_up + seconds, held_up));
       });
@@ -93,15 +93,15 @@ void save_and_wait(Run& run, const Engine& engine) {
 }
 
 void collect_saves(Run& run) {
-  if (run.root()) run.writer->collect();
+  if (run.root()) run.saves.writer->collect();
 }
 
 void finish_saves(Run& run) {
-  if (run.root()) run.writer->finish();
+  if (run.root()) run.saves.writer->finish();
 }
 
 void keep_newest(Run& run) {
-  run.writer->start([&run, newest = *run.saved] {
+  run.saves.writer->start([&run, newest = *run.saves.newest] {
     run.directory().require_in_place();
     rotate_checkpoints(run.directory().checkpoints(), newest, run.config.checkpoint.keep);
   });

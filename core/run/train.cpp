@@ -53,7 +53,7 @@ Exit train(const RunConfig& config, const Registry& registry, const TrainOptions
     times.took("data");
     Engine engine = open_engine(config, registry, inputs, world, times);
     inputs.data.train->deal(engine.spec.shape.micro_batch, engine.spec.shape.accumulation);
-    if (inputs.checkpoint) restore(engine, config.model, inputs);
+    if (inputs.start.checkpoint) restore(engine, config.model, inputs);
     else fill(engine, config.model, inputs);
     times.took("parameters");
     Run run = start_run(config, signals, options, engine, std::move(inputs), std::move(times));

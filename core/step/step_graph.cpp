@@ -7,6 +7,11 @@
 namespace tandem {
 namespace {
 
+// What begin makes for all ranges of a step.
+struct StepWords {
+  ValueId scalars, loss, scale_counts;
+};
+
 class StepGraph {
  public:
   StepGraph(const StepSpec& spec, bool training)
@@ -23,13 +28,13 @@ class StepGraph {
   }
 
   void begin() {
-    scalars_ = begin_step(graph_, inputs_);
-    graph_.keep(scalars_, "scalars");
-    loss_ = graph_.zeros(Range::begin, {DType::f32, {1}}, "loss");
-    graph_.keep(loss_, "loss");
+    words_.scalars = begin_step(graph_, inputs_);
+    graph_.keep(words_.scalars, "scalars");
+    words_.loss = graph_.zeros(Range::begin, {DType::f32, {1}}, "loss");
+    graph_.keep(words_.loss, "loss");
     if (!trainable_.empty() && model_.amax_slots_forward() > 0) {
-      scale_counts_ = graph_.zeros(Range::begin, {DType::u32, {2}}, "scale_counts");
-      graph_.keep(scale_counts_, "scale_counts");
+      words_.scale_counts = graph_.zeros(Range::begin, {DType::u32, {2}}, "scale_counts");
+      graph_.keep(words_.scale_counts, "scale_counts");
     }
     model_.quantize_weights(Range::begin, !trainable_.empty());
   }
@@ -37,8 +42,8 @@ class StepGraph {
   void micro_step() {
     const Batch batch = load_batch(graph_, Range::micro_step, inputs_);
     const uint32_t slots = model_.amax_slots_forward() + model_.amax_slots_backward();
-    Quantizer quantizer = quantizer_of(Range::micro_step, slots, scale_counts_);
-    scale_counts_ = quantizer.scale_counts();
+    Quantizer quantizer = quantizer_of(Range::micro_step, slots, words_.scale_counts);
+    words_.scale_counts = quantizer.scale_counts();
     ReverseMode backward(graph_, Range::micro_step, &quantizer);
     for (const ParameterSpec& spec : trainable_)
       backward.add_up(model_.parameter(spec.name), model_.precision().gradient, spec.name + ".gradient");
@@ -60,7 +65,7 @@ class StepGraph {
     for (const ParameterSpec& spec : trainable_) parameters.push_back(model_.parameter(spec.name));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(optimizer_, model_.precision());
     emit_update(graph_, *optimizer,
-                {trainable_, parameters, gradients_, loss_, scalars_, inputs_.counter, scale_counts_},
+                {trainable_, parameters, gradients_, words_.loss, words_.scalars, inputs_.counter, words_.scale_counts},
                 {optimizer_.grad_clip, optimizer_.clip_by});
   }
 
@@ -81,9 +86,9 @@ class StepGraph {
 
   // returns the cotangent of hidden where there is a backward pass
   ValueId head(Range range, ValueId hidden, ValueId targets, ReverseMode* backward) {
-    const HeadResult result = lm_head(graph_, range, model_, {hidden, targets, scalars_, loss_}, shape_.head_chunks,
-                                      float(optimizer_.z_loss), backward);
-    loss_ = result.loss;
+    const HeadResult result = lm_head(graph_, range, model_, {hidden, targets, words_.scalars, words_.loss},
+                                      shape_.head_chunks, float(optimizer_.z_loss), backward);
+    words_.loss = result.loss;
     return result.cotangent;
   }
 
@@ -93,7 +98,8 @@ class StepGraph {
   bool frozen_;  // the base
   Transformer model_;
   StepInputs inputs_;
-  ValueId rope_, scalars_, loss_, scale_counts_;
+  ValueId rope_;
+  StepWords words_;
   std::vector<ParameterSpec> trainable_;
   std::vector<ValueId> gradients_;  // by trainable parameter
 };

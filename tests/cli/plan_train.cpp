@@ -44,21 +44,21 @@ std::unique_ptr<Backend> open_paper(uint32_t) {
 // What `plan --json` prints, of what a run has loaded.
 Json json_of(const Engine& engine) {
   Json arenas = Json::array();
-  for (const Arena& arena : engine.plan.arenas)
+  for (const Arena& arena : engine.plan.memory.arenas)
     arenas.push_back(
         {{"name", arena.name}, {"kind", arena.kind == ArenaKind::host ? "host" : "device"}, {"bytes", arena.bytes}});
-  const Json policy = policy_json(engine.policy, offload_words(engine.spec));
-  return {{"device_bytes", device_bytes(engine.plan, engine.backend->target())},
-          {"host_bytes", engine.plan.host_bytes},
+  const Json policy = policy_json(engine.plan.policy, offload_words(engine.spec));
+  return {{"device_bytes", device_bytes(engine.plan.memory, engine.backend->target())},
+          {"host_bytes", engine.plan.memory.host_bytes},
           {"arenas", arenas},
           {"recompute", policy.at("recompute")},
           {"offload", policy.at("offload")},
           {"lm_head_chunks", engine.spec.shape.head_chunks},
-          {"attention_chunks", engine.policy.attention_chunks},
+          {"attention_chunks", engine.plan.policy.attention_chunks},
           {"micro_batch", engine.spec.shape.micro_batch},
           {"gradient_accumulation", engine.spec.shape.accumulation},
-          {"step_seconds", engine.prediction.value().step},
-          {"floor_seconds", engine.prediction.value().floor}};
+          {"step_seconds", engine.plan.prediction.value().step},
+          {"floor_seconds", engine.plan.prediction.value().floor}};
 }
 
 struct Key {
