@@ -9,7 +9,7 @@ namespace {
 // Choices are all ranked up to so many. Fewer: small models run what moves find. More: ranking takes longer.
 constexpr size_t kRankedChoices = 8192;
 // Choices from which moves go on. Fewer: one that only looks good hides the others. More: ranking takes longer.
-constexpr size_t kFound = 8;
+constexpr size_t kFound = 16;
 
 size_t differ(const Choice& a, const Choice& b) {
   size_t knobs = 0;
