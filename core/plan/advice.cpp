@@ -13,7 +13,6 @@ namespace {
 // A batch that takes so much longer than the best one has no better one behind it. Smaller, and the search ends in a
 // batch whose neighbours alone are slower; larger, and it takes longer.
 constexpr double kHopeless = 1.1;
-constexpr int kTries = 3;  // batches whose plans are compiled, for the largest one and for the fastest
 
 class Advisor {
  public:
@@ -96,7 +95,7 @@ class Advisor {
         : request(std::move(r)),
           estimator(other.release() == release_of(request) ? std::make_shared<Estimator>(request, other)
                                                            : std::make_shared<Estimator>(request)),
-          ranking(request, [this](const Choice& choice) { return estimator->estimate(choice); }) {}
+          ranking(request, estimator->knobs(), [this](const Choice& choice) { return estimator->estimate(choice); }) {}
     Batch(const Batch&) = delete;
     Batch& operator=(const Batch&) = delete;
 
@@ -107,7 +106,10 @@ class Advisor {
 
   Batch& batch(uint32_t micro_batch) {
     std::unique_ptr<Batch>& slot = batches_[micro_batch];
-    if (!slot) slot = std::make_unique<Batch>(request_of(micro_batch), *estimates_);
+    if (!slot) {
+      slot = std::make_unique<Batch>(request_of(micro_batch), *estimates_);
+      estimates_ = slot->estimator;  // what it samples serves the next one
+    }
     return *slot;
   }
 
@@ -115,8 +117,8 @@ class Advisor {
   double estimated(uint32_t micro_batch) {
     const auto [found, fresh] = estimated_.try_emplace(micro_batch, kNever);
     if (!fresh) return found->second;
-    const std::vector<Ranked> ranked = batch(micro_batch).ranking.fitting();
-    return found->second = ranked.empty() ? kNever : ranked.front().seconds;
+    const Ranked best = batch(micro_batch).ranking.best().front();
+    return found->second = best.fits() ? best.seconds : kNever;
   }
 
   // Plans each as plan_step does, but for the recompute sets that it tries; side by side.
@@ -152,8 +154,8 @@ class Advisor {
 
   // ---- the largest that fits ----
 
-  // operands stay below 2^32 elements and within what the device allocates at once, logits too where the configuration
-  // fixes their chunks
+  // operands stay below 2^32 elements and within what the device allocates at once, logits too in as many chunks as the
+  // configuration or kMostParts says
   uint32_t legal(double micro_batch) const {
     const double length = request_.shape.sequence_length;
     const double element = double(size_of(request_.precision.compute()));
@@ -161,7 +163,7 @@ class Advisor {
                   (length * double(widest_row(request_.model)));
     const double rows = double(most_chunk_rows(request_.model));
     if (rows < kHeadChunkRows) most = std::min(most, rows / length);
-    else if (const auto chunks = request_.limits.lm_head_chunks) most = std::min(most, *chunks * rows / length);
+    else most = std::min(most, request_.limits.lm_head_chunks.value_or(kMostParts) * rows / length);
     const uint32_t b = uint32_t(std::clamp(micro_batch, 1.0, std::max(1.0, most)));
     return b / unit_ * unit_;
   }
@@ -193,7 +195,7 @@ class Advisor {
     uint32_t fits = low, fails = last;
     while (fails - fits > unit_) {
       const uint32_t middle = fits + (fails - fits) / 2 / unit_ * unit_;
-      (between(first, last, middle).uniform_fitting().empty() ? fails : fits) = middle;
+      (between(first, last, middle).may_fit() ? fits : fails) = middle;
     }
     for (int tries = 0; tries < kTries && fits > first; ++tries) {
       if (compiles(between(first, last, fits), fits)) return fits;
@@ -204,14 +206,10 @@ class Advisor {
 
   Ranking between(uint32_t low, uint32_t high, uint32_t micro_batch) {
     const Batch &less = batch(low), &more = batch(high);
-    const uint32_t heads = head_chunk_counts(less.request).back(), parts = attention_chunk_counts(less.request).back();
     const double share = double(micro_batch - low) / (high - low);
-    return Ranking(more.request, [=, &less, &more](Choice choice) {
-      Takes takes;
-      takes.add(more.estimator->estimate(choice), share);
-      choice.head_chunks = std::min(choice.head_chunks, heads);
-      choice.attention_chunks = std::min(choice.attention_chunks, parts);
-      return takes.add(less.estimator->estimate(choice), 1 - share);
+    return Ranking(more.request, more.estimator->knobs(), [=, &less, &more](const Choice& choice) {
+      Usage usage;
+      return usage.add(more.estimator->estimate(choice), share).add(less.estimator->estimate(choice), 1 - share);
     });
   }
 
@@ -219,14 +217,14 @@ class Advisor {
   bool compiles(Ranking ranking, uint32_t micro_batch) const {
     const PlanRequest r = request_of(micro_batch);
     for (int tries = 0; tries < kTries; ++tries) {
-      const std::vector<Ranked> ranked = ranking.fitting();
-      if (ranked.empty()) break;
-      const MemoryPolicy policy = policy_of(ranked.front().choice, r.model.layers, release_of(r));
+      const Ranked best = ranking.best().front();
+      if (!best.fits()) break;
+      const MemoryPolicy policy = policy_of(estimates_->knobs(), best.choice, r.model.layers);
       const Compiled compiled = compile_step(r, policy, without_budget(r.target), Checks::without);
-      const Takes takes = takes_of(compiled, r.target);
+      const Usage usage = usage_of(compiled, r.target);
       if (!compiled.memory.fits()) break;
-      if (budget_of(r.target).holds(takes)) return true;
-      ranking.correct(ranked.front().choice, takes);
+      if (budget_of(r.target).holds(usage)) return true;
+      ranking.correct(best.choice, usage);
     }
     return false;
   }

@@ -8,15 +8,13 @@
 namespace tandem {
 namespace {
 
-// Models of this many layers, and of one more, are sampled. Where something is offloaded: as many as prefetches by one
-// layer need to run ahead as in a whole one.
+// Models of this many layers, and of one more, are sampled; of twice as many where copies run one layer ahead. Fewer:
+// the first and the last layer, which differ from the others, weigh too much. More: sampling takes longer.
 constexpr uint32_t kFewLayers = 2;
-constexpr uint32_t kLayersWithCopies = 4;
 constexpr uint64_t kUnlimited = uint64_t{1} << 62;
 
-Takes difference(const Takes& a, const Takes& b) {
-  Takes d = a;
-  return d.add(b, -1);
+Usage difference(Usage a, const Usage& b) {
+  return a.add(b, -1);
 }
 
 // Bytes of live roots over the positions of each range.
@@ -47,15 +45,11 @@ class LiveBytes {
   std::array<std::map<uint32_t, double>, kRangeCount> change_;
 };
 
-uint32_t layers_with_copies(uint32_t distance) {
-  return kLayersWithCopies + 2 * (std::max(distance, 1u) - 1);
-}
-
 bool is_transient(const Root& root) {
   return !root.persistent && !root.host;
 }
 
-void add_peaks(const Compiled& compiled, Takes& takes) {
+void add_peaks(const Compiled& compiled, Usage& usage) {
   std::array<std::vector<bool>, kRangeCount> in_layer, forward;  // by position
   for (const Node& node : compiled.graph.nodes()) {
     in_layer[size_t(node.range)].push_back(node.tag.layer != kNoLayer);
@@ -66,26 +60,26 @@ void add_peaks(const Compiled& compiled, Takes& takes) {
   for (size_t r = 0; r < kRangeCount; ++r) {
     const uint32_t positions = uint32_t(in_layer[r].size());
     const auto at = [&](bool layer) { return [&, layer](uint32_t p) { return in_layer[r][p] == layer; }; };
-    takes.outside = std::max(takes.outside, made.most(Range(r), positions, at(false)));
-    takes.inside = std::max(takes.inside, made.most(Range(r), positions, at(true)));
-    takes.staging[r] = copied.most(Range(r), positions, [&](uint32_t p) { return forward[r][p]; });
+    usage.outside = std::max(usage.outside, made.most(Range(r), positions, at(false)));
+    usage.inside = std::max(usage.inside, made.most(Range(r), positions, at(true)));
+    usage.staging[r] = copied.most(Range(r), positions, [&](uint32_t p) { return forward[r][p]; });
     if (Range(r) == Range::micro_step)
-      takes.staging[Takes::kBackward] = copied.most(Range(r), positions, [&](uint32_t p) { return !forward[r][p]; });
+      usage.staging[Usage::kBackward] = copied.most(Range(r), positions, [&](uint32_t p) { return !forward[r][p]; });
   }
 }
 
-Takes::Busy busy_of(const ProgramCost& cost) {
+Usage::Busy busy_of(const ProgramCost& cost) {
   const double copies = cost.of(CostKind::copy).seconds;
   double all = 0;
   for (const KindCost& c : cost.kinds) all += c.seconds;
-  Takes::Busy busy{all - copies, cost.link_in, cost.link_out, 0};
+  Usage::Busy busy{all - copies, cost.link_in, cost.link_out, 0};
   busy.latency = cost.seconds - std::max({busy.compute, busy.in, busy.out});
   return busy;
 }
 
 }  // namespace
 
-Takes& Takes::add(const Takes& other, double times) {
+Usage& Usage::add(const Usage& other, double times) {
   fixed += times * other.fixed;
   outside += times * other.outside;
   inside += times * other.inside;
@@ -95,19 +89,17 @@ Takes& Takes::add(const Takes& other, double times) {
   return *this;
 }
 
-void Takes::Busy::add(const Busy& other, double times) {
-  compute += times * other.compute;
-  in += times * other.in;
-  out += times * other.out;
-  latency += times * other.latency;
-}
-
-double Takes::device() const {
+double Usage::device() const {
   return fixed + std::max(outside, inside) + std::max(0.0, *std::ranges::max_element(staging));
 }
 
-double Takes::seconds(uint32_t accumulation) const {
+double Usage::seconds(uint32_t accumulation) const {
   const auto range = [](const Busy& b) { return std::max({b.compute, b.in, b.out}) + std::max(0.0, b.latency); };
+  return range(ranges[0]) + accumulation * range(ranges[1]) + range(ranges[2]);
+}
+
+double Usage::copies(uint32_t accumulation) const {
+  const auto range = [](const Busy& b) { return b.in + b.out; };
   return range(ranges[0]) + accumulation * range(ranges[1]) + range(ranges[2]);
 }
 
@@ -117,274 +109,222 @@ Target without_budget(Target target) {
   return target;
 }
 
-Takes takes_of(const Compiled& compiled, const Target& target) {
-  Takes takes;
-  takes.host = double(compiled.memory.host_bytes);
+Usage usage_of(const Compiled& compiled, const Target& target) {
+  Usage usage;
+  usage.host = double(compiled.memory.host_bytes);
   std::array<uint32_t, kRangeCount> times{};
   for (const Turns& turns : compiled.program.schedule) times[size_t(turns.turn.range)] += turns.times;
   for (const Turns& turns : compiled.program.schedule) {
     const size_t r = size_t(turns.turn.range);
-    takes.ranges[r].add(busy_of(cost_of(compiled.program, turns.turn, target.rates)), double(turns.times) / times[r]);
+    usage.ranges[r].add(busy_of(cost_of(compiled.program, turns.turn, target.rates)), double(turns.times) / times[r]);
   }
-  add_peaks(compiled, takes);
-  takes.fixed = double(device_bytes(compiled.memory, target)) - takes.device();
-  return takes;
+  add_peaks(compiled, usage);
+  usage.fixed = double(device_bytes(compiled.memory, target)) - usage.device();
+  return usage;
 }
 
-Estimator::Estimator(const PlanRequest& request) : request_(request), layers_(request.model.layers) {
-  base_.recompute(recompute_sets(request.limits, request.coarse).front());
-  // as many chunks as keep logits below what a layer's ffn takes, so that the head is not what holds most; more of them
-  // would take long to compile
-  const std::vector<uint32_t> heads = head_chunk_counts(request);
-  const uint32_t enough = request.model.vocabulary / std::max(1u, request.model.ffn) + 1;
-  const auto base_heads = std::ranges::find_if(heads, [&](uint32_t n) { return n >= enough; });
-  base_.head_chunks = base_heads == heads.end() ? heads.back() : *base_heads;
-  base_.attention_chunks = attention_chunk_counts(request).front();
-  sample_activations();
-  whole_ = line(base_, kLayersWithCopies);
-  count_overlaps();
-  const auto beside_base = [&](bool may, uint32_t remade) {
-    if (!may) return Line{};
-    Choice choice = base_;
-    choice.transposed = remade == 0;
-    choice.remade = remade;
-    return beside(line(choice, kLayersWithCopies), whole_);
-  };
-  transposed_ = beside_base(may_transpose(request), 0);
-  remade_ = beside_base(may_remake(request), layers_);
+Estimator::Estimator(const PlanRequest& request)
+    : request_(request), layers_(request.model.layers), knobs_(knobs_of(request)), effects_(knobs_.size()) {
+  sample_all();
 }
 
 Estimator::Estimator(const PlanRequest& request, const Estimator& other)
-    : request_(request),
-      layers_(other.layers_),
-      base_(other.base_),
-      whole_(other.whole_),
-      remade_(other.remade_),
-      transposed_(other.transposed_),
-      overlaps_(other.overlaps_),
-      moved_(other.moved_),
-      block_residuals_(other.block_residuals_),
-      remade_parameters_(other.remade_parameters_) {
-  const std::vector<uint32_t> heads = head_chunk_counts(request);
-  base_.recompute(recompute_sets(request.limits, request.coarse).front());
-  if (std::ranges::find(heads, base_.head_chunks) == heads.end()) base_.head_chunks = heads.back();
-  base_.attention_chunks = attention_chunk_counts(request).front();
-  sample_activations();
+    : request_(request), layers_(other.layers_), knobs_(knobs_of(request)), effects_(knobs_.size()) {
   const double times = double(request.shape.micro_batch) / other.request_.shape.micro_batch;
-  const auto scale = [times](Line& line) {
-    line.fixed.add(line.fixed, times - 1);
-    line.layer.add(line.layer, times - 1);
-  };
-  for (auto& [key, moved] : moved_)
-    if (std::get<Offload>(key) == Offload::residuals) scale(moved.layers);
-  for (auto& [distance, line] : block_residuals_) scale(line);
-}
-
-// what depends on the micro_batch, but for residuals that are offloaded
-void Estimator::sample_activations() {
-  const std::vector<EnumSet<Recompute>> sets = recompute_sets(request_.limits, request_.coarse);
-  const std::vector<uint32_t> heads = head_chunk_counts(request_), attention = attention_chunk_counts(request_);
-  const uint32_t layers = few(kFewLayers);
-  std::vector<Sample> samples;
-  for (const EnumSet<Recompute> set : sets)
-    for (const uint32_t n : {layers, layers + 1}) samples.push_back({base_, n}), samples.back().choice.recompute(set);
-  const auto add_others = [&](const std::vector<uint32_t>& counts, uint32_t Choice::*count) {
-    for (const uint32_t n : counts)
-      if (n != base_.*count) samples.push_back({base_, layers}), samples.back().choice.*count = n;
-  };
-  add_others(heads, &Choice::head_chunks);
-  add_others(attention, &Choice::attention_chunks);
-  const std::vector<Takes> takes = sample_all(samples);
-  auto next = takes.begin();
-  for (const EnumSet<Recompute> set : sets) {
-    recompute_[set.bits()] = line(next[0], next[1], layers);
-    next += 2;
+  for (const auto& [part, line] : other.changes_) {
+    const Knob& knob = knobs_[part.first];
+    if (knob.by_batch && knob.acts != Knob::Acts::spread) continue;
+    Line& own = changes_[part];
+    own.fixed.add(line.fixed, knob.by_batch ? times : 1);
+    own.layer.add(line.layer, knob.by_batch ? times : 1);
   }
-  const Takes base = at(recompute_.at(base_.rest.bits()), layers);
-  for (const uint32_t n : heads) head_[n] = n == base_.head_chunks ? Takes{} : difference(*next++, base);
-  for (const uint32_t n : attention) attention_[n] = n == base_.attention_chunks ? Takes{} : difference(*next++, base);
+  for (const auto& [part, usage] : other.outside_)
+    if (!knobs_[part.first].by_batch) outside_[part] = usage;
+  sample_all();
 }
 
-// layers: of the sampled model
-Takes Estimator::sample(const Choice& choice, uint32_t layers) const {
-  StepSpec smaller = request_;
-  smaller.model.layers = layers;
-  return takes_of(compile_step(smaller, policy_of(of_layers(choice, layers_, layers), layers, release()),
-                               without_budget(request_.target), Checks::without),
-                  request_.target);
+// What all searches ask for: each value alone.
+void Estimator::sample_all() {
+  for (const Knob& knob : knobs_)
+    most_.push_back(1 + std::max({std::ranges::max(knob.values), std::ranges::max(knob.ranked),
+                                  knob.tried.empty() ? 0 : knob.tried.back()}));
+  std::vector<Model> models;
+  const auto add = [&](const Choice& choice, uint32_t layers) {
+    for (const uint32_t more : {0, 1}) models.push_back(model_of(choice, layers + more));
+  };
+  add(base(), few_layers(base()));
+  for (size_t k = 0; k < knobs_.size(); ++k) {
+    const Knob& knob = knobs_[k];
+    if (knob.in_steps) continue;  // seldom all
+    const size_t values = knob.counts() ? std::min<size_t>(layers_, knob.values.size() - 1) : knob.values.size() - 1;
+    for (size_t v = knob.counts() ? values : 1; v > 0 && v <= values; ++v) {
+      Choice choice = base();
+      choice[k] = knob.values[v];
+      if (changes_.contains({k, choice}) || outside_.contains({k, choice})) continue;
+      add(choice, few_layers(choice));
+      add(base(), few_layers(choice));
+    }
+  }
+  sample(models);
+  const Line line = line_of(base(), few_layers(base()));
+  base_ = line.fixed;
+  base_.add(line.layer, layers_);
 }
 
-std::vector<Takes> Estimator::sample_all(const std::vector<Sample>& samples) const {
-  std::vector<Takes> takes(samples.size());
-  parallel_for(samples.size(), 1, [&](uint64_t first, uint64_t last) {
-    for (uint64_t i = first; i < last; ++i) takes[i] = sample(samples[i].choice, samples[i].layers);
+Choice Estimator::base() const {
+  Choice choice;
+  for (const Knob& knob : knobs_) choice.push_back(knob.values.front());
+  return choice;
+}
+
+// As many as prefetches need to run ahead as in a whole model.
+uint32_t Estimator::few_layers(const Choice& choice) const {
+  const MemoryPolicy policy = model_of(choice, kFewLayers).policy;
+  const bool copies = !policy.offload.empty() || !policy.offload_outside.empty();
+  const uint32_t few = kFewLayers * (copies ? 1 + std::max(1u, policy.prefetch_distance) : 1);
+  return std::min(few, std::max(1u, layers_ - 1));
+}
+
+// What acts in some layers acts in all of a small model.
+Estimator::Model Estimator::model_of(const Choice& choice, uint32_t layers) const {
+  Choice small = choice;
+  for (size_t k = 0; k < knobs_.size(); ++k)
+    if (knobs_[k].counts()) small[k] = choice[k] > layers_ ? layers + 1 : choice[k] > 0 ? layers : 0;
+  return {policy_of(knobs_, small, layers), layers};
+}
+
+void Estimator::sample(const std::vector<Model>& models) const {
+  std::vector<Model> fresh;
+  for (const Model& model : models)
+    if (std::ranges::find(fresh, model) == fresh.end() &&
+        std::ranges::find(samples_, model, &std::pair<Model, Usage>::first) == samples_.end())
+      fresh.push_back(model);
+  std::vector<Usage> usages(fresh.size());
+  parallel_for(fresh.size(), 1, [&](uint64_t first, uint64_t last) {
+    for (uint64_t i = first; i < last; ++i) {
+      StepSpec smaller = request_;
+      smaller.model.layers = fresh[i].layers;
+      const Compiled compiled =
+          compile_step(smaller, fresh[i].policy, without_budget(request_.target), Checks::without);
+      usages[i] = tandem::usage_of(compiled, request_.target);
+    }
   });
-  return takes;
+  for (size_t i = 0; i < fresh.size(); ++i) samples_.emplace_back(std::move(fresh[i]), usages[i]);
 }
 
-Takes Estimator::at(const Line& line, uint32_t layers) {
-  Takes takes = line.fixed;
-  return takes.add(line.layer, layers);
+const Usage& Estimator::usage_of(const Choice& choice, uint32_t layers) const {
+  const Model model = model_of(choice, layers);
+  sample({model});
+  return std::ranges::find(samples_, model, &std::pair<Model, Usage>::first)->second;
 }
 
-Estimator::Line Estimator::line(const Choice& choice, uint32_t fewer) const {
-  const uint32_t layers = few(fewer);
-  const std::vector<Takes> takes = sample_all({{choice, layers}, {choice, layers + 1}});
-  return line(takes[0], takes[1], layers);
-}
-
-Estimator::Line Estimator::line(const Takes& fewer, const Takes& more, uint32_t layers) {
-  Line line{fewer, difference(more, fewer)};
+Estimator::Line Estimator::line_of(const Choice& choice, uint32_t layers) const {
+  sample({model_of(choice, layers), model_of(choice, layers + 1)});
+  Line line{usage_of(choice, layers), difference(usage_of(choice, layers + 1), usage_of(choice, layers))};
   line.fixed.add(line.layer, -double(layers));
   return line;
 }
 
-Estimator::Line Estimator::beside(const Line& with, const Line& without) {
-  return {difference(with.fixed, without.fixed), difference(with.layer, without.layer)};
+Choice Estimator::without(Choice choice, size_t knob) const {
+  choice[knob] = knobs_[knob].values.front();
+  return choice;
 }
 
-const Estimator::Moved& Estimator::moved(Offload kind, uint32_t distance, bool zero_copy, bool transposed) const {
-  const auto [found, fresh] = moved_.try_emplace({kind, distance, zero_copy, transposed});
+// Bits of those that act in the layer: of the knob, then of each one with it, the last one lowest.
+uint32_t Estimator::acting(size_t knob, const Choice& choice, uint32_t layer) const {
+  uint32_t bits = 0;
+  const auto add = [&](size_t k) {
+    bits = bits << 1 | uint32_t(!knobs_[k].counts() || knobs_[k].acts_in(layer, choice[k], layers_));
+  };
+  add(knob);
+  for (const Knob::With& with : knobs_[knob].with) add(with.knob);
+  return bits;
+}
+
+// What the knob and those with it do in a layer where those of bits act, done in all layers.
+Choice Estimator::part_of(size_t knob, const Choice& choice, uint32_t bits) const {
+  Choice part = base();
+  const std::vector<Knob::With>& with = knobs_[knob].with;
+  const auto set = [&](size_t k, uint32_t mask, size_t bit) {
+    part[k] = !knobs_[k].counts() ? choice[k] & mask : (bits >> bit & 1) != 0 ? layers_ : 0;
+  };
+  set(knob, ~0u, with.size());
+  for (size_t i = 0; i < with.size(); ++i) set(with[i].knob, with[i].mask, with.size() - 1 - i);
+  return part;
+}
+
+// Beside what those with the knob do alone.
+const Estimator::Line& Estimator::change_of(const Part& part) const {
+  const auto [found, fresh] = changes_.try_emplace(part);
   if (!fresh) return found->second;
-  Choice choice = base_;
-  choice.offloaded[size_t(kind)] = layers_;
-  choice.distance = choice.update_distance = distance;
-  if (zero_copy) choice.zero_copy.insert(kind);
-  choice.transposed = transposed;
-  const Line with = line(choice, layers_with_copies(distance));
-  found->second.layers = beside(with, whole_);
-  if (transposed) found->second.layers = beside(found->second.layers, transposed_);
-  if (is_in_layers_alone(kind)) return found->second;
-  choice.offloaded[size_t(kind)] = layers_ + 1;
-  const uint32_t layers = std::min(layers_with_copies(distance), layers_);
-  found->second.outside = difference(sample(choice, layers), at(with, layers));
-  return found->second;
+  const auto& [knob, with] = part;
+  const Choice alone = without(with, knob);
+  if (model_of(with, kFewLayers) == model_of(alone, kFewLayers)) return found->second;
+  const uint32_t few = few_layers(with);
+  sample({model_of(with, few), model_of(with, few + 1), model_of(alone, few), model_of(alone, few + 1)});
+  const Line a = line_of(with, few), b = line_of(alone, few);
+  return found->second = {difference(a.fixed, b.fixed), difference(a.layer, b.layer)};
 }
 
-const Estimator::Line& Estimator::block_residuals(uint32_t distance) const {
-  const auto [found, fresh] = block_residuals_.try_emplace(distance);
+// What is outside of layers beside what is in them.
+const Usage& Estimator::change_outside(const Part& part) const {
+  const auto [found, fresh] = outside_.try_emplace(part);
   if (!fresh) return found->second;
-  Choice choice = base_;
-  choice.offloaded[size_t(Offload::residuals)] = layers_;
-  choice.distance = choice.update_distance = distance;
-  choice.recompute({Recompute::block});
-  return found->second = beside(line(choice, layers_with_copies(distance)), recompute_.at(choice.rest.bits()));
+  const auto& [knob, with] = part;
+  Choice less = with;
+  less[knob] = knobs_[knob].counts() ? layers_ : knobs_[knob].values.front();
+  const uint32_t few = few_layers(with);
+  sample({model_of(with, few), model_of(less, few)});
+  return found->second = difference(usage_of(with, few), usage_of(less, few));
 }
 
-// What remaking the copies does is alike under any recompute set, but not when parameters are offloaded.
-const Estimator::Line& Estimator::remade_parameters(uint32_t distance) const {
-  const auto [found, fresh] = remade_parameters_.try_emplace(distance);
-  if (!fresh) return found->second;
-  Choice choice = base_;
-  choice.remade = choice.offloaded[size_t(Offload::parameters)] = layers_;
-  choice.distance = choice.update_distance = distance;
-  return found->second = beside(beside(line(choice, layers_with_copies(distance)), whole_), remade_);
-}
-
-void Estimator::count_overlaps() {
-  for (uint32_t n = 0; n <= layers_; ++n)
-    for (uint32_t m = 0; m <= layers_; ++m) {
-      overlaps_.push_back(0);
-      for (uint32_t layer = 0; layer < layers_; ++layer)
-        overlaps_.back() += is_chosen(layer, n, layers_) && is_chosen(layer, m, layers_);
-    }
-}
-
-Takes Estimator::estimate(const Choice& choice) const {
-  const Line &first = recompute_.at(choice.first.bits()), &rest = recompute_.at(choice.rest.bits());
-  const double share = double(choice.first_layers) / layers_;
-  Takes takes;
-  takes.add(first.fixed, share).add(rest.fixed, 1 - share);
-  takes.add(first.layer, choice.first_layers).add(rest.layer, layers_ - choice.first_layers);
-  // in the last layer of each set what came before it is alive
-  if (choice.first_layers > 0)
-    takes.inside = std::max(rest.fixed.inside + choice.first_layers * first.layer.inside +
-                                (layers_ - choice.first_layers) * rest.layer.inside,
-                            first.fixed.inside + choice.first_layers * first.layer.inside);
-  takes.add(head_.at(choice.head_chunks), 1).add(attention_.at(choice.attention_chunks), 1);
-  if (choice.remade > 0) takes.add(remade_.fixed, double(choice.remade) / layers_).add(remade_.layer, choice.remade);
-  if (const uint32_t rest = layers_ - choice.remade; choice.transposed && rest > 0)
-    takes.add(transposed_.fixed, double(rest) / layers_).add(transposed_.layer, rest);
-  for (size_t kind = 0; kind < kOffloadCount; ++kind)
-    if (choice.offloaded[kind] > 0) takes.add(offloaded(choice, Offload(kind)), 1);
-  return takes;
-}
-
-const Takes& Estimator::offloaded(const Choice& choice, Offload kind) const {
-  const EnumSet<Recompute> block{Recompute::block};
-  uint64_t key = size_t(kind);
-  const auto join = [&key](uint32_t bits, uint64_t value) { key = key << bits | value; };
-  join(1, choice.zero_copy.contains(kind));
-  join(4, choice.distance);
-  join(4, choice.update_distance);
-  join(16, choice.offloaded[size_t(kind)]);
-  if (kind == Offload::parameters || kind == Offload::copies) join(16, choice.remade);
-  if (kind == Offload::copies) join(1, choice.transposed);
-  if (kind == Offload::residuals)
-    join(16, choice.first_layers), join(1, choice.first == block), join(1, choice.rest == block);
-  const auto found = offloaded_.find(key);
-  return found != offloaded_.end() ? found->second : offloaded_[key] = offloaded_anew(choice, kind);
-}
-
-// For what layers use, begin and update take what the distance there makes of them.
-Takes Estimator::offloaded_anew(const Choice& choice, Offload kind) const {
-  const bool in_layers = !is_state(kind) || release() != Release::none, in_update = kind != Offload::residuals;
-  Takes takes = offloaded(choice, kind, in_layers ? choice.distance : choice.update_distance);
-  if (!in_layers || !in_update || choice.distance == choice.update_distance) return takes;
-  const Takes other = offloaded(choice, kind, choice.update_distance);
-  for (const size_t r : {size_t(Range::begin), size_t(Range::update)}) {
-    takes.ranges[r] = other.ranges[r];
-    takes.staging[r] = other.staging[r];
+Usage Estimator::estimate(const Choice& choice) const {
+  Usage usage = base_;
+  for (size_t k = 0; k < knobs_.size(); ++k) {
+    if (choice[k] == knobs_[k].values.front()) continue;
+    const Effect& effect = effect_of(k, choice);
+    usage.add(effect.usage, 1);
+    usage.inside = std::max(usage.inside, effect.first);
   }
-  return takes;
+  return usage;
 }
 
-Takes Estimator::offloaded(const Choice& choice, Offload kind, uint32_t distance) const {
-  if (kind == Offload::residuals) return offloaded_residuals(choice, distance);
-  if (kind == Offload::parameters) return offloaded_parameters(choice, distance);
-  if (kind == Offload::copies) return offloaded_copies(choice, distance);
-  const bool zero_copy = choice.zero_copy.contains(kind);
-  const Moved& all = moved(kind, zero_copy ? 1 : distance, zero_copy);
-  const uint32_t n = choice.offloaded[size_t(kind)];
-  Takes takes = at(all.layers, std::min(n, layers_));
-  return n > layers_ ? takes.add(all.outside, 1) : takes;
+const Estimator::Effect& Estimator::effect_of(size_t knob, const Choice& choice) const {
+  uint64_t key = choice[knob];
+  for (const Knob::With& with : knobs_[knob].with) key = key * most_[with.knob] + (choice[with.knob] & with.mask);
+  Effects& effects = effects_[knob];
+  if (effects.last && effects.key == key) return *effects.last;
+  auto found = effects.known.find(key);
+  if (found == effects.known.end()) found = effects.known.emplace(key, effect_anew(knob, choice)).first;
+  effects.key = key;
+  return *(effects.last = &found->second);
 }
 
-// where they are read in layers, too, or in begin and update alone
-Takes Estimator::offloaded_parameters(const Choice& choice, uint32_t distance) const {
-  const uint32_t all = choice.offloaded[size_t(Offload::parameters)], n = std::min(all, layers_);
-  const uint32_t both = overlaps_[n * (layers_ + 1) + choice.remade];
-  const double share = double(both) / n;
-  const Moved& kept = moved(Offload::parameters, distance);
-  Takes takes;
-  takes.add(kept.layers.fixed, 1 - share).add(kept.layers.layer, n - both);
-  if (both > 0) {
-    const Line& remade = remade_parameters(distance);
-    takes.add(remade.fixed, share).add(remade.layer, both);
+Estimator::Effect Estimator::effect_anew(size_t knob, const Choice& choice) const {
+  using Acts = Knob::Acts;
+  const Acts acts = knobs_[knob].acts;
+  Effect effect;
+  if (acts == Acts::outside || (acts == Acts::spread && choice[knob] > layers_)) {
+    Choice part = part_of(knob, choice, 0);
+    part[knob] = choice[knob];
+    effect.usage = change_outside({knob, part});
+    if (acts == Acts::outside) return effect;
   }
-  return all > layers_ ? takes.add(kept.outside, 1) : takes;
-}
-
-Takes Estimator::offloaded_copies(const Choice& choice, uint32_t distance) const {
-  const uint32_t all = choice.offloaded[size_t(Offload::copies)];
-  const uint32_t n = all - overlaps_[all * (layers_ + 1) + choice.remade];
-  const Line& moving = moved(Offload::copies, distance, false, choice.transposed).layers;
-  return Takes{}.add(moving.fixed, double(n) / all).add(moving.layer, n);
-}
-
-Takes Estimator::offloaded_residuals(const Choice& choice, uint32_t distance) const {
-  const double n = std::min(choice.offloaded[size_t(Offload::residuals)], layers_);
-  const double share = double(choice.first_layers) / layers_;
-  const EnumSet<Recompute> block{Recompute::block};
-  const double blocks = (choice.first == block ? share : 0) + (choice.rest == block ? 1 - share : 0);
-  const Line& plain = moved(Offload::residuals, distance).layers;
-  Takes takes;
-  takes.add(plain.fixed, 1 - blocks).add(plain.layer, n * (1 - blocks));
-  if (blocks > 0) {
-    const Line& whole = block_residuals(distance);
-    takes.add(whole.fixed, blocks).add(whole.layer, n * blocks);
+  std::map<uint32_t, uint32_t> layers_by_bits;
+  for (uint32_t layer = 0; layer < layers_; ++layer) ++layers_by_bits[acting(knob, choice, layer)];
+  const double all = acts == Acts::spread ? std::min(choice[knob], layers_) : layers_;
+  for (const auto& [bits, layers] : layers_by_bits) {
+    if (bits >> knobs_[knob].with.size() == 0) continue;
+    const Choice part = part_of(knob, choice, bits);
+    const Line& change = change_of({knob, part});
+    effect.usage.add(change.fixed, layers / all).add(change.layer, layers);
+    if (acts != Acts::first || layers == layers_) continue;
+    // In the last layer of all what came before it is alive, and in the last one of the first.
+    effect.usage.inside -= layers / all * change.fixed.inside;
+    const Line whole = line_of(part, few_layers(part));
+    effect.first = whole.fixed.inside + layers * whole.layer.inside;
   }
-  return takes;
+  return effect;
 }
 
 }  // namespace tandem

@@ -1,24 +1,27 @@
 // What a policy takes, estimated from compiled models of a few layers: see planner.h.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <map>
-#include <tuple>
 #include <unordered_map>
 
-#include "core/plan/choice.h"
+#include "core/plan/knobs.h"
 
 namespace tandem {
 
 // What a plan is judged by, as sums over layers go: bytes, and the seconds for which each range keeps the device and
 // the copies to and from the host busy.
-struct Takes {
+struct Usage {
   struct Busy {
     double compute = 0, in = 0, out = 0;  // in: host to device
     double latency = 0;                   // what the range takes beyond the longest of them
 
-    void add(const Busy& other, double times);
+    void add(const Busy& other, double times) {
+      compute += times * other.compute;
+      in += times * other.in;
+      out += times * other.out;
+      latency += times * other.latency;
+    }
   };
   // Parts of the device's bytes that sums hold for. Of outside and inside the larger one counts, and of staging the
   // largest: each is a peak.
@@ -30,71 +33,74 @@ struct Takes {
   std::array<Busy, 3> ranges;  // begin, micro_step (the mean of a step's), update
 
   double device() const;
-  Takes& add(const Takes& other, double times);
+  Usage& add(const Usage& other, double times);
   double seconds(uint32_t accumulation) const;  // a step's
+  double copies(uint32_t accumulation) const;   // seconds of a step's, each way
 };
 
-// the Target with room for any plan
+// The Target with room for any plan.
 Target without_budget(Target target);
 
 // What a compiled plan takes, its ranges taken apart.
-Takes takes_of(const Compiled& compiled, const Target& target);
+Usage usage_of(const Compiled& compiled, const Target& target);
 
 class Estimator {
  public:
   explicit Estimator(const PlanRequest& request);
-  // For the same model with another micro_batch: what does not depend on it is taken from other
+  // For the same model with another micro_batch: what does not depend on it is taken from other.
   Estimator(const PlanRequest& request, const Estimator& other);
 
-  Takes estimate(const Choice& choice) const;
+  // The sum of what the knobs' values change, each beside the values of those with it.
+  Usage estimate(const Choice& choice) const;
+  const std::vector<Knob>& knobs() const { return knobs_; }
+  Choice base() const;  // each knob's first value
   Release release() const { return release_of(request_); }
 
  private:
-  struct Line {
-    Takes fixed, layer;
+  struct Line {  // through models of few layers and of one more
+    Usage fixed, layer;
   };
-  struct Sample {
-    Choice choice;
-    uint32_t layers;  // the sampled model's
+  // What one value changes; first: bytes inside of the last one of the first layers.
+  struct Effect {
+    Usage usage;
+    double first = 0;
   };
-  void sample_activations();
-  Takes sample(const Choice& choice, uint32_t layers) const;
-  std::vector<Takes> sample_all(const std::vector<Sample>& samples) const;  // on all processors
-  Line line(const Choice& choice, uint32_t fewer) const;  // for a choice that does the same in every layer
-  static Line line(const Takes& fewer, const Takes& more, uint32_t layers);  // through models of layers, and one more
-  uint32_t few(uint32_t layers) const { return std::min(layers, std::max(1u, layers_ - 1)); }
-  static Line beside(const Line& with, const Line& without);
-  static Takes at(const Line& line, uint32_t layers);
-  // What offloading a kind adds: in every layer, and then outside of them.
-  struct Moved {
-    Line layers;
-    Takes outside;
+  struct Model {  // a small one
+    MemoryPolicy policy;
+    uint32_t layers = 0;
+    bool operator==(const Model&) const = default;
   };
-  const Moved& moved(Offload kind, uint32_t distance, bool zero_copy = false, bool transposed = false) const;
-  const Line& block_residuals(uint32_t distance) const;
-  const Line& remade_parameters(uint32_t distance) const;
-  void count_overlaps();
-  // what one kind adds, in as many layers as the choice says
-  const Takes& offloaded(const Choice& choice, Offload kind) const;
-  Takes offloaded_anew(const Choice& choice, Offload kind) const;
-  Takes offloaded(const Choice& choice, Offload kind, uint32_t distance) const;
-  Takes offloaded_parameters(const Choice& choice, uint32_t distance) const;
-  Takes offloaded_copies(const Choice& choice, uint32_t distance) const;
-  Takes offloaded_residuals(const Choice& choice, uint32_t distance) const;
+  using Part = std::pair<size_t, Choice>;  // a knob, and the values that tell in a layer
+
+  void sample_all();
+  uint32_t few_layers(const Choice& choice) const;
+  Model model_of(const Choice& choice, uint32_t layers) const;
+  void sample(const std::vector<Model>& models) const;  // on all processors
+  const Usage& usage_of(const Choice& choice, uint32_t layers) const;
+  Line line_of(const Choice& choice, uint32_t layers) const;
+  Choice without(Choice choice, size_t knob) const;
+  uint32_t acting(size_t knob, const Choice& choice, uint32_t layer) const;
+  Choice part_of(size_t knob, const Choice& choice, uint32_t bits) const;
+  const Line& change_of(const Part& part) const;
+  const Usage& change_outside(const Part& part) const;
+  const Effect& effect_of(size_t knob, const Choice& choice) const;
+  Effect effect_anew(size_t knob, const Choice& choice) const;
 
   const PlanRequest request_;
-  uint32_t layers_;
-  Choice base_;                                 // the first recompute set, nothing offloaded
-  Line whole_;                                  // base_'s, of models in which prefetches run ahead as in a whole one
-  std::map<uint32_t, Line> recompute_;          // by set
-  std::map<uint32_t, Takes> head_, attention_;  // by count, beside base_'s
-  Line remade_, transposed_;                    // copies remade, and transposed, beside base_'s
-  std::vector<uint32_t> overlaps_;              // layers of n that offload and remake copies, of m that do
-  // Sampled when first asked for. By kind, distance, whether with zero copy, whether transposed: beside base_'s.
-  mutable std::map<std::tuple<Offload, uint32_t, bool, bool>, Moved> moved_;
-  mutable std::map<uint32_t, Line> block_residuals_;       // by distance, where whole blocks are recomputed
-  mutable std::map<uint32_t, Line> remade_parameters_;     // by distance, beside remade_
-  mutable std::unordered_map<uint64_t, Takes> offloaded_;  // by what it depends on; the search asks often
+  const uint32_t layers_;
+  const std::vector<Knob> knobs_;
+  std::vector<uint64_t> most_;  // by knob, one above its values
+  Usage base_;
+  // Filled when first asked for.
+  mutable std::vector<std::pair<Model, Usage>> samples_;
+  mutable std::map<Part, Line> changes_;
+  mutable std::map<Part, Usage> outside_;
+  struct Effects {  // by the knob's value and those with it; the last one is asked for most often
+    std::unordered_map<uint64_t, Effect> known;
+    uint64_t key = 0;
+    const Effect* last = nullptr;
+  };
+  mutable std::vector<Effects> effects_;  // by knob
 };
 
 }  // namespace tandem

@@ -1,6 +1,7 @@
 #include "core/plan/planner.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "core/base/parallel.h"
@@ -10,38 +11,29 @@
 namespace tandem {
 namespace {
 
-constexpr size_t kCompiledNodes = 100000;  // nodes of the graphs that a search compiles in full
-constexpr size_t kCoarseNodes = 60000;     // nodes for a coarse one
-constexpr size_t kAheadNodes = 60000;      // nodes of policies whose copies run ahead, where the best one's do not
-constexpr size_t kVariedNodes = 50000;     // nodes of variations of the best one
-constexpr size_t kRunnersUp = 5;
-constexpr double kSlack = 1.01;  // times the estimated bytes, as long as little was compiled
-constexpr double kError = 0.03;  // share of the estimated seconds, in models so small that all policies are ranked
-constexpr int kRoomTries = 2;    // where none fitted, with room for what the estimates erred by
-constexpr int kLeastTries = 3;
-constexpr double kNewError = 0.02;  // share of the estimated seconds of policies that none was compiled like
-constexpr int kNewTries = 2;
-constexpr uint32_t kFurthest = 4;      // prefetch distance that is tried
-constexpr double kWorthTrying = 2e-4;  // share of a step's seconds that one more variation may win
+// Nodes of the graphs that a search compiles whole, half as many for a coarse one, and for variations of the best plan;
+// a rank's share of them where there are several, whose plans differ less and take longer. Fewer: large models run what
+// estimates say. More: planning takes longer.
+constexpr size_t kNodes = 100000;
 
 struct Attempt {
   Choice choice;
   PlannedPolicy planned;
-  Takes takes;
+  Usage usage;
   Compiled compiled;
 };
 
-Attempt attempt(const PlanRequest& request, const Choice& choice) {
-  const MemoryPolicy policy = policy_of(choice, request.model.layers, release_of(request));
+Attempt attempt(const PlanRequest& request, const std::vector<Knob>& knobs, const Choice& choice) {
+  const MemoryPolicy policy = policy_of(knobs, choice, request.model.layers);
   Attempt a{choice,
             {policy, 0, 0, {}, false},
             {},
             compile_step(request, policy, without_budget(request.target), Checks::without)};
-  a.takes = takes_of(a.compiled, request.target);
+  a.usage = usage_of(a.compiled, request.target);
   a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
   a.planned.host_bytes = a.compiled.memory.host_bytes;
   a.planned.cost = cost_of_step(a.compiled.program, request.target.rates);
-  a.planned.fits = a.compiled.memory.fits() && budget_of(request.target).holds(a.takes);
+  a.planned.fits = a.compiled.memory.fits() && budget_of(request.target).holds(a.usage);
   return a;
 }
 
@@ -50,35 +42,23 @@ class Search {
   Search(const PlanRequest& request, std::shared_ptr<const Estimator> estimator)
       : request_(request),
         estimator_(std::move(estimator)),
-        ranking_(
-            request, [this](const Choice& choice) { return estimator_->estimate(choice); },
-            request.coarse ? 1 : kSlack) {}
+        knobs_(estimator_->knobs()),
+        ranking_(request, knobs_, [this](const Choice& choice) { return estimator_->estimate(choice); }),
+        most_(kNodes / request.sharding.ranks) {}
 
   StepPlan run() {
-    compile_fastest(request_.coarse ? kCoarseNodes : kCompiledNodes);
-    if (best_ && best_->choice.distance == 0 && !ranking_.ranks_all() && !request_.coarse) {
-      ranking_.keep_ahead();
-      compile_fastest(nodes_ + kAheadNodes);
+    compile_best(most_ / 2);
+    if (!request_.coarse) {
+      ranking_.widen();
+      compile_best(most_);
     }
-    for (int tries = 0; tries < kRoomTries && worst_over_ > 0 && !(best_ && best_->planned.fits); ++tries) {
-      ranking_.leave_room(worst_over_);
-      const std::optional<Choice> next = next_choice();
-      if (!next) break;
-      learn(*next);
-    }
-    if (best_ && best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary();
-    const size_t most = nodes_ + (ranking_.ranks_all() ? kCompiledNodes : 0);
-    for (int tries = 0;
-         (tries < (request_.coarse ? 1 : kLeastTries) || nodes_ < most) && (!best_ || !best_->planned.fits); ++tries) {
-      const std::optional<Ranked> least = ranking_.least(tried_);
-      if (!least) break;
-      learn(least->choice);
-    }
+    if (best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary(nodes_ + most_ / 2);
     StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), {}, compiles_, estimator_};
     if (!request_.coarse) {  // a coarse plan is compared, and never runs
       if (plan.compiled->memory.fits()) verify_whole(plan.compiled->program, request_.target);
       plan.floor = floor_of(request_);
     }
+    constexpr size_t kRunnersUp = 5;
     std::ranges::stable_sort(others_, {}, [](const PlannedPolicy& p) { return p.seconds(); });
     for (PlannedPolicy& other : others_)
       if (other.fits && plan.runners_up.size() < kRunnersUp) plan.runners_up.push_back(std::move(other));
@@ -86,34 +66,36 @@ class Search {
   }
 
  private:
-  // Until so many nodes are compiled.
-  void compile_fastest(size_t most) {
-    while (nodes_ < most) {
+  // The best by estimates, which are corrected each time, until so many nodes are compiled or one is the best.
+  void compile_best(size_t most) {
+    while (nodes_ < (best_ && best_->planned.fits ? most : 2 * most)) {
       const std::optional<Choice> next = next_choice();
       if (!next) break;
-      learn(*next);
+      Attempt a = attempt(request_, knobs_, *next);
+      ranking_.correct(a.choice, a.usage);
+      take(std::move(a));
     }
   }
 
-  // the fastest by its estimate that was not compiled yet; none when the best one compiled is as fast
   std::optional<Choice> next_choice() {
-    const double error = ranking_.ranks_all() ? kError : 0;
-    for (const Ranked& ranked : ranking_.fitting()) {
-      if (tried_.contains(ranked.choice)) continue;
-      const double slower = best_ && best_->planned.fits ? ranked.seconds / best_->planned.seconds() - 1 : -1;
-      if (slower < error) return ranked.choice;
-      if (slower >= kNewError || new_tries_ == kNewTries || request_.coarse) return {};
-      if (!ranking_.knows(ranked.choice)) return ++new_tries_, ranked.choice;
+    for (const Ranked& ranked : ranking_.best()) {
+      const bool found = best_ && best_->planned.fits;
+      if (found && (!ranked.fits() || ranked.seconds >= (1 + ranking_.error()) * best_->planned.seconds())) return {};
+      if (!ranked.fits() && compiles_ >= uint32_t(kTries) && !ranking_.ranks_all()) return {};
+      if (!is_tried(ranked.choice)) return ranked.choice;
     }
     return {};
   }
 
+  bool is_tried(const Choice& choice) const {
+    return std::ranges::find(tried_, policy_of(knobs_, choice, request_.model.layers)) != tried_.end();
+  }
+
   // Where a value is larger than the device allocates at once, no other choice helps.
   void take(Attempt a) {
-    tried_.insert(a.choice);
+    tried_.push_back(a.planned.policy);
     ++compiles_;
-    nodes_ += a.compiled.memory.fits() ? a.compiled.graph.nodes().size() : kCompiledNodes;
-    worst_over_ = std::max(worst_over_, a.takes.device() - budget_of(request_.target).device);
+    nodes_ += a.compiled.memory.fits() ? a.compiled.graph.nodes().size() : most_;
     if (best_ && !is_better(a.planned, best_->planned)) {
       others_.push_back(std::move(a.planned));
     } else {
@@ -122,86 +104,62 @@ class Search {
     }
   }
 
-  // compiles it, and corrects the estimates of what is like it
-  void learn(const Choice& choice) {
-    Attempt a = attempt(request_, choice);
-    ranking_.correct(choice, a.takes);
-    take(std::move(a));
-  }
-
-  // Two at a time, whatever the processors: more of them would take memory.
-  void compile(const std::vector<Choice>& choices, size_t most) {
-    for (size_t first = 0; first < choices.size() && nodes_ < most; first += 2) {
-      std::array<std::optional<Attempt>, 2> pair;
-      const size_t count = std::min(pair.size(), choices.size() - first);
-      parallel_for(count, 1, [&](uint64_t from, uint64_t to) {
-        for (uint64_t i = from; i < to; ++i) pair[i] = attempt(request_, choices[first + i]);
+  // Tries values on the best one that are not estimated, as long as one is faster. Two at a time, whatever the
+  // processors: more of them would take memory.
+  void vary(size_t most) {
+    std::set<std::pair<size_t, uint32_t>> slower;  // values of knobs
+    for (bool faster = true; faster && nodes_ < most;) {
+      const PlannedPolicy before = best_->planned;
+      std::vector<std::pair<size_t, Choice>> list = variations();
+      std::erase_if(list, [&](const auto& v) {
+        return slower.contains({v.first, v.second[v.first]}) || is_tried(v.second);
       });
-      for (size_t i = 0; i < count; ++i) take(std::move(*pair[i]));
+      faster = false;
+      for (size_t first = 0; first < list.size() && nodes_ < most; first += 2) {
+        std::array<std::optional<Attempt>, 2> pair;
+        const size_t count = std::min(pair.size(), list.size() - first);
+        parallel_for(count, 1, [&](uint64_t from, uint64_t to) {
+          for (uint64_t i = from; i < to; ++i) pair[i] = attempt(request_, knobs_, list[first + i].second);
+        });
+        for (size_t i = 0; i < count; ++i) {
+          const auto& [knob, choice] = list[first + i];
+          if (pair[i]->planned.fits && pair[i]->planned.seconds() < (1 - kTie) * before.seconds()) faster = true;
+          else slower.insert({knob, choice[knob]});
+          take(std::move(*pair[i]));
+        }
+      }
     }
   }
 
-  // Copies that run further ahead, and states read where they are: few to try on the best one, many to estimate.
-  void vary() {
-    const size_t most = nodes_ + kVariedNodes;
-    for (double gain = 1; gain > kWorthTrying && nodes_ < most;) {
-      const double before = best_->planned.seconds();
-      std::vector<Choice> untried = variations();
-      std::erase_if(untried, [&](const Choice& choice) { return tried_.contains(choice); });
-      compile(untried, most);
-      gain = 1 - best_->planned.seconds() / before;
+  // By the knob that differs: the least value that is tried above the best one's.
+  std::vector<std::pair<size_t, Choice>> variations() const {
+    std::vector<std::pair<size_t, Choice>> list;
+    for (size_t k = 0; k < knobs_.size(); ++k) {
+      const uint32_t value = best_->choice[k];
+      const auto next = std::ranges::upper_bound(knobs_[k].tried, value);
+      if (next == knobs_[k].tried.end() || (knobs_[k].counts() && value == 0)) continue;
+      list.emplace_back(k, best_->choice).second[k] = *next;
     }
-  }
-
-  // Variations of the best one, where there is something to win
-  std::vector<Choice> variations() const {
-    const auto& [begin, micro_step, update] = best_->takes.ranges;
-    const double worth = kWorthTrying * best_->planned.seconds();
-    std::vector<Choice> list;
-    const auto next = [&]() -> Choice& { return list.emplace_back(best_->choice); };
-    const auto& staged = best_->takes.staging;
-    const double now = std::max(staged[size_t(Range::micro_step)], staged[Takes::kBackward]);
-    const double d = best_->choice.distance, further = now * (2 * d + 3) / (2 * d + 1);
-    if (d < kFurthest && request_.shape.accumulation * micro_step.latency > worth &&
-        best_->takes.device() - now + further <= kSlack * budget_of(request_.target).device)
-      ++next().distance;
-    if (best_->choice.update_distance < kFurthest && begin.latency + update.latency > worth) ++next().update_distance;
-    // Where some layers remake their copies, all may: estimates of mixtures are the least sure.
-    if (const uint32_t layers = request_.model.layers; best_->choice.remade > 0 && best_->choice.remade < layers) {
-      Choice& all = next();
-      all.remade = layers;
-      all.transposed = false;
-      all.offloaded[size_t(Offload::copies)] = 0;
-    }
-    EnumSet<Offload> states;
-    for (const Offload kind : zero_copy_kinds(request_))
-      if (best_->choice.offloaded[size_t(kind)] > 0) states.insert(kind);
-    if (!states.empty()) next().zero_copy = states;
-    for (const Offload kind : zero_copy_kinds(request_))
-      if (states.contains(kind)) next().zero_copy.toggle(kind);
     return list;
   }
 
   bool is_better(const PlannedPolicy& a, const PlannedPolicy& b) const {
+    const MemoryBudget budget = budget_of(request_.target);
+    const auto over = [&](const PlannedPolicy& p) { return budget.over(double(p.device_bytes), double(p.host_bytes)); };
     if (a.fits != b.fits) return a.fits;
     return a.fits ? a.seconds() < b.seconds() : over(a) < over(b);
   }
 
-  double over(const PlannedPolicy& p) const {
-    const MemoryBudget budget = budget_of(request_.target);
-    return std::max(0.0, double(p.device_bytes) - budget.device) + std::max(0.0, double(p.host_bytes) - budget.host);
-  }
-
   const PlanRequest& request_;
   std::shared_ptr<const Estimator> estimator_;
+  const std::vector<Knob>& knobs_;
   Ranking ranking_;
-  std::set<Choice> tried_;
+  std::vector<MemoryPolicy> tried_;
   std::optional<Attempt> best_;  // the fastest that fits, or else the one that is least over
   std::vector<PlannedPolicy> others_;
-  double worst_over_ = 0;  // bytes of the device's that a compiled plan took too many
+  const size_t most_;  // nodes
   size_t nodes_ = 0;
   uint32_t compiles_ = 0;
-  int new_tries_ = 0;
 };
 
 }  // namespace

@@ -1,10 +1,10 @@
 // The search for the memory policy with the least predicted step time whose plan fits the device and the host.
 //
-// Compiling a whole model for each policy takes too long, so the search estimates first: models of a few layers are
-// compiled for each recompute set, each kind of offload and each chunk count alone, what a layer adds and what stays is
-// read off them, and combinations of those, by layer, are ranked. The best ones are then compiled in full, which
-// corrects the estimates of what is like them; what is reported is what those plans take. Of models so small that every
-// policy can be ranked, the fastest is found.
+// Compiling a whole model for each policy takes too long, so the search estimates first. A policy has a value per knob
+// (knobs.h); models of a few layers are compiled with each value alone, or beside those that it does not add up with,
+// and what a value changes per layer and once is read off them. Sums of those are searched by moves from one choice to
+// the next; the best are compiled whole, which corrects the estimates of what is like them, and what is reported is
+// what those plans take. Where a model is so small that every policy can be ranked, the fastest is found.
 #pragma once
 
 #include <memory>

@@ -6,65 +6,15 @@
 namespace tandem {
 namespace {
 
-// starts of steps to faster policies that differ in more than what they recompute
-constexpr size_t kStarts = 16, kCoarseStarts = 4;
-constexpr double kSmallSlack = 1.1;    // in models so small that every policy is ranked
-constexpr double kNearSlack = 1.005;   // where a policy was compiled that differs in what it recomputes
-constexpr double kLeastSlack = 1.001;  // once it is that low, it falls by as much each time
+// Choices are all ranked up to so many. Fewer: small models run what moves find. More: ranking takes longer.
+constexpr size_t kRankedChoices = 8192;
+// Choices from which moves go on. Fewer: one that only looks good hides the others. More: ranking takes longer.
+constexpr size_t kFound = 16;
 
-// The smallest n in 1 .. most for which holds(n), which stays true once it is; 0: none.
-template <typename Holds>
-uint32_t smallest(uint32_t most, Holds holds) {
-  if (most == 0 || !holds(most)) return 0;
-  uint32_t low = 0, high = most;  // holds(high), and not holds(low)
-  while (high - low > 1) {
-    const uint32_t middle = low + (high - low) / 2;
-    (holds(middle) ? high : low) = middle;
-  }
-  return high;
-}
-
-std::vector<Choice> chunk_choices(const PlanRequest& request) {
-  std::vector<std::pair<uint32_t, bool>> ways{{0, false}};  // what becomes of fp8 copies
-  if (may_transpose(request)) ways.push_back({0, true});
-  if (may_remake(request)) ways.push_back({request.model.layers, false});
-  std::vector<Choice> choices;
-  for (const uint32_t head : head_chunk_counts(request))
-    for (const uint32_t attention : attention_chunk_counts(request))
-      for (const auto& [remade, transposed] : ways) {
-        Choice choice;
-        choice.recompute(recompute_sets(request.limits, request.coarse).front());
-        choice.head_chunks = head;
-        choice.attention_chunks = attention;
-        choice.remade = remade;
-        choice.transposed = transposed;
-        choices.push_back(choice);
-      }
-  return choices;
-}
-
-// Leaves the items out that another one beats in bytes and in seconds both.
-template <typename T, typename TakesOf>
-void keep_undominated(std::vector<T>& items, const TakesOf& takes_of, uint32_t accumulation) {
-  struct Measured {
-    T item;
-    double device, seconds;
-  };
-  std::vector<Measured> measured;
-  for (const T& item : items) {
-    const Takes takes = takes_of(item);
-    measured.push_back({item, takes.device(), takes.seconds(accumulation)});
-  }
-  std::ranges::stable_sort(measured, [](const Measured& a, const Measured& b) {
-    return a.device != b.device ? a.device < b.device : a.seconds < b.seconds;
-  });
-  items.clear();
-  double least = std::numeric_limits<double>::infinity();
-  for (const Measured& m : measured)
-    if (m.seconds < least) {
-      least = m.seconds;
-      items.push_back(m.item);
-    }
+size_t differ(const Choice& a, const Choice& b) {
+  size_t knobs = 0;
+  for (size_t k = 0; k < a.size(); ++k) knobs += a[k] != b[k];
+  return knobs;
 }
 
 }  // namespace
@@ -75,339 +25,233 @@ MemoryBudget budget_of(const Target& target) {
   return {double(target.memory_bytes), host};
 }
 
-Choice family_of(const Choice& choice, uint32_t layers) {
-  const auto some = [layers](uint32_t n) { return n == layers ? layers : std::min(n, 1u); };
-  Choice family = choice;
-  family.first_layers = some(choice.first_layers);
-  family.remade = some(choice.remade);
-  for (uint32_t& n : family.offloaded) n = n > layers ? layers + 1 : std::min(n, 1u);
-  return family;
-}
-
-Choice near_family_of(const Choice& choice, uint32_t layers) {
-  Choice family = family_of(choice, layers);
-  family.first = family.rest = {};
-  family.first_layers = 0;
-  family.head_chunks = family.attention_chunks = 1;
-  return family;
-}
-
-Ranking::Ranking(const PlanRequest& request, Estimate estimate, double slack)
-    : layers_(request.model.layers),
+Ranking::Ranking(const PlanRequest& request, const std::vector<Knob>& knobs, Estimate estimate)
+    : knobs_(knobs),
+      layers_(request.model.layers),
       accumulation_(request.shape.accumulation),
-      slack_(slack),
-      starts_(request.coarse ? kCoarseStarts : kStarts),
-      remakes_(may_remake(request)),
-      coarse_(request.coarse),
       budget_(budget_of(request.target)),
       estimate_(std::move(estimate)),
-      kinds_(offload_kinds(request)),
-      zero_copy_kinds_(zero_copy_kinds(request)),
-      all_sets_(recompute_sets(request.limits, request.coarse)),
-      all_chunks_(chunk_choices(request)),
-      sets_(all_sets_),
-      chunks_(all_chunks_) {
-  Choice choice = chunks_.front();
-  const auto of_set = [&](EnumSet<Recompute> set) {
-    choice.recompute(set);
-    return estimate_(choice);
-  };
-  keep_undominated(sets_, of_set, accumulation_);
-  keep_undominated(chunks_, estimate_, accumulation_);
+      slack_(request.coarse ? 0 : kError) {
   enumerate();
 }
 
-Takes Ranking::corrected(const Choice& choice, Takes estimate) const {
-  if (corrections_.empty()) return estimate;
-  const auto exact = corrections_.find(family_of(choice, layers_));
-  if (exact != corrections_.end()) return estimate.add(exact->second, 1);
-  const auto near = near_corrections_.find(near_family_of(choice, layers_));
-  return near == near_corrections_.end() ? estimate : estimate.add(near->second, 1);
-}
-
-Takes Ranking::takes_of(const Choice& choice) const {
-  return corrected(choice, estimate_(choice));
-}
-
-bool Ranking::knows(const Choice& choice) const {
-  return near_corrections_.contains(near_family_of(choice, layers_));
-}
-
-void Ranking::correct(const Choice& choice, const Takes& takes) {
-  Takes error = takes;
-  error.add(estimate_(choice), -1);
-  corrections_[family_of(choice, layers_)] = near_corrections_[near_family_of(choice, layers_)] = error;
-  // where estimates are too small, the search is to come to an end
-  if (takes.device() > budget_.device) slack_ = slack_ > kLeastSlack ? 1 + (slack_ - 1) / 4 : slack_ - kLeastSlack + 1;
-}
-
-// by what factor an estimate may be too large
-double Ranking::slack_of(const Choice& choice) const {
-  if (ranks_all()) return kSmallSlack;
-  if (corrections_.contains(family_of(choice, layers_))) return 1;
-  return knows(choice) ? std::min(kNearSlack, slack_) : slack_;
-}
-
-bool Ranking::may_fit(const Choice& choice, const Takes& takes) const {
-  return takes.host <= budget_.host && takes.device() + room_ <= slack_of(choice) * budget_.device;
-}
-
-void Ranking::push(const Choice& choice, const Takes& takes, std::vector<Ranked>& out) const {
-  if (may_fit(choice, takes)) out.push_back({choice, takes, takes.seconds(accumulation_)});
-}
-
-// ---- every policy, where they are few ----
-
 void Ranking::enumerate() {
-  constexpr size_t kMost = 4096;
-  std::vector<Choice> choices;
-  for (const Choice& chunks : all_chunks_)
-    if (chunks.remade == 0) choices.push_back(chunks);
-  // each of the choices with each of n values, where set(choice, i) says that there is such a one
-  const auto expand = [&](size_t n, const auto& set) {
+  std::vector<Choice> all{{}};
+  for (const Knob& knob : knobs_) {
     std::vector<Choice> more;
-    for (const Choice& choice : choices)
-      for (size_t i = 0; i < n && more.size() <= kMost; ++i) {
-        Choice one = choice;
-        if (set(one, i)) more.push_back(one);
+    if (all.size() * knob.ranked.size() > kRankedChoices) return;
+    for (const Choice& choice : all)
+      for (const uint32_t value : knob.ranked) {
+        more.push_back(choice);
+        more.back().push_back(value);
       }
-    choices = std::move(more);
-  };
-  if (remakes_)
-    expand(layers_ + 1, [&](Choice& c, size_t i) {
-      c.remade = uint32_t(i);
-      return i < layers_ || !c.transposed;
-    });
-  for (const Offload kind : kinds_)
-    expand(most_of(kind) + 1, [&](Choice& c, size_t i) { return c.offloaded[size_t(kind)] = uint32_t(i), true; });
-  expand(size_t(1) << zero_copy_kinds_.size(), [&](Choice& c, size_t i) {
-    for (size_t k = 0; k < zero_copy_kinds_.size(); ++k) {
-      if ((i >> k & 1) == 0) continue;
-      if (c.offloaded[size_t(zero_copy_kinds_[k])] == 0) return false;
-      c.zero_copy.insert(zero_copy_kinds_[k]);
-    }
-    return true;
-  });
-  expand(kMostDistance + 1, [](Choice& c, size_t i) {
-    c.distance = uint32_t(i);
-    return i == 1 || c.copies_in_layers();
-  });
-  expand(kMostDistance + 1, [](Choice& c, size_t i) {
-    c.update_distance = uint32_t(i);
-    return i == 1 || c.copies_in_update();
-  });
-  expand(all_sets_.size(), [&](Choice& c, size_t i) { return c.recompute(all_sets_[i]), true; });
-  const size_t mixes = all_sets_.size() * (layers_ - 1);
-  expand(1 + mixes, [&](Choice& c, size_t i) {
-    if (i == 0) return true;
-    c.first = all_sets_[(i - 1) / (layers_ - 1)];
-    c.first_layers = uint32_t(1 + (i - 1) % (layers_ - 1));
-    return !(c.first == c.rest);
-  });
-  if (choices.size() > kMost) return;
-  for (const Choice& choice : choices) every_.push_back({choice, estimate_(choice), 0});
-}
-
-// ---- a good part of them, where they are many ----
-
-// Copies leave the device behind their parameters, which are larger and read less often.
-bool Ranking::is_sensible(uint32_t whole) const {
-  const auto has = [&](Offload kind) {
-    const auto at = std::ranges::find(kinds_, kind);
-    return at != kinds_.end() && (whole >> (at - kinds_.begin()) & 1) != 0;
-  };
-  return !has(Offload::copies) || has(Offload::parameters);
-}
-
-// Sends whole kinds to the host, and of one more as few layers as the device's memory then holds the rest with.
-void Ranking::fill(const Choice& choice, std::vector<Ranked>& out) const {
-  const uint32_t kinds = uint32_t(kinds_.size());
-  std::vector<bool> fits(size_t(1) << kinds);  // by kinds, or fewer of them do
-  for (uint32_t whole = 0; whole < fits.size(); ++whole) {
-    for (uint32_t k = 0; k < kinds; ++k) fits[whole] = fits[whole] || (whole >> k & 1 && fits[whole & ~(1u << k)]);
-    if (fits[whole] || !is_sensible(whole)) continue;
-    Choice filled = choice;
-    for (uint32_t k = 0; k < kinds; ++k)
-      if (whole >> k & 1) filled.offloaded[size_t(kinds_[k])] = most_of(kinds_[k]);
-    const Takes takes = takes_of(filled);
-    push(filled, takes, out);
-    fits[whole] = takes.device() <= budget_.device;
-    for (uint32_t k = 0; k < kinds && !fits[whole]; ++k) {
-      if (whole >> k & 1) continue;
-      uint32_t& n = filled.offloaded[size_t(kinds_[k])];
-      n = smallest(most_of(kinds_[k]) - 1, [&](uint32_t layers) {
-        n = layers;
-        return takes_of(filled).device() <= budget_.device;
-      });
-      if (n > 0) push(filled, takes_of(filled), out);
-      n = 0;
-    }
+    all = std::move(more);
   }
+  every_ = std::move(all);
 }
 
-void Ranking::fill_all(uint32_t distance, std::vector<Ranked>& out) const {
-  for (Choice choice : chunks_)
-    for (const EnumSet<Recompute> set : sets_) {
-      choice.recompute(set);
-      choice.distance = distance;
-      fill(choice, out);
-    }
+// What tells choices apart whose estimates err alike: all but how many layers do what. Layers of a model of three.
+Choice Ranking::family_of(const Choice& choice) const {
+  Choice family = choice;
+  for (size_t k = 0; k < knobs_.size(); ++k)
+    if (knobs_[k].counts()) family[k] = choice[k] == 0 ? 0 : choice[k] < layers_ ? 1 : choice[k] == layers_ ? 3 : 4;
+  return family;
 }
 
-// The first layers recompute choice.first, as few as do, the others rest.
-void Ranking::mix(const Choice& choice, EnumSet<Recompute> rest, double& fastest, std::vector<Ranked>& out) const {
-  Choice mixed = choice;
-  mixed.recompute(rest);
-  if (takes_of(mixed).seconds(accumulation_) >= fastest) return;  // as any mix is
-  mixed.first = choice.first;
-  mixed.first_layers = smallest(layers_ - 1, [&](uint32_t layers) {
-    mixed.first_layers = layers;
-    return may_fit(mixed, takes_of(mixed));
-  });
-  if (mixed.first_layers == 0) return;
-  push(mixed, takes_of(mixed), out);
-  fastest = std::min(fastest, out.back().seconds);
+double Ranking::error() const {
+  return ranks_all() ? 3 * kError : 0;
 }
 
-// layers, and one more where something is outside of them
-uint32_t Ranking::most_of(Offload kind) const {
-  return is_in_layers_alone(kind) ? layers_ : layers_ + 1;
+void Ranking::correct(const Choice& choice, const Usage& usage) {
+  Usage error = usage;
+  error.add(estimate_(choice), -1);
+  const Choice family = family_of(choice);
+  const MemoryPolicy policy = policy_of(knobs_, family, 3);
+  std::erase_if(corrections_, [&](const Correction& c) { return c.policy == policy; });
+  corrections_.push_back({family, policy, error});
+  nearest_.clear();
+  if (usage.device() > budget_.device) slack_ -= kError / 2;
 }
 
-std::vector<Ranking::Count> Ranking::counts_of(Choice& choice) const {
-  std::vector<Count> counts;
-  if (!(choice.first == choice.rest)) counts.push_back({&choice.first_layers, layers_ - 1});
-  if (remakes_) counts.push_back({&choice.remade, layers_});
-  if (!coarse_ && !ahead_) counts.push_back({&choice.distance, 1});  // further ahead: Search::vary
-  for (const Offload kind : kinds_) counts.push_back({&choice.offloaded[size_t(kind)], most_of(kind)});
-  return counts;
+// The correction of the same family, or else of the one that differs in the fewest knobs.
+const Ranking::Nearest& Ranking::nearest(const Choice& family) const {
+  const auto [found, fresh] = nearest_.try_emplace(family);
+  if (!fresh) return found->second;
+  const MemoryPolicy policy = policy_of(knobs_, family, 3);
+  size_t least = SIZE_MAX;
+  for (const Correction& c : corrections_) {
+    if (ranks_all() && c.policy != policy) continue;
+    const size_t apart = c.policy == policy ? 0 : 1 + differ(family, c.family);
+    if (apart <= least) least = apart, found->second = {c.error, apart == 0};
+  }
+  return found->second;
 }
 
-void Ranking::consider(Choice choice, Ranked& best) const {
-  if (choice.first_layers == 0) choice.first = choice.rest;  // one policy, one choice
-  if (choice.first == choice.rest) choice.first_layers = 0;
-  if (!choice.copies_in_layers()) choice.distance = 1;
-  const Takes takes = takes_of(choice);
-  const double seconds = takes.seconds(accumulation_);
-  if (seconds < best.seconds && may_fit(choice, takes)) best = {choice, takes, seconds};
+Score Ranking::score(const Choice& choice) const {
+  Usage usage = estimate_(choice);
+  double slack = ranks_all() ? 10 * kError : slack_;
+  if (!corrections_.empty()) {
+    const Nearest& correction = nearest(family_of(choice));
+    usage.add(correction.error, 1);
+    if (correction.same && !ranks_all()) slack = 0;
+  }
+  const double device = usage.device();
+  const double seconds = usage.seconds(accumulation_);
+  return {device, budget_.over(device / (1 + slack), usage.host), seconds,
+          seconds + kTie * usage.copies(accumulation_)};
 }
 
-// One count is changed, and another one to the least that then fits.
-void Ranking::exchange(const Choice& from, Ranked& best) const {
-  Choice choice = from;
-  const std::vector<Count> counts = counts_of(choice);
-  for (size_t x = 0; x < counts.size(); ++x)
-    for (const int64_t by : {-4, -1, 1, 4}) {
-      const int64_t changed = int64_t(*counts[x].value) + by;
-      if (changed < 0 || changed > int64_t(counts[x].most)) continue;
-      const Choice before = choice;
-      *counts[x].value = uint32_t(changed);
-      consider(choice, best);
-      for (size_t y = 0; y < counts.size(); ++y) {
-        if (y == x) continue;
-        const uint32_t was = *counts[y].value;
-        const auto fits = [&](uint32_t n) {
-          *counts[y].value = n;
-          return may_fit(choice, takes_of(choice));
-        };
-        *counts[y].value = fits(0) ? 0 : smallest(counts[y].most, fits);
-        consider(choice, best);
-        *counts[y].value = was;
+// One for each recompute set that no other beats in bytes and seconds both.
+std::vector<Choice> Ranking::starts() const {
+  std::vector<Ranked> all;
+  for (const Choice& start : starts_of(knobs_)) all.push_back(rank(start));
+  std::vector<Choice> list;
+  for (const Ranked& one : all)
+    if (std::ranges::none_of(all, [&](const Ranked& other) {
+          return differ(one.choice, other.choice) == 1 && other.device <= one.device && other.seconds <= one.seconds &&
+                 (other.device < one.device || other.seconds < one.seconds);
+        }))
+      list.push_back(one.choice);
+  return list;
+}
+
+std::vector<uint32_t> Ranking::moves_of(size_t knob, uint32_t value) const {
+  const Knob& k = knobs_[knob];
+  std::vector<uint32_t> values;
+  if (!k.counts()) {
+    if (wide_ || k.tried.empty()) values = k.values;
+    if (k.in_steps) {
+      uint32_t less = 0, more = UINT32_MAX;
+      for (const uint32_t v : k.values) {
+        if (v < value) less = std::max(less, v);
+        if (v > value) more = std::min(more, v);
       }
-      choice = before;
+      std::erase_if(values, [&](uint32_t v) { return v != less && v != more; });
     }
+  } else {
+    const int64_t most = k.values.back();
+    for (const int64_t v :
+         {int64_t(value) - 4, int64_t(value) - 1, int64_t(value) + 1, int64_t(value) + 4, int64_t(0), most})
+      if (v >= 0 && v <= most) values.push_back(uint32_t(v));
+  }
+  std::erase(values, value);
+  return values;
 }
 
-// Steps to the best of what differs a little, as long as there is a faster one.
-Ranked Ranking::improved(Ranked from) const {
-  constexpr int kMostSteps = 16;
-  for (int step = 0; step < kMostSteps; ++step) {
-    Ranked best = from;
-    for (const EnumSet<Recompute> set : all_sets_) {
+// The count's most where none fits; what fits still does with more.
+void Ranking::set_to_least_that_fits(Choice& choice, size_t knob) const {
+  const auto fits = [&](uint32_t value) {
+    choice[knob] = value;
+    return score(choice).fits();
+  };
+  uint32_t low = 0, high = knobs_[knob].values.back();
+  if (!fits(high)) return;
+  if (fits(0)) return;
+  while (high - low > 1) {
+    const uint32_t middle = low + (high - low) / 2;
+    (fits(middle) ? high : low) = middle;
+  }
+  choice[knob] = high;
+}
+
+// Turns the knob that costs least per byte until it fits. What tells starts apart stays as it is.
+Ranked Ranking::filled(Ranked from) const {
+  const Choice start = from.choice;
+  while (!from.fits()) {
+    std::optional<Ranked> next;
+    double least = std::numeric_limits<double>::infinity();
+    const auto consider = [&](const Choice& choice) {
+      const Score one = score(choice);
+      const double saved = from.over - one.over;
+      if (saved <= 0 || (one.cost - from.cost) / saved >= least) return;
+      least = (one.cost - from.cost) / saved;
+      next = {one, choice};
+    };
+    for (size_t k = 0; k < knobs_.size(); ++k) {
       Choice choice = from.choice;
-      choice.rest = set;
-      if (choice.first_layers == 0) choice.first = set;
-      consider(choice, best);
-      choice = from.choice;
-      if (choice.first_layers == 0) continue;
-      choice.first = set;
-      consider(choice, best);
+      if (knobs_[k].counts()) {
+        set_to_least_that_fits(choice, k);
+        consider(choice);
+        continue;
+      }
+      if (!knobs_[k].in_steps && start[k] != knobs_[k].values.front()) continue;
+      for (const uint32_t value : moves_of(k, from.choice[k])) {
+        choice[k] = value;
+        consider(choice);
+      }
     }
-    for (const Choice& chunks : chunks_) {
-      Choice choice = from.choice;
-      choice.head_chunks = chunks.head_chunks;
-      choice.attention_chunks = chunks.attention_chunks;
-      choice.transposed = chunks.transposed;
-      consider(choice, best);
-    }
-    exchange(from.choice, best);
-    if (best.choice == from.choice) break;
-    from = best;
+    if (!next) break;
+    from = std::move(*next);
   }
   return from;
 }
 
-std::vector<Ranked> Ranking::uniform_fitting() const {
-  std::vector<Ranked> found;
-  fill_all(1, found);
-  if (found.empty()) fill_all(0, found);
-  return found;
-}
-
-std::vector<Ranked> Ranking::fitting() const {
-  const auto by_choice = [](const Ranked& a, const Ranked& b) { return a.choice < b.choice; };
-  const auto by_seconds = [&](const Ranked& a, const Ranked& b) {
-    return a.seconds != b.seconds ? a.seconds < b.seconds : by_choice(a, b);
-  };
-  std::vector<Ranked> found;
-  for (const Ranked& one : every_) push(one.choice, corrected(one.choice, one.takes), found);
-  if (every_.empty()) {
-    found = uniform_fitting();
-    std::sort(found.begin(), found.end(), by_choice);
-    const auto same = [](const Ranked& a, const Ranked& b) { return a.choice == b.choice; };
-    found.erase(std::unique(found.begin(), found.end(), same), found.end());
-    // some layers may do with less: the sets are in the order of their bytes, so that those behind are faster
-    const std::vector<Ranked> uniform = found;
-    double fastest = std::numeric_limits<double>::infinity();
-    for (const Ranked& ranked : uniform) fastest = std::min(fastest, ranked.seconds);
-    for (const Ranked& ranked : uniform)
-      for (size_t rest = sets_.size(); rest-- > 0 && !(sets_[rest] == ranked.choice.rest);)
-        mix(ranked.choice, sets_[rest], fastest, found);
-    std::sort(found.begin(), found.end(), by_seconds);
-    std::set<Choice> families;
-    const std::vector<Ranked> starts = found;
-    for (auto start = starts.begin(); start != starts.end() && families.size() < starts_; ++start)
-      if (families.insert(near_family_of(start->choice, layers_)).second) found.push_back(improved(*start));
-  }
-  std::sort(found.begin(), found.end(), by_seconds);
-  return found;
-}
-
-std::optional<Ranked> Ranking::least(const std::set<Choice>& but) const {
-  std::optional<Ranked> best;
-  double best_over = 0;
+// Considers the knob's value, alone and with another count set to the least that then fits.
+void Ranking::move(const Ranked& from, size_t knob, uint32_t value, Ranked& best) const {
   const auto consider = [&](const Choice& choice) {
-    if (but.contains(choice)) return;
-    const Takes takes = takes_of(choice);
-    const double over = std::max(0.0, takes.device() - budget_.device) + std::max(0.0, takes.host - budget_.host);
-    if (best && over >= best_over) return;
-    best_over = over;
-    best = Ranked{choice, takes, takes.seconds(accumulation_)};
+    const Score one = score(choice);
+    if (one < best) best = {one, choice};
+    return one;
   };
-  for (const Ranked& one : every_) consider(one.choice);
-  if (ranks_all()) return best;
-  for (Choice choice : chunks_)
-    for (const EnumSet<Recompute> set : sets_) {
-      choice.recompute(set);
-      for (uint32_t whole = 0; whole < 1u << kinds_.size(); ++whole) {
-        if (!is_sensible(whole)) continue;
-        for (uint32_t k = 0; k < kinds_.size(); ++k)
-          choice.offloaded[size_t(kinds_[k])] = whole >> k & 1 ? most_of(kinds_[k]) : 0;
-        choice.distance = choice.copies_in_layers() ? 0 : 1;
-        consider(choice);
-      }
-    }
-  return best;
+  Choice choice = from.choice;
+  choice[knob] = value;
+  const bool fits = consider(choice).fits();
+  for (size_t other = 0; other < knobs_.size(); ++other) {
+    const uint32_t before = choice[other];
+    if (other == knob || !knobs_[other].counts() || before == (fits ? 0 : knobs_[other].values.back())) continue;
+    set_to_least_that_fits(choice, other);
+    if (choice[other] != before) consider(choice);
+    choice[other] = before;
+  }
+}
+
+// Moves to the best of all that differ in one knob, or in another one too, until there is no better one.
+Ranked Ranking::improved(Ranked from) const {
+  for (;;) {
+    Ranked best = from;
+    for (size_t k = 0; k < knobs_.size(); ++k)
+      for (const uint32_t value : moves_of(k, from.choice[k])) move(from, k, value, best);
+    if (best.choice == from.choice) return from;
+    from = std::move(best);
+  }
+}
+
+bool Ranking::may_fit() {
+  wide_ = true;
+  if (ranks_all()) return std::ranges::any_of(every_, [this](const Choice& c) { return score(c).fits(); });
+  return std::ranges::any_of(starts(), [this](const Choice& c) { return filled(rank(c)).fits(); });
+}
+
+void Ranking::widen() {
+  wide_ = true;
+  found_.clear();
+}
+
+// From the starts, or from what was found before.
+std::vector<Ranked> Ranking::moved() {
+  if (found_.empty()) found_ = starts();
+  std::vector<Ranked> list;
+  for (const Choice& choice : found_) list.push_back(filled(rank(choice)));
+  std::ranges::stable_sort(list, std::less<>{});
+  const auto same = std::ranges::unique(list, {}, &Ranked::choice);
+  list.erase(same.begin(), same.end());
+  if (list.size() > kFound) list.erase(list.begin() + kFound, list.end());
+  found_.clear();
+  for (Ranked& one : list) {
+    one = improved(one);
+    found_.push_back(one.choice);
+  }
+  return list;
+}
+
+std::vector<Ranked> Ranking::best() {
+  std::vector<Ranked> list;
+  for (const Choice& choice : every_) list.push_back(rank(choice));
+  if (!ranks_all()) list = moved();
+  std::ranges::stable_sort(list, std::less<>{});
+  if (list.front().fits() || wide_ || ranks_all()) return list;
+  widen();
+  return best();
 }
 
 }  // namespace tandem

@@ -1,92 +1,95 @@
-// Policies in the order of their estimated step time: those that are estimated to fit.
+// Choices in the order of their estimated step time: those that are estimated to fit.
 #pragma once
-
-#include <functional>
-#include <set>
 
 #include "core/plan/estimate.h"
 
 namespace tandem {
 
-struct Ranked {
-  Choice choice;
-  Takes takes;  // estimated
-  double seconds = 0;
-};
+// Share of the estimated bytes by which a choice may be over, unless a plan like it was compiled; ten times as much in
+// models so small that all choices are ranked. Smaller: plans that fit are never compiled. Larger: more are that do
+// not.
+constexpr double kError = 0.01;
+// Share of a step's seconds that counts as none, and of those of copies that do: between choices that are as fast, the
+// one that copies less. Smaller: ties are broken by chance, and more is tried in vain. Larger: slower plans are taken.
+constexpr double kTie = 3e-4;
+// Plans that are compiled before it is believed that none fits. Fewer: some that fit are not found. More: an answer
+// that there is none takes longer.
+constexpr int kTries = 3;
 
 struct MemoryBudget {
   double device = 0, host = 0;  // bytes
-  bool holds(const Takes& takes) const { return takes.device() <= device && takes.host <= host; }
+  bool holds(const Usage& usage) const { return usage.device() <= device && usage.host <= host; }
+  double over(double device_bytes, double host_bytes) const {
+    return std::max(0.0, device_bytes - device) + std::max(0.0, host_bytes - host);
+  }
 };
 MemoryBudget budget_of(const Target& target);
 
-// plan_step, by estimates of the request
-StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates);
+// What a choice is estimated to take.
+struct Score {
+  double device = 0, over = 0, seconds = 0;  // over: bytes beyond the budgets
+  double cost = 0;  // seconds, and a small share of those of copies, which may hold up what they hide behind
 
-// What distinguishes policies whose estimates err alike: all but how many layers do what. near: nor what they recompute
-// and in how many chunks.
-Choice family_of(const Choice& choice, uint32_t layers);
-Choice near_family_of(const Choice& choice, uint32_t layers);
+  bool fits() const { return over == 0; }
+  bool operator<(const Score& other) const { return over != other.over ? over < other.over : cost < other.cost; }
+};
+
+struct Ranked : Score {
+  Choice choice;
+};
+
+// plan_step, by estimates of the request.
+StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates);
 
 // Estimates, as corrected by what compiled plans took.
 class Ranking {
  public:
-  using Estimate = std::function<Takes(const Choice&)>;
-  // slack: by what factor a policy may be over the device's budget, to be among those that may fit
-  Ranking(const PlanRequest& request, Estimate estimate, double slack = 1);
+  using Estimate = std::function<Usage(const Choice&)>;
+  Ranking(const PlanRequest& request, const std::vector<Knob>& knobs, Estimate estimate);
 
-  // The policies that may fit the request's budgets, by estimates, fastest first. Where there are few policies, all of
-  // them; else a good part, and what steps from the fastest of it lead to.
-  std::vector<Ranked> fitting() const;
-  std::vector<Ranked> uniform_fitting() const;  // some of them that do alike in all layers
+  // The best first. Where there are few choices, all of them; else those from which no move leads to a better one.
+  std::vector<Ranked> best();
   bool ranks_all() const { return !every_.empty(); }
-  // The choice not in `but` with the least estimated device memory, and if that can be no more of the host's than there
-  // is if that can be; none where all are left out
-  std::optional<Ranked> least(const std::set<Choice>& but = {}) const;
-  // whether a policy near this one was compiled
-  bool knows(const Choice& choice) const;
-  // plans are to take so many bytes of the device less than there are
-  void leave_room(double bytes) { room_ = bytes; }
-  // From here on in layers copies run ahead: where none does, estimates are too fast.
-  void keep_ahead() { ahead_ = true; }
-  // takes: of a compiled plan
-  void correct(const Choice& choice, const Takes& takes);
+  double error() const;  // share of the estimated seconds by which a choice that is not best may be
+  bool may_fit();        // whether some choice is found that does
+  // From here on copies may run less far ahead than they do at first: estimates of that are too fast.
+  void widen();
+  // usage: of the compiled plan of the choice
+  void correct(const Choice& choice, const Usage& usage);
 
  private:
-  struct Count {  // number of layers in a choice
-    uint32_t* value;
-    uint32_t most;
+  struct Correction {
+    Choice family;
+    MemoryPolicy policy;  // the family's, for few layers
+    Usage error;
   };
-
-  Takes corrected(const Choice& choice, Takes estimate) const;
-  Takes takes_of(const Choice& choice) const;
-  double slack_of(const Choice& choice) const;
-  bool may_fit(const Choice& choice, const Takes& takes) const;
-  void push(const Choice& choice, const Takes& takes, std::vector<Ranked>& out) const;
+  struct Nearest {
+    Usage error;
+    bool same = false;  // the family is the same
+  };
+  Choice family_of(const Choice& choice) const;
+  const Nearest& nearest(const Choice& family) const;
+  Score score(const Choice& choice) const;
+  Ranked rank(const Choice& choice) const { return {score(choice), choice}; }
   void enumerate();
-  void fill(const Choice& choice, std::vector<Ranked>& out) const;
-  void fill_all(uint32_t distance, std::vector<Ranked>& out) const;
-  void mix(const Choice& first, EnumSet<Recompute> rest, double& fastest, std::vector<Ranked>& out) const;
-  uint32_t most_of(Offload kind) const;
-  bool is_sensible(uint32_t whole) const;  // by bits, in the order of kinds_
-  std::vector<Count> counts_of(Choice& choice) const;
-  void consider(Choice choice, Ranked& best) const;
-  void exchange(const Choice& from, Ranked& best) const;
+  std::vector<Choice> starts() const;
+  std::vector<uint32_t> moves_of(size_t knob, uint32_t value) const;
+  void set_to_least_that_fits(Choice& choice, size_t knob) const;
+  void move(const Ranked& from, size_t knob, uint32_t value, Ranked& best) const;
+  Ranked filled(Ranked from) const;
   Ranked improved(Ranked from) const;
+  std::vector<Ranked> moved();
 
-  uint32_t layers_, accumulation_;
-  double slack_, room_ = 0;
-  size_t starts_;
-  bool remakes_, coarse_, ahead_ = false;
-  MemoryBudget budget_;
-  Estimate estimate_;
-  std::vector<Offload> kinds_, zero_copy_kinds_;
-  std::vector<EnumSet<Recompute>> all_sets_;
-  std::vector<Choice> all_chunks_;        // counts of chunks, copies of all layers kept or remade
-  std::vector<EnumSet<Recompute>> sets_;  // none beaten by another in bytes and seconds; least bytes first
-  std::vector<Choice> chunks_;            // so for chunks
-  std::vector<Ranked> every_;             // policy, not corrected; none where there are too many
-  std::map<Choice, Takes> corrections_, near_corrections_;  // by family, by near family
+  const std::vector<Knob>& knobs_;
+  const uint32_t layers_, accumulation_;
+  const MemoryBudget budget_;
+  const Estimate estimate_;
+  std::vector<Choice> every_;  // none where there are too many
+  std::vector<Choice> found_;  // by moves, so far
+  double slack_;
+  bool wide_ = false;
+  std::vector<Correction> corrections_;
+  mutable std::map<Choice, Nearest> nearest_;  // by family
 };
 
 }  // namespace tandem

@@ -6,14 +6,12 @@
 #include <limits>
 
 #include "core/base/size.h"
-#include "core/model/model_source.h"
 #include "core/plan/batch.h"
 #include "core/plan/byte_table.h"
 #include "core/plan/decide.h"
-#include "core/plan/device_table.h"
 #include "core/plan/prediction.h"
 #include "core/plan/search.h"
-#include "core/run/settings.h"
+#include "tests/plan/shipped.h"
 #include "tests/plan/small_request.h"
 
 using namespace tandem;
@@ -25,21 +23,82 @@ struct Measured {
   double seconds = 0, device = 0, host = 0;
 };
 
-Measured measure(const PlanRequest& r, const Choice& choice) {
-  const Takes takes =
-      takes_of(compile_step(r, policy_of(choice, r.model.layers), without_budget(r.target), Checks::without), r.target);
-  return {takes.seconds(r.shape.accumulation), takes.device(), takes.host};
+constexpr uint32_t kMostDistance = 2;
+
+// A policy as these tests enumerate them, apart from the planner's knobs: what the first layers do, what the rest do,
+// how many layers offload what.
+struct Combination {
+  EnumSet<Recompute> first, rest;
+  uint32_t first_layers = 0;
+  std::array<uint32_t, kOffloadCount> offloaded{};  // layers; one more than all: what is outside of them too
+  uint32_t head_chunks = 1, attention_chunks = 1;
+  uint32_t remade = 0;      // layers whose fp8 copies are remade
+  bool transposed = false;  // in the others
+  EnumSet<Offload> zero_copy;
+  uint32_t distance = 1, update_distance = 1;
+
+  bool copies_in_layers() const {
+    for (size_t kind = 0; kind < kOffloadCount; ++kind)
+      if (!is_state(Offload(kind)) && offloaded[kind] > 0) return true;
+    return false;
+  }
+  bool copies_in_update() const {
+    for (size_t kind = 0; kind < kOffloadCount; ++kind)
+      if (Offload(kind) != Offload::residuals && offloaded[kind] > 0 && !zero_copy.contains(Offload(kind))) return true;
+    return false;
+  }
+};
+
+// Spread evenly, so that copies are.
+bool is_chosen(uint32_t layer, uint32_t n, uint32_t layers) {
+  return uint64_t(layer + 1) * n / layers > uint64_t(layer) * n / layers;
 }
 
-Choice plain(const PlanRequest& r) {
-  Choice c;
-  c.head_chunks = head_chunk_counts(r).back();
-  return c;
+MemoryPolicy policy_of(const Combination& c, uint32_t layers) {
+  MemoryPolicy policy;
+  for (uint32_t layer = 0; layer < layers; ++layer) {
+    policy.recompute.push_back(layer < c.first_layers ? c.first : c.rest);
+    EnumSet<Offload>& kinds = policy.offload.emplace_back();
+    for (size_t kind = 0; kind < kOffloadCount; ++kind)
+      if (is_chosen(layer, std::min(c.offloaded[kind], layers), layers)) kinds.insert(Offload(kind));
+    const Copies rest = c.transposed ? Copies::transposed : Copies::kept;
+    policy.copies.push_back(is_chosen(layer, c.remade, layers) ? Copies::remade : rest);
+  }
+  for (size_t kind = 0; kind < kOffloadCount; ++kind) {
+    if (c.offloaded[kind] > layers) policy.offload_outside.insert(Offload(kind));
+    if (c.offloaded[kind] > 0 && Offload(kind) != Offload::residuals) policy.optimizer_chunk = 1 << 24;
+  }
+  policy.lm_head_chunks = c.head_chunks;
+  policy.attention_chunks = c.attention_chunks;
+  policy.zero_copy = c.zero_copy;
+  policy.prefetch_distance = c.distance;
+  policy.update_distance = c.update_distance;
+  return policy;
+}
+
+Measured measure(const PlanRequest& r, const MemoryPolicy& policy) {
+  const Usage usage = usage_of(compile_step(r, policy, without_budget(r.target), Checks::without), r.target);
+  return {usage.seconds(r.shape.accumulation), usage.device(), usage.host};
+}
+
+// The values that the planner's knob of that name has; none where there is no such knob.
+std::vector<uint32_t> values_of(const PlanRequest& r, const std::string& knob) {
+  const std::vector<Knob> knobs = knobs_of(r);
+  const auto found = std::ranges::find(knobs, knob, &Knob::name);
+  return found == knobs.end() ? std::vector<uint32_t>{} : found->values;
+}
+
+// Kinds of which there is a knob by that name.
+std::vector<Offload> kinds_of(const PlanRequest& r, const std::string& knob) {
+  const std::vector<std::string> words = offload_words(r);
+  std::vector<Offload> kinds;
+  for (size_t kind = 0; kind < kOffloadCount; ++kind)
+    if (!words[kind].empty() && !values_of(r, knob + " " + words[kind]).empty()) kinds.push_back(Offload(kind));
+  return kinds;
 }
 
 // The choice with each way to reach what it offloads.
-void add_accesses(const PlanRequest& r, Choice c, std::vector<Choice>& all) {
-  const std::vector<Offload> zero_copy = zero_copy_kinds(r);
+void add_accesses(Combination c, const std::vector<Offload>& zero_copy, std::vector<Combination>& all) {
   for (uint32_t bits = 0; bits < 1u << zero_copy.size(); ++bits) {
     c.zero_copy = {};
     bool offloaded = true;
@@ -57,23 +116,23 @@ void add_accesses(const PlanRequest& r, Choice c, std::vector<Choice>& all) {
 }
 
 // Every policy within the limits.
-std::vector<Choice> every_choice(const PlanRequest& r) {
-  std::vector<Choice> all;
+std::vector<Combination> every_combination(const PlanRequest& r) {
+  std::vector<Combination> all;
   const uint32_t layers = r.model.layers;
-  const std::vector<Offload> kinds = offload_kinds(r);
-  const std::function<void(Choice, size_t)> offloads = [&](Choice c, size_t kind) {
-    if (kind == kinds.size()) return add_accesses(r, c, all);
+  const std::vector<Offload> kinds = kinds_of(r, "offload"), zero_copy = kinds_of(r, "read in place");
+  const std::function<void(Combination, size_t)> offloads = [&](Combination c, size_t kind) {
+    if (kind == kinds.size()) return add_accesses(c, zero_copy, all);
     for (uint32_t n = 0; n <= layers + (is_in_layers_alone(kinds[kind]) ? 0 : 1); ++n) {
       c.offloaded[size_t(kinds[kind])] = n;
       offloads(c, kind + 1);
     }
   };
-  Choice c;
+  Combination c;
   for (const EnumSet<Recompute> first : recompute_sets(r.limits))
     for (const EnumSet<Recompute> rest : recompute_sets(r.limits))
       for (uint32_t first_layers = first == rest ? 0 : 1; first_layers < (first == rest ? 1 : layers); ++first_layers)
         for (const uint32_t head : head_chunk_counts(r))
-          for (const uint32_t attention : attention_chunk_counts(r))
+          for (const uint32_t attention : values_of(r, "attention chunks"))
             for (uint32_t remade = 0; remade <= (r.precision.fp8() ? layers : 0); ++remade)
               for (const bool transposed : {false, true}) {
                 if (transposed && (!may_transpose(r) || remade == layers)) continue;
@@ -86,10 +145,10 @@ std::vector<Choice> every_choice(const PlanRequest& r) {
 // Over several budgets: what the search finds is as fast as the fastest of all policies that fit, to the last bit;
 // where nothing does, it takes as little as is possible.
 void check_against_all(PlanRequest r, size_t count) {
-  const std::vector<Choice> all = every_choice(r);
+  const std::vector<Combination> all = every_combination(r);
   REQUIRE(all.size() == count);
   std::vector<Measured> measured;
-  for (const Choice& c : all) measured.push_back(measure(r, c));
+  for (const Combination& c : all) measured.push_back(measure(r, policy_of(c, r.model.layers)));
   double most = 0, least = std::numeric_limits<double>::infinity();
   for (const Measured& m : measured) most = std::max(most, m.device), least = std::min(least, m.device);
   for (const double share : {-0.01, 0.0, 0.03, 0.1, 0.25, 0.5, 0.75, 1.0}) {
@@ -108,14 +167,11 @@ void check_against_all(PlanRequest r, size_t count) {
   }
 }
 
+// With a batch that fills any card, unless the last of the overrides says another one.
 PlanRequest shipped(const std::string& name, const std::string& device, std::vector<std::string> overrides = {}) {
   if (overrides.empty() || !overrides.back().starts_with("--batch."))
     overrides.push_back(fmt::format("--batch.micro_batch={}", name == "qwen2.5-7b" ? 16 : 8));
-  const char* root = std::getenv("TANDEM_SOURCE_ROOT");
-  const std::string source = std::string(root ? root : ".") + "/";
-  const RunConfig config = load_config(source + "configs/" + name + ".toml", overrides);
-  const ModelSource model = open_model(source + config.model.path);
-  return plan_request(config, step_spec(config, model.config), load_device_table(device).target);
+  return test::shipped(name, device, overrides);
 }
 
 }  // namespace
@@ -196,12 +252,12 @@ TEST_CASE("planner: no other prefetch distance is faster for the chosen policy")
          {std::pair{0u, 1u}, {1u, 1u}, {2u, 1u}, {0u, 2u}, {1u, 2u}, {2u, 2u}, {1u, 3u}, {1u, 4u}}) {
       p.prefetch_distance = layers;
       p.update_distance = update;
-      const Takes takes = takes_of(compile_step(r, p, without_budget(r.target), Checks::without), r.target);
+      const Usage usage = usage_of(compile_step(r, p, without_budget(r.target), Checks::without), r.target);
       CAPTURE(std::string(name));
       CAPTURE(layers);
       CAPTURE(update);
-      if (budget_of(r.target).holds(takes))
-        CHECK(takes.seconds(r.shape.accumulation) >= (1 - 3e-4) * plan.chosen.seconds());
+      if (budget_of(r.target).holds(usage))
+        CHECK(usage.seconds(r.shape.accumulation) >= (1 - 3e-4) * plan.chosen.seconds());
     }
   }
 }
@@ -290,19 +346,52 @@ TEST_CASE("planner: more memory is never slower") {
 TEST_CASE("planner: estimates from few layers are near what the whole model takes") {
   const PlanRequest r = small_request(12);
   const Estimator estimator(r);
+  const std::vector<Knob>& knobs = estimator.knobs();
+  const auto set_to = [&](Choice& choice, const std::string& knob, uint32_t value) {
+    choice[std::ranges::find(knobs, knob, &Knob::name) - knobs.begin()] = value;
+  };
   for (const EnumSet<Recompute> set : recompute_sets(r.limits))
     for (const Offload kind : {offload_of_state(0), Offload::gradients, Offload::parameters, Offload::residuals}) {
-      Choice c = plain(r);
-      c.first = c.rest = set;
-      c.offloaded[size_t(kind)] = 12;
-      const Measured whole = measure(r, c);
-      const Takes takes = estimator.estimate(c);
+      Choice choice = estimator.base();
+      set_to(choice, "recompute", set.bits());
+      set_to(choice, "LM head chunks", head_chunk_counts(r).back());
+      set_to(choice, "offload " + offload_words(r)[size_t(kind)], 12);
+      const Measured whole = measure(r, policy_of(knobs, choice, r.model.layers));
+      const Usage usage = estimator.estimate(choice);
       CAPTURE(to_string(set));
       CAPTURE(int(kind));
-      CHECK(takes.device() == doctest::Approx(whole.device).epsilon(0.05));
-      CHECK(takes.host == doctest::Approx(whole.host).epsilon(0.01));
-      CHECK(takes.seconds(3) == doctest::Approx(whole.seconds).epsilon(0.05));
+      CHECK(usage.device() == doctest::Approx(whole.device).epsilon(0.05));
+      CHECK(usage.host == doctest::Approx(whole.host).epsilon(0.01));
+      CHECK(usage.seconds(3) == doctest::Approx(whole.seconds).epsilon(0.05));
     }
+}
+
+TEST_CASE("planner: estimates taken over from another batch are those of this batch's own samples") {
+  PlanRequest r = small_request(12);
+  const Estimator other(r);
+  r.shape.micro_batch *= 2;
+  const Estimator taken(r, other), own(r);
+  for (size_t k = 0; k < own.knobs().size(); ++k) {
+    if (!own.knobs()[k].counts()) continue;
+    Choice choice = own.base();
+    choice[k] = 12;
+    const Usage usage = taken.estimate(choice), expected = own.estimate(choice);
+    CAPTURE(own.knobs()[k].name);
+    CHECK(usage.device() == doctest::Approx(expected.device()).epsilon(0.01));
+    CHECK(usage.host == doctest::Approx(expected.host).epsilon(0.001));
+    CHECK(usage.seconds(3) == doctest::Approx(expected.seconds(3)).epsilon(0.03));
+  }
+}
+
+TEST_CASE("planner: what is sampled does not grow with the batch") {
+  PlanRequest r = small_request(2);
+  r.model.vocabulary = 1 << 20;
+  r.shape.micro_batch = 1 << 14;
+  r.shape.head_chunks = choose_head_chunks(r.model, r.precision, r.shape);
+  CHECK(r.shape.head_chunks > 1000);
+  CHECK(values_of(r, "attention chunks").back() == kMostParts);
+  r.target.largest_chunk = uint64_t{1} << 36;
+  CHECK(values_of(r, "LM head chunks").front() <= std::max(kMostParts, head_chunk_counts(r).front()));
 }
 
 TEST_CASE("planner: the host's budget holds too") {

@@ -1,0 +1,24 @@
+// Requests of the shipped configurations.
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "core/model/model_source.h"
+#include "core/plan/device_table.h"
+#include "core/plan/planner.h"
+#include "core/run/settings.h"
+
+namespace tandem::test {
+
+// What `tandem plan configs/NAME.toml --device DEVICE OVERRIDES` plans first.
+inline PlanRequest shipped(const std::string& name, const std::string& device, std::vector<std::string> overrides) {
+  const char* root = std::getenv("TANDEM_SOURCE_ROOT");
+  const std::string source = std::string(root ? root : ".") + "/";
+  const RunConfig config = load_config(source + "configs/" + name + ".toml", overrides);
+  const ModelSource model = open_model(source + config.model.path);
+  return plan_request(config, step_spec(config, model.config), load_device_table(device).target);
+}
+
+}  // namespace tandem::test
