@@ -5,8 +5,8 @@
 #include "cli/output.h"
 #include "core/base/file.h"
 #include "core/base/message.h"
-#include "core/plan/calibrate.h"
-#include "core/plan/calibrate_links.h"
+#include "core/rates/calibrate.h"
+#include "core/rates/calibrate_links.h"
 
 namespace tandem::cli {
 namespace {

@@ -43,8 +43,8 @@ std::vector<int32_t> encode_prompt(const Options& o, const ModelConfig& config, 
 }
 
 std::vector<int32_t> prompt_of(const Options& o, const ModelSource& model, const Tokenizer* tokenizer) {
-  const std::vector<int32_t> prompt = o.prompt_tokens.empty() ? encode_prompt(o, model.config, *tokenizer)
-                                                              : parse_tokens(o.prompt_tokens, model.config.vocabulary);
+  std::vector<int32_t> prompt = o.prompt_tokens.empty() ? encode_prompt(o, model.config, *tokenizer)
+                                                        : parse_tokens(o.prompt_tokens, model.config.vocabulary);
   if (prompt.empty()) fail(Exit::configuration, "--prompt", "is empty; give at least one token");
   return prompt;
 }

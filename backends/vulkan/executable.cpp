@@ -48,14 +48,13 @@ void VulkanExecutable::prepare(Pipelines& pipelines) {
     sets += uint32_t(made.passes.size());
     return made;
   };
-  const Chosen none;
   for (size_t r = 0; r < kRangeCount; ++r)
     for (const Instruction& instruction : program_.ranges[r])
       chosen[r].push_back(
           std::visit(overloaded{[&](const Dispatch& dispatch) { return choose(dispatch, instruction.label); },
-                                [&](const Fill&) { return none; }, [&](const Copy&) { return none; },
-                                [&](const Collective&) { return none; }, [&](const Barrier&) { return none; },
-                                [&](const Signal&) { return none; }, [&](const Wait&) { return none; }},
+                                [&](const Fill&) { return Chosen{}; }, [&](const Copy&) { return Chosen{}; },
+                                [&](const Collective&) { return Chosen{}; }, [&](const Barrier&) { return Chosen{}; },
+                                [&](const Signal&) { return Chosen{}; }, [&](const Wait&) { return Chosen{}; }},
                      instruction.command));
   descriptors_.emplace(device_, arenas_, sets, buffers, texels);
   for (size_t r = 0; r < kRangeCount; ++r) {

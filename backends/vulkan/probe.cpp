@@ -10,6 +10,7 @@ namespace tandem::vulkan {
 namespace {
 
 constexpr uint32_t kInvocations = 64;  // per workgroup
+constexpr size_t kWords = size_t(kProbeWorkgroups) * kInvocations * kProbeWords;
 
 using Words = std::array<uint32_t, kProbeWords>;
 
@@ -65,7 +66,7 @@ VkDescriptorSet make_set(Device& device, VkDescriptorPool pool, VkDescriptorSetL
 }
 
 std::vector<uint32_t> run(const std::shared_ptr<Device>& device, const Pipeline& pipeline) {
-  std::vector<uint32_t> found(kProbeWorkgroups * kInvocations * kProbeWords);
+  std::vector<uint32_t> found(kWords);
   const ArenaMemory memory(device, Arena{"of the probe", ArenaKind::host, found.size() * sizeof(uint32_t)});
   std::memset(memory.mapped(), 0, found.size() * sizeof(uint32_t));
   const OwnedDescriptorPool descriptors = make_pool(*device);
@@ -86,7 +87,7 @@ std::vector<uint32_t> run(const std::shared_ptr<Device>& device, const Pipeline&
 }  // namespace
 
 std::string wrong_lane(std::span<const uint32_t> found, uint32_t subgroup_size) {
-  TANDEM_CHECK(found.size() == kProbeWorkgroups * kInvocations * kProbeWords, "{} words of a probe", found.size());
+  TANDEM_CHECK(found.size() == kWords, "{} words of a probe", found.size());
   for (uint32_t i = 0; i < kProbeWorkgroups * kInvocations; ++i) {
     const Words right = expected(i % kInvocations, subgroup_size);
     for (uint32_t w = 0; w < kProbeWords; ++w)

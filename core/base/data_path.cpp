@@ -34,6 +34,7 @@ std::vector<std::string> data_directories(const std::string& kind, const DataPla
   if (!executable.empty() && is_inside(executable, places.build_root))
     found.push_back(fs::path(places.source_root) / "configs" / kind);
   std::vector<std::string> directories;
+  directories.reserve(found.size());
   for (const fs::path& path : found) directories.push_back(path.string());
   return directories;
 }

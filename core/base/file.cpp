@@ -70,9 +70,10 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 bool read_in(std::span<const std::byte> mapped) {
   if (mapped.empty()) return true;
-  const uintptr_t page = uintptr_t(::sysconf(_SC_PAGESIZE)), at = reinterpret_cast<uintptr_t>(mapped.data());
-  void* first = reinterpret_cast<void*>(at / page * page);
-  const size_t bytes = mapped.size() + at % page;
+  const uintptr_t page = uintptr_t(::sysconf(_SC_PAGESIZE));
+  const size_t before = reinterpret_cast<uintptr_t>(mapped.data()) % page;  // bytes of the first page
+  void* first = const_cast<std::byte*>(mapped.data()) - before;
+  const size_t bytes = mapped.size() + before;
   while (::madvise(first, bytes, MADV_POPULATE_READ) != 0) {
     if (errno == EFAULT || errno == EHWPOISON) return false;
     if (errno != EINTR && errno != EAGAIN) return true;  // an older system cannot tell

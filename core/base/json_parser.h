@@ -11,7 +11,7 @@ struct JsonMember {
   size_t begin = 0, end = 0;
 };
 
-struct ParsedJson {
+struct ParsedJson {  // NOLINT(bugprone-exception-escape): Json may throw as it is moved
   Json value;
   std::vector<JsonMember> members;  // in order; empty unless value is an object
   size_t end = 0;                   // behind the value; white space may follow

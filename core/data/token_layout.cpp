@@ -93,10 +93,10 @@ TokenLayout read_llmc(const Header& header) {
   const bool wide = header.word(0) == kLlmcWideMagic;
   if (header.word(1) != (wide ? kLlmcWideVersion : kLlmcVersion))
     header.wrong(1, "the version", wide ? "7 (32-bit tokens)" : "1 (16-bit tokens)");
-  const TokenLayout layout{.format = wide ? TokenFormat::llm_c_u32 : TokenFormat::llm_c,
-                           .token_bytes = wide ? 4u : 2u,
-                           .first_byte = kTokenFileHeader,
-                           .size = header.count(2, "the token count")};
+  TokenLayout layout{.format = wide ? TokenFormat::llm_c_u32 : TokenFormat::llm_c,
+                     .token_bytes = wide ? 4u : 2u,
+                     .first_byte = kTokenFileHeader,
+                     .size = header.count(2, "the token count")};
   check_end(header.file, layout.offset_of(layout.size), fmt::format("the header's {} tokens", layout.size));
   return layout;
 }

@@ -10,7 +10,7 @@ TokenShards::TokenShards(const std::string& out, uint64_t shard_tokens, uint32_t
 
 std::string TokenShards::shard_path(size_t number) const {
   const std::string ending = out_.ends_with(".bin") ? ".bin" : "";
-  const std::string path = fmt::format("{}-{:05}{}", out_.substr(0, out_.size() - ending.size()), number, ending);
+  std::string path = fmt::format("{}-{:05}{}", out_.substr(0, out_.size() - ending.size()), number, ending);
   if (file_exists(path))
     fail(Exit::configuration, "--out", "{} is there already; remove the shards from before, or name another file",
          path);

@@ -195,7 +195,7 @@ std::shared_ptr<TokenTable> read_vocabulary(const JsonObject& model, std::string
   const Json* vocabulary = model.find("vocab");
   if (vocabulary == nullptr || !vocabulary->is_object()) model.wrong("vocab", "an object");
   const auto& entries = vocabulary->get_ref<const Json::object_t&>();
-  const auto tokens = std::make_shared<TokenTable>(entries.size());
+  auto tokens = std::make_shared<TokenTable>(entries.size());
   for (const auto& [text, id] : entries) {
     if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= int64_t(kMostIds))
       fail(Exit::input, file, "model.vocab has the id {:.40} for {:.100}, an integer below {} was expected", id.dump(),

@@ -74,9 +74,9 @@ std::optional<char32_t> Normalization::compose(char32_t first, char32_t second) 
 void Normalization::decompose(char32_t c, std::u32string& out) const {
   if (c >= kSyllables && c < kSyllablesEnd) {
     const uint32_t index = c - kSyllables, trailing = index % kTrailingCount;
-    out += kLeading + index / (kVowelCount * kTrailingCount);
-    out += kVowels + index / kTrailingCount % kVowelCount;
-    if (trailing > 0) out += kTrailing + trailing;
+    out += char32_t(kLeading + index / (kVowelCount * kTrailingCount));
+    out += char32_t(kVowels + index / kTrailingCount % kVowelCount);
+    if (trailing > 0) out += char32_t(kTrailing + trailing);
     return;
   }
   const auto at = decompositions.find(c);

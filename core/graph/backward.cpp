@@ -107,7 +107,7 @@ void ReverseMode::run(uint32_t first, uint32_t last) {
 }
 
 std::vector<ValueId> ReverseMode::emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) {
-  return graph_.add(range_, op, std::move(parameters), std::move(inputs), n.label);
+  return graph_.add(range_, op, parameters, std::move(inputs), n.label);
 }
 
 Quantized ReverseMode::quantized(const OpNode& n, ValueId cotangent, bool transpose) {

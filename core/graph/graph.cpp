@@ -30,11 +30,11 @@ ValueId Graph::make(Value value) {
 }
 
 ValueId Graph::variable(std::string name, TensorDesc desc, Initial initial) {
-  return make({.desc = std::move(desc), .lifetime = Lifetime::variable, .name = std::move(name), .initial = initial});
+  return make({.desc = desc, .lifetime = Lifetime::variable, .name = std::move(name), .initial = initial});
 }
 
 ValueId Graph::external(std::string name, TensorDesc desc, Initial initial) {
-  return make({.desc = std::move(desc), .lifetime = Lifetime::external, .name = std::move(name), .initial = initial});
+  return make({.desc = desc, .lifetime = Lifetime::external, .name = std::move(name), .initial = initial});
 }
 
 std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,
@@ -71,13 +71,13 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
 // All forms but dispatch have one output and no parameters.
 ValueId Graph::add_without_op(Range range, Form form, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
                               std::string label) {
-  const ValueId out = make({std::move(desc), Lifetime::transient, {}, uint32_t(nodes_.size()), 0});
+  const ValueId out = make({desc, Lifetime::transient, {}, uint32_t(nodes_.size()), 0});
   nodes_.push_back({{kNoOp, {}, std::move(inputs), {out}, {}, std::move(label)}, form, range, 0, 0, first_row, tag_});
   return out;
 }
 
 ValueId Graph::zeros(Range range, TensorDesc desc, std::string label) {
-  return add_without_op(range, Form::fill, std::move(desc), {}, 0, std::move(label));
+  return add_without_op(range, Form::fill, desc, {}, 0, std::move(label));
 }
 
 ValueId Graph::zeros_onto(Range range, ValueId onto, std::string label) {
@@ -144,7 +144,7 @@ std::vector<ValueId> Graph::collective(Range range, Form form, Descs descs, std:
                                        uint32_t in_place, std::string label) {
   Node node{{kNoOp, {}, std::move(inputs), {}, {}, std::move(label)}, form, range, in_place, 0, 0, tag_};
   for (uint32_t i = 0; i < descs.size(); ++i)
-    node.outputs.push_back(make({std::move(descs[i]), Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
+    node.outputs.push_back(make({descs[i], Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
   for (uint32_t i = 0; i < in_place; ++i)
     take_over(node.outputs[i], values_[node.inputs[node.inputs.size() - in_place + i].index]);
   nodes_.push_back(std::move(node));
@@ -170,7 +170,7 @@ std::vector<ValueId> Graph::gather_rows(Range range, std::vector<ValueId> own, s
     TANDEM_CHECK(d.shape[0] == rows[i].of_rank, "{} for {} rows per rank", d, rows[i].of_rank);
     descs.push_back({d.dtype, d.shape.with_first(rows[i].whole)});
   }
-  const auto wholes = collective(range, Form::all_gather, std::move(descs), own, 0, std::move(label));
+  auto wholes = collective(range, Form::all_gather, std::move(descs), own, 0, std::move(label));
   for (size_t i = 0; i < own.size(); ++i) {
     set_kind(wholes[i], values_[own[i].index]);
     set_rows(wholes[i], {rows[i].whole, rows[i].of_rank, true});

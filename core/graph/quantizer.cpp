@@ -6,7 +6,7 @@
 
 namespace tandem {
 
-Quantizer::Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, ValueId scale_counts)
+Quantizer::Quantizer(Graph& graph, Range range, uint32_t slots, const std::string& name, ValueId scale_counts)
     : graph_(&graph), range_(range), slots_(slots) {
   const TensorDesc words{DType::u32, {uint64_t(abi::kAmaxWords) * slots}};
   if (!scale_counts.present()) {

@@ -10,7 +10,7 @@ class Quantizer {
   Quantizer() = default;  // for recipes that quantize nothing
   // scale_counts: where it is present the words stay from run to run of the range, in a variable of that name, so that
   // what a tensor's amax was is a guess of what it will be; these (2) u32 count the guesses and the wrong ones
-  Quantizer(Graph& graph, Range range, uint32_t slots, std::string name, ValueId scale_counts = {});
+  Quantizer(Graph& graph, Range range, uint32_t slots, const std::string& name, ValueId scale_counts = {});
 
   bool remembers() const { return scale_counts_.present(); }
   // The counts after this run, which adds the guesses of the run before (abi ShiftAmax); absent where none are made.

@@ -18,7 +18,7 @@ namespace {
 // The configuration of a checkpoint's run, whose model's config.json is as it was.
 RunConfig config_of(const Checkpoint& checkpoint) {
   const Manifest& manifest = checkpoint.manifest();
-  const RunConfig config = parse_config(manifest.config, checkpoint.path() + "/manifest.json", {});
+  RunConfig config = parse_config(manifest.config, checkpoint.path() + "/manifest.json", {});
   const std::string model_config = config.model.path + "/config.json";
   if (manifest.inputs.empty() || input_file(model_config).hash != manifest.inputs[0].hash)
     fail(Exit::input, model_config, "is not the one that {} was trained with; restore it", checkpoint.path());

@@ -42,7 +42,7 @@ ParameterSpec matrix(std::string name, ParameterKind kind, uint32_t layer, uint6
 
 void append(ParameterSpec& spec, std::string name, Shape shape, uint64_t rows) {
   const Shape place{rows, spec.shape[1]};
-  spec.parts.push_back({std::move(name), std::move(shape), place, spec.shape.count()});
+  spec.parts.push_back({std::move(name), shape, place, spec.shape.count()});
   spec.shape = spec.shape.with_first(spec.shape[0] + rows);
 }
 

@@ -11,9 +11,11 @@ namespace {
 
 void copy_tokenizer_files(const std::string& source, const std::string& directory) {
   for (const std::string& name : tokenizer_files(source).names) {
-    const std::string to = directory + "/" + name, inside = std::filesystem::path(to).parent_path();
+    const std::filesystem::path from = std::filesystem::path(source) / name,
+                                to = std::filesystem::path(directory) / name;
+    const std::string inside = to.parent_path();
     make_directories(inside);
-    write_file_synced(to, read_text(source + "/" + name));
+    write_file_synced(to, read_text(from));
     sync_directory(inside);
   }
 }
@@ -74,7 +76,7 @@ void write_directory(const std::string& out, bool replace, const std::function<v
 }
 
 void check_copied_files(const std::string& source) {
-  for (const std::string& name : tokenizer_files(source).names) MappedFile{source + "/" + name};
+  for (const std::string& name : tokenizer_files(source).names) MappedFile{std::filesystem::path(source) / name};
 }
 
 void save_model_directory(const std::string& out, const std::string& source, DType dtype,

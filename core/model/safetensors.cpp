@@ -95,6 +95,7 @@ StoredInfo parse_tensor(const std::string& name, const Json& value, const std::s
 // the tensors tile the data exactly
 void check_offsets(const std::map<std::string, StoredInfo>& tensors, uint64_t data_bytes, const std::string& file) {
   std::vector<const std::pair<const std::string, StoredInfo>*> order;
+  order.reserve(tensors.size());
   for (const auto& entry : tensors) order.push_back(&entry);
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return std::pair(a->second.begin, a->second.end) < std::pair(b->second.begin, b->second.end);

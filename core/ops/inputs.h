@@ -38,13 +38,13 @@ inline uint32_t u32(uint64_t size) {
 }
 
 inline TensorDesc f32_desc(Shape shape) {
-  return {DType::f32, std::move(shape)};
+  return {DType::f32, shape};
 }
 inline TensorDesc u32_desc(Shape shape) {
-  return {DType::u32, std::move(shape)};
+  return {DType::u32, shape};
 }
 inline TensorDesc i32_desc(Shape shape) {
-  return {DType::i32, std::move(shape)};
+  return {DType::i32, shape};
 }
 inline TensorDesc amax_desc(bool present) {
   return present ? u32_desc({abi::kAmaxWords}) : TensorDesc{};

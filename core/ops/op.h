@@ -23,11 +23,12 @@ enum class OpId : uint16_t {
 #include "core/ops/table.inc"
 #undef OP
 };
-constexpr size_t kOpCount = 0
-#define OP(name) +1
+constexpr OpId kEachOp[] = {
+#define OP(name) OpId::name,
 #include "core/ops/table.inc"
 #undef OP
-    ;
+};
+constexpr size_t kOpCount = std::size(kEachOp);
 constexpr OpId kNoOp = OpId(kOpCount);
 
 using Descs = std::vector<TensorDesc>;

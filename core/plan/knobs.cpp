@@ -11,7 +11,21 @@ constexpr uint64_t kOptimizerChunk = 1 << 24;
 
 using R = Recompute;
 
-constexpr size_t kFirstSet = 1, kFirstLayers = 2, kRemade = 6;  // knobs
+using Acts = Knob::Acts;
+
+// Where knobs stand that others name, in the order in which they are added.
+enum Position : size_t {
+  kRest,
+  kFirstSet,
+  kFirstLayers,
+  kHead,
+  kAttention,
+  kRelease,
+  kRemade,
+  kTransposed,
+  kDistance,
+  kUpdateDistance
+};
 
 // The last entry holds for the layers behind, and none at all is the empty one.
 template <typename T>
@@ -87,6 +101,109 @@ std::vector<uint32_t> up_to(uint32_t most) {
   return values;
 }
 
+void add(std::vector<Knob>& knobs, Knob knob) {
+  knobs.push_back(std::move(knob));
+}
+
+// By batch.
+void add_recompute(std::vector<Knob>& knobs, const PlanRequest& request) {
+  std::vector<uint32_t> sets;
+  for (const EnumSet<R> set : recompute_sets(request.limits, request.coarse)) sets.push_back(set.bits());
+  add(knobs, {"recompute", sets, Acts::everywhere,
+              [](MemoryPolicy& p, uint32_t v, uint32_t n) { p.recompute.assign(n, EnumSet<R>::of(v)); }});
+  // The set of the first layers waits in front of the others' until it is known how many they are.
+  add(knobs, {"recompute in the first layers", sets, Acts::everywhere,
+              [](MemoryPolicy& p, uint32_t v, uint32_t) { p.recompute.push_back(EnumSet<R>::of(v)); }});
+  add(knobs, {"first layers",
+              up_to(request.model.layers),
+              Acts::first,
+              [](MemoryPolicy& p, uint32_t v, uint32_t n) {
+                std::fill_n(p.recompute.begin(), std::min(v, n), p.recompute.back());
+                p.recompute.pop_back();
+              },
+              {{kRest}, {kFirstSet}}});
+  knobs[kFirstLayers].ranked.pop_back();  // as the rest
+  for (const size_t knob : {kRest, kFirstSet, kFirstLayers}) knobs[knob].by_batch = true;
+}
+
+// By batch.
+void add_chunks(std::vector<Knob>& knobs, const PlanRequest& request) {
+  add(knobs, {"LM head chunks", head_chunks_from_enough(request), Acts::outside,
+              [](MemoryPolicy& p, uint32_t v, uint32_t) { p.lm_head_chunks = v; }});
+  add(knobs, {"attention chunks", attention_chunk_counts(request), Acts::everywhere,
+              [](MemoryPolicy& p, uint32_t v, uint32_t) { p.attention_chunks = v; }});
+  for (const size_t knob : {kHead, kAttention}) knobs[knob].by_batch = knobs[knob].in_steps = true;
+}
+
+void add_copies(std::vector<Knob>& knobs, const PlanRequest& request) {
+  add(knobs, {"release", {uint32_t(release_of(request))}, Acts::everywhere, [](MemoryPolicy& p, uint32_t v, uint32_t) {
+                p.release = Release(v);
+              }});
+  add(knobs, {"remade copies", up_to(may_remake(request) ? request.model.layers : 0), Acts::spread,
+              [](MemoryPolicy& p, uint32_t v, uint32_t n) {
+                for (uint32_t l = 0; l < n; ++l)
+                  if (is_spread_to(l, std::min(v, n), n)) p.copies[l] = Copies::remade;
+              }});
+  if (may_remake(request)) knobs[kRemade].tried = {request.model.layers};  // estimates of mixtures are the least sure
+  add(knobs, {"transposed copies",
+              up_to(may_transpose(request) ? 1 : 0),
+              Acts::everywhere,
+              [](MemoryPolicy& p, uint32_t v, uint32_t) {
+                for (Copies& c : p.copies)
+                  if (v == 1 && c == Copies::kept) c = Copies::transposed;
+              },
+              {{kRemade}}});
+}
+
+void add_distances(std::vector<Knob>& knobs, const std::vector<Offload>& kinds) {
+  add(knobs, {"prefetch distance", {1}, Acts::everywhere, [](MemoryPolicy& p, uint32_t v, uint32_t) {
+                p.prefetch_distance = v;
+              }});
+  add(knobs,
+      {"update distance", {1}, Acts::everywhere, [](MemoryPolicy& p, uint32_t v, uint32_t) { p.update_distance = v; }});
+  const auto vary = [](Knob& knob) { knob.ranked = {0, 1, 2}, knob.tried = {1, 2, 3, 4}; };
+  if (!kinds.empty()) {
+    knobs[kDistance].values = {1, 0};
+    vary(knobs[kDistance]);
+  }
+  if (!kinds.empty() && kinds != std::vector{Offload::residuals}) vary(knobs[kUpdateDistance]);
+}
+
+// The knobs with which moving a kind is sampled.
+std::vector<Knob::With> with_offload(const PlanRequest& request, Offload kind) {
+  if (is_state(kind) && release_of(request) == Release::none) return {{kUpdateDistance}};
+  if (kind == Offload::residuals) {
+    const uint32_t block = EnumSet<R>{R::block}.bits();
+    return {{kDistance}, {kRest, block}, {kFirstSet, block}, {kFirstLayers}};
+  }
+  std::vector<Knob::With> with{{kDistance}, {kUpdateDistance}};
+  if (kind == Offload::parameters || kind == Offload::copies) with.push_back({kRemade});
+  if (kind == Offload::copies) with.push_back({kTransposed});
+  return with;
+}
+
+void add_offload(std::vector<Knob>& knobs, const PlanRequest& request, Offload kind) {
+  const std::string word = offload_words(request)[size_t(kind)];
+  const uint32_t layers = request.model.layers;
+  std::vector<Knob::With> with = with_offload(request, kind);
+  if (may_read_in_place(request, kind)) {
+    with.push_back({knobs.size()});
+    add(knobs, {"read in place " + word, {0}, Acts::everywhere, [kind](MemoryPolicy& p, uint32_t v, uint32_t) {
+                  if (v == 1) p.zero_copy.insert(kind);
+                }});
+    knobs.back().ranked = {0, 1}, knobs.back().tried = {1};
+  }
+  add(knobs, {"offload " + word, up_to(layers + (is_in_layers_alone(kind) ? 0 : 1)), Acts::spread,
+              [kind](MemoryPolicy& p, uint32_t v, uint32_t n) {
+                for (uint32_t l = 0; l < n; ++l)
+                  if (is_spread_to(l, std::min(v, n), n) && !(kind == Offload::copies && p.copies[l] == Copies::remade))
+                    p.offload[l].insert(kind);
+                if (v > n) p.offload_outside.insert(kind);
+              },
+              with});
+  knobs.back().by_batch = kind == Offload::residuals;
+}
+
 }  // namespace
 
 bool Knob::acts_in(uint32_t layer, uint32_t value, uint32_t layers) const {
@@ -94,88 +211,13 @@ bool Knob::acts_in(uint32_t layer, uint32_t value, uint32_t layers) const {
 }
 
 std::vector<Knob> knobs_of(const PlanRequest& request) {
-  using Acts = Knob::Acts;
-  using Policy = MemoryPolicy&;
-  const uint32_t layers = request.model.layers, block = EnumSet<R>{R::block}.bits();
-  const Release release = release_of(request);
-  const std::vector<std::string> words = offload_words(request);
   std::vector<Knob> knobs;
-  const auto add = [&](Knob knob) { return knobs.push_back(std::move(knob)), knobs.size() - 1; };
-  const auto batched = [&](Knob knob) { return knob.by_batch = true, add(std::move(knob)); };
-
-  std::vector<uint32_t> sets;
-  for (const EnumSet<R> set : recompute_sets(request.limits, request.coarse)) sets.push_back(set.bits());
-  const auto rest = batched({"recompute", sets, Acts::everywhere,
-                             [](Policy p, uint32_t v, uint32_t n) { p.recompute.assign(n, EnumSet<R>::of(v)); }});
-  // the set of the first layers waits in front of the others' until it is known how many they are
-  const auto first = batched({"recompute in the first layers", sets, Acts::everywhere,
-                              [](Policy p, uint32_t v, uint32_t) { p.recompute.push_back(EnumSet<R>::of(v)); }});
-  const auto firsts = batched({"first layers",
-                               up_to(layers),
-                               Acts::first,
-                               [](Policy p, uint32_t v, uint32_t n) {
-                                 std::fill_n(p.recompute.begin(), std::min(v, n), p.recompute.back());
-                                 p.recompute.pop_back();
-                               },
-                               {{rest}, {first}}});
-  const auto head = batched({"LM head chunks", head_chunks_from_enough(request), Acts::outside,
-                             [](Policy p, uint32_t v, uint32_t) { p.lm_head_chunks = v; }});
-  const auto attention = batched({"attention chunks", attention_chunk_counts(request), Acts::everywhere,
-                                  [](Policy p, uint32_t v, uint32_t) { p.attention_chunks = v; }});
-  knobs[head].in_steps = knobs[attention].in_steps = true;
-
-  add({"release", {uint32_t(release)}, Acts::everywhere, [](Policy p, uint32_t v, uint32_t) {
-         p.release = Release(v);
-       }});
-  const auto remade = add(
-      {"remade copies", up_to(may_remake(request) ? layers : 0), Acts::spread, [](Policy p, uint32_t v, uint32_t n) {
-         for (uint32_t l = 0; l < n; ++l)
-           if (is_spread_to(l, std::min(v, n), n)) p.copies[l] = Copies::remade;
-       }});
-  const auto transposed = add({"transposed copies",
-                               up_to(may_transpose(request) ? 1 : 0),
-                               Acts::everywhere,
-                               [](Policy p, uint32_t v, uint32_t) {
-                                 for (Copies& c : p.copies)
-                                   if (v == 1 && c == Copies::kept) c = Copies::transposed;
-                               },
-                               {{remade}}});
-  const auto distance = add(
-      {"prefetch distance", {1, 0}, Acts::everywhere, [](Policy p, uint32_t v, uint32_t) { p.prefetch_distance = v; }});
-  const auto update_distance =
-      add({"update distance", {1}, Acts::everywhere, [](Policy p, uint32_t v, uint32_t) { p.update_distance = v; }});
+  add_recompute(knobs, request);
+  add_chunks(knobs, request);
+  add_copies(knobs, request);
   const std::vector<Offload> kinds = offload_kinds(request);
-  const auto far = [&](size_t k) { knobs[k].ranked = {0, 1, 2}, knobs[k].tried = {1, 2, 3, 4}; };
-  if (kinds.empty()) knobs[distance].values = knobs[distance].ranked = {1};
-  else far(distance);
-  if (!kinds.empty() && kinds != std::vector{Offload::residuals}) far(update_distance);
-  knobs[firsts].ranked.pop_back();                          // as the rest
-  if (may_remake(request)) knobs[remade].tried = {layers};  // estimates of mixtures are the least sure
-
-  for (const Offload kind : kinds) {
-    std::vector<Knob::With> with{{distance}};
-    if (kind == Offload::residuals) with.insert(with.end(), {{rest, block}, {first, block}, {firsts}});
-    else with.push_back({update_distance});
-    if (is_state(kind) && release == Release::none) with = {{update_distance}};
-    if (kind == Offload::parameters || kind == Offload::copies) with.push_back({remade});
-    if (kind == Offload::copies) with.push_back({transposed});
-    if (may_read_in_place(request, kind)) {
-      with.push_back(
-          {add({"read in place " + words[size_t(kind)], {0}, Acts::everywhere, [kind](Policy p, uint32_t v, uint32_t) {
-                  if (v == 1) p.zero_copy.insert(kind);
-                }})});
-      knobs.back().ranked = {0, 1}, knobs.back().tried = {1};
-    }
-    add({"offload " + words[size_t(kind)], up_to(layers + (is_in_layers_alone(kind) ? 0 : 1)), Acts::spread,
-         [kind](Policy p, uint32_t v, uint32_t n) {
-           for (uint32_t l = 0; l < n; ++l)
-             if (is_spread_to(l, std::min(v, n), n) && !(kind == Offload::copies && p.copies[l] == Copies::remade))
-               p.offload[l].insert(kind);
-           if (v > n) p.offload_outside.insert(kind);
-         },
-         with});
-    knobs.back().by_batch = kind == Offload::residuals;
-  }
+  add_distances(knobs, kinds);
+  for (const Offload kind : kinds) add_offload(knobs, request, kind);
   return knobs;
 }
 
@@ -184,7 +226,7 @@ std::vector<Choice> starts_of(const std::vector<Knob>& knobs) {
   std::vector<Choice> starts;
   for (const uint32_t set : knobs[kFirstSet].values)
     for (const auto& [knob, value] :
-         {std::pair{kRemade, 0u}, {kRemade, knobs[kRemade].values.back()}, {kRemade + 1, 1u}}) {
+         {std::pair{kRemade, 0u}, {kRemade, knobs[kRemade].values.back()}, {kTransposed, 1u}}) {
       Choice& choice = starts.emplace_back();
       for (const Knob& knob : knobs) choice.push_back(knob.values.front());
       choice[kFirstSet] = set;

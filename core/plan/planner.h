@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/plan/cost_model.h"
+#include "core/rates/cost_model.h"
 #include "core/step/compile_step.h"
 #include "core/step/step_spec.h"
 

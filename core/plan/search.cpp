@@ -67,19 +67,19 @@ void Ranking::correct(const Choice& choice, const Usage& usage) {
   error.add(estimate_(choice), -1);
   const Choice family = family_of(choice);
   const MemoryPolicy policy = policy_of(knobs_, family, 3);
-  std::erase_if(corrections_, [&](const Correction& c) { return c.policy == policy; });
-  corrections_.push_back({family, policy, error});
-  nearest_.clear();
+  std::erase_if(corrections_.all, [&](const Correction& c) { return c.policy == policy; });
+  corrections_.all.push_back({family, policy, error});
+  corrections_.nearest.clear();
   if (usage.device() > budget_.device) slack_ -= kError / 2;
 }
 
 // The correction of the same family, or else of the one that differs in the fewest knobs.
 const Ranking::Nearest& Ranking::nearest(const Choice& family) const {
-  const auto [found, fresh] = nearest_.try_emplace(family);
+  const auto [found, fresh] = corrections_.nearest.try_emplace(family);
   if (!fresh) return found->second;
   const MemoryPolicy policy = policy_of(knobs_, family, 3);
   size_t least = SIZE_MAX;
-  for (const Correction& c : corrections_) {
+  for (const Correction& c : corrections_.all) {
     if (ranks_all() && c.policy != policy) continue;
     const size_t apart = c.policy == policy ? 0 : 1 + differ(family, c.family);
     if (apart <= least) least = apart, found->second = {c.error, apart == 0};
@@ -90,7 +90,7 @@ const Ranking::Nearest& Ranking::nearest(const Choice& family) const {
 Score Ranking::score(const Choice& choice) const {
   Usage usage = estimate_(choice);
   double slack = ranks_all() ? 10 * kError : slack_;
-  if (!corrections_.empty()) {
+  if (!corrections_.all.empty()) {
     const Nearest& correction = nearest(family_of(choice));
     usage.add(correction.error, 1);
     if (correction.same && !ranks_all()) slack = 0;

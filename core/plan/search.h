@@ -67,6 +67,10 @@ class Ranking {
     Usage error;
     bool same = false;  // the family is the same
   };
+  struct Corrections {
+    std::vector<Correction> all;
+    mutable std::map<Choice, Nearest> nearest;  // by family; filled when first asked for
+  };
   Choice family_of(const Choice& choice) const;
   const Nearest& nearest(const Choice& family) const;
   Score score(const Choice& choice) const;
@@ -88,8 +92,7 @@ class Ranking {
   std::vector<Choice> found_;  // by moves, so far
   double slack_;
   bool wide_ = false;
-  std::vector<Correction> corrections_;
-  mutable std::map<Choice, Nearest> nearest_;  // by family
+  Corrections corrections_;
 };
 
 }  // namespace tandem

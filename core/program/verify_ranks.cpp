@@ -108,6 +108,7 @@ void check_ends(std::span<const Program> by_rank, Range range) {
       }
     if (std::ranges::all_of(ranks, &RankQueues::done)) return;
     std::vector<const Instruction*> met;
+    met.reserve(ranks.size());
     for (const RankQueues& rank : ranks) met.push_back(rank.exchange());
     for (size_t r = 0; r < met.size(); ++r)
       TANDEM_CHECK(met[0] != nullptr && met[r] != nullptr && describe(*met[r]) == describe(*met[0]),

@@ -70,7 +70,7 @@ std::vector<std::string> event_directories(const std::string& directory, const s
     for (int n = 2; std::ranges::find(names, name) != names.end(); ++n) name = fmt::format("{}-{}", run.name, n);
     names.push_back(name);
   }
-  for (std::string& name : names) name = directory + "/" + name;
+  for (std::string& name : names) name.insert(0, directory + "/");
   return names;
 }
 

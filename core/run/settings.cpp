@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/plan/batch.h"
-#include "core/plan/device_table.h"
+#include "core/rates/device_table.h"
 
 namespace tandem {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/base/median.h"
-#include "core/plan/cost_model.h"
+#include "core/rates/cost_model.h"
 #include "core/runtime/registry.h"
 #include "core/runtime/session.h"
 

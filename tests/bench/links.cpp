@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "core/base/message.h"
-#include "core/plan/calibrate_links.h"
+#include "core/rates/calibrate_links.h"
 #include "core/runtime/ranks.h"
 #include "tests/bench/bench.h"
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/plan/calibrate.h"
-#include "core/plan/cost_model.h"
+#include "core/rates/calibrate.h"
+#include "core/rates/cost_model.h"
 #include "core/step/compile_step.h"
 #include "core/step/step_spec.h"
 #include "core/step/synthetic.h"

@@ -5,8 +5,8 @@
 
 #include "core/base/stopwatch.h"
 #include "core/model/model_source.h"
-#include "core/plan/device_table.h"
 #include "core/plan/search.h"
+#include "core/rates/device_table.h"
 #include "core/run/settings.h"
 #include "core/step/synthetic.h"
 #include "tests/bench/bench.h"

@@ -1,7 +1,7 @@
 // `tandem devices --calibrate`: a table that is measured, that reads, and that plans.
 #include <doctest/doctest.h>
 
-#include "core/plan/device_table.h"
+#include "core/rates/device_table.h"
 #include "tests/cli/command.h"
 
 namespace tandem::test {

@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "core/plan/device_table.h"
+#include "core/rates/device_table.h"
 #include "core/run/engine.h"
 #include "core/run/plan_record.h"
 #include "tests/cli/run_place.h"

@@ -7,7 +7,7 @@
 
 #include "core/model/model_source.h"
 #include "core/plan/decide.h"
-#include "core/plan/device_table.h"
+#include "core/rates/device_table.h"
 #include "core/run/settings.h"
 #include "core/step/compile_step.h"
 #include "tests/plan/small_request.h"

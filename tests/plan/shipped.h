@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/model/model_source.h"
-#include "core/plan/device_table.h"
 #include "core/plan/planner.h"
+#include "core/rates/device_table.h"
 #include "core/run/settings.h"
 
 namespace tandem::test {

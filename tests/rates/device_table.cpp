@@ -1,4 +1,4 @@
-#include "core/plan/device_table.h"
+#include "core/rates/device_table.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "core/plan/calibrate_links.h"
+#include "core/rates/calibrate_links.h"
 
 #include <algorithm>
 

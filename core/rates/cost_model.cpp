@@ -1,4 +1,4 @@
-#include "core/plan/cost_model.h"
+#include "core/rates/cost_model.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include "core/base/overloaded.h"
 #include "core/base/size.h"
-#include "core/plan/between_sizes.h"
+#include "core/rates/between_sizes.h"
 
 namespace tandem {
 namespace {

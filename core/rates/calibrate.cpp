@@ -1,4 +1,4 @@
-#include "core/plan/calibrate.h"
+#include "core/rates/calibrate.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include "core/base/median.h"
 #include "core/base/stopwatch.h"
 #include "core/graph/backward.h"
-#include "core/plan/between_sizes.h"
+#include "core/rates/between_sizes.h"
 #include "core/runtime/profile.h"
 #include "core/step/compile_step.h"
 #include "core/step/synthetic.h"

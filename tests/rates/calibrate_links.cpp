@@ -1,9 +1,9 @@
 // Links between two devices that the host plays.
-#include "core/plan/calibrate_links.h"
+#include "core/rates/calibrate_links.h"
 
 #include <doctest/doctest.h>
 
-#include "core/plan/device_table.h"
+#include "core/rates/device_table.h"
 #include "tests/support/host_backend.h"
 #include "tests/support/temporary.h"
 

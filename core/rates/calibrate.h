@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "core/plan/device_table.h"
+#include "core/rates/device_table.h"
 
 namespace tandem {
 

@@ -1,6 +1,6 @@
 #include <map>
 
-#include "core/plan/cost_model.h"
+#include "core/rates/cost_model.h"
 
 #include <doctest/doctest.h>
 
