@@ -211,7 +211,7 @@ void rotate_checkpoints(const std::string& directory, uint64_t newest, uint32_t 
 
 void remove_unfinished(const std::string& directory) {
   for (const std::string& name : names_in(directory))
-    if (name.starts_with(kUnfinished)) remove_all(directory + "/" + name);
+    if (name.starts_with(kUnfinished)) remove_all(fs::path(directory) / name);
 }
 
 std::vector<uint64_t> checkpoint_steps(const std::string& directory) {

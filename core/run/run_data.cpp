@@ -70,6 +70,7 @@ RunData open_data(const RunConfig& config, const ModelSource& model, const StepS
     files.pop_back();
   }
   std::vector<Windows> sources;
+  sources.reserve(files.size());
   for (const TokenFiles& source : files) sources.push_back(open_windows(source, options));
   data.train = std::make_unique<Loader>(std::move(sources), LoaderOptions{.micro_batch = shape.micro_batch,
                                                                           .accumulation = shape.accumulation,

@@ -118,7 +118,7 @@ StepSpec step_spec(const RunConfig& config, const ModelConfig& model, const Lora
   const StepShape shape =
       with_head_chunks(batch_of(config, precision.recipe), model, precision, config.memory.lm_head_chunks);
   check_multiples(model, precision, shape.rows());
-  const StepSpec spec{
+  StepSpec spec{
       model, precision, config.optimizer, shape, {.ranks = config.distributed.devices, .zero = config.distributed.zero},
       lora,  {}};
   limits_of(config.memory, spec);  // Its words are checked before anything large is read.

@@ -182,10 +182,12 @@ bool receive_all(const Socket& socket, MutableBytes bytes, const Idle& idle) {
 
 std::vector<bool> wait_for_any(const std::vector<const Socket*>& sockets, std::chrono::milliseconds at_most) {
   std::vector<pollfd> entries;
+  entries.reserve(sockets.size());
   for (const Socket* socket : sockets) entries.push_back({socket->descriptor(), POLLIN, 0});
   const int count = ::poll(entries.data(), nfds_t(entries.size()), int(at_most.count()));
   if (count < 0 && errno != EINTR) fail(Exit::device, "socket", "cannot wait: {}", system_reason());
   std::vector<bool> has;
+  has.reserve(entries.size());
   for (const pollfd& entry : entries) has.push_back(count > 0 && entry.revents != 0);
   return has;
 }

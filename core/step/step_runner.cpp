@@ -25,7 +25,7 @@ uint32_t StepRunner::fill(const StepBatch& batch, const abi::StepScalars& scalar
   session_.write("inputs.tokens", bytes_of(batch.inputs), slot * bytes);
   session_.write("inputs.targets", bytes_of(batch.targets), slot * bytes);
   session_.write("inputs.positions", bytes_of(batch.positions), slot * bytes);
-  session_.write("inputs.scalars", bytes_of_one(scalars), slot * abi::kStepScalarWords * sizeof(uint32_t));
+  session_.write("inputs.scalars", bytes_of_one(scalars), slot * sizeof(uint32_t) * abi::kStepScalarWords);
   return slot;
 }
 
@@ -101,7 +101,7 @@ abi::StepReport StepRunner::finish(const Pending& pending) {
 abi::StepReport StepRunner::report(uint32_t slot) const {
   abi::StepReport report;
   session_.read("report", std::as_writable_bytes(std::span(&report, 1)),
-                slot * abi::kStepScalarWords * sizeof(uint32_t));
+                slot * sizeof(uint32_t) * abi::kStepScalarWords);
   return report;
 }
 
