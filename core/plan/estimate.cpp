@@ -207,9 +207,7 @@ void Estimator::sample_activations() {
 
 // layers: of the sampled model
 Takes Estimator::sample(const Choice& choice, uint32_t layers) const {
-  StepSpec smaller = request_;
-  smaller.model.layers = layers;
-  if (smaller.lora.on()) smaller.lora.modules = {smaller.lora.all_modules()};  // those may have none
+  const StepSpec smaller = with_layers(request_, 0, layers);  // as if all layers had adapters, where any has
   return takes_of(compile_step(smaller, policy_of(of_layers(choice, layers_, layers), layers, release()),
                                without_budget(request_.target), Checks::without),
                   request_.target);

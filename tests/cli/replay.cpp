@@ -127,7 +127,7 @@ TEST_CASE("stored streams of anything else are refused, naming the file and what
   };
   refused({"--lora.first_layer=2"}, {"layer 1", "2"});
   refused({"--data.sequence_length=8"}, {"sequence length 16", "8"});
-  refused({"--data.separate_documents=true", "--data.document_end=3"}, {"packed otherwise"});
+  refused({"--data.separate_documents=true", "--data.document_end=176"}, {"packed otherwise"});
   refused({"--precision.recipe=bf16", "--optimizer.master_dtype=f32"}, {"recipe fp32", "bf16"});
 
   const std::string tokens = place.read("a.bin"), weights = place.read("basemodel/model.safetensors");
