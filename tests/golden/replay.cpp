@@ -77,19 +77,21 @@ ON_EXECUTORS("a replay of llama has the bits of one Program, in bf16", check_rep
 ON_EXECUTORS("a replay of qwen3 has the bits of one Program, in bf16", check_replay, "qwen3", kBf16)
 ON_EXECUTORS("a replay of qwen2 has the bits of one Program, in fp8", check_replay, "qwen2", kFp8)
 
-// A product as the layers below have it, stored where they are streamed from the host.
 TEST_CASE("layers below a cut that do not fit are streamed, with the same bits") {
   const Golden golden("qwen2");
+  ModelSource model = golden.model;
+  model.config.layers = 8;
   Backend& backend = executor("host");
   for (const char* recipe : {"bf16", "fp8"}) {
     CAPTURE(std::string(recipe));
-    const StepSpec spec = upper_spec(golden, {fmt::format("--precision.recipe={}", recipe), "--data.sequence_length=32",
-                                              "--replay.directory=unused"});
-    const Windows windows = open_windows(open_token_files({golden.model.path + "/train.bin"}, 1u << 20),
+    const RunConfig config = golden.config({fmt::format("--precision.recipe={}", recipe), "--data.sequence_length=32",
+                                            "--lora.rank=5", "--lora.first_layer=7", "--replay.directory=unused"});
+    const StepSpec spec = replayed(step_spec(config, model.config, lora_of(config.lora, {})), config.replay);
+    const Windows windows = open_windows(open_token_files(config.data.train, model.config.vocabulary),
                                          {.sequence_length = spec.shape.sequence_length});
     const auto streams = [&](const Target& target) {
       LayersBelow below(backend, target, spec);
-      load_parameters(below.session(), golden.model, open_weights(golden.model));
+      initialise_parameters(below.session(), model, 1);
       const LayersBelow::Streams made = below.run(windows, 0, windows.count());
       return std::pair(below.session().device_bytes(), std::vector(made.codes.begin(), made.codes.end()));
     };
