@@ -9,7 +9,7 @@ namespace {
 
 Signature infer(Operands inputs, Parameters& parameters) {
   auto p = parameters.as<abi::DequantizeBlocks>();
-  const Inputs in("dequantize_blocks", inputs, 2, 3);
+  const Inputs in("dequantize_blocks", inputs, 3, 3);
   const bool counted = in.has(2);
   const Shape& codes = in[0].shape;
   require(codes.rank() == (counted ? 4u : 2u) && codes.back() % 8 == 0,
