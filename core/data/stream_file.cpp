@@ -96,7 +96,12 @@ std::span<const std::byte> StreamFile::scales(uint64_t window) const {
 StreamWriter::StreamWriter(std::string path, const StreamHeader& header)
     : path_(std::move(path)), header_(header), file_(beside(path_)), scales_(path_) {
   const Stored first = stored(header);
-  file_.write(std::as_bytes(std::span(&first, 1)));
+  try {
+    file_.write(std::as_bytes(std::span(&first, 1)));
+  } catch (const Error&) {  // no destructor follows
+    remove_all(beside(path_));
+    throw;
+  }
 }
 
 StreamWriter::~StreamWriter() {

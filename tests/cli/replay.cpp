@@ -22,8 +22,8 @@ struct ReplayPlace : RunPlace {
     fs::rename(path("base/model"), path("basemodel"));
   }
   Outcome upper(std::vector<std::string> more, const std::string& fault = "") const {
-    more.insert(more.end(), {"--model.path=basemodel", "--model.from_scratch=false", "--lora.rank=5",
-                             "--lora.first_layer=1", "--optimizer.master_dtype=" + master()});
+    more.insert(more.begin(), {"--model.path=basemodel", "--model.from_scratch=false", "--lora.rank=5",
+                               "--lora.first_layer=1", "--optimizer.master_dtype=" + master()});
     return train(std::move(more), fault);
   }
   Outcome replay(std::vector<std::string> more, const std::string& fault = "") const {
