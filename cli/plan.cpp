@@ -105,6 +105,7 @@ class Report {
                  {"largest_micro_batch", advice_.largest_micro_batch},
                  {"trainable_parameters", trainable_parameters(request_)},
                  {"base", base_json(request_, plan_)},
+                 {"replay", replay_json(request_)},
                  {"exposed_copy_seconds", seconds(plan_.chosen.cost.exposed_copy)},
                  {"ranks", ranks()},
                  {"zero", request_.sharding.zero},
@@ -247,8 +248,8 @@ class Report {
 Exit run(const Options& o, const std::vector<std::string>& overrides, const Registry& registry) {
   const RunConfig config = load_config(o.config, overrides);
   const ModelSource model = open_model(config.model.path);
-  const StepSpec spec =
-      step_spec(config, model.config, lora_of(config.lora, configured_adapter(config.lora, model.config)));
+  const Lora lora = lora_of(config.lora, configured_adapter(config.lora, model.config));
+  const StepSpec spec = replayed(step_spec(config, model.config, lora), config.replay);
   warn_of_length("data.sequence_length", spec.shape.sequence_length, model.config);
   const Device device = find_device(o.device.empty() ? config.run.backend : o.device, registry);
   check_recipe(device.info, name_of(spec.precision.recipe));

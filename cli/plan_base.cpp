@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "core/abi/state_codes.h"
 #include "core/plan/policy_text.h"
 
 namespace tandem::cli {
@@ -29,6 +30,11 @@ Json base_json(const PlanRequest& request, const StepPlan& plan) {
           {"host_bytes", host},
           {"layers_on_device", layers.on_device},
           {"transposes_remade", layers.transposes_remade}};
+}
+
+Json replay_json(const StepSpec& spec) {
+  if (spec.model.first_layer == 0) return {};
+  return {{"layer", spec.model.first_layer}, {"bytes_per_token", abi::coded_row_bytes(spec.model.hidden)}};
 }
 
 }  // namespace tandem::cli

@@ -15,6 +15,11 @@ TANDEM_FN uint32_t state_blocks(uint32_t columns) {
   return (columns + kStateBlock - 1u) / kStateBlock;
 }
 
+// bytes of a row's codes and scales
+TANDEM_FN uint32_t coded_row_bytes(uint32_t columns) {
+  return columns + state_blocks(columns);
+}
+
 // ---- e5m3: no sign, 5 bits of exponent, 3 of mantissa; from 2^-33 to 1.875, all of them numbers ----
 TANDEM_FN float f32_from_e5m3(uint32_t code) {
   if (code < 8u) return float(code) * 1.16415321826934814e-10f;  // 2^-33, exact

@@ -9,17 +9,26 @@
 namespace tandem {
 namespace {
 
-StepBatch batch_of(uint64_t tokens) {
+StepBatch batch_of(const Windows& windows, uint64_t sequences) {
+  const uint64_t tokens = sequences * windows.sequence_length();
   StepBatch batch;
   batch.inputs.resize(tokens);
   batch.targets.resize(tokens);
   batch.positions.resize(tokens);
+  if (const StreamHeader* stream = windows.stream()) {
+    batch.codes.resize(sequences * stream->code_bytes());
+    batch.scales.resize(sequences * stream->scale_bytes());
+  }
   return batch;
 }
 
-WindowPlaces places_of(StepBatch& batch, uint64_t sequence, uint64_t T) {
-  const auto part = [&](std::vector<int32_t>& all) { return std::span(all).subspan(sequence * T, T); };
-  return {part(batch.inputs), part(batch.targets), part(batch.positions)};
+// one sequence's
+WindowPlaces places_of(StepBatch& batch, uint64_t sequence, uint64_t sequences) {
+  const auto part = [&](auto& all) {
+    const uint64_t size = all.size() / sequences;
+    return std::span(all).subspan(sequence * size, size);
+  };
+  return {part(batch.inputs), part(batch.targets), part(batch.positions), part(batch.codes), part(batch.scales)};
 }
 
 }  // namespace
@@ -42,16 +51,15 @@ Loader::Place Loader::place_of(uint64_t n) const {
 }
 
 StepBatch Loader::step(uint64_t s) const {
-  const uint64_t T = sources_[0].sequence_length(), B = options_.micro_batch, A = options_.accumulation,
-                 R = options_.ranks;
-  StepBatch batch = batch_of(A * B * T);
+  const uint64_t B = options_.micro_batch, A = options_.accumulation, R = options_.ranks;
+  StepBatch batch = batch_of(sources_[0], A * B);
   for (uint64_t k = 0; k < A; ++k) {
     for (uint64_t r = 0; r < R; ++r) {
       for (uint64_t b = 0; b < B; ++b) {
         const auto [windows, window] = place_of(((s * A + k) * R + r) * B + b);
         batch.tokens += windows.inputs(window);
-        batch.valid_targets +=
-            r != options_.rank ? windows.valid_targets(window) : windows.fill(window, places_of(batch, k * B + b, T));
+        batch.valid_targets += r != options_.rank ? windows.valid_targets(window)
+                                                  : windows.fill(window, places_of(batch, k * B + b, A * B));
       }
     }
   }
@@ -66,10 +74,9 @@ void Loader::deal(uint32_t micro_batch, uint32_t accumulation) {
 StepBatch evaluation_batch(const Windows& windows, uint64_t first, uint64_t count, const LoaderOptions& options) {
   const uint64_t B = options.micro_batch, A = options.accumulation, R = options.ranks;
   TANDEM_CHECK(count <= A * R * B, "{} windows in a batch of {}", count, A * R * B);
-  const uint64_t T = windows.sequence_length();
-  StepBatch batch = batch_of(A * B * T);
+  StepBatch batch = batch_of(windows, A * B);
   for (uint64_t i = 0; i < A * B; ++i) {
-    const WindowPlaces places = places_of(batch, i, T);
+    const WindowPlaces places = places_of(batch, i, A * B);
     const uint64_t n = (i / B * R + options.rank) * B + i % B;
     // what fills the batch up repeats a window, so that all of its tokens are valid
     const uint64_t window = n < count ? first + n : first, valid = windows.fill(window, places);

@@ -24,11 +24,12 @@ struct LoaderOptions {
 
 // Some micro-steps of one rank, in order.
 struct StepBatch {
-  std::vector<int32_t> inputs;     // (A, B, T) token ids
-  std::vector<int32_t> targets;    // (A, B, T) token ids; -1: not valid
-  std::vector<int32_t> positions;  // (A, B, T) from the start of the window, or of the document in it
-  uint64_t valid_targets = 0;      // over all ranks
-  uint64_t tokens = 0;             // inputs that are no padding, over all ranks
+  std::vector<int32_t> inputs;           // (A, B, T) token ids
+  std::vector<int32_t> targets;          // (A, B, T) token ids; -1: not valid
+  std::vector<int32_t> positions;        // (A, B, T) from the start of the window, or of the document in it
+  std::vector<std::byte> codes, scales;  // (A, B, T, ...) of windows whose streams are stored: see stream_file.h
+  uint64_t valid_targets = 0;            // over all ranks
+  uint64_t tokens = 0;                   // inputs that are no padding, over all ranks
 };
 
 // Batches for training. Safe to use from several threads.
@@ -41,6 +42,7 @@ class Loader {
   // Deals the same sequences out to other micro-steps; nothing else may run meanwhile.
   void deal(uint32_t micro_batch, uint32_t accumulation);
   const std::vector<Windows>& sources() const { return sources_; }
+  std::vector<Windows>& sources() { return sources_; }  // to attach streams; nothing else may run meanwhile
   // Sequences of each block of the run that a source has; empty without weights.
   const std::vector<uint32_t>& counts() const { return counts_; }
 

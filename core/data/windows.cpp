@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/base/message.h"
 
 namespace tandem {
@@ -71,7 +72,7 @@ Windows::Windows(TokenFiles files, const WindowOptions& options) : sequence_leng
   TANDEM_CHECK(sequence_length_ > 0 && !files.empty(), "windows of {} tokens of {} files", sequence_length_,
                files.size());
   for (auto& file : files) {
-    Source source{std::move(file), {}, {}};
+    Source source{std::move(file), {}, {}, {}};
     const uint64_t tokens = source.file->size();
     uint64_t windows = tokens == 0 ? 0 : (tokens - 1) / sequence_length_;
     if (options.separate() && tokens > 0)
@@ -103,9 +104,13 @@ void Windows::count_all() {
   }
 }
 
-void Windows::for_each_piece(uint64_t w, const std::function<void(const TokenFile&, const Piece&)>& visit) const {
+size_t Windows::file_of(uint64_t w) const {
   TANDEM_CHECK(w < count(), "window {} of {}", w, count());
-  const auto f = size_t(std::upper_bound(starts_.begin(), starts_.end(), w) - starts_.begin() - 1);
+  return size_t(std::upper_bound(starts_.begin(), starts_.end(), w) - starts_.begin() - 1);
+}
+
+void Windows::for_each_piece(uint64_t w, const std::function<void(const TokenFile&, const Piece&)>& visit) const {
+  const size_t f = file_of(w);
   const Source& source = sources_[f];
   const auto piece = [&](const Piece& p) { visit(*source.file, p); };
   if (source.plan) packed_pieces(*source.plan, w - starts_[f], piece);
@@ -129,7 +134,23 @@ uint64_t Windows::fill(uint64_t w, const WindowPlaces& to) const {
     to.targets[t] = -1;
     to.positions[t] = position;
   }
+  if (!to.codes.empty()) {
+    const size_t f = file_of(w);
+    std::ranges::copy(sources_[f].stream->codes(w - starts_[f]), to.codes.begin());
+    std::ranges::copy(sources_[f].stream->scales(w - starts_[f]), to.scales.begin());
+  }
   return valid;
+}
+
+uint64_t Windows::hash(size_t f) const {
+  std::vector<int32_t> inputs(sequence_length_), targets(sequence_length_), positions(sequence_length_);
+  Xxh3 hash;
+  for (uint64_t w = starts_[f]; w < starts_[f + 1]; ++w) {
+    fill(w, {inputs, targets, positions});
+    hash.update(std::as_bytes(std::span(inputs)));
+    hash.update(std::as_bytes(std::span(positions)));
+  }
+  return hash.digest();
 }
 
 uint64_t Windows::valid_targets(uint64_t w) const {

@@ -12,6 +12,7 @@
 
 #include "core/data/document_end.h"
 #include "core/data/pack_plan.h"
+#include "core/data/stream_file.h"
 #include "core/data/token_file.h"
 
 namespace tandem {
@@ -46,8 +47,9 @@ struct WindowCounts {
 // Where one window's content goes: T places each.
 struct WindowPlaces {
   std::span<int32_t> inputs;
-  std::span<int32_t> targets;    // -1: not valid
-  std::span<int32_t> positions;  // from the start of the window, or of the document in it
+  std::span<int32_t> targets;                    // -1: not valid
+  std::span<int32_t> positions;                  // from the start of the window, or of the document in it
+  std::span<std::byte> codes = {}, scales = {};  // its stream, where that is attached
 };
 
 class Windows {
@@ -65,6 +67,14 @@ class Windows {
   const WindowCounts& counts() const { return counts_; }
   // The windows of file f, as listed.
   uint64_t count(size_t f) const { return starts_[f + 1] - starts_[f]; }
+  uint64_t first(size_t f) const { return starts_[f]; }
+  size_t files() const { return sources_.size(); }
+  const TokenFile& file(size_t f) const { return *sources_[f].file; }
+  uint64_t hash(size_t f) const;  // XXH3 of inputs and positions of the windows of file f
+
+  // The stored streams of file f, which all files have or none.
+  void attach(size_t f, std::shared_ptr<const StreamFile> stream) { sources_[f].stream = std::move(stream); }
+  const StreamHeader* stream() const { return sources_[0].stream ? &sources_[0].stream->header() : nullptr; }
 
   // Calls visit with the file and each piece of window w, in order.
   void for_each_piece(uint64_t w, const std::function<void(const TokenFile&, const Piece&)>& visit) const;
@@ -74,7 +84,9 @@ class Windows {
     std::shared_ptr<const TokenFile> file;
     Documents documents;           // known where they are kept apart
     std::optional<PackPlan> plan;  // for "whole"
+    std::shared_ptr<const StreamFile> stream;
   };
+  size_t file_of(uint64_t w) const;
   void count_all();
 
   std::vector<Source> sources_;

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "core/base/edit_distance.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/message.h"
+#include "core/model/cut.h"
 
 namespace tandem {
 namespace {
@@ -113,8 +115,7 @@ std::optional<Place> place_of(std::string_view path) {
 void check_targets(const JsonObject& object, const Lora& lora, const std::string& file) {
   const Json* targets = object.find("target_modules");
   if (targets == nullptr || targets->is_string()) return;
-  EnumSet<LoraModule> all;
-  for (const auto& modules : lora.modules) all = all | modules;
+  const EnumSet<LoraModule> all = lora.all_modules();
   const std::vector<std::string> names = *object.strings("target_modules");
   for (const std::string& name : names) {
     const std::string_view last = std::string_view(name).substr(name.rfind('.') + 1);
@@ -128,6 +129,25 @@ void check_targets(const JsonObject& object, const Lora& lora, const std::string
                              : all.contains(*module);
     if (!found) fail(Exit::input, file, "target_modules names {:.100}, which has no tensors", name);
   }
+}
+
+// Layers that are listed have tensors, and no others: PEFT would leave these out, and begin anew in those.
+void check_layers(const JsonObject& object, const Lora& lora, const std::string& file) {
+  const Json* value = object.find("layers_to_transform");
+  if (value == nullptr || value->is_null() || value->empty()) return;
+  const Json list = value->is_array() ? *value : Json::array({*value});
+  std::vector<bool> listed(lora.modules.size());
+  for (const Json& layer : list) {
+    if (!layer.is_number_unsigned())
+      fail(Exit::input, file, "layers_to_transform has {}, expected numbers of layers", layer.dump().substr(0, 100));
+    const uint64_t n = layer.get<uint64_t>();
+    if (n >= listed.size() || lora.modules[n].empty())
+      fail(Exit::input, file, "layers_to_transform names layer {}, which has no tensors", n);
+    listed[n] = true;
+  }
+  for (uint32_t layer = 0; layer < listed.size(); ++layer)
+    if (!listed[layer] && !lora.modules[layer].empty())
+      fail(Exit::input, file, "layers_to_transform leaves layer {} out, which has tensors", layer);
 }
 
 // The modules, by layer, that have tensors.
@@ -162,23 +182,31 @@ void check_tensors(const TensorFile& tensors, std::span<const ParameterSpec> spe
     }
 }
 
-bool is_uniform(const Lora& lora, uint32_t layers) {
-  for (uint32_t layer = 1; layer < layers; ++layer)
-    if (lora.modules_of(layer) != lora.modules_of(0)) return false;
-  return true;
-}
+// What says which linears are adapted.
+struct Targets {
+  std::vector<std::string> names;  // sorted
+  Json layers;                     // those that the names hold for; null: all
+};
 
-// Short names where every layer has the same ones, else whole paths; sorted.
-std::vector<std::string> target_names(const Lora& lora, uint32_t layers) {
-  std::vector<std::string> names;
-  const bool uniform = is_uniform(lora, layers);
-  for (uint32_t layer = 0; layer < (uniform ? 1 : layers); ++layer)
+// Short names where every layer with adapters has the same ones, else whole paths.
+Targets targets_of(const Lora& lora, const ModelConfig& config) {
+  std::map<uint32_t, EnumSet<LoraModule>> adapted;  // by layer in files
+  for (uint32_t layer = 0; layer < config.layers; ++layer)
+    if (const auto modules = lora.modules_of(layer); !modules.empty()) adapted[config.first_layer + layer] = modules;
+  const bool uniform =
+      std::ranges::all_of(adapted, [&](const auto& entry) { return entry.second == adapted.begin()->second; });
+  Targets targets;
+  std::vector<uint32_t> layers;
+  for (const auto& [layer, modules] : adapted) {
     for (size_t m = 0; m < kLoraModules; ++m) {
-      if (!lora.modules_of(layer).contains(LoraModule(m))) continue;
-      names.push_back(uniform ? std::string(kLoraModuleNames[m]) : module_name(layer, LoraModule(m)));
+      if (!modules.contains(LoraModule(m)) || (uniform && !layers.empty())) continue;
+      targets.names.push_back(uniform ? std::string(kLoraModuleNames[m]) : module_name(layer, LoraModule(m)));
     }
-  std::ranges::sort(names);
-  return names;
+    layers.push_back(layer);
+  }
+  std::ranges::sort(targets.names);
+  if (uniform && layers.size() < whole(config).layers) targets.layers = layers;
+  return targets;
 }
 
 Json number_of(double alpha) {
@@ -209,6 +237,7 @@ AdapterDirectory open_adapter(const std::string& path, const ModelConfig& config
   lora.modules = modules_in(tensors, config);
   check_tensors(tensors, adapter_specs(config, lora));
   check_targets(object, lora, file);
+  check_layers(object, lora, file);
   warn_of_unknown(json, file);
   return {path, std::move(lora), object.number("lora_dropout").value_or(0), std::move(tensors)};
 }
@@ -221,13 +250,14 @@ void load_adapter_rows(const AdapterDirectory& adapter, const ParameterSpec& spe
 }
 
 std::string adapter_config_text(const Lora& lora, const ModelConfig& config, const std::string& base) {
+  const Targets targets = targets_of(lora, config);
   return write_json({{"peft_type", "LORA"},
                      {"task_type", "CAUSAL_LM"},
                      {"base_model_name_or_path", base},
                      {"r", lora.rank},
                      {"lora_alpha", number_of(lora.alpha)},
                      {"lora_dropout", 0.0},
-                     {"target_modules", target_names(lora, config.layers)},
+                     {"target_modules", targets.names},
                      {"use_rslora", lora.rslora},
                      {"use_dora", false},
                      {"bias", "none"},
@@ -237,7 +267,7 @@ std::string adapter_config_text(const Lora& lora, const ModelConfig& config, con
                      {"rank_pattern", Json::object()},
                      {"alpha_pattern", Json::object()},
                      {"modules_to_save", nullptr},
-                     {"layers_to_transform", nullptr},
+                     {"layers_to_transform", targets.layers},
                      {"layers_pattern", nullptr},
                      {"revision", nullptr}});
 }

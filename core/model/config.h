@@ -37,6 +37,9 @@ struct ModelConfig {
   RopeConfig rope;
   uint64_t max_positions = 0;
   std::vector<uint32_t> eos_ids;  // config.json's; empty: none
+  // A model that is cut between two layers (core/model/cut.h):
+  uint32_t first_layer = 0;  // the files' number of its first layer; above 0 that reads a stream, and no embedding
+  bool headless = false;     // it ends with its last layer
 
   // what parameters hold of the ffn width: zeros behind, so that kernels find a multiple of 8
   uint32_t padded_ffn() const { return uint32_t(round_up(ffn, 8)); }

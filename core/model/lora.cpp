@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/model/cut.h"
 
 namespace tandem {
 namespace {
@@ -62,6 +63,17 @@ EnumSet<LoraModule> Lora::modules_of(uint32_t layer) const {
   return modules.empty() ? EnumSet<LoraModule>{} : modules[std::min<size_t>(layer, modules.size() - 1)];
 }
 
+EnumSet<LoraModule> Lora::all_modules() const {
+  EnumSet<LoraModule> all;
+  for (const EnumSet<LoraModule> layer : modules) all = all | layer;
+  return all;
+}
+
+uint32_t Lora::first_layer() const {
+  const auto adapted = [](EnumSet<LoraModule> layer) { return !layer.empty(); };
+  return uint32_t(std::ranges::find_if(modules, adapted) - modules.begin());
+}
+
 Shape module_shape(const ModelConfig& c, LoraModule module) {
   const uint64_t q = uint64_t{c.q_heads} * c.head_dim, kv = uint64_t{c.kv_heads} * c.head_dim;
   switch (module) {
@@ -97,19 +109,20 @@ std::vector<ParameterSpec> adapter_specs(const ModelConfig& config, const Lora& 
     for (const Linear& linear : linears) {
       const std::vector<ModulePart> parts = adapted(linear, lora.modules_of(layer));
       if (parts.empty()) continue;
-      const std::string name = fmt::format("layers.{}.{}", layer, linear.name);
+      const uint32_t number = config.first_layer + layer;  // in files
+      const std::string name = fmt::format("layers.{}.{}", number, linear.name);
       ParameterSpec a = matrix(name + ".lora_a", ParameterKind::lora_a, layer, linear.inputs);
       ParameterSpec b = matrix(name + ".lora_b", ParameterKind::lora_b, layer, lora.padded_rank());
       for (const ModulePart& part : parts) {
         const Shape weight = module_shape(config, part.module);
-        const std::string stored = peft_name(layer, part.module);
+        const std::string stored = peft_name(number, part.module);
         append(a, stored + ".lora_A.weight", {lora.rank, weight[1]}, lora.padded_rank());
         append(b, stored + ".lora_B.weight", {weight[0], lora.rank}, part.columns);
       }
       specs.push_back(std::move(a));
       specs.push_back(std::move(b));
     }
-  number_tensors(specs, stored_tensors(parameter_specs(config)));
+  number_tensors(specs, stored_tensors(parameter_specs(whole(config))));
   return specs;
 }
 

@@ -28,11 +28,14 @@ struct Lora {
   double alpha = 32;
   bool rslora = false;
   std::vector<EnumSet<LoraModule>> modules;  // by layer; the last entry holds for further ones
+  bool rounded = false;  // the stream that enters the first layer with adapters is rounded, as a replay stores it
 
   bool on() const { return rank > 0; }
   uint32_t padded_rank() const { return uint32_t(round_up(rank, 8)); }
   double scale() const;  // an adapter's product is multiplied by: alpha / rank, or alpha / sqrt(rank)
   EnumSet<LoraModule> modules_of(uint32_t layer) const;
+  EnumSet<LoraModule> all_modules() const;  // any layer's
+  uint32_t first_layer() const;             // the lowest that has adapters, with which the backward pass ends
   bool operator==(const Lora&) const = default;
 };
 

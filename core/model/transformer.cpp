@@ -2,13 +2,16 @@
 
 #include <cmath>
 
+#include "core/abi/add.h"
 #include "core/abi/attention.h"
 #include "core/abi/cache_append.h"
 #include "core/abi/cached_attention.h"
+#include "core/abi/dequantize_blocks.h"
 #include "core/abi/embedding.h"
 #include "core/abi/gemm.h"
 #include "core/abi/head_rms_norm.h"
 #include "core/abi/lora_expand.h"
+#include "core/abi/quantize_blocks.h"
 #include "core/abi/rms_norm.h"
 #include "core/abi/rope.h"
 #include "core/abi/swiglu.h"
@@ -17,11 +20,13 @@
 namespace tandem {
 namespace {
 
-std::string layer_name(uint32_t layer, std::string_view part) {
-  return fmt::format("layers.{}.{}", layer, part);
-}
+constexpr const char* kStreamLabel = "stream";
 
 }  // namespace
+
+std::string Transformer::layer_name(uint32_t layer, std::string_view part) const {
+  return fmt::format("layers.{}.{}", config_.first_layer + layer, part);
+}
 
 Transformer::Transformer(Graph& graph, const ModelConfig& config, Precision precision, const Lora& lora,
                          const FrozenCodes& codes)
@@ -231,23 +236,63 @@ Transformer::Stream Transformer::ffn_block(const Pass& pass, uint32_t layer, con
   return {n.residual, tagged({Kind::branch, layer}, [&] { return linear(pass, product, named("down")); })};
 }
 
-ValueId Transformer::decoder(const Pass& pass, ValueId tokens, Attend mix) {
-  Stream stream{tagged({Kind::residual, config_.layers > 0 ? 0 : kNoLayer},
-                       [&] {
-                         return graph_.add(pass.range, OpId::embedding, Parameters(abi::Embedding{}),
-                                           {tokens, parameter("embedding.weight")}, "embedding")[0];
-                       }),
-                {}};
-  for (uint32_t layer = 0; layer < config_.layers; ++layer)
+StreamCodes Transformer::codes_of(const Pass& pass, const Stream& stream) {
+  ValueId x = stream.residual;
+  if (stream.delta.present())
+    x = graph_.add(pass.range, OpId::add, Parameters(abi::Add{}), {x, stream.delta}, kStreamLabel)[0];
+  const auto out = graph_.add(pass.range, OpId::quantize_blocks, Parameters(abi::QuantizeBlocks{}), {x}, kStreamLabel);
+  return {out[0], out[1]};
+}
+
+ValueId stream_of(Graph& graph, Range range, const StreamCodes& stored, ValueId counter, DType dtype) {
+  const abi::DequantizeBlocks p{.to_f32 = dtype == DType::f32};
+  return graph.add(range, OpId::dequantize_blocks, Parameters(p), {stored.codes, stored.scales, counter},
+                   kStreamLabel)[0];
+}
+
+// What enters the first layer.
+Transformer::Stream Transformer::entering(const Pass& pass, ValueId input) {
+  if (config_.first_layer > 0) return {input, {}};
+  const Scope scope(graph_, {Kind::residual, config_.layers > 0 ? 0 : kNoLayer});
+  return {graph_.add(pass.range, OpId::embedding, Parameters(abi::Embedding{}), {input, parameter("embedding.weight")},
+                     "embedding")[0],
+          {}};
+}
+
+// stream as a replay stores and reads it
+Transformer::Stream Transformer::rounded(const Pass& pass, uint32_t layer, const Stream& stream) {
+  const StreamCodes codes = tagged({Kind::io, layer}, [&] { return codes_of(pass, stream); });
+  const Scope scope(graph_, {Kind::residual, layer});
+  return {stream_of(graph_, pass.range, codes, {}, precision_.compute()), {}};
+}
+
+Transformer::Stream Transformer::layers(const Pass& pass, ValueId input, Attend mix) {
+  Stream stream = entering(pass, input);
+  for (uint32_t layer = 0; layer < config_.layers; ++layer) {
+    if (lora_.rounded && layer == lora_.first_layer()) stream = rounded(pass, layer, stream);
     stream = ffn_block(pass, layer, attention_block(pass, layer, stream, mix));
+  }
+  return stream;
+}
+
+ValueId Transformer::decoder(const Pass& pass, ValueId input, Attend mix) {
+  const Stream stream = layers(pass, input, mix);
   const Scope scope(graph_, {Kind::final_norm});
   return norm(pass, stream, "norm.weight").y;
 }
 
-ValueId Transformer::hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope,
+ValueId Transformer::hidden_states(Range range, ValueId input, ValueId positions, ValueId rope,
                                    uint32_t sequence_length, bool training, Quantizer& quantizer) {
   const Pass pass{range, training, positions, rope, sequence_length, {}, &quantizer};
-  return decoder(pass, tokens, &Transformer::attend);
+  return decoder(pass, input, &Transformer::attend);
+}
+
+StreamCodes Transformer::leaving_codes(Range range, ValueId tokens, ValueId positions, ValueId rope,
+                                       uint32_t sequence_length, Quantizer& quantizer) {
+  const Pass pass{range, false, positions, rope, sequence_length, {}, &quantizer};
+  const Stream stream = layers(pass, tokens, &Transformer::attend);
+  const Scope scope(graph_, {Kind::io});
+  return codes_of(pass, stream);
 }
 
 ValueId Transformer::hidden_state_cached(Range range, ValueId token, ValueId position, ValueId rope,

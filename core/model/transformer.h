@@ -18,6 +18,15 @@ struct LinearInput {
   ValueId t;
 };
 
+// The residual stream between two layers, in blocks with a scale each (core/abi/quantize_blocks.h): codes (rows,
+// hidden) e4m3, scales (rows, state_blocks(hidden)) u8.
+struct StreamCodes {
+  ValueId codes, scales;
+};
+// The stream that they stand for, (rows, hidden) dtype; with a counter, of the micro-step that it says, where codes and
+// scales are those of (2, A) micro-steps.
+ValueId stream_of(Graph& graph, Range range, const StreamCodes& stored, ValueId counter, DType dtype);
+
 // The e4m3 codes of a frozen base, which stand in place of its linears' weights.
 struct FrozenCodes {
   bool transposes = false;   // for a backward pass
@@ -35,10 +44,14 @@ class Transformer {
   // training
   void quantize_weights(Range range, bool training);
 
-  // tokens, positions (rows) i32, rope (table rows, head_dim/2, 2) f32 -> hidden states after the final norm, (rows,
-  // hidden). quantizer: of that range, for fp8, with amax_slots_forward() slots
-  ValueId hidden_states(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t sequence_length,
+  // input, positions (rows) i32, rope (table rows, head_dim/2, 2) f32 -> hidden states after the final norm, (rows,
+  // hidden). input: tokens, or the stream (rows, hidden) where the model begins above a cut. quantizer: of that range,
+  // for fp8, with amax_slots_forward() slots
+  ValueId hidden_states(Range range, ValueId input, ValueId positions, ValueId rope, uint32_t sequence_length,
                         bool training, Quantizer& quantizer);
+  // The same of a model below a cut: what leaves its last layer.
+  StreamCodes leaving_codes(Range range, ValueId tokens, ValueId positions, ValueId rope, uint32_t sequence_length,
+                            Quantizer& quantizer);
   // one token over a KV cache: caches by layer, (2, kv_heads, capacity, head_dim)
   ValueId hidden_state_cached(Range range, ValueId token, ValueId position, ValueId rope,
                               std::span<const ValueId> caches);
@@ -84,6 +97,7 @@ class Transformer {
     const Scope scope(graph_, tag);
     return make();
   }
+  std::string layer_name(uint32_t layer, std::string_view part) const;
   ValueId optional_parameter(const std::string& name) const;
   Normed norm(const Pass& pass, const Stream& stream, const std::string& weight);
   void declare_codes(const ParameterSpec& spec, const FrozenCodes& codes);
@@ -99,7 +113,11 @@ class Transformer {
   ValueId head_norm(const Site& s, ValueId qkv, uint32_t layer);
   Stream attention_block(const Pass& pass, uint32_t layer, const Stream& stream, Attend mix);
   Stream ffn_block(const Pass& pass, uint32_t layer, const Stream& stream);
-  ValueId decoder(const Pass& pass, ValueId tokens, Attend mix);
+  StreamCodes codes_of(const Pass& pass, const Stream& stream);
+  Stream entering(const Pass& pass, ValueId input);
+  Stream rounded(const Pass& pass, uint32_t layer, const Stream& stream);
+  Stream layers(const Pass& pass, ValueId input, Attend mix);
+  ValueId decoder(const Pass& pass, ValueId input, Attend mix);
 
   Graph& graph_;
   ModelConfig config_;

@@ -19,7 +19,7 @@ class SpecList {
 
   std::vector<ParameterSpec> make() && {
     add("embedding.weight", ParameterKind::matrix, {{std::string(kEmbedding), {c_.vocabulary, c_.hidden}}});
-    for (layer_ = 0; layer_ < c_.layers; ++layer_) add_layer(layer_);
+    for (layer_ = 0; layer_ < c_.first_layer + c_.layers; ++layer_) add_layer(layer_);
     layer_ = UINT32_MAX;
     add("norm.weight", ParameterKind::norm, {{"model.norm.weight", {c_.hidden}}});
     if (!c_.tied) add("lm_head.weight", ParameterKind::matrix, {{std::string(kHead), {c_.vocabulary, c_.hidden}}});
@@ -170,7 +170,15 @@ void number_tensors(std::span<ParameterSpec> specs, uint32_t next) {
 }
 
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config) {
-  return SpecList(config).make();
+  std::vector<ParameterSpec> specs = SpecList(config).make();
+  const bool embeds = config.first_layer == 0 || config.tied;
+  std::erase_if(specs, [&](const ParameterSpec& spec) {
+    if (spec.layer != UINT32_MAX) return spec.layer < config.first_layer;
+    return spec.name == "embedding.weight" ? !embeds : config.headless;
+  });
+  for (ParameterSpec& spec : specs)
+    if (spec.layer != UINT32_MAX) spec.layer -= config.first_layer;
+  return specs;
 }
 
 void check_parameters(const ModelFiles& files, std::span<const ParameterSpec> specs) {

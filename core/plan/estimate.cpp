@@ -202,8 +202,7 @@ void Estimator::sample(const std::vector<Model>& models) const {
   std::vector<Usage> usages(fresh.size());
   parallel_for(fresh.size(), 1, [&](uint64_t first, uint64_t last) {
     for (uint64_t i = first; i < last; ++i) {
-      StepSpec smaller = request_;
-      smaller.model.layers = fresh[i].layers;
+      const StepSpec smaller = with_layers(request_, 0, fresh[i].layers);  // as if all had adapters, where any has
       const Compiled compiled =
           compile_step(smaller, fresh[i].policy, without_budget(request_.target), Checks::without);
       usages[i] = tandem::usage_of(compiled, request_.target);

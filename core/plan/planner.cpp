@@ -164,22 +164,24 @@ class Search {
 
 }  // namespace
 
-// From two models of few layers: costs are linear in the layers, to the last instruction.
+// From models of few layers: costs are linear in the layers below adapters and in the others, to the last instruction.
 ProgramCost floor_of(const PlanRequest& request) {
-  const uint32_t layers = request.model.layers, fewer = std::min(layers, 2u);
+  const uint32_t below = request.lora.first_layer(), from = request.model.layers - below;
+  const uint32_t few_below = std::min(below, 1u), few = std::min(from, 2u);
   MemoryPolicy policy;
   policy.lm_head_chunks = head_chunk_counts(request).front();
-  const auto cost = [&](uint32_t n) {
-    StepSpec smaller = request;
-    smaller.model.layers = n;
-    const Compiled compiled = compile_step(smaller, policy, without_budget(request.target));
+  const auto cost = [&](uint32_t n, uint32_t m) {
+    const Compiled compiled = compile_step(with_layers(request, n, m), policy, without_budget(request.target));
     return cost_of_step(compiled.program, request.target.rates);
   };
-  ProgramCost floor = cost(fewer);
-  if (layers == fewer) return floor;
-  const ProgramCost more = cost(fewer + 1);
-  const ProgramCost less = floor;
-  return floor.add(more, layers - fewer).add(less, -int64_t(layers - fewer));
+  const ProgramCost less = cost(few_below, few);
+  ProgramCost floor = less;
+  const auto add_layers = [&](const ProgramCost& more, uint32_t times) {
+    floor.add(more, times).add(less, -int64_t(times));
+  };
+  if (below > few_below) add_layers(cost(few_below + 1, few), below - few_below);
+  if (from > few) add_layers(cost(few_below, few + 1), from - few);
+  return floor;
 }
 
 StepPlan plan_step(const PlanRequest& request) {

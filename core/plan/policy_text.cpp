@@ -6,6 +6,8 @@
 #include <functional>
 #include <map>
 
+#include "core/abi/state_codes.h"
+
 namespace tandem {
 namespace {
 
@@ -85,6 +87,9 @@ std::vector<PolicyLine> describe(const StepSpec& spec, const MemoryPolicy& polic
   if (!policy.offload.empty() || !policy.offload_outside.empty())
     lines.push_back({"prefetch", fmt::format("layers ahead {}, parameters ahead in the update {}",
                                              policy.prefetch_distance, policy.update_distance)});
+  if (const uint32_t first = spec.model.first_layer; first > 0)
+    lines.push_back({"replay", fmt::format("layers {} to {} on streams that are stored, {} bytes per token", first,
+                                           first + layers - 1, abi::coded_row_bytes(spec.model.hidden))});
   if (spec.lora.on()) lines.push_back({"base", describe_base(spec, policy)});
   else if (spec.precision.fp8()) lines.push_back({"fp8 copies", describe(policy.copies, layers)});
   lines.push_back({"chunks", fmt::format("LM head {}, attention {}", policy.lm_head_chunks, policy.attention_chunks)});

@@ -139,8 +139,8 @@ class Simulation {
     }
     InstructionCost c = cost_of(dispatch.op, dispatch.parameters, descs_, rates_);
     const auto seconds = [&](double operands, double rate_of_copies) {
-      // an update may be of one stored tensor among those that an operand stacks
-      const double bytes = c.kind == CostKind::optimizer ? std::min(operands, double(c.bytes)) : operands;
+      // an op may be of a part of an operand: one stored tensor that it stacks, one micro-step of a step's inputs
+      const double bytes = std::min(operands, double(c.bytes));
       const double rate = rates_.zero_copy > 0 ? rates_.zero_copy : rate_of_copies;
       return rate > 0 ? bytes / rate : 0;
     };

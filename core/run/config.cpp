@@ -194,7 +194,7 @@ void settle_batch(RunConfig& config, const Places& places) {
 void check_lora(const RunConfig& config, const Places& places) {
   const RunConfig defaults;
   if (!config.lora.on()) {
-    for (const char* name : {"lora.alpha", "lora.target_modules", "lora.rslora"}) {
+    for (const char* name : {"lora.alpha", "lora.target_modules", "lora.rslora", "lora.first_layer"}) {
       const ConfigKey* key = find_key(name);
       if (key->write(config) == key->write(defaults)) continue;
       fail(Exit::configuration, place_of(places, name),
@@ -209,6 +209,22 @@ void check_lora(const RunConfig& config, const Places& places) {
         "distributed.zero is {} and adapters train (lora.rank, lora.adapter), with which each rank has the whole base; "
         "use 1",
         config.distributed.zero);
+}
+
+// A replay begins at the lowest layer with adapters, on one device.
+void check_replay(const RunConfig& config, const Places& places) {
+  const char* key = config.replay.on() ? "replay.directory" : "replay.rounding";
+  if (!config.replay.on() && !config.replay.rounding) return;
+  const auto refuse = [&](const std::string& why) {
+    fail(Exit::configuration, place_of(places, key), "{} is {}, and {}", key, find_key(key)->write(config), why);
+  };
+  if (!config.lora.on())
+    refuse("every parameter trains: no layer stays as it is; set lora.rank and lora.first_layer, or leave it out");
+  if (config.lora.adapter.empty() && config.lora.first_layer == 0)
+    refuse("lora.first_layer is 0: no layer below the adapters is left out; set that, or leave it out");
+  if (config.replay.on() && config.distributed.devices > 1)
+    refuse(fmt::format("distributed.devices is {}: a replay runs on one device so far; use 1, or leave it out",
+                       config.distributed.devices));
 }
 
 // Keys that some kinds of optimizer alone read.
@@ -350,6 +366,7 @@ RunConfig parse_config(std::string_view toml, const std::string& path, std::span
   check_fast_accumulation(config, places);
   check_weights(config, places);
   check_lora(config, places);
+  check_replay(config, places);
   check_optimizer(config, places);
   check_clipping(config, places);
   check_release(config, places);

@@ -73,11 +73,19 @@ struct RunConfig {
     double alpha = 32;
     EnumSet<LoraModule> target_modules = kAllLinears;
     bool rslora = false;
-    double dropout = 0;   // 0 alone
-    std::string adapter;  // a PEFT directory to start from, which gives the keys above; empty: none
+    uint32_t first_layer = 0;  // the lowest that has adapters
+    double dropout = 0;        // 0 alone
+    std::string adapter;       // a PEFT directory to start from, which gives the keys above; empty: none
 
     bool on() const { return rank > 0 || !adapter.empty(); }
   } lora;
+
+  struct Replay {
+    std::string directory;  // for the streams that enter lora.first_layer; empty: they are computed in every step
+    bool rounding = false;  // computed, and rounded as stored ones are
+
+    bool on() const { return !directory.empty(); }
+  } replay;
 
   struct Distributed {
     uint32_t devices = 1;

@@ -108,6 +108,7 @@ RunInputs open_inputs(const RunConfig& config, bool resume, const std::string& c
     in.kernels.given = in.start.checkpoint->manifest().kernels;
     if (config.lora.on()) in.spec.lora = open_adapter(in.start.checkpoint->path(), in.model.config).lora;
   }
+  in.spec = replayed(std::move(in.spec), config.replay);
   check_copied_files(in.model.path);
   in.data = open_data(config, in.model, in.spec.shape, world ? world->seat().rank : 0);
   if ((!resume || config.lora.on()) && !config.model.from_scratch) in.start.weights.emplace(open_weights(in.model));

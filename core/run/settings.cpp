@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/model/cut.h"
 #include "core/plan/batch.h"
 #include "core/rates/device_table.h"
 
@@ -98,19 +99,20 @@ std::optional<AdapterDirectory> configured_adapter(const RunConfig::Lora& lora, 
       if (set.contains(LoraModule(m))) list.push_back(kLoraModuleNames[m]);
     return fmt::format("{}", fmt::join(list, ", "));
   };
-  EnumSet<LoraModule> modules;
-  for (const auto& layer : adapter.lora.modules) modules = modules | layer;
   check("lora.rank", lora.rank, defaults.rank, adapter.lora.rank, plain);
   check("lora.alpha", lora.alpha, defaults.alpha, adapter.lora.alpha, plain);
   check("lora.rslora", lora.rslora, defaults.rslora, adapter.lora.rslora, plain);
-  check("lora.target_modules", lora.target_modules, defaults.target_modules, modules, names);
+  check("lora.target_modules", lora.target_modules, defaults.target_modules, adapter.lora.all_modules(), names);
+  check("lora.first_layer", lora.first_layer, defaults.first_layer, adapter.lora.first_layer(), plain);
   return adapter;
 }
 
 Lora lora_of(const RunConfig::Lora& lora, const std::optional<AdapterDirectory>& adapter) {
   if (adapter) return adapter->lora;
   if (!lora.on()) return {};
-  return {.rank = lora.rank, .alpha = lora.alpha, .rslora = lora.rslora, .modules = {lora.target_modules}};
+  std::vector<EnumSet<LoraModule>> modules(lora.first_layer);
+  modules.push_back(lora.target_modules);
+  return {.rank = lora.rank, .alpha = lora.alpha, .rslora = lora.rslora, .modules = std::move(modules)};
 }
 
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model, const Lora& lora) {
@@ -118,10 +120,35 @@ StepSpec step_spec(const RunConfig& config, const ModelConfig& model, const Lora
   const StepShape shape =
       with_head_chunks(batch_of(config, precision.recipe), model, precision, config.memory.lm_head_chunks);
   check_multiples(model, precision, shape.rows());
+  if (config.lora.first_layer >= model.layers)
+    fail(Exit::configuration, "lora.first_layer", "is {}, the model has {} layers; use 0 to {}",
+         config.lora.first_layer, model.layers, model.layers - 1);
   StepSpec spec{
       model, precision, config.optimizer, shape, {.ranks = config.distributed.devices, .zero = config.distributed.zero},
       lora,  {}};
   limits_of(config.memory, spec);  // Its words are checked before anything large is read.
+  return spec;
+}
+
+StepSpec replayed(StepSpec spec, const RunConfig::Replay& replay) {
+  if (!replay.on() && !replay.rounding) return spec;
+  const uint32_t layer = spec.lora.first_layer();
+  if (layer == 0)
+    fail(Exit::configuration, replay.on() ? "replay.directory" : "replay.rounding",
+         "is set, and the adapter begins at layer 0, below which nothing is left to be stored; leave it out");
+  spec.lora.rounded = !replay.on();
+  if (!replay.on()) return spec;
+  spec.model = layers_from(spec.model, layer);
+  spec.lora = layers_from(spec.lora, layer);
+  if (const uint32_t of = size_multiple(spec.precision.recipe), T = spec.shape.sequence_length; T % of != 0)
+    fail(Exit::configuration, "data.sequence_length",
+         "is {}, and a replay stores the windows of {} one by one, expected a multiple of {}", T,
+         name_of(spec.precision.recipe), of);
+  if (const uint64_t most = UINT32_MAX / (2ull * spec.shape.accumulation * spec.shape.rows()); spec.model.hidden > most)
+    fail(Exit::does_not_fit, "replay.directory",
+         "the streams of two steps are 2^32 elements or more; batch.micro_batch * batch.gradient_accumulation may be "
+         "at most {}",
+         UINT32_MAX / (2ull * spec.shape.sequence_length * spec.model.hidden));
   return spec;
 }
 

@@ -18,6 +18,9 @@ Lora lora_of(const RunConfig::Lora& lora, const std::optional<AdapterDirectory>&
 // free. Exit::configuration and Exit::does_not_fit, naming the key, for sizes that the recipe or an operand cannot
 // have, or words that name nothing.
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model, const Lora& lora = {});
+// The same step as the replay keys have it: from the cut on, or rounded there. Exit::configuration where nothing lies
+// below the adapters.
+StepSpec replayed(StepSpec spec, const RunConfig::Replay& replay);
 
 // Sequences per step over all ranks.
 uint64_t sequences_per_step(const RunConfig& config);

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/run/launch.h"
+#include "core/run/replay.h"
 #include "core/run/run.h"
 #include "core/runtime/ranks.h"
 
@@ -51,6 +52,8 @@ Exit train(const RunConfig& config, const Registry& registry, const TrainOptions
     StartTimes times;
     RunInputs inputs = open_inputs(config, options.resume, options.choices, world);
     times.took("data");
+    open_streams(config, registry, inputs, signals);
+    if (config.replay.on()) times.took("streams");
     Engine engine = open_engine(config, registry, inputs, world, times);
     inputs.data.train->deal(engine.spec.shape.micro_batch, engine.spec.shape.accumulation);
     if (inputs.start.checkpoint) restore(engine, config.model, inputs);

@@ -44,11 +44,11 @@ std::vector<Piece> pieces_of(const Program& program, std::span<const ParameterSp
   return pieces;
 }
 
-// A frozen weight whose codes alone the session has, whole.
+// Frozen weights whose codes alone the session has, whole.
 void write_frozen(Session& session, std::span<const ParameterSpec> specs, const RowSource& source) {
   std::vector<std::byte> weight;
   for (const ParameterSpec& spec : specs) {
-    if (session.has(spec.name)) continue;
+    if (session.has(spec.name) || !session.has(spec.name + ".q")) continue;
     weight.resize(TensorDesc{DType::bf16, spec.shape}.bytes());
     source(spec, 0, DType::bf16, weight);
     write_codes(session, spec, weight);

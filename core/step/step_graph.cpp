@@ -23,7 +23,7 @@ class StepGraph {
       if (training && !parameter.frozen) trainable_.push_back(parameter);
     graph_.set_ranks(spec.sharding.ranks);
     graph_.set_accumulation(shape_.accumulation);
-    inputs_ = declare_inputs(graph_, shape_.accumulation, shape_.rows());
+    inputs_ = declare_inputs(graph_, spec.model, shape_.accumulation, shape_.rows());
     rope_ = graph_.variable("rope", {DType::f32, {shape_.sequence_length, spec.model.head_dim / 2, 2}});
   }
 
@@ -40,7 +40,7 @@ class StepGraph {
   }
 
   void micro_step() {
-    const Batch batch = load_batch(graph_, Range::micro_step, inputs_);
+    const Batch batch = load_batch(graph_, Range::micro_step, inputs_, model_.precision().compute());
     const uint32_t slots = model_.amax_slots_forward() + model_.amax_slots_backward();
     Quantizer quantizer = quantizer_of(Range::micro_step, slots, words_.scale_counts);
     words_.scale_counts = quantizer.scale_counts();
@@ -51,7 +51,7 @@ class StepGraph {
     if (frozen_) backward.freeze(rope_);
 
     const uint32_t first = uint32_t(graph_.nodes().size());
-    const ValueId hidden = model_.hidden_states(Range::micro_step, batch.tokens, batch.positions, rope_,
+    const ValueId hidden = model_.hidden_states(Range::micro_step, batch.input, batch.positions, rope_,
                                                 shape_.sequence_length, true, quantizer);
     const uint32_t last = uint32_t(graph_.nodes().size());
     backward.add(hidden, head(Range::micro_step, hidden, batch.targets, &backward));
@@ -70,9 +70,9 @@ class StepGraph {
   }
 
   void evaluate() {
-    const Batch batch = load_batch(graph_, Range::evaluate, inputs_);
+    const Batch batch = load_batch(graph_, Range::evaluate, inputs_, model_.precision().compute());
     Quantizer quantizer = quantizer_of(Range::evaluate, model_.amax_slots_forward());
-    const ValueId hidden = model_.hidden_states(Range::evaluate, batch.tokens, batch.positions, rope_,
+    const ValueId hidden = model_.hidden_states(Range::evaluate, batch.input, batch.positions, rope_,
                                                 shape_.sequence_length, false, quantizer);
     head(Range::evaluate, hidden, batch.targets, nullptr);
   }
@@ -121,6 +121,22 @@ Graph build_evaluation_graph(const ModelConfig& config, const Precision& precisi
   step.begin();
   step.evaluate();
   return step.take();
+}
+
+Graph build_stream_graph(const ModelConfig& below, const Precision& precision, uint32_t sequences,
+                         uint32_t sequence_length, const Lora& lora) {
+  Graph graph;
+  Transformer model(graph, below, precision, lora);
+  const TensorDesc words{DType::i32, {uint64_t{sequences} * sequence_length}};
+  const ValueId tokens = graph.external("tokens", words), positions = graph.external("positions", words);
+  const ValueId rope = graph.variable("rope", {DType::f32, {sequence_length, below.head_dim / 2, 2}});
+  Quantizer quantizer;
+  if (const uint32_t slots = model.amax_slots_forward(); slots > 0)
+    quantizer = Quantizer(graph, Range::evaluate, slots, "amax");
+  const StreamCodes stored = model.leaving_codes(Range::evaluate, tokens, positions, rope, sequence_length, quantizer);
+  graph.keep(stored.codes, "codes");
+  graph.keep(stored.scales, "scales");
+  return graph;
 }
 
 Graph build_generation_graph(const ModelConfig& config, const Precision& precision, uint32_t capacity,

@@ -1,5 +1,7 @@
 #include "core/step/step_runner.h"
 
+#include "core/model/batch.h"
+
 namespace tandem {
 namespace {
 
@@ -22,11 +24,22 @@ uint32_t StepRunner::fill(const StepBatch& batch, const abi::StepScalars& scalar
   const uint64_t bytes = uint64_t(shape_.accumulation) * shape_.rows() * sizeof(int32_t);
   TANDEM_CHECK(batch.inputs.size() * sizeof(int32_t) == bytes, "a step holds {} bytes of tokens, got {} tokens", bytes,
                batch.inputs.size());
-  session_.write("inputs.tokens", bytes_of(batch.inputs), slot * bytes);
+  if (session_.has("inputs.tokens")) session_.write("inputs.tokens", bytes_of(batch.inputs), slot * bytes);
+  else write_stream(batch, slot);
   session_.write("inputs.targets", bytes_of(batch.targets), slot * bytes);
   session_.write("inputs.positions", bytes_of(batch.positions), slot * bytes);
   session_.write("inputs.scalars", bytes_of_one(scalars), slot * sizeof(uint32_t) * abi::kStepScalarWords);
   return slot;
+}
+
+void StepRunner::write_stream(const StepBatch& batch, uint32_t slot) {
+  const auto write = [&](const char* name, const std::vector<std::byte>& bytes) {
+    TANDEM_CHECK(bytes.size() * kSlots == session_.desc(name).bytes(), "{} of a step are {} bytes, of two {}", name,
+                 bytes.size(), session_.desc(name).bytes());
+    session_.write(name, bytes, slot * bytes.size());
+  };
+  write("inputs.codes", batch.codes);
+  write("inputs.scales", batch.scales);
 }
 
 abi::StepScalars StepRunner::scalars_of(const StepBatch& batch, uint64_t step, double learning_rate, uint64_t seed,

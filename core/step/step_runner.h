@@ -59,6 +59,7 @@ class StepRunner {
   template <typename Run>
   void for_each_turn(const Run& run) const;  // a step's, in order
   void submit(Pending& pending, Turn turn);
+  void write_stream(const StepBatch& batch, uint32_t slot);
 
   Session& session_;
   StepShape shape_;

@@ -24,6 +24,9 @@ struct StepSpec {
 std::vector<ParameterSpec> parameter_specs(const StepSpec& spec);
 std::vector<ParameterSpec> trainable_specs(const StepSpec& spec);  // all, or the adapters' alone
 
+// The same step of a model of few layers: so many below the adapters, and so many with them, or where all train.
+StepSpec with_layers(StepSpec spec, uint32_t below, uint32_t from);
+
 // The words of memory.offload for such a step, by Offload (core/passes/policy.h).
 std::vector<std::string> offload_words(const StepSpec& spec);
 

@@ -1,10 +1,14 @@
-// Time of a LoRA step beside a step that trains every parameter, in one run on a device. Prints one figure per line.
+// Time of a LoRA step beside a step that trains every parameter, or beside a replay's, in one run on a device. Prints
+// one figure per line.
 #include <CLI/CLI.hpp>
 
+#include "core/abi/state_codes.h"
 #include "core/base/stopwatch.h"
+#include "core/model/cut.h"
 #include "core/model/model_source.h"
 #include "core/run/settings.h"
 #include "core/step/frozen_codes.h"
+#include "core/step/layers_below.h"
 #include "core/step/synthetic.h"
 #include "tests/bench/bench.h"
 
@@ -14,7 +18,8 @@ namespace {
 
 struct Options {
   std::string model, recipe = "fp8", backend = "auto", memory, host_memory;
-  uint32_t rank = 16, micro_batch = 16, accumulation = 8, sequence_length = 1024, steps = 5, warm_up = 2;
+  uint32_t rank = 16, first_layer = 0, micro_batch = 16, accumulation = 8, sequence_length = 1024, steps = 5,
+           warm_up = 2;
   bool lora_alone = false;
 };
 
@@ -22,7 +27,8 @@ StepSpec spec_of(const Options& o, const ModelConfig& config, bool adapters) {
   StepSpec spec{.model = config};
   spec.precision.recipe = o.recipe == "bf16" ? Recipe::bf16 : Recipe::fp8;
   if (adapters) {
-    spec.lora = {.rank = o.rank, .modules = {kAllLinears}};
+    spec.lora = {.rank = o.rank, .modules = std::vector<EnumSet<LoraModule>>(o.first_layer)};
+    spec.lora.modules.push_back(kAllLinears);
     spec.precision.gradient = DType::f32, spec.precision.master = true;
     spec.optimizer.master_dtype = DType::f32;
   }
@@ -60,7 +66,11 @@ double measure(const Options& o, const char* name, const StepSpec& spec, Backend
   fmt::print("{}_allocated_device_bytes {}\n", name,
              session.device_bytes() + target.staging_bytes + target.reserve_bytes);
   fill_synthetic(session, spec.model, spec.precision, spec.lora);
-  const StepBatch batch = synthetic_batch(shape, spec.model.vocabulary);
+  StepBatch batch = synthetic_batch(shape, spec.model.vocabulary);
+  if (spec.model.first_layer > 0) {  // streams of zeros take as long as others
+    batch.codes.resize(batch.inputs.size() * spec.model.hidden);
+    batch.scales.resize(batch.inputs.size() * (abi::coded_row_bytes(spec.model.hidden) - spec.model.hidden));
+  }
   std::vector<double> times;
   for (uint32_t s = 0; s < o.steps + o.warm_up; ++s) {
     const auto start = std::chrono::steady_clock::now();
@@ -90,6 +100,35 @@ void time_codes(const StepSpec& spec, Backend& backend) {
   fmt::print("codes_seconds {:.2f}\n", seconds * spec.model.layers);
 }
 
+// Tokens per second of the pass that makes streams, without the disk.
+double measure_below(const Options& o, const StepSpec& spec, Backend& backend) {
+  LayersBelow below(backend, backend.target(), spec);
+  Session& session = below.session();
+  const ModelConfig model = layers_below(whole(spec.model), spec.model.first_layer);
+  fill_synthetic(session, model, spec.precision, {.rank = spec.lora.rank, .modules = {EnumSet<LoraModule>{}}});
+  std::vector<std::byte> codes(session.desc("codes").bytes());
+  std::vector<double> times;
+  for (uint32_t s = 0; s < o.steps + o.warm_up; ++s) {
+    const auto start = std::chrono::steady_clock::now();
+    session.run(Range::evaluate);
+    session.read("codes", codes);
+    if (s >= o.warm_up) times.push_back(seconds_since(start));
+  }
+  const double rate = double(session.desc("codes").shape[0]) / median(times);
+  fmt::print("below_device_bytes {}\nbelow_tokens_per_second {:.0f}\n", session.device_bytes(), rate);
+  return rate;
+}
+
+// Three epochs of adapters from first_layer on, with the layers below and on stored streams.
+void compare_replay(const Options& o, const StepSpec& adapted, double lora, Backend& backend) {
+  const StepSpec spec = replayed(adapted, {.directory = "streams", .rounding = false});
+  const double below = measure_below(o, spec, backend), replay = measure(o, "replay", spec, backend);
+  constexpr double kEpochs = 3, kTokens = 1e6;
+  fmt::print("stream_bytes_per_token {}\n", abi::coded_row_bytes(spec.model.hidden));
+  fmt::print("lora_seconds_of_3_epochs_per_million_tokens {:.2f}\n", kEpochs * kTokens / lora);
+  fmt::print("replay_seconds_of_3_epochs_per_million_tokens {:.2f}\n", kTokens / below + kEpochs * kTokens / replay);
+}
+
 void run(const Options& o) {
   const ModelConfig config = open_model(o.model).config;
   const Registry registry = bench::backends();
@@ -99,6 +138,7 @@ void run(const Options& o) {
   const StepSpec adapted = spec_of(o, config, true);
   time_codes(adapted, *backend);
   const double lora = measure(o, "lora", adapted, *backend);
+  if (o.first_layer > 0) return compare_replay(o, adapted, lora, *backend);
   if (o.lora_alone) return;
   const double full = measure(o, "full", spec_of(o, config, false), *backend);
   fmt::print("lora_over_full {:.3f}\n", lora / full);
@@ -114,6 +154,7 @@ int main(int argc, char** argv) {
   app.add_option("--recipe", o.recipe, "bf16 or fp8")->check(CLI::IsMember({"bf16", "fp8"}));
   app.add_option("--backend", o.backend, "auto, vulkan, cuda or BACKEND:N");
   app.add_option("--rank", o.rank, "of every linear's adapter");
+  app.add_option("--first-layer", o.first_layer, "the lowest with adapters; above 0: compared with a replay");
   app.add_option("--micro-batch", o.micro_batch, "sequences");
   app.add_option("--accumulation", o.accumulation, "micro-steps per step");
   app.add_option("--sequence-length", o.sequence_length, "tokens");

@@ -49,6 +49,7 @@ TEST_CASE("plan --json prints the fields of docs/formats.md, with no data, no we
                                                "largest_micro_batch",
                                                "trainable_parameters",
                                                "base",
+                                               "replay",
                                                "exposed_copy_seconds",
                                                "ranks",
                                                "zero",

@@ -24,6 +24,7 @@ void check_training(Backend& backend, const char* name) {
 ON_EXECUTORS("LoRA on qwen2 trains in fp32 as peft does", check_training, "lora-qwen2")
 ON_EXECUTORS("LoRA on llama trains in fp32 as peft does", check_training, "lora-llama")
 ON_EXECUTORS("LoRA on qwen3 trains in fp32 as peft does", check_training, "lora-qwen3")
+ON_EXECUTORS("LoRA on qwen2's upper layer trains in fp32 as peft does", check_training, "lora-upper")
 
 void check_generation(Backend& backend, const char* name) {
   const Golden golden(name);
@@ -48,6 +49,7 @@ void check_generation(Backend& backend, const char* name) {
 ON_EXECUTORS("LoRA on qwen2 generates in fp32 as peft does", check_generation, "lora-qwen2")
 ON_EXECUTORS("LoRA on llama generates in fp32 as peft does", check_generation, "lora-llama")
 ON_EXECUTORS("LoRA on qwen3 generates in fp32 as peft does", check_generation, "lora-qwen3")
+ON_EXECUTORS("LoRA on qwen2's upper layer generates in fp32 as peft does", check_generation, "lora-upper")
 
 void check_losses(Backend& backend, const char* name, const std::vector<std::string>& overrides, double tolerance) {
   const Golden golden(name);

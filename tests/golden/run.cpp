@@ -33,6 +33,30 @@ std::vector<float> floats(const TensorFile& file, const std::string& name) {
   return values;
 }
 
+// Stores the streams of some windows of one token file, and has all of these read them.
+void attach_streams(Backend& backend, const ModelSource& model, const StepSpec& spec, const std::string& directory,
+                    std::initializer_list<Windows*> all) {
+  const Windows& windows = **all.begin();
+  const StreamHeader header{.hidden = spec.model.hidden,
+                            .layer = spec.model.first_layer,
+                            .sequence_length = spec.shape.sequence_length,
+                            .windows = windows.count(),
+                            .recipe = std::string(name_of(spec.precision.recipe))};
+  const std::string path = directory + "/streams";
+  {
+    LayersBelow below(backend, backend.target(), spec);
+    load_parameters(below.session(), model, open_weights(model));
+    StreamWriter writer(path, header);
+    for (uint64_t w = 0; w < windows.count();) {
+      const LayersBelow::Streams streams = below.run(windows, w, windows.count());
+      writer.append(streams.codes, streams.scales);
+      w += streams.windows;
+    }
+    writer.finish();
+  }
+  for (Windows* some : all) some->attach(0, std::make_shared<StreamFile>(path, header));
+}
+
 }  // namespace
 
 std::string case_path(const std::string& file) {
@@ -76,7 +100,9 @@ Run::Run(Backend& backend, const ModelSource& model, const RunConfig& config, co
                                                            .rank = rank.world ? rank.world->seat().rank : 0,
                                                            .ranks = rank.sharding.ranks});
   if (rank.world) backend.join(*rank.world, "auto");
-  spec = {model.config, precision, config.optimizer, shape, rank.sharding, spec.lora, {}};
+  spec = replayed({model.config, precision, config.optimizer, shape, rank.sharding, spec.lora, {}}, config.replay);
+  if (config.replay.on())
+    attach_streams(backend, model, spec, config.replay.directory, {&loader_->sources()[0], eval_.get()});
   Compiled compiled = compile_step(spec, policy, backend.target());
   plan_ = compiled.memory;
   if (rank.world) compiled.program = for_rank(std::move(compiled.program), rank.world->seat().rank);

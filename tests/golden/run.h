@@ -9,6 +9,7 @@
 #include "core/run/settings.h"
 #include "core/step/compile_step.h"
 #include "core/step/evaluate.h"
+#include "core/step/layers_below.h"
 #include "core/step/parameters.h"
 #include "tests/support/executors.h"
 

@@ -10,6 +10,7 @@ namespace tandem::test {
 namespace {
 
 const std::vector<std::string> kAdapter{"--lora.rank=5"};
+const std::vector<std::string> kReplay{"--lora.rank=5", "--lora.first_layer=1", "--replay.directory=unused"};
 const std::vector<std::string> k8bitStates{"--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"};
 const std::vector<std::string> k8bitAdapter{"--lora.rank=5", "--optimizer.m_dtype=e4m3", "--optimizer.v_dtype=e5m3"};
 const std::vector<std::string> kMuon{"--optimizer.kind=muon"};
@@ -74,7 +75,7 @@ TEST_CASE("verify finds each op that is disturbed") {
       {"qwen2", "fp8", {}},           {"qwen3", "bf16", {}},        {"qwen2", "bf16", kAdapter},
       {"qwen2", "bf16", k8bitStates}, {"llama", "bf16", kMuon},     {"qwen2", "bf16", kReleased},
       {"qwen2", "bf16", kSgd},        {"llama", "bf16", k8bitMuon}, {"llama", "bf16", kApollo},
-      {"qwen2", "bf16", kAdalomo}};
+      {"qwen2", "bf16", kAdalomo},    {"qwen2", "bf16", kReplay}};
   for (const auto& [model, recipe, further] : runs) {
     const Verifier sound = verify_golden(model, recipe, "host", "host", {}, further);
     CHECK(first_wrong(sound) == "");

@@ -30,6 +30,10 @@ CASES = {
                        lora=dict(r=8, lora_alpha=4, use_rslora=True, target_modules=["q_proj", "v_proj", "down_proj"])),
     # masked targets, three micro-steps, one of two stacked modules
     "lora-qwen3": dict(base="qwen3", optimizer=OPTIMIZER, lora=dict(r=4, lora_alpha=8, target_modules=["o_proj", "gate_proj"])),
+    # the upper layer alone
+    "lora-upper": dict(base="qwen2", optimizer=OPTIMIZER,
+                       lora=dict(r=6, lora_alpha=9, target_modules=["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"],
+                                 layers_to_transform=[1])),
 }
 
 
