@@ -137,7 +137,7 @@ void emit(Chunking& c, const Group& group, const Part& part, Results& results) {
   }
 }
 
-void put_together(Chunking& c, const Results& results) {
+void put_together(Chunking& c, Results&& results) {
   for (auto& [value, parts] : results) {
     const Value& whole = c.graph.values()[value];
     const Node& maker = c.graph.nodes()[whole.node];

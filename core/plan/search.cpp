@@ -233,8 +233,8 @@ std::vector<Ranked> Ranking::moved() {
   std::vector<Ranked> list;
   for (const Choice& choice : found_) list.push_back(filled(rank(choice)));
   std::ranges::stable_sort(list, std::less<>{});
-  const auto same = std::ranges::unique(list, {}, &Ranked::choice);
-  list.erase(same.begin(), same.end());
+  const auto same = [](const Ranked& a, const Ranked& b) { return a.choice == b.choice; };
+  list.erase(std::unique(list.begin(), list.end(), same), list.end());
   if (list.size() > kFound) list.erase(list.begin() + kFound, list.end());
   found_.clear();
   for (Ranked& one : list) {

@@ -96,7 +96,7 @@ std::string duration(double seconds) {
   if (seconds < 60) return fmt::format("{:.3g} s", seconds);
   const auto minutes = uint64_t(std::min(seconds, 1e15) / 60);
   if (minutes < 60) return fmt::format("{} min {} s", minutes, uint64_t(seconds) % 60);
-  if (minutes < 48u * 60) return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+  if (minutes < 2880) return fmt::format("{} h {} min", minutes / 60, minutes % 60);
   return fmt::format("{} days {} h", minutes / 1440, minutes / 60 % 24);
 }
 

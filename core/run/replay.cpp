@@ -108,7 +108,7 @@ Below open_below(const RunConfig& config, const Registry& registry, const RunInp
   if (KernelTable* kernels = below.backend->kernels()) kernels->use(in.kernels);
   below.layers =
       std::make_unique<LayersBelow>(*below.backend, within_budget(below.backend->target(), config.memory), in.spec);
-  if (in.weights) load_parameters(below.layers->session(), in.model, *in.weights);
+  if (in.start.weights) load_parameters(below.layers->session(), in.model, *in.start.weights);
   else initialise_parameters(below.layers->session(), in.model, config.model.seed);
   return below;
 }
