@@ -104,13 +104,25 @@ class Advisor {
     Ranking ranking;
   };
 
-  Batch& batch(uint32_t micro_batch) {
-    std::unique_ptr<Batch>& slot = batches_[micro_batch];
+  Batch& batch(uint32_t micro_batch) { return batch(request_of(micro_batch)); }
+
+  Batch& batch(const PlanRequest& request) {
+    std::unique_ptr<Batch>& slot = batches_[{request.shape.micro_batch, release_of(request)}];
     if (!slot) {
-      slot = std::make_unique<Batch>(request_of(micro_batch), *estimates_);
+      slot = std::make_unique<Batch>(request, *estimates_);
       estimates_ = slot->estimator;  // what it samples serves the next one
     }
     return *slot;
+  }
+
+  // The micro_batch in steps that release as those of other do, so that choices have the same knobs.
+  Batch& batch_like(uint32_t micro_batch, const Batch& other) {
+    PlanRequest r = request_of(micro_batch);
+    if (release_of(r) != release_of(other.request)) {
+      r.limits.release = other.request.limits.release;
+      r.shape.accumulation = other.request.shape.accumulation;
+    }
+    return batch(r);
   }
 
   // by estimates, of the fastest policy that fits; infinity where none does
@@ -124,10 +136,12 @@ class Advisor {
   // Plans each as plan_step does, but for the recompute sets that it tries; side by side.
   void plan(const std::vector<uint32_t>& micro_batches) {
     std::vector<double> seconds(micro_batches.size(), kNever);
-    for (const uint32_t b : micro_batches) batch(b);
+    std::vector<const Batch*> planned;
+    planned.reserve(micro_batches.size());
+    for (const uint32_t b : micro_batches) planned.push_back(&batch(b));
     parallel_for(seconds.size(), 1, [&](uint64_t first, uint64_t last) {
       for (uint64_t i = first; i < last; ++i) {
-        const Batch& b = *batches_.at(micro_batches[i]);
+        const Batch& b = *planned[i];
         const StepPlan plan = search_policies(b.request, b.estimator);
         if (plan.fits()) seconds[i] = plan.chosen.seconds();
       }
@@ -205,7 +219,7 @@ class Advisor {
   }
 
   Ranking between(uint32_t low, uint32_t high, uint32_t micro_batch) {
-    const Batch &less = batch(low), &more = batch(high);
+    const Batch &more = batch(high), &less = batch_like(low, more);
     const double share = double(micro_batch - low) / (high - low);
     return Ranking(more.request, more.estimator->knobs(), [=, &less, &more](const Choice& choice) {
       Usage usage;
@@ -219,7 +233,7 @@ class Advisor {
     for (int tries = 0; tries < kTries; ++tries) {
       const Ranked best = ranking.best().front();
       if (!best.fits()) break;
-      const MemoryPolicy policy = policy_of(estimates_->knobs(), best.choice, r.model.layers);
+      const MemoryPolicy policy = policy_of(ranking.knobs(), best.choice, r.model.layers);
       const Compiled compiled = compile_step(r, policy, without_budget(r.target), Checks::without);
       const Usage usage = usage_of(compiled, r.target);
       if (!compiled.memory.fits()) break;
@@ -232,8 +246,8 @@ class Advisor {
   const PlanRequest& request_;
   const StepPlan& plan_;
   std::shared_ptr<const Estimator> estimates_;
-  uint32_t unit_ = 1;  // a micro_batch is a multiple of it
-  std::map<uint32_t, std::unique_ptr<Batch>> batches_;
+  uint32_t unit_ = 1;                                                       // a micro_batch is a multiple of it
+  std::map<std::pair<uint32_t, Release>, std::unique_ptr<Batch>> batches_;  // by micro_batch
   std::map<uint32_t, double> estimated_, planned_;  // seconds by micro_batch; infinity: does not fit
 };
 

@@ -143,7 +143,7 @@ Estimator::Estimator(const PlanRequest& request, const Estimator& other)
   sample_all();
 }
 
-// What all searches ask for: each value alone.
+// Samples each value alone, which all searches ask for.
 void Estimator::sample_all() {
   for (const Knob& knob : knobs_)
     most_.push_back(1 + std::max({std::ranges::max(knob.values), std::ranges::max(knob.ranked),
@@ -177,7 +177,7 @@ Choice Estimator::base() const {
   return choice;
 }
 
-// As many as prefetches need to run ahead as in a whole model.
+// Returns how many layers a sample has, so that prefetches run ahead as in a whole model.
 uint32_t Estimator::few_layers(const Choice& choice) const {
   const MemoryPolicy policy = model_of(choice, kFewLayers).policy;
   const bool copies = !policy.offload.empty() || !policy.offload_outside.empty();
@@ -229,7 +229,8 @@ Choice Estimator::without(Choice choice, size_t knob) const {
   return choice;
 }
 
-// Bits of those that act in the layer: of the knob, then of each one with it, the last one lowest.
+// Returns a bit per knob that acts in the layer: the knob's own first, then those of the knobs with it, the last one
+// lowest.
 uint32_t Estimator::acting(size_t knob, const Choice& choice, uint32_t layer) const {
   uint32_t bits = 0;
   const auto add = [&](size_t k) {
@@ -240,7 +241,7 @@ uint32_t Estimator::acting(size_t knob, const Choice& choice, uint32_t layer) co
   return bits;
 }
 
-// What the knob and those with it do in a layer where those of bits act, done in all layers.
+// Returns the choice whose layers all do what the knob and those with it do in a layer where those of bits act.
 Choice Estimator::part_of(size_t knob, const Choice& choice, uint32_t bits) const {
   Choice part = base();
   const std::vector<Knob::With>& with = knobs_[knob].with;
@@ -252,7 +253,7 @@ Choice Estimator::part_of(size_t knob, const Choice& choice, uint32_t bits) cons
   return part;
 }
 
-// Beside what those with the knob do alone.
+// Returns what the part changes per layer, beside what the knobs with it do without it.
 const Estimator::Line& Estimator::change_of(const Part& part) const {
   const auto [found, fresh] = changes_.try_emplace(part);
   if (!fresh) return found->second;
@@ -265,7 +266,7 @@ const Estimator::Line& Estimator::change_of(const Part& part) const {
   return found->second = {difference(a.fixed, b.fixed), difference(a.layer, b.layer)};
 }
 
-// What is outside of layers beside what is in them.
+// Returns what a knob's value changes outside of layers, where all layers have it too.
 const Usage& Estimator::change_outside(const Part& part) const {
   const auto [found, fresh] = outside_.try_emplace(part);
   if (!fresh) return found->second;
@@ -278,6 +279,7 @@ const Usage& Estimator::change_outside(const Part& part) const {
 }
 
 Usage Estimator::estimate(const Choice& choice) const {
+  TANDEM_CHECK(choice.size() == knobs_.size(), "a choice of {} knobs, expected {}", choice.size(), knobs_.size());
   Usage usage = base_;
   for (size_t k = 0; k < knobs_.size(); ++k) {
     if (choice[k] == knobs_[k].values.front()) continue;

@@ -78,7 +78,7 @@ std::vector<uint32_t> head_chunks_from_enough(const PlanRequest& request) {
   return counts;
 }
 
-// The kinds that the limits leave and the model has.
+// Returns the kinds that the limits leave and the model has.
 std::vector<Offload> offload_kinds(const PlanRequest& request) {
   const std::vector<std::string> words = offload_words(request);
   std::vector<Offload> kinds;
@@ -89,7 +89,7 @@ std::vector<Offload> offload_kinds(const PlanRequest& request) {
   return kinds;
 }
 
-// States alone: each byte of them is read and written once. Far slower than copies it is never better.
+// True of states where the device reads host memory about as fast as copies do: their bytes pass once each way.
 bool may_read_in_place(const PlanRequest& request, Offload kind) {
   const Rates& rates = request.target.rates;
   return is_state(kind) && rates.zero_copy > std::min(rates.host_to_device, rates.device_to_host) / 4;
@@ -105,7 +105,7 @@ void add(std::vector<Knob>& knobs, Knob knob) {
   knobs.push_back(std::move(knob));
 }
 
-// By batch.
+// Adds which parts layers recompute. What that takes and saves changes with the batch.
 void add_recompute(std::vector<Knob>& knobs, const PlanRequest& request) {
   std::vector<uint32_t> sets;
   for (const EnumSet<R> set : recompute_sets(request.limits, request.coarse)) sets.push_back(set.bits());
@@ -126,7 +126,7 @@ void add_recompute(std::vector<Knob>& knobs, const PlanRequest& request) {
   for (const size_t knob : {kRest, kFirstSet, kFirstLayers}) knobs[knob].by_batch = true;
 }
 
-// By batch.
+// Adds the numbers of parts of the LM head and of attention's gradient, whose effects change with the batch.
 void add_chunks(std::vector<Knob>& knobs, const PlanRequest& request) {
   add(knobs, {"LM head chunks", head_chunks_from_enough(request), Acts::outside,
               [](MemoryPolicy& p, uint32_t v, uint32_t) { p.lm_head_chunks = v; }});
@@ -221,7 +221,7 @@ std::vector<Knob> knobs_of(const PlanRequest& request) {
   return knobs;
 }
 
-// As the first layers' set, beside which another one for the rest is one move away.
+// Recompute sets stand in the knob of the first layers, which are all: a start is one move from each set for the rest.
 std::vector<Choice> starts_of(const std::vector<Knob>& knobs) {
   std::vector<Choice> starts;
   for (const uint32_t set : knobs[kFirstSet].values)
@@ -238,6 +238,7 @@ std::vector<Choice> starts_of(const std::vector<Knob>& knobs) {
 }
 
 MemoryPolicy policy_of(const std::vector<Knob>& knobs, const Choice& choice, uint32_t layers) {
+  TANDEM_CHECK(choice.size() == knobs.size(), "a choice of {} knobs, expected {}", choice.size(), knobs.size());
   MemoryPolicy policy;
   policy.offload.resize(layers);
   policy.copies.resize(layers);

@@ -50,7 +50,8 @@ void Ranking::enumerate() {
   every_ = std::move(all);
 }
 
-// What tells choices apart whose estimates err alike: all but how many layers do what. Layers of a model of three.
+// Returns the choice for a model of three layers: none, one or all of them stand for the counts. Estimates of choices
+// of one family err alike, and one correction serves them.
 Choice Ranking::family_of(const Choice& choice) const {
   Choice family = choice;
   for (size_t k = 0; k < knobs_.size(); ++k)
@@ -101,7 +102,7 @@ Score Ranking::score(const Choice& choice) const {
           seconds + kTie * usage.copies(accumulation_)};
 }
 
-// One for each recompute set that no other beats in bytes and seconds both.
+// Returns a start for each recompute set that no other beats in bytes and seconds both.
 std::vector<Choice> Ranking::starts() const {
   std::vector<Ranked> all;
   for (const Choice& start : starts_of(knobs_)) all.push_back(rank(start));
@@ -138,7 +139,7 @@ std::vector<uint32_t> Ranking::moves_of(size_t knob, uint32_t value) const {
   return values;
 }
 
-// The count's most where none fits; what fits still does with more.
+// Sets the count to the least that fits, or to its most where none does. More of a count never takes more memory.
 void Ranking::set_to_least_that_fits(Choice& choice, size_t knob) const {
   const auto fits = [&](uint32_t value) {
     choice[knob] = value;
@@ -227,7 +228,7 @@ void Ranking::widen() {
   found_.clear();
 }
 
-// From the starts, or from what was found before.
+// Returns the choices that moves lead to, from what was found before or else from the starts.
 std::vector<Ranked> Ranking::moved() {
   if (found_.empty()) found_ = starts();
   std::vector<Ranked> list;

@@ -49,6 +49,7 @@ class Ranking {
 
   // The best first. Where there are few choices, all of them; else those from which no move leads to a better one.
   std::vector<Ranked> best();
+  const std::vector<Knob>& knobs() const { return knobs_; }
   bool ranks_all() const { return !every_.empty(); }
   double error() const;  // share of the estimated seconds by which a choice that is not best may be
   bool may_fit();        // whether some choice is found that does

@@ -471,6 +471,30 @@ TEST_CASE("planner: the largest micro_batch fits and twice as much does not") {
   CHECK(advise_batch(r, plan_step(r)).largest_micro_batch == 0);
 }
 
+TEST_CASE("planner: the largest micro_batch is found between steps that release gradients and steps that do not") {
+  PlanRequest r = small_request(3);
+  r.optimizer.clip_by = ClipBy::tensor;
+  r.shape.micro_batch = 16;  // one micro-step, which may release; with half of it there are two, which may not
+  r.shape.accumulation = 1;
+  r.limits.recompute = EnumSet<Recompute>{};
+  r.limits.offload = EnumSet<Offload>{Offload::gradients};  // a knob of steps that do not release
+  r.limits.attention_chunks = 1;
+  PlanRequest smaller = r;
+  smaller.shape.micro_batch = 12;
+  const auto released = [](PlanRequest request) {
+    request.limits.release = Release::once;
+    return plan_step(request);
+  };
+  r.target.memory_bytes = smaller.target.memory_bytes = released(smaller).chosen.device_bytes;
+  const StepPlan plan = released(r);
+  REQUIRE_FALSE(plan.fits());
+  const uint32_t largest = advise_batch(r, plan).largest_micro_batch;
+  CHECK(largest >= 11);
+  CHECK(largest <= 12);
+  smaller.shape.micro_batch = largest;
+  CHECK(released(smaller).fits());
+}
+
 TEST_CASE("planner: few whole models are compiled for 7B and 32B") {
   const StepPlan plan7 = plan_step(shipped("qwen2.5-7b", "rtx-5060-ti-16gb"));
   CHECK(plan7.fits());
