@@ -1,7 +1,7 @@
 // cached_attention: see core/abi/cached_attention.h. A block takes a query head over 256 keys of the cache and leaves
 // their largest score, their weights' sum and the weighted values in the workspace, f32; a second kernel joins the
 // parts of each head. Reads the cache up to the position once a query head (a group's heads meet in the L2 cache), 4
-// FLOPs an element of it. Sums: a score's elements by eight lanes, packs in order, then a butterfly; weights over the
+// FLOPs per element of it. Sums: a score's elements by eight lanes, packs in order, then a butterfly; weights over the
 // block by block_sum; values by slices of the keys, each in order, then slice by slice; then parts in order.
 #include "core/abi/cached_attention.h"
 

@@ -17,7 +17,7 @@ Signature infer(Operands inputs, Parameters& parameters) {
   return {.outputs = {g}, .in_place = 1};
 }
 
-// only the rows that tokens name are read and written; workspace: an index of three words a token
+// only the rows that tokens name are read and written; workspace: an index of three words per token
 Cost cost(const Parameters&, Operands operands) {
   const uint64_t values = operands[1].shape.count();
   return {.flops = values,

@@ -28,7 +28,7 @@ enum class By { op, shape };
 // By op, a gemm's by its operands' dtype; by shape also by m, n, k. Runs the turn once, instruction by instruction, and
 // adds it as often as the turns say.
 void add_shares(Session& session, const Turns& turns, const Rates& rates, By by, std::map<std::string, Share>& by_op);
-// one line an op, the longest first: share of the total, milliseconds, those of the floor, dispatches, TFLOP/s, GB/s
+// one line per op, the longest first: share of the total, milliseconds, those of the floor, dispatches, TFLOP/s, GB/s
 void print_shares(const std::map<std::string, Share>& by_op);
 
 }  // namespace tandem::bench

@@ -144,7 +144,7 @@ int main(int argc, char** argv) {
   app.add_flag("--fast-accumulation", o.fast_accumulation, "as precision.fast_accumulation");
   app.add_option("--backend", o.backend, "auto, vulkan, cuda or BACKEND:N");
   app.add_option("--micro-batch", o.micro_batch, "sequences");
-  app.add_option("--accumulation", o.accumulation, "micro-steps a step");
+  app.add_option("--accumulation", o.accumulation, "micro-steps per step");
   app.add_option("--sequence-length", o.sequence_length, "tokens");
   app.add_option("--head-chunks", o.head_chunks, "LM-head chunks; default: chosen");
   app.add_option("--steps", o.steps, "timed steps");

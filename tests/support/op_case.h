@@ -57,7 +57,7 @@ std::vector<Buffer> run_case(OpId op, const Case& c, Backend& backend);
 
 // Builds one-dispatch Programs and runs them on the executor: twice, with poisoned outputs and guards, against the
 // host's reference, by the op's budget. On cuda_host, each run has another order of threads. With
-// TANDEM_CASE_HASHES=FILE, appends a line a case to it: executor, op, the hash of all operands' bytes, the case's name.
+// TANDEM_CASE_HASHES=FILE, appends a line per case to it: executor, op, the hash of all operands' bytes, the case's name.
 void run_cases(OpId op, void (*cases)(Cases&), std::string_view executor);
 
 }  // namespace tandem::test
