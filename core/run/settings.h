@@ -19,7 +19,8 @@ Lora lora_of(const RunConfig::Lora& lora, const std::optional<AdapterDirectory>&
 // have, or words that name nothing.
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model, const Lora& lora = {});
 // The same step as the replay keys have it: from the cut on, or rounded there. Exit::configuration where nothing lies
-// below the adapters.
+// below the adapters, or the recipe cannot take a window alone; Exit::does_not_fit where the streams of two steps are
+// more than can be counted.
 StepSpec replayed(StepSpec spec, const RunConfig::Replay& replay);
 
 // Sequences per step over all ranks.

@@ -1,5 +1,6 @@
 #include "core/run/train.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/run/launch.h"
@@ -22,8 +23,21 @@ void check_profile(const std::string& profile, const std::string& run_directory)
     fail(Exit::storage, profile, "the directory that it is to stand in is not there");
 }
 
+// Streams are stored before the run directory is made, which has to be empty then; other runs read them, too.
+void check_replay(const RunConfig& config) {
+  namespace fs = std::filesystem;
+  if (!config.replay.on()) return;
+  const auto clean = [](const std::string& directory) { return fs::weakly_canonical(fs::absolute(directory) / ""); };
+  const fs::path run = (clean(config.run.directory) / "").parent_path(), streams = clean(config.replay.directory);
+  if (std::ranges::mismatch(run, streams).in1 == run.end())
+    fail(Exit::configuration, "replay.directory",
+         "{} lies in the run directory {}, expected one beside it; name another", config.replay.directory,
+         config.run.directory);
+}
+
 // What the configuration and the options say, before anything large is read.
 void check_config(const RunConfig& config, const TrainOptions& options) {
+  check_replay(config);
   check_profile(options.profile, config.run.directory);
   if (!options.resume) require_empty(config.run.directory);
   else if (!options.choices.empty())

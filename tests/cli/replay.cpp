@@ -181,6 +181,12 @@ TEST_CASE("replay keys that mean nothing are refused") {
   refused({"--replay.directory=streams", "--lora.rank=4", "--lora.first_layer=1", "--precision.recipe=fp8",
            "--data.sequence_length=8", "--batch.micro_batch=2"},
           {"data.sequence_length", "16"});
+  refused({"--replay.directory=streams", "--lora.rank=4", "--lora.first_layer=1", "--precision.recipe=fp8",
+           "--precision.fast_accumulation=true"},
+          {"replay.directory", "precision.fast_accumulation"});
+  for (const char* inside : {"other", "other/streams", "./other/../other/streams/"})
+    refused({fmt::format("--replay.directory={}", inside), "--lora.rank=4", "--lora.first_layer=1"},
+            {"replay.directory", "run directory other"});
   // an adapter says itself where it begins
   REQUIRE(place.upper({"--schedule.steps=1"}).exit == 0);
   REQUIRE(place.upper({"--run.directory=whole", "--schedule.steps=1", "--lora.first_layer=0"}).exit == 0);
@@ -197,6 +203,8 @@ TEST_CASE("a disk that is full, and a signal, leave no stream half stored, on vu
     CHECK(place.files().empty());
     CHECK_FALSE(file_exists(place.path("run")));
   }
+  check_refused(place.replay({}, fmt::format("open:1:{}:.tmp-spill", ENOSPC)), 7, {"streams"});
+  CHECK(place.files().empty());
   // a signal while the second file is stored: the first one stays, and the run goes on from its beginning
   CHECK(place.replay({}, fmt::format("open:1:s{}:.tmp-b.bin", SIGTERM)).exit == kStopped);
   CHECK(place.files().size() == 1);
