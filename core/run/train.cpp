@@ -66,9 +66,10 @@ Exit train(const RunConfig& config, const Registry& registry, const TrainOptions
     StartTimes times;
     RunInputs inputs = open_inputs(config, options.resume, options.choices, world);
     times.took("data");
-    open_streams(config, registry, inputs, signals);
-    if (config.replay.on()) times.took("streams");
     Engine engine = open_engine(config, registry, inputs, world, times);
+    open_streams(config, engine, inputs, signals);
+    if (config.replay.on()) times.took("streams");
+    load_step(engine, inputs, times);
     inputs.data.train->deal(engine.spec.shape.micro_batch, engine.spec.shape.accumulation);
     if (inputs.start.checkpoint) restore(engine, config.model, inputs);
     else fill(engine, config.model, inputs);
