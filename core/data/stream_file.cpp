@@ -30,7 +30,7 @@ Stored stored(const StreamHeader& header) {
   return s;
 }
 
-// What of a file is other than wanted, in words; empty: nothing.
+// Says in words how a file's header differs from the wanted one; empty where it does not.
 std::string difference(const Stored& is, const Stored& wanted) {
   const auto number = [](const char* what, uint64_t a, uint64_t b) {
     return a == b ? std::string() : fmt::format("{} {}, expected {}", what, a, b);
@@ -90,7 +90,7 @@ std::span<const std::byte> StreamFile::scales(uint64_t window) const {
 }
 
 StreamWriter::StreamWriter(std::string path, const StreamHeader& header)
-    : path_(std::move(path)), header_(header), file_(beside(path_)), scales_(path_) {
+    : path_(std::move(path)), header_(header), scales_(path_), file_(beside(path_)) {
   const Stored first = stored(header);
   try {
     file_.write(std::as_bytes(std::span(&first, 1)));

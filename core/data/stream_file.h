@@ -56,8 +56,8 @@ class StreamWriter {
   std::string path_;
   StreamHeader header_;
   bool finished_ = false;
+  SpillFile scales_;  // before the file: where it cannot be made, no file is left
   OutputFile file_;
-  SpillFile scales_;
 };
 
 }  // namespace tandem

@@ -222,6 +222,9 @@ void check_replay(const RunConfig& config, const Places& places) {
     refuse("every parameter trains: no layer stays as it is; set lora.rank and lora.first_layer, or leave it out");
   if (config.lora.adapter.empty() && config.lora.first_layer == 0)
     refuse("lora.first_layer is 0: no layer below the adapters is left out; set that, or leave it out");
+  if (config.replay.on() && config.precision.fast_accumulation)
+    refuse(
+        "precision.fast_accumulation is true: streams are stored with whole sums; set that to false, or leave it out");
   if (config.replay.on() && config.distributed.devices > 1)
     refuse(fmt::format("distributed.devices is {}: a replay runs on one device so far; use 1, or leave it out",
                        config.distributed.devices));

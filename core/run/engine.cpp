@@ -69,7 +69,7 @@ std::string broadcast(World& world, std::string text, std::string_view label) {
 }
 
 // Kernels decide bits: the root's choices are everyone's.
-std::unique_ptr<Session> load(Engine& engine, Program program) {
+std::unique_ptr<Session> load(const Engine& engine, Program program) {
   World* world = engine.world;
   KernelTable* kernels = engine.backend->kernels();
   if (!world) return std::make_unique<Session>(*engine.backend, std::move(program));
@@ -150,14 +150,19 @@ Engine open_engine(const RunConfig& config, const Registry& registry, const RunI
   engine.plan.details = details_of(plan, request, has_rates(target), world ? world->seat().local_ranks : 1);
   engine.plan.policy = std::move(plan.chosen.policy);
   engine.plan.memory = std::move(plan.compiled->memory);
+  engine.plan.program = std::move(plan.compiled->program);
   times.took("plan");
-  engine.session = load(engine, std::move(plan.compiled->program));
+  return engine;
+}
+
+void load_step(Engine& engine, const RunInputs& inputs, StartTimes& times) {
+  const StepShape& shape = engine.spec.shape;
+  engine.session = load(engine, std::exchange(engine.plan.program, {}));
   times.took("memory and kernels");
   engine.kernels = record_kernels(*engine.backend, inputs.start.checkpoint ? "checkpoint" : "file");
   engine.runner =
       std::make_unique<StepRunner>(*engine.session, shape, rope_table(engine.spec.model, shape.sequence_length));
   times.took("states");
-  return engine;
 }
 
 void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs) {

@@ -21,6 +21,7 @@ struct PlannedStep {
   PlanDetails details;
   Rates rates;                           // unknown ones are 0
   std::optional<Prediction> prediction;  // none where the rates are not known
+  Program program;                       // until it is loaded
 };
 
 struct Engine {
@@ -34,11 +35,15 @@ struct Engine {
   KernelRecord kernels;
 };
 
-// Opens run.backend's device, plans a step for it and loads its Program; parameters are not yet written. A resumed run
-// goes on with the LM-head chunks and kernels of its checkpoint. times: gets the stages. Of several ranks each opens
-// its device, all run one Program, and the root chooses the kernels. Exit::device, Exit::does_not_fit.
+// Opens run.backend's device and plans a step for it, for which nothing is taken yet. A resumed run goes on with the
+// LM-head chunks and kernels of its checkpoint. times: gets the stages. Of several ranks each opens its device.
+// Exit::device, Exit::does_not_fit.
 Engine open_engine(const RunConfig& config, const Registry& registry, const RunInputs& inputs, World* world,
                    StartTimes& times);
+
+// Loads the Program that was planned; parameters are not yet written. All ranks run one Program, and the root chooses
+// the kernels; what the backend ran before, a replay's layers below, is among those that are recorded.
+void load_step(Engine& engine, const RunInputs& inputs, StartTimes& times);
 
 // Writes the parameters: those of the model's and the adapter's files, or drawn.
 void fill(Engine& engine, const RunConfig::Model& model, const RunInputs& inputs);

@@ -44,22 +44,36 @@ std::optional<LineKind> kind_of(std::string_view line) {
   return LineKind{object["step"].get<uint64_t>(), evaluation};
 }
 
-}  // namespace
-
-bool cut_metrics(const std::string& path, uint64_t step) {
-  if (!file_exists(path)) return false;
-  const std::string text = read_text(path, Exit::storage);
-  std::string kept;
+// The whole lines of steps up to this one, and whether an evaluation at it is among them.
+struct KeptLines {
+  std::string text;
   bool evaluated = false;
+};
+
+KeptLines lines_up_to(uint64_t step, const std::string& path) {
+  const std::string text = read_text(path, Exit::storage);
+  KeptLines kept;
   for (size_t at = 0, end; (end = text.find('\n', at)) != text.npos; at = end + 1) {
     const std::string_view line = std::string_view(text).substr(at, end + 1 - at);
     const auto kind = kind_of(line);
     if (!kind || kind->step > step) continue;
-    evaluated = evaluated || (kind->evaluation && kind->step == step);
-    kept += line;
+    kept.evaluated = kept.evaluated || (kind->evaluation && kind->step == step);
+    kept.text += line;
   }
-  replace_file(path, kept);
-  return evaluated;
+  return kept;
+}
+
+}  // namespace
+
+bool cut_metrics(const std::string& path, uint64_t step) {
+  if (!file_exists(path)) return false;
+  const KeptLines kept = lines_up_to(step, path);
+  replace_file(path, kept.text);
+  return kept.evaluated;
+}
+
+bool was_evaluated(const std::string& path, uint64_t step) {
+  return file_exists(path) && lines_up_to(step, path).evaluated;
 }
 
 MetricsWriter::MetricsWriter(std::string path)

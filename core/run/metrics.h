@@ -43,6 +43,8 @@ struct EvalMetrics {
 // Cuts a metrics.jsonl back to the whole lines of steps up to this one; true if an evaluation at it is among them. A
 // file that is not there is fine.
 bool cut_metrics(const std::string& path, uint64_t step);
+// Whether it has an evaluation at this step. A file that is not there has none.
+bool was_evaluated(const std::string& path, uint64_t step);
 
 // Appends whole lines, each with the time at which it is written: each is one write(2). Exit::storage naming the file
 // when it fails.

@@ -9,7 +9,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
-#include <map>
+#include <set>
 
 #include "core/base/file.h"
 #include "core/base/hash.h"
@@ -17,6 +17,7 @@
 #include "core/base/size.h"
 #include "core/base/stopwatch.h"
 #include "core/model/cut.h"
+#include "core/run/metrics.h"
 #include "core/run/settings.h"
 #include "core/step/layers_below.h"
 #include "core/step/parameters.h"
@@ -32,6 +33,7 @@ struct StreamPlace {
   Windows* windows;
   size_t file;
   std::string path;
+  StreamHeader header;
 };
 
 // One run at a time stores in a directory.
@@ -62,16 +64,6 @@ std::string path_of(const std::string& directory, const TokenFile& tokens) {
                      xxh3(std::as_bytes(std::span(place))).substr(0, 8));
 }
 
-std::vector<StreamPlace> places_of(const std::string& directory, RunData& data) {
-  std::vector<StreamPlace> places;
-  const auto add = [&](Windows& windows) {
-    for (size_t f = 0; f < windows.files(); ++f) places.push_back({&windows, f, path_of(directory, windows.file(f))});
-  };
-  for (Windows& source : data.train->sources()) add(source);
-  if (data.eval) add(*data.eval);
-  return places;
-}
-
 // What the streams are made of beside the tokens: config.json, and the tensors below the cut.
 uint64_t hash_of_base(const RunConfig& config, const RunInputs& in) {
   Xxh3 hash;
@@ -85,39 +77,56 @@ uint64_t hash_of_base(const RunConfig& config, const RunInputs& in) {
   return hash.digest();
 }
 
-StreamHeader header_of(const StreamPlace& place, const RunInputs& in, uint64_t base) {
+StreamHeader header_of(const Windows& windows, size_t file, const RunInputs& in, uint64_t base) {
   return {.hidden = in.spec.model.hidden,
           .layer = in.spec.model.first_layer,
           .sequence_length = in.spec.shape.sequence_length,
-          .windows = place.windows->count(place.file),
-          .tokens = place.windows->hash(place.file),
+          .windows = windows.count(file),
+          .tokens = windows.hash(file),
           .base = base,
           .recipe = std::string(name_of(in.spec.precision.recipe))};
 }
 
-// The layers below, with their parameters, on run.backend's device.
-struct Below {
-  DevicePointer<Backend> backend;
-  std::unique_ptr<LayersBelow> layers;
-};
+// train: whether steps are left, which read theirs.
+std::vector<StreamPlace> places_of(const RunConfig& config, RunInputs& in, bool train) {
+  const uint64_t base = hash_of_base(config, in);
+  std::vector<StreamPlace> places;
+  const auto add = [&](Windows& windows) {
+    for (size_t f = 0; f < windows.files(); ++f)
+      places.push_back(
+          {&windows, f, path_of(config.replay.directory, windows.file(f)), header_of(windows, f, in, base)});
+  };
+  if (train)
+    for (Windows& source : in.data.train->sources()) add(source);
+  if (in.data.eval) add(*in.data.eval);
+  return places;
+}
 
-Below open_below(const RunConfig& config, const Registry& registry, const RunInputs& in) {
-  const DeviceInfo device = registry.choose(config.run.backend);
-  check_recipe(device, name_of(in.spec.precision.recipe));
-  Below below{registry.open(device), nullptr};
-  if (KernelTable* kernels = below.backend->kernels()) kernels->use(in.kernels);
-  below.layers =
-      std::make_unique<LayersBelow>(*below.backend, within_budget(below.backend->target(), config.memory), in.spec);
-  if (in.start.weights) load_parameters(below.layers->session(), in.model, *in.start.weights);
-  else initialise_parameters(below.layers->session(), in.model, config.model.seed);
+// Those whose file is not there, each file once. Exit::input for one of other streams, before anything is computed.
+std::vector<const StreamPlace*> missing(const std::vector<StreamPlace>& places) {
+  std::vector<const StreamPlace*> found;
+  std::set<std::string> seen;
+  for (const StreamPlace& place : places) {
+    if (!seen.insert(place.path).second) continue;
+    if (file_exists(place.path)) StreamFile(place.path, place.header);
+    else found.push_back(&place);
+  }
+  return found;
+}
+
+LayersBelow open_below(const RunConfig& config, const Engine& engine, const RunInputs& in) {
+  LayersBelow below(*engine.backend, within_budget(engine.backend->target(), config.memory), engine.spec);
+  if (in.start.weights) load_parameters(below.session(), in.model, *in.start.weights);
+  else initialise_parameters(below.session(), in.model, config.model.seed);
   return below;
 }
 
 // False where a signal broke it off.
-bool store(LayersBelow& below, const StreamPlace& place, const StreamHeader& header, const Signals& signals) {
+bool store(LayersBelow& below, const StreamPlace& place, const Signals& signals) {
   constexpr double kSecondsBetweenLines = 30;
   const auto start = Clock::now();
   auto said = start;
+  const StreamHeader& header = place.header;
   StreamWriter writer(place.path, header);
   const uint64_t first = place.windows->first(place.file);
   for (uint64_t w = 0; w < header.windows;) {
@@ -135,44 +144,62 @@ bool store(LayersBelow& below, const StreamPlace& place, const StreamHeader& hea
   return true;
 }
 
-// A disk that is too small is told before hours of work.
-void require_space(const std::string& directory, uint64_t bytes) {
+// A run that was killed leaves the file that it wrote.
+void remove_leftovers(const std::string& directory) {
+  std::vector<std::string> leftovers;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(directory, none))
+    if (const std::string name = entry.path().filename().string();
+        name.starts_with(".tmp-") && name.ends_with(".stream"))
+      leftovers.push_back(entry.path().string());
+  for (const std::string& path : leftovers) remove_all(path);
+}
+
+// A disk that is too small is told before hours of work. Scales of the file that is written stand there twice.
+void require_space(const std::string& directory, const std::vector<const StreamPlace*>& missing) {
+  uint64_t bytes = 0, scales = 0;
+  for (const StreamPlace* place : missing) {
+    bytes += place->header.file_bytes();
+    scales = std::max(scales, place->header.windows * place->header.scale_bytes());
+  }
   std::error_code error;
   const fs::space_info space = fs::space(directory, error);
-  if (!error && space.available < bytes)
-    fail(Exit::storage, directory, "the streams take {} bytes, and {} are free; make room, or use another directory",
-         bytes, space.available);
+  if (!error && space.available < bytes + scales)
+    fail(Exit::storage, directory,
+         "the streams take {} bytes while they are written, and {} are free; make room, or use another directory",
+         bytes + scales, space.available);
+}
+
+// Stores what no other run has stored meanwhile; false where a signal broke it off.
+bool store_missing(const RunConfig& config, const Engine& engine, const RunInputs& in,
+                   const std::vector<StreamPlace>& places, const Signals& signals) {
+  const std::string& directory = config.replay.directory;
+  make_directories(directory);
+  const DirectoryLock lock(directory);
+  remove_leftovers(directory);
+  const std::vector<const StreamPlace*> left = missing(places);
+  if (left.empty()) return true;
+  require_space(directory, left);
+  LayersBelow below = open_below(config, engine, in);
+  return std::ranges::all_of(left, [&](const StreamPlace* place) { return store(below, *place, signals); });
+}
+
+// Whether no evaluation of the last step is left to be done.
+bool is_evaluated(const RunInputs& in, uint64_t step) {
+  return !in.data.eval || step == 0 || was_evaluated(in.directory->metrics(), step);
 }
 
 }  // namespace
 
-void open_streams(const RunConfig& config, const Registry& registry, RunInputs& inputs, const Signals& signals) {
+void open_streams(const RunConfig& config, const Engine& engine, RunInputs& inputs, const Signals& signals) {
   if (!config.replay.on()) return;
-  make_directories(config.replay.directory);
-  const uint64_t base = hash_of_base(config, inputs);
-  const std::vector<StreamPlace> places = places_of(config.replay.directory, inputs.data);
-  std::map<std::string, StreamHeader> headers;
-  std::vector<const StreamPlace*> missing;
-  uint64_t bytes = 0;
-  for (const StreamPlace& place : places) {
-    if (headers.contains(place.path)) continue;
-    const StreamHeader& header = headers[place.path] = header_of(place, inputs, base);
-    if (file_exists(place.path)) {
-      StreamFile(place.path, header);  // checked before anything is computed
-      continue;
-    }
-    missing.push_back(&place);
-    bytes += header.file_bytes();
-  }
-  if (!missing.empty()) {
-    const DirectoryLock lock(config.replay.directory);
-    require_space(config.replay.directory, bytes);
-    const Below below = open_below(config, registry, inputs);
-    for (const StreamPlace* place : missing)
-      if (!store(*below.layers, *place, headers.at(place->path), signals)) return;
-  }
+  const uint64_t step = inputs.start.checkpoint ? inputs.start.checkpoint->manifest().step : 0;
+  const bool steps_left = step < config.schedule.steps;
+  if (!steps_left && is_evaluated(inputs, step)) return;
+  const std::vector<StreamPlace> places = places_of(config, inputs, steps_left);
+  if (!missing(places).empty() && !store_missing(config, engine, inputs, places, signals)) return;
   for (const StreamPlace& place : places)
-    place.windows->attach(place.file, std::make_shared<StreamFile>(place.path, headers.at(place.path)));
+    place.windows->attach(place.file, std::make_shared<StreamFile>(place.path, place.header));
 }
 
 }  // namespace tandem

@@ -52,6 +52,17 @@ StepShape batch_of(const RunConfig& config, Recipe recipe) {
   return {micro_batch, uint32_t(share / micro_batch), length, 1};
 }
 
+// A kernel reads the streams of two steps as one operand, however the sequences are dealt out.
+void check_streams(const StepSpec& spec, const Target& target) {
+  const uint64_t sequence = 2ull * spec.shape.sequence_length * spec.model.hidden;
+  const uint64_t sequences = uint64_t(spec.shape.micro_batch) * spec.shape.accumulation;
+  if (spec.model.first_layer == 0 || sequence * sequences <= target.largest_chunk) return;
+  fail(Exit::does_not_fit, "replay.directory",
+       "the streams of two steps of {} sequences take {} bytes, and a kernel of the device takes at most {}; lower "
+       "batch.gradient_accumulation or batch.sequences to at most {} sequences per step",
+       sequences, sequence * sequences, target.largest_chunk, target.largest_chunk / sequence);
+}
+
 Rates rates_of(const Target& target) {
   if (target.rates.known()) return target.rates;
   const std::optional<DeviceTable> table = device_table_of(target.name);
@@ -146,8 +157,8 @@ StepSpec replayed(StepSpec spec, const RunConfig::Replay& replay) {
          name_of(spec.precision.recipe), of);
   if (const uint64_t most = UINT32_MAX / (2ull * spec.shape.accumulation * spec.shape.rows()); spec.model.hidden > most)
     fail(Exit::does_not_fit, "replay.directory",
-         "the streams of two steps are 2^32 elements or more; batch.micro_batch * batch.gradient_accumulation may be "
-         "at most {}",
+         "the streams of two steps are 2^32 elements or more; lower batch.gradient_accumulation or batch.sequences to "
+         "at most {} sequences per step",
          UINT32_MAX / (2ull * spec.shape.sequence_length * spec.model.hidden));
   return spec;
 }
@@ -197,6 +208,7 @@ bool has_rates(const Target& target) {
 }
 
 PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target, uint32_t local_ranks) {
+  check_streams(spec, target);
   PlanRequest request{spec, {}, false, target};
   request.limits = limits_of(config.memory, request);
   request.target.rates = rates_of(target);

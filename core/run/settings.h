@@ -19,7 +19,8 @@ Lora lora_of(const RunConfig::Lora& lora, const std::optional<AdapterDirectory>&
 // have, or words that name nothing.
 StepSpec step_spec(const RunConfig& config, const ModelConfig& model, const Lora& lora = {});
 // The same step as the replay keys have it: from the cut on, or rounded there. Exit::configuration where nothing lies
-// below the adapters.
+// below the adapters, or the recipe cannot take a window alone; Exit::does_not_fit where the streams of two steps are
+// more than can be counted.
 StepSpec replayed(StepSpec spec, const RunConfig::Replay& replay);
 
 // Sequences per step over all ranks.
@@ -41,7 +42,8 @@ Target of_one_rank(Target target, uint32_t ranks, uint32_t local_ranks);
 PolicyLimits limits_of(const RunConfig::Memory& memory, const StepSpec& spec);
 
 // spec: with the most LM-head chunks to try; target: within its budgets, the machine's, which local_ranks share. Where
-// the target's rates are not known, those of a table with its name; see has_rates.
+// the target's rates are not known, those of a table with its name; see has_rates. Exit::does_not_fit where a replay's
+// streams of two steps are more than one operand of the target.
 PlanRequest plan_request(const RunConfig& config, const StepSpec& spec, const Target& target, uint32_t local_ranks = 1);
 
 // A backend's target, with the rates of a measured table (devices --calibrate) where one has its name.

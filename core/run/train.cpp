@@ -1,5 +1,6 @@
 #include "core/run/train.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/run/launch.h"
@@ -22,8 +23,21 @@ void check_profile(const std::string& profile, const std::string& run_directory)
     fail(Exit::storage, profile, "the directory that it is to stand in is not there");
 }
 
+// Streams are stored before the run directory is made, which has to be empty then; other runs read them, too.
+void check_replay(const RunConfig& config) {
+  namespace fs = std::filesystem;
+  if (!config.replay.on()) return;
+  const auto clean = [](const std::string& directory) { return fs::weakly_canonical(fs::absolute(directory) / ""); };
+  const fs::path run = (clean(config.run.directory) / "").parent_path(), streams = clean(config.replay.directory);
+  if (std::ranges::mismatch(run, streams).in1 == run.end())
+    fail(Exit::configuration, "replay.directory",
+         "{} lies in the run directory {}, expected one beside it; name another", config.replay.directory,
+         config.run.directory);
+}
+
 // What the configuration and the options say, before anything large is read.
 void check_config(const RunConfig& config, const TrainOptions& options) {
+  check_replay(config);
   check_profile(options.profile, config.run.directory);
   if (!options.resume) require_empty(config.run.directory);
   else if (!options.choices.empty())
@@ -52,9 +66,10 @@ Exit train(const RunConfig& config, const Registry& registry, const TrainOptions
     StartTimes times;
     RunInputs inputs = open_inputs(config, options.resume, options.choices, world);
     times.took("data");
-    open_streams(config, registry, inputs, signals);
-    if (config.replay.on()) times.took("streams");
     Engine engine = open_engine(config, registry, inputs, world, times);
+    open_streams(config, engine, inputs, signals);
+    if (config.replay.on()) times.took("streams");
+    load_step(engine, inputs, times);
     inputs.data.train->deal(engine.spec.shape.micro_batch, engine.spec.shape.accumulation);
     if (inputs.start.checkpoint) restore(engine, config.model, inputs);
     else fill(engine, config.model, inputs);

@@ -36,9 +36,10 @@ Verifier verify_run(const RunConfig& config, Backend& reference, Backend& candid
   const ModelSource model = open_model(config.model.path);
   const Lora lora = lora_of(config.lora, configured_adapter(config.lora, model.config));
   const Target target = within_budget(meet(reference.target(), candidate.target()), config.memory);
+  const StepSpec asked = step_spec(config, model.config, lora);
+  replayed(asked, config.replay);  // A refusal names the key that is set.
   // A replay's whole step, in place of stored streams: that runs all of its ops.
-  const StepSpec step = replayed(step_spec(config, model.config, lora),
-                                 {.directory = "", .rounding = config.replay.on() || config.replay.rounding});
+  const StepSpec step = replayed(asked, {.directory = "", .rounding = config.replay.on() || config.replay.rounding});
   PlanRequest request = plan_request(config, step, target);
   request.sequences = free_sequences(config);
   const StepSpec spec = with_batch(std::move(request));

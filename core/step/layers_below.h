@@ -21,7 +21,7 @@ class LayersBelow {
     uint64_t windows = 0;
     std::span<const std::byte> codes, scales;  // (windows, T, ...); until the next run
   };
-  // Those of the windows first ... last - 1, or of as many of them as run together.
+  // Streams of the windows first ... last - 1; where not all of these run together, of the first ones.
   Streams run(const Windows& windows, uint64_t first, uint64_t last);
 
  private:

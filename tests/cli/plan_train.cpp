@@ -114,7 +114,9 @@ bool check_same(const Workplace& place, const std::vector<std::string>& override
     CHECK(said.find("the largest that fits") != std::string::npos);
     return false;
   }
-  const Json planned = o.json(), loaded = json_of(open_engine(config, registry, inputs, nullptr, times));
+  Engine engine = open_engine(config, registry, inputs, nullptr, times);
+  load_step(engine, inputs, times);
+  const Json planned = o.json(), loaded = json_of(engine);
   for (const auto& [key, value] : loaded.items()) {
     CAPTURE(key);
     CHECK(planned.at(key) == value);

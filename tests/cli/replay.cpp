@@ -1,7 +1,10 @@
 // Replays as users have them: streams stored once, reused, refused where they are another base's or other tokens'; the
 // same losses and adapter as one Program that rounds at the cut.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -181,6 +184,12 @@ TEST_CASE("replay keys that mean nothing are refused") {
   refused({"--replay.directory=streams", "--lora.rank=4", "--lora.first_layer=1", "--precision.recipe=fp8",
            "--data.sequence_length=8", "--batch.micro_batch=2"},
           {"data.sequence_length", "16"});
+  refused({"--replay.directory=streams", "--lora.rank=4", "--lora.first_layer=1", "--precision.recipe=fp8",
+           "--precision.fast_accumulation=true"},
+          {"replay.directory", "precision.fast_accumulation"});
+  for (const char* inside : {"other", "other/streams", "./other/../other/streams/"})
+    refused({fmt::format("--replay.directory={}", inside), "--lora.rank=4", "--lora.first_layer=1"},
+            {"replay.directory", "run directory other"});
   // an adapter says itself where it begins
   REQUIRE(place.upper({"--schedule.steps=1"}).exit == 0);
   REQUIRE(place.upper({"--run.directory=whole", "--schedule.steps=1", "--lora.first_layer=0"}).exit == 0);
@@ -197,6 +206,8 @@ TEST_CASE("a disk that is full, and a signal, leave no stream half stored, on vu
     CHECK(place.files().empty());
     CHECK_FALSE(file_exists(place.path("run")));
   }
+  check_refused(place.replay({}, fmt::format("open:1:{}:.tmp-spill", ENOSPC)), 7, {"streams"});
+  CHECK(place.files().empty());
   // a signal while the second file is stored: the first one stays, and the run goes on from its beginning
   CHECK(place.replay({}, fmt::format("open:1:s{}:.tmp-b.bin", SIGTERM)).exit == kStopped);
   CHECK(place.files().size() == 1);
@@ -204,6 +215,66 @@ TEST_CASE("a disk that is full, and a signal, leave no stream half stored, on vu
   CHECK(place.replay({"--resume"}).exit == 0);
   REQUIRE(place.replay({"--run.directory=whole"}).exit == 0);
   CHECK((place.result_of("run") == place.result_of("whole")));
+}
+
+TEST_CASE("one run at a time stores streams, and removes what a killed one left") {
+  const ReplayPlace place;
+  fs::create_directory(place.path("streams"));
+  place.write("streams/.tmp-gone.bin-01234567.stream", "TNDM");
+  const int held = ::open(place.path("streams").c_str(), O_RDONLY);
+  REQUIRE(::flock(held, LOCK_EX | LOCK_NB) == 0);
+  check_refused(place.replay({}), 2, {"replay.directory", "another run stores streams"});
+  CHECK(place.files().size() == 1);
+  CHECK_FALSE(file_exists(place.path("run")));
+  ::close(held);
+  CHECK(place.replay({"--schedule.steps=1"}).exit == 0);
+  CHECK(place.files().size() == 2);
+  CHECK(place.files()[0].starts_with("a.bin-"));
+}
+
+TEST_CASE("a step that does not fit is told before a stream is stored, on vulkan") {
+  const ReplayPlace place;
+  CHECK(place.replay({"--memory.device=1MiB"}).exit == 4);
+  CHECK_FALSE(file_exists(place.path("streams")));
+}
+
+TEST_CASE("an automatic batch is settled before streams are stored, on vulkan") {
+  const ReplayPlace place("bf16");
+  const Outcome stored = place.replay({"--run.directory=stored", "--batch.sequences=4", "--batch.micro_batch=auto",
+                                       "--batch.gradient_accumulation=auto"});
+  INFO(stored.err);
+  REQUIRE(stored.exit == 0);
+  const Json batch = parse_json(place.read("stored/plan.json"), "plan.json");
+  REQUIRE(
+      place
+          .upper({"--run.directory=rounded", "--replay.rounding=true",
+                  fmt::format("--batch.micro_batch={}", batch.at("micro_batch").get<uint32_t>()),
+                  fmt::format("--batch.gradient_accumulation={}", batch.at("gradient_accumulation").get<uint32_t>())})
+          .exit == 0);
+  CHECK((place.result_of("stored") == place.result_of("rounded")));
+}
+
+TEST_CASE("a run that goes on stores what it is going to read, on vulkan") {
+  const ReplayPlace place;
+  const auto resume = [&](std::vector<std::string> more) {
+    fs::remove_all(place.path("streams"));
+    more.emplace_back("--resume");
+    const Outcome o = place.replay(std::move(more));
+    INFO(o.err);
+    CHECK(o.exit == 0);
+  };
+  REQUIRE(place.replay({}).exit == 0);
+  const std::string metrics = place.read("run/metrics.jsonl"), result = place.result_of("run");
+  resume({});
+  CHECK_FALSE(file_exists(place.path("streams")));
+  CHECK((place.result_of("run") == result));
+  place.write("run/metrics.jsonl", metrics.substr(0, metrics.rfind("{\"eval\"")));
+  resume({});
+  CHECK(place.files().size() == 1);
+  CHECK(place.files()[0].starts_with("b.bin-"));
+  CHECK((place.result_of("run") == result));
+  resume({"--schedule.steps=13"});
+  CHECK(place.files().size() == 2);
 }
 
 TEST_CASE("an adapter of upper layers goes out and in as PEFT has it, on vulkan") {

@@ -105,6 +105,16 @@ int open(const char* path, int flags, ...) {
   return next<int (*)(const char*, int, ...)>("open")(path, flags, mode);
 }
 
+int mkostemp(char* path, int flags) {
+  if (strikes("open", path)) return -1;
+  return next<int (*)(char*, int)>("mkostemp")(path, flags);
+}
+
+int mkostemp64(char* path, int flags) {
+  if (strikes("open", path)) return -1;
+  return next<int (*)(char*, int)>("mkostemp64")(path, flags);
+}
+
 int open64(const char* path, int flags, ...) {
   va_list rest;
   va_start(rest, flags);

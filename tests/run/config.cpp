@@ -109,8 +109,13 @@ rank = 0
 alpha = 32.0
 target_modules = "all-linear"
 rslora = false
+first_layer = 0
 dropout = 0.0
 adapter = ""
+
+[replay]
+directory = ""
+rounding = false
 
 [distributed]
 devices = 1
