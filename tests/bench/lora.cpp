@@ -86,8 +86,7 @@ double measure(const Options& o, const char* name, const StepSpec& spec, Backend
 // Seconds that the codes of all layers take, from those of one.
 void time_codes(const StepSpec& spec, Backend& backend) {
   if (!spec.precision.fp8()) return;
-  StepSpec one = spec;
-  one.model.layers = 1;
+  const StepSpec one = with_layers(spec, 0, 1);
   Session session(backend, compile_step(one, {}, backend.target()).program);
   double seconds = 0;
   for (const ParameterSpec& weight : parameter_specs(one)) {
