@@ -1,6 +1,7 @@
 #include "core/base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -191,6 +192,15 @@ void remove_all(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
   if (error) fail(Exit::storage, path, "cannot remove: {}", error.message());
+}
+
+void lock_open_file(int descriptor, const std::string& path, std::string_view key, const std::string& busy) {
+  if (descriptor < 0) fail(Exit::storage, path, "cannot open: {}", std::strerror(errno));
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return;
+  const int error = errno;
+  ::close(descriptor);
+  if (error == EWOULDBLOCK) fail(Exit::configuration, key, "{}", busy);
+  fail(Exit::storage, path, "cannot lock: {}", std::strerror(error));
 }
 
 }  // namespace tandem

@@ -72,4 +72,8 @@ void make_directories(const std::string& path);
 void make_directory(const std::string& path);  // in one that is there; a directory that is there already is fine
 void remove_all(const std::string& path);      // a path that is not there is fine
 
+// Locks what path opens as, until the descriptor is closed, which it is here before a failure. Exit::configuration at
+// key, with the words of busy: another process has it. Exit::storage, where it was not opened too.
+void lock_open_file(int descriptor, const std::string& path, std::string_view key, const std::string& busy);
+
 }  // namespace tandem

@@ -1,13 +1,10 @@
 #include "core/run/replay.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <set>
 
@@ -40,14 +37,8 @@ struct StreamPlace {
 class DirectoryLock {
  public:
   explicit DirectoryLock(const std::string& path) : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (descriptor_ < 0) fail(Exit::storage, path, "cannot open: {}", std::strerror(errno));
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-    const int error = errno;
-    ::close(descriptor_);
-    if (error == EWOULDBLOCK)
-      fail(Exit::configuration, "replay.directory",
-           "another run stores streams in {}; wait for it, or use another directory", path);
-    fail(Exit::storage, path, "cannot lock: {}", std::strerror(error));
+    lock_open_file(descriptor_, path, "replay.directory",
+                   fmt::format("another run stores streams in {}; wait for it, or use another directory", path));
   }
   ~DirectoryLock() { ::close(descriptor_); }
   DirectoryLock(const DirectoryLock&) = delete;

@@ -1,7 +1,6 @@
 #include "core/run/run_directory.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,14 +38,8 @@ RunDirectory::RunDirectory(std::string path) : path_(std::move(path)) {
   make_directories(path_);
   const std::string name = path_ + "/" + kLock;
   lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock_ < 0) fail(Exit::storage, name, "cannot create: {}", std::strerror(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
-  const int error = errno;
-  ::close(lock_);
-  if (error == EWOULDBLOCK)
-    fail(Exit::configuration, "run.directory",
-         "{} is in use by another run; wait for its end, or use another directory", path_);
-  fail(Exit::storage, name, "cannot lock: {}", std::strerror(error));
+  lock_open_file(lock_, name, "run.directory",
+                 fmt::format("{} is in use by another run; wait for its end, or use another directory", path_));
 }
 
 void RunDirectory::require_in_place() const {
