@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,6 +87,14 @@ std::string small_config(const std::vector<std::pair<std::string, std::string>>&
   std::string text;  // a dotted key needs no section
   for (const auto& [key, value] : values) text += fmt::format("{} = {}\n", key, value);
   return text;
+}
+
+bool no_terminals() {
+  int terminal = -1, inside = -1;
+  if (openpty(&terminal, &inside, nullptr, nullptr, nullptr) != 0) return true;
+  close(inside);
+  close(terminal);
+  return false;
 }
 
 void check_refused(const Outcome& o, int exit, std::initializer_list<std::string_view> named) {

@@ -41,6 +41,9 @@ class Workplace : public ScratchDirectory {
 std::string small_config(const std::vector<std::pair<std::string, std::string>>& changes = {});
 
 // the exit code, nothing on standard output, and what standard error names
+// True where the system gives no pseudo-terminals, as in a chroot without /dev/pts: cases that need one are skipped.
+bool no_terminals();
+
 void check_refused(const Outcome& o, int exit, std::initializer_list<std::string_view> named);
 
 std::vector<std::string> keys_of(const Json& object);

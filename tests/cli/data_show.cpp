@@ -96,7 +96,7 @@ std::string on_terminal(const ShowPlace& place, const char* term, const char* no
   return text;
 }
 
-TEST_CASE("data show is green on a terminal, but not with NO_COLOR or TERM=dumb") {
+TEST_CASE("data show is green on a terminal, but not with NO_COLOR or TERM=dumb" * doctest::skip(no_terminals())) {
   const ShowPlace place;
   const char* before = std::getenv("TERM");
   const std::string term = before != nullptr ? before : "dumb";

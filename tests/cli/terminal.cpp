@@ -47,7 +47,7 @@ std::vector<size_t> redraws(const std::string& text) {
   return lengths;
 }
 
-TEST_CASE("the progress line is cut to the terminal, on vulkan") {
+TEST_CASE("the progress line is cut to the terminal, on vulkan" * doctest::skip(no_terminals())) {
   for (const auto& [columns, most] : {std::pair<uint16_t, size_t>{120, 119}, {60, 59}, {7, 6}, {0, 79}}) {
     CAPTURE(columns);
     const std::vector<size_t> lengths = redraws(drawn(columns, "xterm"));
@@ -56,14 +56,14 @@ TEST_CASE("the progress line is cut to the terminal, on vulkan") {
   }
 }
 
-TEST_CASE("a run with nothing to warn of starts in three lines, on vulkan") {
+TEST_CASE("a run with nothing to warn of starts in three lines, on vulkan" * doctest::skip(no_terminals())) {
   const std::string text = drawn(80, "dumb");
   const std::string start = text.substr(0, text.find("step 1/12"));
   INFO(start);
   CHECK(std::ranges::count(start, '\n') <= 3);  // the device, what is predicted, the data
 }
 
-TEST_CASE("a terminal that does not move its cursor gets plain lines, on vulkan") {
+TEST_CASE("a terminal that does not move its cursor gets plain lines, on vulkan" * doctest::skip(no_terminals())) {
   for (const char* kind : {"dumb", "", static_cast<const char*>(nullptr)}) {
     const std::string text = drawn(80, kind);
     CHECK(text.find('\x1b') == text.npos);
