@@ -2,20 +2,12 @@
 
 #include <filesystem>
 
+#include "core/base/file.h"
 #include "core/base/places.h"
 
 namespace tandem {
-namespace {
 
 namespace fs = std::filesystem;
-
-bool is_inside(const fs::path& file, const fs::path& folder) {
-  std::error_code error;
-  const fs::path relative = fs::weakly_canonical(file, error).lexically_relative(fs::weakly_canonical(folder, error));
-  return !relative.empty() && *relative.begin() != "..";
-}
-
-}  // namespace
 
 DataPlaces data_places() {
   std::error_code error;

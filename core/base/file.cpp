@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -192,6 +193,20 @@ void remove_all(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
   if (error) fail(Exit::storage, path, "cannot remove: {}", error.message());
+}
+
+bool is_inside(const std::string& path, const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const auto place = [&](const std::string& of) { return fs::weakly_canonical(fs::absolute(of, error), error); };
+  const fs::path relative = place(path).lexically_relative(place(folder));
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+std::optional<uint64_t> free_bytes(const std::string& directory) {
+  struct statvfs disk = {};
+  if (::statvfs(directory.c_str(), &disk) != 0) return std::nullopt;
+  return uint64_t(disk.f_bavail) * disk.f_frsize;
 }
 
 void lock_open_file(int descriptor, const std::string& path, std::string_view key, const std::string& busy) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -71,6 +72,12 @@ void sync_directory(const std::string& path);
 void make_directories(const std::string& path);
 void make_directory(const std::string& path);  // in one that is there; a directory that is there already is fine
 void remove_all(const std::string& path);      // a path that is not there is fine
+
+// True if the path is the folder or lies in it, wherever links lead; neither needs to be there.
+bool is_inside(const std::string& path, const std::string& folder);
+
+// Bytes that a file in the directory may still take; none, and errno, where the system cannot tell.
+std::optional<uint64_t> free_bytes(const std::string& directory);
 
 // Locks what path opens as, until the descriptor is closed, which it is here before a failure. Exit::configuration at
 // key, with the words of busy: another process has it. Exit::storage, where it was not opened too.

@@ -56,9 +56,9 @@ abi::Segments segments_of(const ParameterSpec& spec);
 
 // In the order of the forward pass: embedding; by layer input_norm, qkv (q, k, v rows), q_norm, k_norm, o, post_norm,
 // gate_up (gate, up rows), down; norm; lm_head unless tied. Weights before biases. gate, up and down are padded to
-// config.padded_ffn(): their zeros have no part in any sum and gradients of zero, so that they stay zeros. Of a model
-// that is cut those that it has, named as the whole model's; layer counts from its first. An upper part's are numbered
-// as the whole model's, too; a lower part's are not, as it has no head: none of them trains.
+// config.padded_ffn(): their zeros have no part in any sum and gradients of zero, so that they stay zeros. A model that
+// is cut has names from the whole model, and layers that count from its own first one. The upper part has numbers from
+// the whole model too. The lower part, which has no head and does not train, has numbers of its own.
 std::vector<ParameterSpec> parameter_specs(const ModelConfig& config);
 
 // Numbers the stored tensors from next on, in the bytewise order of their names.

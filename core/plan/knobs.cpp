@@ -101,65 +101,62 @@ std::vector<uint32_t> up_to(uint32_t most) {
   return values;
 }
 
-void add(std::vector<Knob>& knobs, Knob knob) {
-  knobs.push_back(std::move(knob));
-}
-
 // Adds which parts layers recompute. What that takes and saves changes with the batch.
 void add_recompute(std::vector<Knob>& knobs, const PlanRequest& request) {
   std::vector<uint32_t> sets;
   for (const EnumSet<R> set : recompute_sets(request.limits, request.coarse)) sets.push_back(set.bits());
-  add(knobs, {"recompute", sets, Acts::everywhere,
-              [](MemoryPolicy& p, uint32_t v, uint32_t n) { p.recompute.assign(n, EnumSet<R>::of(v)); }});
+  knobs.push_back({"recompute", sets, Acts::everywhere,
+                   [](MemoryPolicy& p, uint32_t v, uint32_t n) { p.recompute.assign(n, EnumSet<R>::of(v)); }});
   // The set of the first layers waits in front of the others' until it is known how many they are.
-  add(knobs, {"recompute in the first layers", sets, Acts::everywhere,
-              [](MemoryPolicy& p, uint32_t v, uint32_t) { p.recompute.push_back(EnumSet<R>::of(v)); }});
-  add(knobs, {"first layers",
-              up_to(request.model.layers),
-              Acts::first,
-              [](MemoryPolicy& p, uint32_t v, uint32_t n) {
-                std::fill_n(p.recompute.begin(), std::min(v, n), p.recompute.back());
-                p.recompute.pop_back();
-              },
-              {{kRest}, {kFirstSet}}});
+  knobs.push_back({"recompute in the first layers", sets, Acts::everywhere,
+                   [](MemoryPolicy& p, uint32_t v, uint32_t) { p.recompute.push_back(EnumSet<R>::of(v)); }});
+  knobs.push_back({"first layers",
+                   up_to(request.model.layers),
+                   Acts::first,
+                   [](MemoryPolicy& p, uint32_t v, uint32_t n) {
+                     std::fill_n(p.recompute.begin(), std::min(v, n), p.recompute.back());
+                     p.recompute.pop_back();
+                   },
+                   {{kRest}, {kFirstSet}}});
   knobs[kFirstLayers].ranked.pop_back();  // as the rest
   for (const size_t knob : {kRest, kFirstSet, kFirstLayers}) knobs[knob].by_batch = true;
 }
 
 // Adds the numbers of parts of the LM head and of attention's gradient, whose effects change with the batch.
 void add_chunks(std::vector<Knob>& knobs, const PlanRequest& request) {
-  add(knobs, {"LM head chunks", head_chunks_from_enough(request), Acts::outside,
-              [](MemoryPolicy& p, uint32_t v, uint32_t) { p.lm_head_chunks = v; }});
-  add(knobs, {"attention chunks", attention_chunk_counts(request), Acts::everywhere,
-              [](MemoryPolicy& p, uint32_t v, uint32_t) { p.attention_chunks = v; }});
+  knobs.push_back({"LM head chunks", head_chunks_from_enough(request), Acts::outside,
+                   [](MemoryPolicy& p, uint32_t v, uint32_t) { p.lm_head_chunks = v; }});
+  knobs.push_back({"attention chunks", attention_chunk_counts(request), Acts::everywhere,
+                   [](MemoryPolicy& p, uint32_t v, uint32_t) { p.attention_chunks = v; }});
   for (const size_t knob : {kHead, kAttention}) knobs[knob].by_batch = knobs[knob].in_steps = true;
 }
 
 void add_copies(std::vector<Knob>& knobs, const PlanRequest& request) {
-  add(knobs, {"release", {uint32_t(release_of(request))}, Acts::everywhere, [](MemoryPolicy& p, uint32_t v, uint32_t) {
-                p.release = Release(v);
-              }});
-  add(knobs, {"remade copies", up_to(may_remake(request) ? request.model.layers : 0), Acts::spread,
-              [](MemoryPolicy& p, uint32_t v, uint32_t n) {
-                for (uint32_t l = 0; l < n; ++l)
-                  if (is_spread_to(l, std::min(v, n), n)) p.copies[l] = Copies::remade;
-              }});
+  knobs.push_back(
+      {"release", {uint32_t(release_of(request))}, Acts::everywhere, [](MemoryPolicy& p, uint32_t v, uint32_t) {
+         p.release = Release(v);
+       }});
+  knobs.push_back({"remade copies", up_to(may_remake(request) ? request.model.layers : 0), Acts::spread,
+                   [](MemoryPolicy& p, uint32_t v, uint32_t n) {
+                     for (uint32_t l = 0; l < n; ++l)
+                       if (is_spread_to(l, std::min(v, n), n)) p.copies[l] = Copies::remade;
+                   }});
   if (may_remake(request)) knobs[kRemade].tried = {request.model.layers};  // estimates of mixtures are the least sure
-  add(knobs, {"transposed copies",
-              up_to(may_transpose(request) ? 1 : 0),
-              Acts::everywhere,
-              [](MemoryPolicy& p, uint32_t v, uint32_t) {
-                for (Copies& c : p.copies)
-                  if (v == 1 && c == Copies::kept) c = Copies::transposed;
-              },
-              {{kRemade}}});
+  knobs.push_back({"transposed copies",
+                   up_to(may_transpose(request) ? 1 : 0),
+                   Acts::everywhere,
+                   [](MemoryPolicy& p, uint32_t v, uint32_t) {
+                     for (Copies& c : p.copies)
+                       if (v == 1 && c == Copies::kept) c = Copies::transposed;
+                   },
+                   {{kRemade}}});
 }
 
 void add_distances(std::vector<Knob>& knobs, const std::vector<Offload>& kinds) {
-  add(knobs, {"prefetch distance", {1}, Acts::everywhere, [](MemoryPolicy& p, uint32_t v, uint32_t) {
-                p.prefetch_distance = v;
-              }});
-  add(knobs,
+  knobs.push_back({"prefetch distance", {1}, Acts::everywhere, [](MemoryPolicy& p, uint32_t v, uint32_t) {
+                     p.prefetch_distance = v;
+                   }});
+  knobs.push_back(
       {"update distance", {1}, Acts::everywhere, [](MemoryPolicy& p, uint32_t v, uint32_t) { p.update_distance = v; }});
   const auto vary = [](Knob& knob) { knob.ranked = {0, 1, 2}, knob.tried = {1, 2, 3, 4}; };
   if (!kinds.empty()) {
@@ -188,19 +185,20 @@ void add_offload(std::vector<Knob>& knobs, const PlanRequest& request, Offload k
   std::vector<Knob::With> with = with_offload(request, kind);
   if (may_read_in_place(request, kind)) {
     with.push_back({knobs.size()});
-    add(knobs, {"read in place " + word, {0}, Acts::everywhere, [kind](MemoryPolicy& p, uint32_t v, uint32_t) {
-                  if (v == 1) p.zero_copy.insert(kind);
-                }});
+    knobs.push_back({"read in place " + word, {0}, Acts::everywhere, [kind](MemoryPolicy& p, uint32_t v, uint32_t) {
+                       if (v == 1) p.zero_copy.insert(kind);
+                     }});
     knobs.back().ranked = {0, 1}, knobs.back().tried = {1};
   }
-  add(knobs, {"offload " + word, up_to(layers + (is_in_layers_alone(kind) ? 0 : 1)), Acts::spread,
-              [kind](MemoryPolicy& p, uint32_t v, uint32_t n) {
-                for (uint32_t l = 0; l < n; ++l)
-                  if (is_spread_to(l, std::min(v, n), n) && !(kind == Offload::copies && p.copies[l] == Copies::remade))
-                    p.offload[l].insert(kind);
-                if (v > n) p.offload_outside.insert(kind);
-              },
-              with});
+  knobs.push_back({"offload " + word, up_to(layers + (is_in_layers_alone(kind) ? 0 : 1)), Acts::spread,
+                   [kind](MemoryPolicy& p, uint32_t v, uint32_t n) {
+                     for (uint32_t l = 0; l < n; ++l)
+                       if (is_spread_to(l, std::min(v, n), n) &&
+                           !(kind == Offload::copies && p.copies[l] == Copies::remade))
+                         p.offload[l].insert(kind);
+                     if (v > n) p.offload_outside.insert(kind);
+                   },
+                   with});
   knobs.back().by_batch = kind == Offload::residuals;
 }
 

@@ -50,8 +50,8 @@ void Ranking::enumerate() {
   every_ = std::move(all);
 }
 
-// Returns the choice for a model of three layers: none, one or all of them stand for the counts. Estimates of choices
-// of one family err alike, and one correction serves them.
+// Returns the choice for a model of three layers: none, one or all of them stand for the counts. One family's estimates
+// err alike, and one correction serves them.
 Choice Ranking::family_of(const Choice& choice) const {
   Choice family = choice;
   for (size_t k = 0; k < knobs_.size(); ++k)

@@ -12,8 +12,8 @@ constexpr double kError = 0.01;
 // Share of a step's seconds that counts as none, and of those of copies that do: between choices that are as fast, the
 // one that copies less. Smaller: ties are broken by chance, and more is tried in vain. Larger: slower plans are taken.
 constexpr double kTie = 3e-4;
-// Plans that are compiled before it is believed that none fits. Fewer: some that fit are not found. More: an answer
-// that there is none takes longer.
+// Plans that are compiled before it is believed that none fits. Fewer: some that fit are not found. More: to find that
+// nothing fits takes longer.
 constexpr int kTries = 3;
 
 struct MemoryBudget {

@@ -1,6 +1,5 @@
 #include "core/report/watch.h"
 
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <limits>
 #include <thread>
 
+#include "core/base/file.h"
 #include "core/base/median.h"
 #include "core/base/terminal.h"
 #include "core/report/text.h"
@@ -46,11 +46,6 @@ double last(const RunView& run, Field field) {
 double seconds_left(const RunView& run) {
   const uint64_t steps = run.steps(), step = run.history().place.step;
   return steps > step ? double(steps - step) * finite_median(recent(run, Field::seconds)) : 0;
-}
-
-double free_bytes(const std::string& directory) {
-  struct statvfs disk = {};
-  return ::statvfs(directory.c_str(), &disk) == 0 ? double(disk.f_bavail) * double(disk.f_frsize) : std::nan("");
 }
 
 double unix_seconds() {
@@ -242,7 +237,8 @@ Exit watch(const std::string& directory, bool plain) {
   Drawing drawing;
   for (auto told = Clock::time_point();; refresh(run)) {
     const bool ended = !run.alive || run.vanished || signals.stop();
-    const double now = unix_seconds(), free = free_bytes(directory);
+    const std::optional<uint64_t> known = free_bytes(directory);
+    const double now = unix_seconds(), free = known ? double(*known) : std::nan("");
     if (drawn) {
       const TerminalSize size = terminal_size(STDOUT_FILENO);
       drawing.draw(screen_of(run, {size.columns, size.rows, colours, blocks}, now, free));

@@ -1,7 +1,6 @@
 #include "core/run/checkpoint.h"
 
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -30,14 +29,13 @@ uint64_t bytes_of_tensors(std::span<const OutputTensor> tensors) {
 }
 
 void require_space(const std::string& directory, uint64_t bytes) {
-  struct statvfs system = {};
-  if (::statvfs(directory.c_str(), &system) != 0)
-    fail(Exit::storage, directory, "cannot tell the free space: {}", std::strerror(errno));
+  const std::optional<uint64_t> available = free_bytes(directory);
+  if (!available) fail(Exit::storage, directory, "cannot tell the free space: {}", std::strerror(errno));
   constexpr uint64_t kSlack = 1 << 20;
-  const uint64_t available = uint64_t(system.f_bavail) * system.f_frsize, needed = bytes + kSlack;
-  if (available < needed)
+  const uint64_t needed = bytes + kSlack;
+  if (*available < needed)
     fail(Exit::storage, directory, "a checkpoint takes {} bytes and {} are free; free some space, then --resume",
-         needed, available);
+         needed, *available);
 }
 
 std::span<const std::byte> header_of(const TensorFile& file) {

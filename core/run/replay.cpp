@@ -153,12 +153,11 @@ void require_space(const std::string& directory, const std::vector<const StreamP
     bytes += place->header.file_bytes();
     scales = std::max(scales, place->header.windows * place->header.scale_bytes());
   }
-  std::error_code error;
-  const fs::space_info space = fs::space(directory, error);
-  if (!error && space.available < bytes + scales)
+  const std::optional<uint64_t> available = free_bytes(directory);
+  if (available && *available < bytes + scales)
     fail(Exit::storage, directory,
          "the streams take {} bytes while they are written, and {} are free; make room, or use another directory",
-         bytes + scales, space.available);
+         bytes + scales, *available);
 }
 
 // Stores what no other run has stored meanwhile; false where a signal broke it off.

@@ -1,6 +1,5 @@
 #include "core/run/train.h"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "core/run/launch.h"
@@ -24,12 +23,8 @@ void check_profile(const std::string& profile, const std::string& run_directory)
 }
 
 // Streams are stored before the run directory is made, which has to be empty then; other runs read them, too.
-void check_replay(const RunConfig& config) {
-  namespace fs = std::filesystem;
-  if (!config.replay.on()) return;
-  const auto clean = [](const std::string& directory) { return fs::weakly_canonical(fs::absolute(directory) / ""); };
-  const fs::path run = (clean(config.run.directory) / "").parent_path(), streams = clean(config.replay.directory);
-  if (std::ranges::mismatch(run, streams).in1 == run.end())
+void check_streams_place(const RunConfig& config) {
+  if (config.replay.on() && is_inside(config.replay.directory, config.run.directory))
     fail(Exit::configuration, "replay.directory",
          "{} lies in the run directory {}, expected one beside it; name another", config.replay.directory,
          config.run.directory);
@@ -37,7 +32,7 @@ void check_replay(const RunConfig& config) {
 
 // What the configuration and the options say, before anything large is read.
 void check_config(const RunConfig& config, const TrainOptions& options) {
-  check_replay(config);
+  check_streams_place(config);
   check_profile(options.profile, config.run.directory);
   if (!options.resume) require_empty(config.run.directory);
   else if (!options.choices.empty())

@@ -116,6 +116,29 @@ TEST_CASE("file errors name the path and the reason") {
   check_fails(Exit::storage, {"cannot create the directory"}, [&] { make_directories(directory / "file/sub"); });
 }
 
+TEST_CASE("a path is inside of a folder however either is spelt") {
+  const TemporaryDirectory directory;
+  make_directories(directory / "run/deep");
+  std::filesystem::create_directory_symlink(directory / "run", directory / "link");
+  for (const char* inside : {"run", "run/", "run/new/deeper", "run/./deep", "other/../run/new", "link/new"}) {
+    CAPTURE(std::string(inside));
+    CHECK(is_inside(directory / inside, directory / "run"));
+    CHECK(is_inside(directory / inside, directory / "link/"));
+  }
+  for (const char* outside : {"", "runs", "run-2/run", "run/..", "run/../other"}) {
+    CAPTURE(std::string(outside));
+    CHECK_FALSE(is_inside(directory / outside, directory / "run"));
+  }
+  CHECK(is_inside("new/streams", "new"));
+  CHECK(is_inside("new", std::filesystem::current_path().string()));
+}
+
+TEST_CASE("free bytes are those of a directory that is there") {
+  const TemporaryDirectory directory;
+  CHECK(free_bytes(directory.path()).value_or(0) > 0);
+  CHECK_FALSE(free_bytes(directory / "none").has_value());
+}
+
 TEST_CASE("a pipe in the place of a file is refused, not waited for") {
   const TemporaryDirectory directory;
   const std::string pipe = directory / "pipe";

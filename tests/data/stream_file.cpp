@@ -9,7 +9,7 @@
 namespace tandem {
 namespace {
 
-// Rows of 200 elements, so that a row has two blocks, the second one short.
+// A row of 200 elements has two blocks, the second one short.
 const StreamHeader kHeader{
     .hidden = 200, .layer = 3, .sequence_length = 4, .windows = 5, .tokens = 77, .base = 88, .recipe = "bf16"};
 

@@ -21,4 +21,12 @@ inline PlanRequest shipped(const std::string& name, const std::string& device, s
   return plan_request(config, step_spec(config, model.config), load_device_table(device).target);
 }
 
+// The same with a batch that fills any card, unless the last of the overrides says another one.
+inline PlanRequest shipped_full(const std::string& name, const std::string& device,
+                                std::vector<std::string> overrides = {}) {
+  if (overrides.empty() || !overrides.back().starts_with("--batch."))
+    overrides.push_back(fmt::format("--batch.micro_batch={}", name == "qwen2.5-7b" ? 16 : 8));
+  return shipped(name, device, overrides);
+}
+
 }  // namespace tandem::test
