@@ -124,6 +124,24 @@ TEST_CASE("storage: slices and concats name parts of one root, in-place outputs 
   CHECK(s.places[b.index].offset == 64 * 4 * 4);
 }
 
+TEST_CASE("storage: what an exchange reads stays until the next exchange, so that nothing beside it waits") {
+  Graph g;
+  g.set_ranks(2);
+  const TensorDesc desc{DType::f32, {128, 4}};
+  std::vector<ValueId> wholes, parts;
+  for (int i = 0; i < 2; ++i) {
+    wholes.push_back(g.zeros(Range::micro_step, desc));
+    g.set_rows(wholes.back(), {128, 64, true});
+    parts.push_back(g.all_to_all(Range::micro_step, {wholes.back()}, "parts")[0]);
+    const ValueId beside = add(g, Range::micro_step, parts[0], parts[0]);
+    g.keep(add(g, Range::micro_step, beside, beside), fmt::format("sum {}", i));
+  }
+  const Storage s = resolve_storage(g);
+  const auto live = [&](ValueId v) { return s.roots[s.root_of[s.places[v.index].root]].live; };
+  CHECK(live(wholes[0]).last == live(parts[1]).first);
+  CHECK(live(wholes[1]).last == live(parts[1]).first);
+}
+
 TEST_CASE("synchronize: a barrier between dependent instructions only, and the hazard check agrees") {
   Graph g;
   const ValueId x = g.variable("x", {DType::f32, {64}}), y = g.variable("y", {DType::f32, {64}});
