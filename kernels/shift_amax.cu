@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(kThreads) shift_amax_kernel(abi::ShiftAmax p, 
     atomicAdd(counts, 1u);
     if (!abi::same_scale(words[0], words[abi::kAmaxGuess])) atomicAdd(counts + 1, 1u);
   }
-  words[abi::kAmaxGuess] = words[0];
+  words[abi::kAmaxGuess] = abi::next_guess(words[abi::kAmaxGuess], words[0]);
   words[0] = 0;
 }
 

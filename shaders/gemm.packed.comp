@@ -59,7 +59,7 @@ void store(uint m, uint n, Pack sum) {
   sum.high += vec4(BIAS_AT(4u), BIAS_AT(5u), BIAS_AT(6u), BIAS_AT(7u));
 #endif
   const uint at = m * (p.ldc / 8u) + n / 8u;
-  if (kAccumulate != 0u) sum = add(pack_from_wide(c[at]), sum);
+  if (kAccumulate == 1u) sum = add(pack_from_wide(c[at]), sum);
   STORE_WIDE(C, c, at, sum);
 }
 

@@ -19,6 +19,6 @@ void main() {
     atomicAdd(counts[0], 1u);
     if (!same_scale(amax[at], amax[at + kAmaxGuess])) atomicAdd(counts[1], 1u);
   }
-  amax[at + kAmaxGuess] = amax[at];
+  amax[at + kAmaxGuess] = next_guess(amax[at + kAmaxGuess], amax[at]);
   amax[at] = 0u;
 }

@@ -6,7 +6,7 @@
 TANDEM_ABI_BEGIN
 
 const uint32_t kAmaxWords = 64;  // an amax operand's words, so many that slots keep an operand's alignment
-const uint32_t kAmaxGuess = 1;   // word 0 is the amax, this one what it was in the run before
+const uint32_t kAmaxGuess = 1;   // word 0 is the amax, this one what it was in runs before: see shift_amax.h
 
 struct Amax {
   uint32_t count;

@@ -5,10 +5,11 @@
 namespace tandem {
 namespace {
 
-// A large device takes large chunks of the LM head: products of few rows leave it idle.
+// A large device takes large chunks of the LM head: products of few rows leave it idle, and each chunk adds to the whole
+// weight gradient.
 uint64_t logit_bytes(const Target& target) {
-  constexpr uint64_t kMost = uint64_t{1} << 30;
-  return std::max(kLogitBytes, std::min({kMost, target.memory_bytes / 64, target.largest_chunk / 2}));
+  constexpr uint64_t kMost = uint64_t{4} << 30;
+  return std::max(kLogitBytes, std::min({kMost, target.memory_bytes / 32, target.largest_chunk / 2}));
 }
 
 // nullopt: it does not fit

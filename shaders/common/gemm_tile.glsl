@@ -78,7 +78,7 @@ void store(uint m, uint n, Pack sum) {
   sum.high += vec4(BIAS_AT(4u), BIAS_AT(5u), BIAS_AT(6u), BIAS_AT(7u));
 #endif
   const uint at = m * (p.ldc / 8u) + n / 8u;
-  if (kAccumulate != 0u) sum = add(LOAD_BACK(C, c, at), sum);
+  if (kAccumulate == 1u) sum = add(LOAD_BACK(C, c, at), sum);
   STORE(C, c, at, sum);
 }
 
