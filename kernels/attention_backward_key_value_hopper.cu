@@ -3,8 +3,9 @@
 // and v parts of dqkv; queries and dout once a tile of keys. FLOPs: 8 head_dim for each query, head and key seen: four
 // matrix products. A block makes 128 keys of a key head, a warpgroup 64 of them, both dk and dv, over its group's query
 // heads and for each the tiles of 128 queries (64 for head_dim 128), one block a multiprocessor. Scores are weighed
-// while values are multiplied with dout, gradients of scores made while weights are multiplied with dout. Tiles come by
-// tensor map in two stages, with their queries' lse, delta and positions; of all heads and sequences the first keys,
+// while values are multiplied with dout, gradients of scores made while weights are multiplied with dout; those are
+// multiplied with the queries together with the next tile's first products, which so need not wait. Tiles come by
+// tensor map in three stages, with their queries' lse, delta and positions; of all heads and sequences the first keys,
 // which most queries see, come first. All products are transposed: rows are keys. Sums: heads in order, then tiles of
 // queries, as wgmma adds inside of 16; the weights are bf16 in the product with dout, ds in that with the queries.
 #include "kernels/attention_backward_key_value_tile.cuh"
@@ -14,7 +15,9 @@
 namespace tandem::kernels {
 namespace {
 
-constexpr int kWarps = 8, kThreads = kWarps * 32, kRows = 2 * kWarpgroupRows, kStages = 2;
+constexpr int kWarps = 8, kThreads = kWarps * 32, kRows = 2 * kWarpgroupRows;
+constexpr int kStages = 3;      // a tile, the one before, which is still read, and the next
+constexpr bool kTurns = false;  // the block's warpgroups issue products in turn
 
 // a tile of queries of a head
 template <int kDim>
@@ -38,15 +41,18 @@ struct Maps {
   CUtensorMap qkv, dout, lse, delta, positions;
 };
 
-// c += a b: a a product, rounded, b a tile; the caller awaits it
-template <int kC, int kN>
-__device__ __forceinline__ void add_product(float (&c)[kC][4], const float (&a)[kN][4], uint64_t b) {
-  uint32_t left[kN / 2][4];
+// a product, rounded, as a left operand
+template <int kN>
+__device__ __forceinline__ void pack(uint32_t (&left)[kN / 2][4], const float (&c)[kN][4]) {
 #pragma unroll
-  for (int k = 0; k < kN / 2; ++k) pack_columns(left[k], a, k);
+  for (int k = 0; k < kN / 2; ++k) pack_columns(left[k], c, k);
+}
+// c += left b, b a tile; the caller awaits it
+template <int kC, int kK>
+__device__ __forceinline__ void add_product(float (&c)[kC][4], const uint32_t (&left)[kK][4], uint64_t b) {
   product_fence();
 #pragma unroll
-  for (int k = 0; k < kN / 2; ++k) multiply_registers(c, left[k], b + k * kStepOfRows);
+  for (int k = 0; k < kK; ++k) multiply_registers(c, left[k], b + k * kStepOfRows);
   product_commit();
 }
 
@@ -62,33 +68,50 @@ __device__ __forceinline__ void weigh_gradients(float (&ds)[kN][4], const float 
   }
 }
 
-// What a tile of queries, t ..., gives to a warpgroup's keys, those from key0 on, of which row0 is the warp's first.
+// A warpgroup's gradients of its keys, those from key0 on, of which row0 is the warp's first.
 template <int kDim>
-__device__ __forceinline__ void add_tile(float (&dk)[kDim / 8][4], float (&dv)[kDim / 8][4], uint64_t keys,
-                                         uint64_t values, const Stage<kDim>& now, int key0, int row0, int t,
-                                         float scale_log2) {
-  constexpr int kQueries = Stage<kDim>::kQueries, kN = kQueries / 8;
-  const uint64_t queries = tile_descriptor(now.queries, kQueries), dout = tile_descriptor(now.dout, kQueries);
+struct KeyGradients {
+  static constexpr int kQueries = Stage<kDim>::kQueries, kN = kQueries / 8;
+  uint64_t keys, values;
+  int key0, row0;
+  float scale_log2;
+  float dk[1][kDim / 8][4], dv[1][kDim / 8][4];
   float scores[1][kN][4], ds[kN][4];
-  product_fence();
-  multiply_transposed<kDim>(scores[0], keys, kRows, queries, kQueries);
-  product_commit();
-  multiply_transposed<kDim>(ds, values, kRows, dout, kQueries);
-  product_commit();
-  product_wait<1>();
-  pin(scores[0]);
-  const int from_last = t + kQueries - 1 - now.stats.position[kQueries - 1];  // the first key that the last query sees
-  if (t < key0 + kWarpgroupRows - 1 || from_last > key0) hide_unseeing(scores, now.stats.position, row0, t);
-  weigh_queries(scores, now.stats.lse, scale_log2);
-  add_product(dv, scores[0], dout);
-  product_wait<1>();
-  pin(ds);
-  weigh_gradients(ds, scores[0], now.stats.delta);
-  add_product(dk, ds, queries);
-  product_wait<0>();
-  pin(dv);
-  pin(dk);
-}
+  uint32_t gradients[kN / 2][4];  // of the last tile's scores, to be multiplied with its queries
+
+  // a tile's first products: scores, and values with dout
+  __device__ __forceinline__ void begin(const Stage<kDim>& now) {
+    product_fence();
+    multiply_transposed<kDim>(scores[0], keys, kRows, tile_descriptor(now.queries, kQueries), kQueries);
+    product_commit();
+    multiply_transposed<kDim>(ds, values, kRows, tile_descriptor(now.dout, kQueries), kQueries);
+    product_commit();
+  }
+  // awaits the scores and all products before; t: the tile's first query
+  __device__ __forceinline__ void weigh(const Stage<kDim>& now, int t) {
+    product_wait<1>();
+    pin(scores[0]);
+    pin(dk[0]);
+    const int from_last = t + kQueries - 1 - now.stats.position[kQueries - 1];  // the first key the last query sees
+    if (t < key0 + kWarpgroupRows - 1 || from_last > key0) hide_unseeing(scores, now.stats.position, row0, t);
+    weigh_queries(scores, now.stats.lse, scale_log2);
+  }
+  // dv gains the weights' products with dout, meanwhile gradients of scores are made
+  __device__ __forceinline__ void add_values(const Stage<kDim>& now) {
+    uint32_t weights[kN / 2][4];
+    pack(weights, scores[0]);
+    add_product(dv[0], weights, tile_descriptor(now.dout, kQueries));
+    product_wait<1>();
+    pin(ds);
+    weigh_gradients(ds, scores[0], now.stats.delta);
+    product_wait<0>();
+    pin(dv[0]);
+    pack(gradients, ds);
+  }
+  __device__ __forceinline__ void add_keys(const Stage<kDim>& before) {
+    add_product(dk[0], gradients, tile_descriptor(before.queries, kQueries));
+  }
+};
 
 template <int kDim>
 __global__ void __launch_bounds__(kThreads, 1)
@@ -127,21 +150,37 @@ __global__ void __launch_bounds__(kThreads, 1)
   const float scale_log2 = p.scale * kLog2E;
   const int group_at = warp / 4 * kWarpgroupRows * kBoxColumns;
   const uint64_t keys = tile_descriptor(s.keys + group_at, kRows), values = tile_descriptor(s.values + group_at, kRows);
-  float dk[1][kDim / 8][4], dv[1][kDim / 8][4];
-  clear(dk);
-  clear(dv);
+  KeyGradients<kDim> sums{keys, values, key0, row0, scale_log2};
+  clear(sums.dk);
+  clear(sums.dv);
+  const Turns<kTurns> turns(warp / 4);
+  int before = -1;  // the tile that dk has still to gain
   for (int i = 0; i < tiles; ++i) {
     const int t = tile.first + i % of_head * kQueries;
+    const Stage<kDim>& now = s.stages[i % kStages];
     s.ring.wait(i);
-    if (t + kQueries > key0)
-      add_tile<kDim>(dk[0], dv[0], keys, values, s.stages[i % kStages], key0, row0, t, scale_log2);
-    s.ring.leave(i, tiles, ask);
+    turns.take();
+    if (t + kQueries <= key0) {  // no query sees the warpgroup's keys
+      turns.pass();
+      s.ring.leave(i, tiles, ask);
+      continue;
+    }
+    if (before >= 0) sums.add_keys(s.stages[before % kStages]);
+    sums.begin(now);
+    turns.pass();
+    sums.weigh(now, t);
+    if (before >= 0) s.ring.leave(before, tiles, ask);
+    sums.add_values(now);
+    before = i;
   }
+  if (before >= 0) sums.add_keys(s.stages[before % kStages]);
+  product_wait<0>();
+  pin(sums.dk[0]);
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int key = row0 + h * 8 + lane / 4;
-    store_row(tile.dk, dk[0], h, p.scale, key, tile.last);
-    store_row(tile.dv, dv[0], h, 1.0f, key, tile.last);
+    store_row(tile.dk, sums.dk[0], h, p.scale, key, tile.last);
+    store_row(tile.dv, sums.dv[0], h, 1.0f, key, tile.last);
   }
 }
 
