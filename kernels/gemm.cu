@@ -23,7 +23,7 @@ void launch_gemm(const Call& call, Stream stream) {
                        .m = p.m,
                        .n = p.n,
                        .ldc = p.ldc,
-                       .accumulate = p.accumulate != 0,
+                       .accumulate = p.accumulate == 1,
                        .wide = call.dtype(5) == DType::f32,
                        .packs = p.ldc % 8 == 0 && at_16_bytes(c),
                        .matrix = matrix,

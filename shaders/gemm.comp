@@ -61,7 +61,7 @@ void store(uint m, uint n, float sum) {
   if (p.has_bias == kGemmMatrix) value = p.alpha * value + p.beta * FROM_ELEMENT(C, bias[m * p.ldc + n]);
   else value = value + FROM_ELEMENT(C, bias[n]);
 #endif
-  if (p.accumulate != 0u) value = FROM_ELEMENT(C, c[m * p.ldc + n]) + value;
+  if (p.accumulate == 1u) value = FROM_ELEMENT(C, c[m * p.ldc + n]) + value;
   c[m * p.ldc + n] = TO_ELEMENT(C, value);
 }
 

@@ -15,11 +15,11 @@ Device::Device(uint32_t index) : index_(index) {
   cublasLtHandle_t blas = nullptr;
   check(cublasLtCreate(&blas), "cublasLtCreate");
   blas_ = OwnedLt(blas);
-  constexpr float kOnes[] = {1.0f, 1.0f};
-  void* ones = nullptr;
-  check(cudaMalloc(&ones, sizeof(kOnes)), "cudaMalloc");
-  ones_ = OwnedDeviceMemory(ones);
-  check(cudaMemcpyAsync(ones, kOnes, sizeof(kOnes), cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync");
+  constexpr float kFactors[] = {1.0f, 1.0f, 0.0f};
+  void* factors = nullptr;
+  check(cudaMalloc(&factors, sizeof(kFactors)), "cudaMalloc");
+  factors_ = OwnedDeviceMemory(factors);
+  check(cudaMemcpyAsync(factors, kFactors, sizeof(kFactors), cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync");
   all_ = make_event();
   wait_all();
 }

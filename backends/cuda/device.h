@@ -27,7 +27,8 @@ class Device {
   // queue: one of queues()
   cudaStream_t stream(Queue queue = Queue::compute) const { return streams_[size_t(queue)].get(); }
   cublasLtHandle_t blas() const { return blas_.get(); }
-  const float* ones() const { return static_cast<const float*>(ones_.get()); }  // (2), on the device
+  const float* ones() const { return static_cast<const float*>(factors_.get()); }  // (2), on the device
+  const float* one_and_zero() const { return ones() + 1; }                         // (2), on the device
 
   uint32_t index() const { return index_; }
   std::string bus_id() const;
@@ -63,7 +64,7 @@ class Device {
   QueueSet queues_;
   std::array<OwnedStream, kQueueCount> streams_;
   OwnedLt blas_;
-  OwnedDeviceMemory ones_;
+  OwnedDeviceMemory factors_;
   struct Mark {
     uint64_t value;
     OwnedEvent event;

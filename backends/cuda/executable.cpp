@@ -26,6 +26,10 @@ std::string describe(const Instruction& i, Range range) {
   return fmt::format("{} in range {}", name_of(i), name_of(range));
 }
 
+bool takes_time(const Instruction& i) {
+  return !std::holds_alternative<Barrier>(i.command) && !std::holds_alternative<Signal>(i.command);
+}
+
 }  // namespace
 
 CudaExecutable::CudaExecutable(std::shared_ptr<Device> device, KernelTable& choices, const Program& program,
@@ -126,16 +130,22 @@ void CudaExecutable::check_launch(Range range, const Instruction& instruction) {
     device_->check_device(result, describe(instruction, range));
 }
 
-void CudaExecutable::run(Turn turn) {
+template <typename After>
+void CudaExecutable::run(Turn turn, const After& after) {
   const std::vector<Instruction>& code = program_.range(turn.range);
   fork();
   for (size_t i = 0; i < code.size(); ++i) {
     if (!turn.runs(code[i].when)) continue;
     run(code[i], steps_[size_t(turn.range)][i]);
     check_launch(turn.range, code[i]);
+    after(i);
     if (synchronous_ && !capturing_) device_->wait_all(describe(code[i], turn.range));
   }
   join();
+}
+
+void CudaExecutable::run(Turn turn) {
+  run(turn, [](size_t) {});
 }
 
 void CudaExecutable::run(const Instruction& instruction, const Step& step) {
@@ -256,32 +266,34 @@ std::optional<double> CudaExecutable::copy_seconds() {
   return seconds;
 }
 
-std::vector<double> CudaExecutable::profile(Turn turn) {
+std::vector<Interval> CudaExecutable::profile(Turn turn) {
   device_->make_current();
   const std::vector<Instruction>& code = program_.range(turn.range);
-  std::vector<OwnedEvent> events;
-  for (size_t i = 0; i <= code.size(); ++i) events.push_back(make_event(true));
+  const auto note = [&](Queue queue) {
+    OwnedEvent event = make_event(true);
+    device_->check_device(cudaEventRecord(event.get(), device_->stream(queue)), "cudaEventRecord");
+    return event;
+  };
+  const auto queue_of = [&](size_t i) { return queue_for(code[i].queue, device_->queues()); };
   device_->wait_all();
   meet(turn);
-  device_->check_device(cudaEventRecord(events[0].get(), device_->stream()), "cudaEventRecord");
-  for (size_t i = 0; i < code.size(); ++i) {
-    if (turn.runs(code[i].when)) {
-      fork();
-      run(code[i], steps_[size_t(turn.range)][i]);
-      check_launch(turn.range, code[i]);
-      join();
-    }
-    device_->check_device(cudaEventRecord(events[i + 1].get(), device_->stream()), "cudaEventRecord");
-  }
+  const OwnedEvent start = note(Queue::compute);
+  std::vector<OwnedEvent> ends(code.size());
+  run(turn, [&](size_t i) {
+    if (takes_time(code[i])) ends[i] = note(queue_of(i));
+  });
   device_->wait_all();
-  std::vector<double> seconds;
+  std::vector<Interval> ran(code.size());
+  std::array<double, kQueueCount> clocks{};
   for (size_t i = 0; i < code.size(); ++i) {
+    if (!ends[i]) continue;
     float milliseconds = 0;
-    device_->check_device(cudaEventElapsedTime(&milliseconds, events[i].get(), events[i + 1].get()),
-                          "cudaEventElapsedTime");
-    seconds.push_back(double(milliseconds) * 1e-3);
+    device_->check_device(cudaEventElapsedTime(&milliseconds, start.get(), ends[i].get()), "cudaEventElapsedTime");
+    double& clock = clocks[size_t(queue_of(i))];
+    ran[i] = {clock, double(milliseconds) * 1e-3};
+    clock = ran[i].end;
   }
-  return seconds;
+  return ran;
 }
 
 }  // namespace tandem::cuda

@@ -19,7 +19,7 @@ class CudaExecutable : public Executable {
   void wait(Timepoint timepoint) override { device_->wait(timepoint); }
   Timepoint submit_timed(Turn turn) override;
   std::optional<double> copy_seconds() override;
-  std::vector<double> profile(Turn turn) override;
+  std::vector<Interval> profile(Turn turn) override;
 
  private:
   // An instruction that is ready to be launched.
@@ -36,6 +36,8 @@ class CudaExecutable : public Executable {
   void prepare(const Collective& collective, Step& step);
   kernels::Call call_of(const Dispatch& dispatch, const Step& step) const;
   std::byte* at(const BufferRef& buffer) const { return arenas_.at(buffer.arena)->at(buffer.offset); }
+  template <typename After>
+  void run(Turn turn, const After& after);  // after: told each instruction that has been submitted
   void run(Turn turn);
   void run(const Instruction& instruction, const Step& step);
   void check_launch(Range range, const Instruction& instruction);

@@ -136,12 +136,15 @@ class GemmProposals : public KernelProposals {
 // Row-major C = A B is column-major C^T = B^T A^T: the library's first matrix is the op's b. Its sums are f32 (no
 // TF32); an e4m3 operand's scale stays on the device. Where the library can see that it adds to C in place
 // with beta = 1, it rounds A B to bf16 before it adds: a beta on the device keeps it from that, where rows are aligned.
+// The same algorithm writes onto zeros, by a beta of 0.
 GemmPlan::GemmPlan(const Device& device, const abi::Gemm& p, const kernels::Call& call) {
   cublasLtMatmulDesc_t matmul = nullptr;
   check(cublasLtMatmulDescCreate(&matmul, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
   matmul_ = OwnedMatmul(matmul);
   if (p.has_bias == abi::kGemmMatrix) own_ = {p.alpha, p.beta};
-  factors_ = p.accumulate ? device.ones() : own_.data();
+  factors_ = p.accumulate == 1                     ? device.ones()
+             : p.accumulate == abi::kGemmOntoZeros ? device.one_and_zero()
+                                                   : own_.data();
   if (p.accumulate) set(matmul_, CUBLASLT_MATMUL_DESC_POINTER_MODE, CUBLASLT_POINTER_MODE_DEVICE);
   const bool tn = p.form == abi::kGemmTn, nt = p.form == abi::kGemmNt;
   set(matmul_, CUBLASLT_MATMUL_DESC_TRANSA, nt ? CUBLAS_OP_T : CUBLAS_OP_N);

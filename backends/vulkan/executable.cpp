@@ -195,7 +195,7 @@ void VulkanExecutable::run(const Collective& collective, std::string_view label)
     if (!seen(to)) transfer_.write(*arenas_[to.arena], to.offset, copy_of(to));
 }
 
-std::vector<double> VulkanExecutable::profile(Turn turn) {
+std::vector<Interval> VulkanExecutable::profile(Turn turn) {
   const std::vector<Instruction>& code = program_.range(turn.range);
   const bool meets = std::ranges::any_of(code, [](const Instruction& i) { return exchange_of(i) != nullptr; });
   if (device_->physical().timestamp_bits == 0 || meets) return {};
@@ -214,10 +214,12 @@ std::vector<double> VulkanExecutable::profile(Turn turn) {
       vkGetQueryPoolResults(device_->handle(), queries.get(), 0, count, count * sizeof(uint64_t), ticks.data(),
                             sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
       "vkGetQueryPoolResults");
-  std::vector<double> seconds;
-  for (size_t i = 1; i < count; ++i)
-    seconds.push_back(double(ticks[i] - ticks[i - 1]) * double(device_->limits().timestampPeriod) * 1e-9);
-  return seconds;
+  const auto seconds = [&](size_t i) {
+    return double(ticks[i] - ticks[0]) * double(device_->limits().timestampPeriod) * 1e-9;
+  };
+  std::vector<Interval> ran;
+  for (size_t i = 1; i < count; ++i) ran.push_back({seconds(i - 1), seconds(i)});
+  return ran;
 }
 
 }  // namespace tandem::vulkan

@@ -17,7 +17,7 @@ class VulkanExecutable : public Executable {
 
   Timepoint submit(Turn turn) override;
   void wait(Timepoint timepoint) override { device_->wait(timepoint); }
-  std::vector<double> profile(Turn turn) override;
+  std::vector<Interval> profile(Turn turn) override;
 
  private:
   // A shader that is ready to be recorded. A dispatch takes one, or several that share its workspace.

@@ -14,7 +14,7 @@ struct Gemm {
   uint32_t form;               // kGemm...
   uint32_t has_bias;           // 0, 1 or kGemmMatrix
   uint32_t has_scales;         // 1 with e4m3 operands
-  uint32_t accumulate;         // 1: c is read too
+  uint32_t accumulate;         // 1: c is read too; kGemmOntoZeros: c counts as zeros
   uint32_t fast_accumulation;  // 1, e4m3 alone: a device's matrix units may keep a sum in fewer bits than f32 has
   float alpha, beta;           // with kGemmMatrix; else 0, and not read
 };
@@ -22,6 +22,8 @@ struct Gemm {
 const uint32_t kGemmNt = 0;  // a (m, k), b (n, k): y = x W^T
 const uint32_t kGemmNn = 1;  // a (m, k), b (k, n): dx = dy W
 const uint32_t kGemmTn = 2;  // a (k, m), b (k, n): dW = dy^T x
+
+const uint32_t kGemmOntoZeros = 2;  // accumulate, to the bits that 1 gives where c is zeros; what c holds is not read
 
 const uint32_t kGemmMatrix = 2;  // has_bias of a matrix, laid out as c
 

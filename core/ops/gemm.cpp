@@ -59,7 +59,10 @@ Signature infer(Operands inputs, Parameters& parameters) {
   in.expect(3, "scale_a", fp8 ? f32_desc({1}) : TensorDesc{});
   in.expect(4, "scale_b", fp8 ? f32_desc({1}) : TensorDesc{});
   parameters = Parameters(p);
-  return {.outputs = {out}, .in_place = p.accumulate, .first_output = 0};
+  return {.outputs = {out},
+          .in_place = p.accumulate != 0 ? 1u : 0u,
+          .first_output = 0,
+          .replaces = p.accumulate == abi::kGemmOntoZeros};
 }
 
 // sizes from the shapes
@@ -124,8 +127,16 @@ void vjp(Backward& b, const OpNode& n) {
 Cost cost(const Parameters& parameters, Operands operands) {
   const auto p = parameters.as<abi::Gemm>();
   return {.flops = 2 * uint64_t(p.m) * p.n * p.k,
-          .bytes = bytes_of(operands) + (p.accumulate ? operands.back().bytes() : 0),
+          .bytes = bytes_of(operands) + (p.accumulate == 1 ? operands.back().bytes() : 0),
           .product = {p.m, p.n, p.k}};
+}
+
+// Columns that pad c would be left as they are.
+std::optional<Parameters> onto_zeros(const Parameters& parameters) {
+  auto p = parameters.as<abi::Gemm>();
+  if (p.accumulate != 1 || p.n != p.ldc) return {};
+  p.accumulate = abi::kGemmOntoZeros;
+  return Parameters(p);
 }
 
 Budget budget(const Parameters& parameters, Operands operands, size_t) {
@@ -147,6 +158,7 @@ const Op gemm{.infer = infer,
               .cost_class = CostClass::product,
               .library = true,
               .budget = budget,
-              .defined = true_columns};
+              .defined = true_columns,
+              .onto_zeros = onto_zeros};
 
 }  // namespace tandem::ops

@@ -1,6 +1,7 @@
 // What the core knows of an op: a row of the op table. Formula, operands and parameters stand in core/abi/<op>.h.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -156,6 +157,9 @@ struct Op {
   Parameters (*by_rank)(const Parameters& parameters, uint64_t elements) = nullptr;
   // parameters that make of the optional outputs only those wanted; null: the op has none
   Parameters (*only)(const Parameters& parameters, Outputs wanted) = nullptr;
+  // parameters that overwrite what the node would add to, with the bits that zeros there would give; nullopt, or null:
+  // the op reads or leaves something of it
+  std::optional<Parameters> (*onto_zeros)(const Parameters& parameters) = nullptr;
   // the node that makes the outputs wanted once more, where the first one's outputs kept are still there
   Clone (*clone)(const OpNode& node, Outputs wanted, Outputs kept) = again;
 };

@@ -50,6 +50,33 @@ Dispatch dispatch_of(const Placed& placed, const Node& node) {
   return d;
 }
 
+void overwrite(Dispatch& dispatch) {
+  dispatch.parameters = *op_of(dispatch.op).onto_zeros(dispatch.parameters);
+  dispatch.operands.back().access = Access::write;
+}
+
+// By node: zeros that one product alone adds to, in the same submissions, and that product. They are not made: the
+// product overwrites what was there, with the same bits.
+std::vector<bool> spared_zeros(const Graph& graph) {
+  std::vector<uint32_t> uses(graph.values().size());
+  for (const Node& node : graph.nodes())
+    for (ValueId v : node.inputs)
+      if (v.present()) ++uses[v.index];
+  std::vector<bool> spared(graph.nodes().size());
+  for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
+    const Node& node = graph.nodes()[n];
+    if (!node.has_kernel() || node.in_place != 1 || !op_of(node.op).onto_zeros) continue;
+    const ValueId onto = node.inputs.back();
+    const uint32_t made = graph.values()[onto.index].node;
+    if (made == UINT32_MAX || graph.nodes()[made].form != Form::fill || graph.nodes()[made].tag.when != node.tag.when ||
+        graph.nodes()[made].range != node.range)
+      continue;
+    const bool whole = graph.memory_bytes(onto) == graph.desc(onto).bytes();
+    if (uses[onto.index] == 1 && whole && op_of(node.op).onto_zeros(node.parameters)) spared[made] = spared[n] = true;
+  }
+  return spared;
+}
+
 // True if the words stand right behind the collective's last ones: they are reduced as one.
 bool extends(const Collective& c, const Part& from, const BufferRef& to) {
   const auto behind = [](const BufferRef& a, const BufferRef& b) {
@@ -96,10 +123,15 @@ Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& 
   for (uint32_t v = 0; v < graph.values().size(); ++v)
     if (const Value& value = graph.values()[v]; !value.name.empty())
       program.bindings.push_back({value.name, value.desc, placed.memory({v}), value.initial, value.rows});
-  for (const Node& node : graph.nodes())
-    if (node.is_instruction())
-      program.ranges[size_t(node.range)].push_back(
-          {queue_for(role_of(placed, node), queues), command_of(placed, node), node.label, node.tag.when});
+  const std::vector<bool> spared = spared_zeros(graph);
+  for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
+    const Node& node = graph.nodes()[n];
+    if (!node.is_instruction() || (spared[n] && node.form == Form::fill)) continue;
+    Command command = command_of(placed, node);
+    if (spared[n]) overwrite(std::get<Dispatch>(command));
+    program.ranges[size_t(node.range)].push_back(
+        {queue_for(role_of(placed, node), queues), std::move(command), node.label, node.tag.when});
+  }
   program.schedule = schedule_of(program, graph.accumulation());
   return program;
 }

@@ -4,7 +4,8 @@ namespace tandem {
 namespace {
 
 // A root is alive from the first instruction that touches it to the last; in several ranges, or where the first
-// micro-step alone makes it and others read it: persistent.
+// micro-step alone makes it and others read it: persistent. What an exchange reads stays until the next exchange: what
+// took its memory at once would wait for the exchange beside which it could run.
 void find_live_ranges(const Graph& graph, Storage& storage) {
   std::vector<bool> seen(storage.roots.size());
   const auto touch = [&](ValueId v, const LiveRange& at, When when) {
@@ -23,9 +24,13 @@ void find_live_ranges(const Graph& graph, Storage& storage) {
     root.persistent |= maker != UINT32_MAX && graph.nodes()[maker].tag.when == When::first && when != When::first;
   };
   std::array<uint32_t, kRangeCount> position{};
+  const Node* exchange = nullptr;  // the last one
   for (const Node& node : graph.nodes()) {
     const LiveRange at{node.range, position[size_t(node.range)], position[size_t(node.range)]++};
     if (!node.is_instruction()) continue;
+    if (node.is_collective() && exchange && exchange->range == node.range)
+      for (ValueId v : exchange->inputs) touch(v, at, exchange->tag.when);
+    if (node.is_collective()) exchange = &node;
     for (ValueId v : node.inputs) touch(v, at, node.tag.when);
     for (ValueId v : node.outputs) touch(v, at, node.tag.when);
     touch(node.workspace, at, node.tag.when);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "core/base/median.h"
 #include "core/base/stopwatch.h"
@@ -16,8 +17,10 @@ namespace {
 
 constexpr uint32_t kFirstHidden = 256, kLastHidden = 4096;
 constexpr double kLongRun = 0.2;  // seconds of a step after which no larger model, 8 times the work, is tried
-constexpr double kHeat = 1.0;     // seconds of steps first: a GPU at its power limit lowers its clock after a while
-constexpr int kProfiles = 5;      // runs of each step; the median run of each instruction counts
+// Seconds of steps first, and again before each profile, of the widest model and of others by their width: a GPU at its
+// power limit lowers its clock after a while, and between the instructions of a profile it rests.
+constexpr double kHeat = 10.0, kHeatAgain = 0.5;
+constexpr int kProfiles = 5;  // runs of each step; the median run of each instruction counts
 constexpr uint64_t kCopyBytes = 64 << 20;
 constexpr int kCopies = 4;
 constexpr uint32_t kFewLaunches = 64, kManyLaunches = 576;
@@ -42,7 +45,7 @@ ModelConfig model_of(uint32_t hidden, uint32_t head_dim) {
 StepShape shape_of(uint32_t hidden) {
   StepShape shape;
   shape.sequence_length = std::min(1024u, hidden);
-  shape.micro_batch = 2 * hidden / shape.sequence_length;
+  shape.micro_batch = (hidden < 1024 ? 2 : 4) * hidden / shape.sequence_length;
   return shape;
 }
 
@@ -70,9 +73,9 @@ struct Sum {
 using Products = std::vector<std::pair<double, Sum>>;
 
 struct Measured {
-  Products e4m3, bf16, f32;                              // all models'
-  Sum attention, attention_backward, passes, optimizer;  // the last one's
-  double longest = 0;                                    // seconds of a step of the last one
+  Products e4m3, bf16, f32;                                        // all models'
+  Sum attention, attention_backward, passes, quantize, optimizer;  // the last one's
+  double longest = 0;                                              // seconds of a step of the last one
 };
 
 void add_product(Products& products, const DispatchTime& t) {
@@ -89,6 +92,10 @@ bool is_check(const DispatchTime& t) {
   return t.cost.bytes < operands / 16;
 }
 
+bool has_codes(const DispatchTime& t) {
+  return std::ranges::any_of(t.dispatch->operands, [](const Operand& o) { return o.desc.dtype == DType::e4m3; });
+}
+
 void add(Measured& m, const DispatchTime& t) {
   const DType dtype = t.dispatch->operands[0].desc.dtype;
   switch (op_of(t.dispatch->op).cost_class) {
@@ -101,7 +108,7 @@ void add(Measured& m, const DispatchTime& t) {
       if (dtype != DType::f32) m.attention_backward.add(t);
       return;
     case CostClass::memory:
-      if (dtype != DType::f32 && !is_check(t)) m.passes.add(t);
+      if (dtype != DType::f32 && !is_check(t)) (has_codes(t) ? m.quantize : m.passes).add(t);
       return;
     case CostClass::optimizer:
       return m.optimizer.add(t);
@@ -160,8 +167,11 @@ void set_rates(Rates& rates, const Measured& m, const Measured& narrow) {
   rates.narrow_attention = narrow.attention.flop_rate();
   rates.narrow_attention_backward = narrow.attention_backward.flop_rate();
   const double passes = m.passes.byte_rate(), optimizer = m.optimizer.byte_rate();
-  rates.bandwidth = std::max({rates.bandwidth, passes, optimizer});  // caches may be faster than the memory behind them
+  const double quantize = m.quantize.bytes > 0 ? m.quantize.byte_rate() : 0;
+  // Caches may be faster than the memory behind them.
+  rates.bandwidth = std::max({rates.bandwidth, passes, quantize, optimizer});
   rates.passes = passes / rates.bandwidth;
+  rates.quantize = quantize / rates.bandwidth;
   rates.optimizer = optimizer / rates.bandwidth;
 }
 
@@ -210,29 +220,54 @@ double zero_copy_rate(Backend& backend, const Target& target) {
   return double(bytes) / fastest_run(session, Range::evaluate, kLaunchRuns);
 }
 
-// Fills both slots of a step's inputs, and brings the device to the clock that long runs have.
-void heat(StepRunner& runner, const StepBatch& batch) {
+// A loaded step. Its batch is in both slots of its inputs after two steps, so it does not matter which one a profile
+// reads.
+struct Model {
+  Session& session;
+  StepRunner runner;
+  StepBatch batch;
+  uint64_t step = 0;
+};
+
+// Runs steps for so long, two in flight; seconds per step.
+double heat(Model& m, double seconds) {
   const auto start = std::chrono::steady_clock::now();
-  for (uint64_t s = 0; s < 2 || seconds_since(start) < kHeat; ++s) runner.finish(runner.train(batch, s, 1e-4, 1));
+  std::optional<StepRunner::Pending> ahead;
+  const uint64_t first = m.step;
+  while (m.step < 2 || seconds_since(start) < seconds) {
+    const StepRunner::Pending now = m.runner.train(m.batch, m.step++, 1e-4, 1);
+    if (ahead) m.runner.finish(*ahead);
+    ahead = now;
+  }
+  if (ahead) m.runner.finish(*ahead);
+  return seconds_since(start) / double(m.step - first);
 }
 
-// Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens. Empty where the
-// backend cannot tell times.
-std::vector<DispatchTime> dispatch_times(Session& session) {
+// Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens. They sum up to a
+// step's, which runs hotter than a profile. Empty where the backend cannot tell times. share: of kHeatAgain.
+std::vector<DispatchTime> dispatch_times(Model& m, double share) {
   std::vector<DispatchTime> times;
   std::vector<std::vector<double>> seconds;  // by dispatch: those of each run
+  std::vector<double> steps, profiles;
   for (int i = 0; i < kProfiles; ++i) {
+    steps.push_back(heat(m, share * kHeatAgain));
+    profiles.push_back(0);
     size_t d = 0;
-    for (const Turns& turns : session.program().schedule)
-      for (const DispatchTime& t : time_dispatches(session, turns.turn)) {
+    for (const Turns& turns : m.session.program().schedule) {
+      const TurnProfile profile = time_dispatches(m.session, turns.turn);
+      profiles.back() += profile.seconds;
+      for (const DispatchTime& t : profile.dispatches) {
         if (i == 0) {
           times.push_back(t);
           seconds.emplace_back();
         }
         seconds[d++].push_back(t.seconds);
       }
+    }
   }
-  for (size_t d = 0; d < times.size(); ++d) times[d].seconds = median(seconds[d]);
+  if (times.empty()) return times;
+  const double hotter = median(steps) / median(profiles);
+  for (size_t d = 0; d < times.size(); ++d) times[d].seconds = hotter * median(seconds[d]);
   return times;
 }
 
@@ -244,11 +279,13 @@ bool measure_step(Backend& backend, const DeviceInfo& device, const ModelConfig&
   if (measured.longest == 0 && model.hidden == kFirstHidden) require_fits(compiled.memory);
   if (!compiled.memory.fits()) return false;
   Session session(backend, std::move(compiled.program));
-  StepRunner runner(session, shape, rope_table(model, shape.sequence_length));
+  Model m{session, StepRunner(session, shape, rope_table(model, shape.sequence_length)),
+          synthetic_batch(shape, model.vocabulary)};
   fill_synthetic(session, model, precision);
-  heat(runner, synthetic_batch(shape, model.vocabulary));
+  const double share = double(model.hidden) / kLastHidden;
+  heat(m, share * kHeat);
   double seconds = 0;
-  for (const DispatchTime& t : dispatch_times(session)) {
+  for (const DispatchTime& t : dispatch_times(m, share)) {
     add(measured, t);
     seconds += t.seconds;
   }
@@ -256,7 +293,7 @@ bool measure_step(Backend& backend, const DeviceInfo& device, const ModelConfig&
     fail(Exit::device, device.name, "its {} backend cannot time instructions, so there is nothing to calibrate by",
          device.backend);
   for (uint32_t slot = 0; slot < 2; ++slot)
-    TANDEM_CHECK(runner.report(slot).skipped == 0, "a step of slot {} did nothing, so its times mean nothing", slot);
+    TANDEM_CHECK(m.runner.report(slot).skipped == 0, "a step of slot {} did nothing, so its times mean nothing", slot);
   measured.longest = std::max(measured.longest, seconds);
   return true;
 }

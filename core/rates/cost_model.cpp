@@ -93,6 +93,13 @@ double flop_rate(CostClass c, DType first, uint32_t head_dim, const Rates& rates
   }
 }
 
+// The share of the bandwidth that a dispatch's bytes reach.
+double reached_share(CostKind kind, Operands operands, const Rates& rates) {
+  if (kind == CostKind::optimizer) return rates.optimizer;
+  const bool quantizes = std::ranges::any_of(operands, [](const TensorDesc& d) { return d.dtype == DType::e4m3; });
+  return kind == CostKind::memory && quantizes && rates.quantize > 0 ? rates.quantize : rates.passes;
+}
+
 // What takes no time in a simulation.
 struct Free {
   bool copies = false, exchange = false;
@@ -239,8 +246,7 @@ InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands
   const DType first = operands[0].dtype;
   const CostKind kind = kind_of(row.cost_class, first);
   const double work = double(cost.flops) / flop_rate(row.cost_class, first, cost.head_dim, rates);
-  const double reached = kind == CostKind::optimizer ? rates.optimizer : rates.passes;
-  const double moved = double(cost.bytes) / (reached * rates.bandwidth);
+  const double moved = double(cost.bytes) / (reached_share(kind, operands, rates) * rates.bandwidth);
   double share = 1;
   if (row.cost_class == CostClass::product)
     share = rates.products.empty() ? shape_share(cost.product, rates.multiprocessors)

@@ -150,6 +150,7 @@ void read_rates(Section rates, Section reached, Target& target) {
   r.narrow_attention = bf16 * reached.number_or("narrow_attention", kMostAttention, 0);
   r.narrow_attention_backward = bf16 * reached.number_or("narrow_attention_backward", kMostAttention, 0);
   r.passes = reached.number_or("bandwidth", 1, r.passes);
+  r.quantize = reached.number_or("quantize", 1, 0);
   r.optimizer = reached.number_or("optimizer", 1, r.optimizer);
   r.f32 = rates.number("f32", kMostRate) * reached.number("f32", 1);
   r.multiprocessors = uint32_t(rates.count("multiprocessors", 1, 1 << 16));
@@ -310,6 +311,7 @@ std::string device_table_text(const DeviceTable& table) {
   if (r.narrow_attention > 0) rate("narrow_attention", r.narrow_attention / r.bf16);
   if (r.narrow_attention_backward > 0) rate("narrow_attention_backward", r.narrow_attention_backward / r.bf16);
   rate("bandwidth", r.passes);
+  if (r.quantize > 0) rate("quantize", r.quantize);
   rate("optimizer", r.optimizer);
   if (r.links.all_gather > 0) {
     text += "\n[links]  # between ranks\n";

@@ -11,7 +11,8 @@
 //       zero_copy (bytes/s of a dispatch that reads host memory and writes as much; the search tries none unless given)
 //   [reached] e4m3, bf16, f32 (of those rates), attention, attention_backward (of bf16's; the latter as attention
 //       unless given), narrow_attention, narrow_attention_backward (with head_dim up to 64; as the others unless
-//       given), bandwidth, optimizer (of the bandwidth; 0.9 unless given): the shares that large operands reach
+//       given), bandwidth, optimizer (of the bandwidth; 0.9 unless given), quantize (of the bandwidth, by passes with
+//       an e4m3 operand; as bandwidth unless given): the shares that large operands reach
 //   [products] sizes (ascending), e4m3, bf16, f32    shares of the rates reached that products with m n k = n^3 get;
 //   unless
 //       given, the cost model reckons with tiles

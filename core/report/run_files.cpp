@@ -126,7 +126,7 @@ ProfileFile profile_of_trace(const std::string& path) {
     fail(Exit::input, path, "has no list traceEvents; name a file that tandem train --profile has written");
   ProfileFile profile;
   for (const JsonObject& event : objects_of(json, path, "traceEvents")) {
-    if (event.string("ph") != "X") continue;
+    if (event.string("ph") != "X" || event.string("cat") == "wait") continue;
     const auto duration = event.number("dur");
     const auto arguments = event.object("args");
     const auto name = arguments ? arguments->string("class") : std::nullopt;

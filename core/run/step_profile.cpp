@@ -1,5 +1,6 @@
 #include "core/run/step_profile.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "core/base/json.h"
@@ -47,6 +48,12 @@ void add_threads(Json& list) {
         {{"name", "thread_name"}, {"ph", "M"}, {"pid", 0}, {"tid", q}, {"args", {{"name", kQueueNames[q]}}}});
 }
 
+double end_of(std::span<const Interval> ran) {
+  double end = 0;
+  for (const Interval& interval : ran) end = std::max(end, interval.end);
+  return end;
+}
+
 // What an instruction costs without seconds: its class, FLOPs and bytes; nullopt for one that takes no time.
 std::optional<InstructionCost> work_of(const Instruction& instruction) {
   using Work = std::optional<InstructionCost>;
@@ -76,9 +83,9 @@ std::optional<InstructionCost> work_of(const Instruction& instruction) {
 std::string profile_text(const Program& program, std::span<const TurnTimes> times, uint64_t step,
                          const PlanDetails& details) {
   ProgramCost timed;
-  for (const auto& [turn, seconds] : times)
-    for (size_t i = 0; i < seconds.size(); ++i) {
-      timed.seconds += seconds[i];
+  for (const auto& [turn, ran] : times) {
+    timed.seconds += end_of(ran);
+    for (size_t i = 0; i < ran.size(); ++i) {
       const Instruction& instruction = program.range(turn.range)[i];
       const auto work = work_of(instruction);
       if (!work || !turn.runs(instruction.when)) continue;
@@ -86,8 +93,9 @@ std::string profile_text(const Program& program, std::span<const TurnTimes> time
       ++sum.instructions;
       sum.flops += work->flops;
       sum.bytes += work->bytes;
-      sum.seconds += seconds[i];
+      sum.seconds += ran[i].seconds();
     }
+  }
   return write_json({{"step", step},
                      {"seconds", timed.seconds},
                      {"classes", classes_json(timed, details.floor, true, details.timed)}});
@@ -97,28 +105,30 @@ std::string trace_of(const Program& program, std::span<const TurnTimes> times, c
   Json list = Json::array();
   add_threads(list);
   double clock = 0;  // seconds
-  for (const auto& [turn, seconds] : times)
-    for (size_t i = 0; i < seconds.size(); ++i) {
+  for (const auto& [turn, ran] : times) {
+    for (size_t i = 0; i < ran.size(); ++i) {
       const Instruction& instruction = program.range(turn.range)[i];
       if (!turn.runs(instruction.when)) continue;
       const auto add = [&](std::string_view category, Json arguments) {
-        list.push_back(event(turn.range, instruction, category, clock, seconds[i], std::move(arguments)));
+        list.push_back(
+            event(turn.range, instruction, category, clock + ran[i].start, ran[i].seconds(), std::move(arguments)));
       };
-      // barriers, signals and waits take no time of their own
-      std::visit(overloaded{[&](const Dispatch& d) { add(name_of(d.op), arguments(d, rates)); },
-                            [&](const Fill&) {
-                              add("fill", {{"class", name_of(CostKind::memory)}});
-                            },
-                            [&](const Copy&) {
-                              add("copy", {{"class", name_of(CostKind::copy)}});
-                            },
-                            [&](const Collective& c) {
-                              add(name_of(c.kind), {{"class", name_of(CostKind::exchange)}});
-                            },
-                            [](const Barrier&) {}, [](const Signal&) {}, [](const Wait&) {}},
-                 instruction.command);
-      clock += seconds[i];
+      std::visit(
+          overloaded{[&](const Dispatch& d) { add(name_of(d.op), arguments(d, rates)); },
+                     [&](const Fill&) {
+                       add("fill", {{"class", name_of(CostKind::memory)}});
+                     },
+                     [&](const Copy&) {
+                       add("copy", {{"class", name_of(CostKind::copy)}});
+                     },
+                     [&](const Collective& c) {
+                       add(name_of(c.kind), {{"class", name_of(CostKind::exchange)}});
+                     },
+                     [&](const Wait&) { add("wait", Json::object()); }, [](const Barrier&) {}, [](const Signal&) {}},
+          instruction.command);
     }
+    clock += end_of(ran);
+  }
   return Json{{"displayTimeUnit", "ms"}, {"traceEvents", std::move(list)}}.dump() + "\n";
 }
 

@@ -1,4 +1,4 @@
-// Where a step's time goes: its instructions, each timed alone, as a trace that chrome://tracing and Perfetto show.
+// Where a step's time goes: when each of its instructions ran, as a trace that chrome://tracing and Perfetto show.
 #pragma once
 
 #include <string>
@@ -9,13 +9,13 @@
 
 namespace tandem {
 
-// Trace Event Format: complete events, one per instruction, one after the other; microseconds; a thread per queue.
-// Their arguments: range, op, operands as in a Program's dump, flops, bytes, and floor_us where the rates are known.
-// Their arguments also name the class of cost, which report reads.
+// Trace Event Format: complete events, one per instruction and one per wait for another queue; microseconds; a thread
+// per queue. Their arguments: range, op, operands as in a Program's dump, flops, bytes, and floor_us where the rates
+// are known. Those of instructions also name the class of cost, which report reads.
 std::string trace_of(const Program& program, std::span<const TurnTimes> times, const Rates& rates);
 
 // The text of a run directory's profile.json: {step, seconds, classes}, classes as plan.json has them, with seconds as
-// timed. seconds: the step's, its instructions one after the other. floor: a step's with no policy.
+// timed. seconds: the step's. floor: a step's with no policy.
 std::string profile_text(const Program& program, std::span<const TurnTimes> times, uint64_t step,
                          const PlanDetails& details);
 

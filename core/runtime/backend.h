@@ -36,6 +36,13 @@ struct Timepoint {
   uint64_t value = 0;
 };
 
+// When an instruction ran, in seconds from the start of its turn.
+struct Interval {
+  double start = 0, end = 0;
+
+  double seconds() const { return end - start; }
+};
+
 class Executable {
  public:
   virtual ~Executable() = default;
@@ -46,9 +53,10 @@ class Executable {
   // Seconds of those waits in all that was submitted so since it was last asked, and is done; nullopt: the device
   // cannot tell.
   virtual std::optional<double> copy_seconds() { return {}; }
-  // Runs the turn's instructions one after the other, with the same bits as submit. Returns the seconds of each
-  // instruction of the range: 0 where the turn leaves it out. Empty, and nothing has run: the device cannot tell.
-  virtual std::vector<double> profile(Turn) { return {}; }
+  // Runs the turn as submit does, its queues side by side. Returns an interval for each instruction of the range: from
+  // the end of the one before it on its queue to its own, which of a Wait is the time that its queue stood still; none
+  // (0 s) where the turn leaves it out. Empty, and nothing has run: the device cannot tell.
+  virtual std::vector<Interval> profile(Turn) { return {}; }
 };
 
 class Backend {

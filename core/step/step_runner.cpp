@@ -97,10 +97,10 @@ StepRunner::Profile StepRunner::profile(const StepBatch& batch, uint64_t step, d
   const uint32_t slot = fill(batch, scalars_of(batch, step, learning_rate, seed, rank()));
   Profile profile;
   for_each_turn([&](Turn turn) {
-    std::vector<double> seconds = session_.executable().profile(turn);
-    if (seconds.size() != session_.program().range(turn.range).size())
+    std::vector<Interval> instructions = session_.executable().profile(turn);
+    if (instructions.size() != session_.program().range(turn.range).size())
       fail(Exit::device, "--profile", "this device cannot time its instructions; leave --profile out");
-    profile.turns.push_back({turn, std::move(seconds)});
+    profile.turns.push_back({turn, std::move(instructions)});
   });
   profile.report = report(slot);
   return profile;

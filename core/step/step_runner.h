@@ -11,7 +11,7 @@ namespace tandem {
 
 struct TurnTimes {
   Turn turn;
-  std::vector<double> seconds;  // by instruction of the range
+  std::vector<Interval> instructions;  // all of the range
 };
 
 class StepRunner {
@@ -36,8 +36,8 @@ class StepRunner {
                 Copies copies = Copies::untimed);
   abi::StepReport finish(const Pending& pending);  // waits
   abi::StepReport report(uint32_t slot) const;     // the last step's there; nothing may be pending
-  // The same step, instruction by instruction; nothing may be pending. Exit::device where the device has no timestamps;
-  // then nothing has run.
+  // The same step, with the time of each instruction; nothing may be pending. Exit::device where the device has no
+  // timestamps; then nothing has run.
   struct Profile {
     abi::StepReport report;
     std::vector<TurnTimes> turns;  // in the order in which they ran

@@ -2,6 +2,7 @@
 // and their order, and refusals.
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <tuple>
 
@@ -152,9 +153,9 @@ void instructions_run_in_their_turns(Backend& backend) {
     loaded.executable->wait(done);
     CHECK(read(backend, loaded.memory(1), 0) == expected);
   }
-  const std::vector<double> seconds = loaded.executable->profile(Turn(Range::micro_step, true, false));
-  if (seconds.empty()) return;
-  CHECK(seconds.size() == program.range(Range::micro_step).size());
+  const std::vector<Interval> ran = loaded.executable->profile(Turn(Range::micro_step, true, false));
+  if (ran.empty()) return;
+  CHECK(ran.size() == program.range(Range::micro_step).size());
   CHECK(read(backend, loaded.memory(0), 2) == a);
 }
 
@@ -171,11 +172,20 @@ void ranges_without_instructions_run(Backend& backend) {
 void profiles_each_instruction(Backend& backend) {
   const Program program = sample();
   const Loaded loaded(backend, program);
-  const std::vector<double> seconds = loaded.executable->profile(Range::micro_step);
-  if (seconds.empty()) return;
-  REQUIRE(seconds.size() == program.range(Range::micro_step).size());
-  CHECK(seconds[0] > 0);
-  CHECK(*std::ranges::max_element(seconds) < 10);
+  const std::vector<Instruction>& code = program.range(Range::micro_step);
+  const std::vector<Interval> ran = loaded.executable->profile(Range::micro_step);
+  if (ran.empty()) return;
+  REQUIRE(ran.size() == code.size());
+  CHECK(ran[0].seconds() > 0);
+  std::map<Queue, double> ends;  // by queue: of the instruction before
+  for (size_t i = 0; i < code.size(); ++i) {
+    if (ran[i].seconds() == 0) continue;
+    double& end = ends[queue_for(code[i].queue, backend.target().queues)];
+    CHECK(ran[i].start == end);
+    CHECK(ran[i].end > ran[i].start);
+    CHECK(ran[i].end < 10);
+    end = ran[i].end;
+  }
 }
 
 void refuses_too_much_memory(Backend& backend) {

@@ -41,7 +41,7 @@ class OneDispatch {
   // the fastest of some runs
   double seconds() {
     double best = 1e9;
-    for (int i = 0; i < 8; ++i) best = std::min(best, session_->executable().profile(Range::evaluate).at(0));
+    for (int i = 0; i < 8; ++i) best = std::min(best, session_->executable().profile(Range::evaluate).at(0).seconds());
     return best;
   }
   const Cost& cost() const { return cost_; }

@@ -18,7 +18,7 @@ void reference(const abi::Gemm& p, Operands o) {
       sum *= scale;
       if (p.has_bias == abi::kGemmMatrix) sum = p.alpha * sum + p.beta * bias.get(i * p.ldc + j);
       else if (p.has_bias) sum += bias.get(j);
-      if (p.accumulate) sum += c.get(i * p.ldc + j);
+      if (p.accumulate == 1) sum += c.get(i * p.ldc + j);
       c.set(i * p.ldc + j, sum);
     }
 }
@@ -51,9 +51,12 @@ void float_cases(Cases& cases, DType dtype) {
       const Input a = in(dtype, shape_a(form, s)), b = in(dtype, shape_b(form, s));
       cases.add(name, parameters(form), {a, b, absent(), absent(), absent()});
       for (DType gradient : {DType::f32, DType::bf16})
-        if (dtype == DType::bf16 || gradient == DType::f32)
+        if (dtype == DType::bf16 || gradient == DType::f32) {
           cases.add(fmt::format("{} += into {}", name, name_of(gradient)), parameters(form, 1),
                     {a, b, absent(), absent(), absent(), in(gradient, {s.m, s.n})});
+          cases.add(fmt::format("{} onto zeros in {}", name, name_of(gradient)), parameters(form, abi::kGemmOntoZeros),
+                    {a, b, absent(), absent(), absent(), in(gradient, {s.m, s.n}, constant(NAN))});
+        }
       if (form == abi::kGemmNt)
         cases.add(name + " bias", parameters(form), {a, b, in(dtype, {s.n}), absent(), absent()});
     }
@@ -122,9 +125,13 @@ void fp8_cases(Cases& cases) {
     abi::Gemm fast = parameters(abi::kGemmNt);
     fast.fast_accumulation = 1;
     cases.add(name + " fast accumulation", fast, {a, b, absent(), scale_a, scale_b});
-    for (DType gradient : kFloats)
+    for (DType gradient : kFloats) {
       cases.add(fmt::format("{} += into {}", name, name_of(gradient)), parameters(abi::kGemmNt, 1),
                 {a, b, absent(), scale_a, scale_b, in(gradient, {s.m, s.n})});
+      cases.add(fmt::format("{} onto zeros in {}", name, name_of(gradient)),
+                parameters(abi::kGemmNt, abi::kGemmOntoZeros),
+                {a, b, absent(), scale_a, scale_b, in(gradient, {s.m, s.n}, constant(NAN))});
+    }
   }
   cases.add("nt e4m3 7x133x45 unaligned", parameters(abi::kGemmNt),
             {in(DType::e4m3, {7, 45}, codes()), in(DType::e4m3, {133, 45}, codes()), absent(), scale_a, scale_b});

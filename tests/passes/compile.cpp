@@ -5,6 +5,7 @@
 #include <random>
 
 #include "core/abi/add.h"
+#include "core/abi/gemm.h"
 #include "core/program/accesses.h"
 #include "core/program/verify.h"
 
@@ -122,6 +123,70 @@ TEST_CASE("storage: slices and concats name parts of one root, in-place outputs 
   CHECK(s.places[a.index].root == both.index);
   CHECK(s.places[b.index].root == both.index);
   CHECK(s.places[b.index].offset == 64 * 4 * 4);
+}
+
+TEST_CASE("storage: what an exchange reads stays until the next exchange, so that nothing beside it waits") {
+  Graph g;
+  g.set_ranks(2);
+  const TensorDesc desc{DType::f32, {128, 4}};
+  std::vector<ValueId> wholes, parts;
+  for (int i = 0; i < 2; ++i) {
+    wholes.push_back(g.zeros(Range::micro_step, desc));
+    g.set_rows(wholes.back(), {128, 64, true});
+    parts.push_back(g.all_to_all(Range::micro_step, {wholes.back()}, "parts")[0]);
+    const ValueId beside = add(g, Range::micro_step, parts[0], parts[0]);
+    g.keep(add(g, Range::micro_step, beside, beside), fmt::format("sum {}", i));
+  }
+  const Storage s = resolve_storage(g);
+  const auto live = [&](ValueId v) { return s.roots[s.root_of[s.places[v.index].root]].live; };
+  CHECK(live(wholes[0]).last == live(parts[1]).first);
+  CHECK(live(wholes[1]).last == live(parts[1]).first);
+}
+
+// A product onto zeros, and whether the zeros are made.
+struct OntoZeros {
+  bool made = false;
+  abi::Gemm gemm;
+  Access access;
+};
+
+OntoZeros onto_zeros(When zeros_when, bool padded, bool read_before) {
+  Graph g;
+  g.set_ranks(2);
+  const ValueId a = g.variable("a", {DType::f32, {16, 8}}), b = g.variable("b", {DType::f32, {16, 24}});
+  ValueId zeros;
+  {
+    const Scope scope(g, {.when = zeros_when});
+    zeros = g.zeros(Range::micro_step, {DType::f32, {8, 24}});
+  }
+  if (padded) g.set_rows(zeros, {8, 16, true});
+  if (read_before) g.keep(add(g, Range::micro_step, zeros, zeros), "zeros twice");
+  abi::Gemm p{};
+  p.form = abi::kGemmTn;
+  p.accumulate = 1;
+  const ValueId none;
+  g.keep(g.add(Range::micro_step, OpId::gemm, Parameters(p), {a, b, none, none, none, zeros})[0], "sum");
+  const Compiled compiled = compile(std::move(g), small_target());
+  OntoZeros found;
+  for (const Instruction& i : compiled.program.range(Range::micro_step)) {
+    found.made |= std::holds_alternative<Fill>(i.command);
+    if (const auto* d = std::get_if<Dispatch>(&i.command); d && d->op == OpId::gemm)
+      found.gemm = d->parameters.as<abi::Gemm>(), found.access = d->operands.back().access;
+  }
+  return found;
+}
+
+TEST_CASE("linearize: zeros that one product alone adds to are not made") {
+  const OntoZeros spared = onto_zeros(When::each, false, false);
+  CHECK(!spared.made);
+  CHECK(spared.gemm.accumulate == abi::kGemmOntoZeros);
+  CHECK(spared.access == Access::write);
+  for (const OntoZeros& kept : {onto_zeros(When::first, false, false), onto_zeros(When::each, true, false),
+                                onto_zeros(When::each, false, true)}) {
+    CHECK(kept.made);
+    CHECK(kept.gemm.accumulate == 1);
+    CHECK(kept.access == Access::read_write);
+  }
 }
 
 TEST_CASE("synchronize: a barrier between dependent instructions only, and the hazard check agrees") {

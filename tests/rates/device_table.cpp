@@ -105,6 +105,7 @@ TEST_CASE("device table: what is written reads as the same table") {
   t.rates.narrow_attention = 15e12;
   t.rates.narrow_attention_backward = 12e12;
   t.rates.passes = 0.75;
+  t.rates.quantize = 0.625;
   t.rates.zero_copy = 12e9;
   t.rates.optimizer = 0.5;
   t.rates.products = {{256, 0.25, 0.5, 0.75}, {512, 1, 1, 1}};
@@ -135,6 +136,7 @@ TEST_CASE("device table: what is written reads as the same table") {
     same(r.rates.narrow_attention_backward, t.rates.narrow_attention_backward);
     same(r.rates.bandwidth, t.rates.bandwidth);
     same(r.rates.passes, t.rates.passes);
+    same(r.rates.quantize, t.rates.quantize);
     same(r.rates.optimizer, t.rates.optimizer);
     same(r.rates.host_to_device, t.rates.host_to_device);
     same(r.rates.zero_copy, t.rates.zero_copy);
