@@ -4,10 +4,11 @@
 // matrix products. A block makes 128 keys of a key head, a warpgroup 64 of them, both dk and dv, over its group's query
 // heads and for each the tiles of 128 queries (64 for head_dim 128), one block a multiprocessor. Scores are weighed
 // while values are multiplied with dout, gradients of scores made while weights are multiplied with dout; those are
-// multiplied with the queries together with the next tile's first products, which so need not wait. Tiles come by
-// tensor map in three stages, with their queries' lse, delta and positions; of all heads and sequences the first keys,
-// which most queries see, come first. All products are transposed: rows are keys. Sums: heads in order, then tiles of
-// queries, as wgmma adds inside of 16; the weights are bf16 in the product with dout, ds in that with the queries.
+// multiplied with the queries together with the next tile's first products, which so need not wait. The warpgroups
+// issue these in turn, so that one weighs while the other multiplies. Tiles come by tensor map in three stages, with
+// their queries' lse, delta and positions; of all heads and sequences the first keys, which most queries see, come
+// first. All products are transposed: rows are keys. Sums: heads in order, then tiles of queries, as wgmma adds inside
+// of 16; the weights are bf16 in the product with dout, ds in that with the queries.
 #include "kernels/attention_backward_key_value_tile.cuh"
 #include "kernels/hopper.h"
 #include "kernels/tensor_map.cuh"
@@ -16,8 +17,7 @@ namespace tandem::kernels {
 namespace {
 
 constexpr int kWarps = 8, kThreads = kWarps * 32, kRows = 2 * kWarpgroupRows;
-constexpr int kStages = 3;      // a tile, the one before, which is still read, and the next
-constexpr bool kTurns = false;  // the block's warpgroups issue products in turn
+constexpr int kStages = 3;  // a tile, the one before, which is still read, and the next
 
 // a tile of queries of a head
 template <int kDim>
@@ -68,48 +68,20 @@ __device__ __forceinline__ void weigh_gradients(float (&ds)[kN][4], const float 
   }
 }
 
-// A warpgroup's gradients of its keys, those from key0 on, of which row0 is the warp's first.
-template <int kDim>
-struct KeyGradients {
-  static constexpr int kQueries = Stage<kDim>::kQueries, kN = kQueries / 8;
-  uint64_t keys, values;
-  int key0, row0;
-  float scale_log2;
-  float dk[1][kDim / 8][4], dv[1][kDim / 8][4];
-  float scores[1][kN][4], ds[kN][4];
-  uint32_t gradients[kN / 2][4];  // of the last tile's scores, to be multiplied with its queries
-
-  // a tile's first products: scores, and values with dout
-  __device__ __forceinline__ void begin(const Stage<kDim>& now) {
-    product_fence();
-    multiply_transposed<kDim>(scores[0], keys, kRows, tile_descriptor(now.queries, kQueries), kQueries);
-    product_commit();
-    multiply_transposed<kDim>(ds, values, kRows, tile_descriptor(now.dout, kQueries), kQueries);
-    product_commit();
+// What one of the block's two warpgroups does between take and pass the other does before or after. Each takes and
+// passes as many turns as the other; the first is warpgroup 0's.
+struct Turns {
+  int group;
+  __device__ __forceinline__ explicit Turns(int group_) : group(group_) {
+    if (group == 1) pass();
   }
-  // awaits the scores and all products before; t: the tile's first query
-  __device__ __forceinline__ void weigh(const Stage<kDim>& now, int t) {
-    product_wait<1>();
-    pin(scores[0]);
-    pin(dk[0]);
-    const int from_last = t + kQueries - 1 - now.stats.position[kQueries - 1];  // the first key the last query sees
-    if (t < key0 + kWarpgroupRows - 1 || from_last > key0) hide_unseeing(scores, now.stats.position, row0, t);
-    weigh_queries(scores, now.stats.lse, scale_log2);
+  __device__ __forceinline__ void take() const {
+    if (group == 0) asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
+    else asm volatile("bar.sync 2, %0;" ::"n"(kThreads) : "memory");
   }
-  // dv gains the weights' products with dout, meanwhile gradients of scores are made
-  __device__ __forceinline__ void add_values(const Stage<kDim>& now) {
-    uint32_t weights[kN / 2][4];
-    pack(weights, scores[0]);
-    add_product(dv[0], weights, tile_descriptor(now.dout, kQueries));
-    product_wait<1>();
-    pin(ds);
-    weigh_gradients(ds, scores[0], now.stats.delta);
-    product_wait<0>();
-    pin(dv[0]);
-    pack(gradients, ds);
-  }
-  __device__ __forceinline__ void add_keys(const Stage<kDim>& before) {
-    add_product(dk[0], gradients, tile_descriptor(before.queries, kQueries));
+  __device__ __forceinline__ void pass() const {
+    if (group == 0) asm volatile("bar.arrive 2, %0;" ::"n"(kThreads) : "memory");
+    else asm volatile("bar.arrive 1, %0;" ::"n"(kThreads) : "memory");
   }
 };
 
@@ -117,7 +89,7 @@ template <int kDim>
 __global__ void __launch_bounds__(kThreads, 1)
     attention_backward_key_value_warpgroups(abi::AttentionBackward p, const BackwardOperands<bf16> operands,
                                             const __grid_constant__ Maps maps) {
-  constexpr int kQueries = Stage<kDim>::kQueries;
+  constexpr int kQueries = Stage<kDim>::kQueries, kN = kQueries / 8;
   BOXES_SHARED(Shared<kDim>, s);
   const KeyTile<bf16> tile(p, operands, kRows);
   const int lane = int(threadIdx.x % 32), warp = warp_number(), row0 = tile.first + warp * 16;
@@ -150,37 +122,62 @@ __global__ void __launch_bounds__(kThreads, 1)
   const float scale_log2 = p.scale * kLog2E;
   const int group_at = warp / 4 * kWarpgroupRows * kBoxColumns;
   const uint64_t keys = tile_descriptor(s.keys + group_at, kRows), values = tile_descriptor(s.values + group_at, kRows);
-  KeyGradients<kDim> sums{keys, values, key0, row0, scale_log2};
-  clear(sums.dk);
-  clear(sums.dv);
-  const Turns<kTurns> turns(warp / 4);
-  int before = -1;  // the tile that dk has still to gain
+  float dk[1][kDim / 8][4], dv[1][kDim / 8][4];
+  clear(dk);
+  clear(dv);
+  pin(dk[0]);  // or zeros would be set between products, which the compiler then serializes
+  pin(dv[0]);
+  uint32_t gradients[kN / 2][4];  // of the scores of tile `before`, which dk has still to gain
+  int before = -1;
+  const auto add_keys = [&] {
+    if (before >= 0) add_product(dk[0], gradients, tile_descriptor(s.stages[before % kStages].queries, kQueries));
+  };
+  const Turns turns(warp / 4);
   for (int i = 0; i < tiles; ++i) {
     const int t = tile.first + i % of_head * kQueries;
-    const Stage<kDim>& now = s.stages[i % kStages];
     s.ring.wait(i);
     turns.take();
-    if (t + kQueries <= key0) {  // no query sees the warpgroup's keys
+    if (kQueries < kRows && t + kQueries <= key0) {  // no query sees the warpgroup's keys
       turns.pass();
       s.ring.leave(i, tiles, ask);
       continue;
     }
-    if (before >= 0) sums.add_keys(s.stages[before % kStages]);
-    sums.begin(now);
+    const Stage<kDim>& now = s.stages[i % kStages];
+    const uint64_t queries = tile_descriptor(now.queries, kQueries), dout = tile_descriptor(now.dout, kQueries);
+    float scores[1][kN][4], ds[kN][4];
+    add_keys();
+    product_fence();
+    multiply_transposed<kDim>(scores[0], keys, kRows, queries, kQueries);
+    product_commit();
+    multiply_transposed<kDim>(ds, values, kRows, dout, kQueries);
+    product_commit();
     turns.pass();
-    sums.weigh(now, t);
+    product_wait<1>();
+    pin(scores[0]);
+    pin(dk[0]);
     if (before >= 0) s.ring.leave(before, tiles, ask);
-    sums.add_values(now);
     before = i;
+    const int from_last = t + kQueries - 1 - now.stats.position[kQueries - 1];  // the first key the last query sees
+    if (t < key0 + kWarpgroupRows - 1 || from_last > key0) hide_unseeing(scores, now.stats.position, row0, t);
+    weigh_queries(scores, now.stats.lse, scale_log2);
+    uint32_t weights[kN / 2][4];
+    pack(weights, scores[0]);
+    add_product(dv[0], weights, dout);
+    product_wait<1>();
+    pin(ds);
+    weigh_gradients(ds, scores[0], now.stats.delta);
+    product_wait<0>();
+    pin(dv[0]);
+    pack(gradients, ds);
   }
-  if (before >= 0) sums.add_keys(s.stages[before % kStages]);
+  add_keys();
   product_wait<0>();
-  pin(sums.dk[0]);
+  pin(dk[0]);
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int key = row0 + h * 8 + lane / 4;
-    store_row(tile.dk, sums.dk[0], h, p.scale, key, tile.last);
-    store_row(tile.dv, sums.dv[0], h, 1.0f, key, tile.last);
+    store_row(tile.dk, dk[0], h, p.scale, key, tile.last);
+    store_row(tile.dv, dv[0], h, 1.0f, key, tile.last);
   }
 }
 

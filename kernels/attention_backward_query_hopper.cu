@@ -2,11 +2,10 @@
 // warpgroups. Reads qkv, positions, dout, lse and delta, writes the q part of dqkv; keys and values once a tile of
 // queries. FLOPs: 6 head_dim for each query, head and key seen: three matrix products. A block makes 128 queries of a
 // head, a warpgroup 64 of them: for head_dim 64 over tiles of 64 keys, two blocks a multiprocessor; for 128 over tiles
-// of 128 keys, one block. Scores are weighed while dout is multiplied with the values. With 128 the gradients of a
-// tile's scores are multiplied with its keys together with the next tile's first products, which the next scores then
-// need not wait for; with 64 registers do not suffice for that. Tiles come by tensor map in two stages; of all heads
-// and sequences the heaviest tiles of queries come first. Sums: keys in order, tile by tile, as wgmma adds inside of
-// 16; ds is bf16 in the product with the keys.
+// of 128 keys, one block. Scores are weighed while dout is multiplied with the values; gradients of 16 keys' scores are
+// multiplied while those of the next are made. Tiles come by tensor map in two stages; of all heads and sequences the
+// heaviest tiles of queries come first. Sums: keys in order, tile by tile, as wgmma adds inside of 16; ds is bf16 in
+// the product with the keys.
 #include "kernels/attention_backward.cuh"
 #include "kernels/hopper.h"
 #include "kernels/tensor_map.cuh"
@@ -19,8 +18,6 @@ constexpr int kWarps = 8, kThreads = kWarps * 32, kRows = 2 * kWarpgroupRows, kS
 template <int kDim>
 struct Shared {
   static constexpr int kKeys = kDim, kBlocks = kDim > 64 ? 1 : 2;  // blocks: of a multiprocessor
-  // a tile's last product is awaited behind the next tile's first; and whether the block's warpgroups take turns
-  static constexpr bool kAhead = kDim > 64, kTurns = false;
   bf16 queries[kRows * kDim], dout[kRows * kDim], keys[kStages][kKeys * kDim], values[kStages][kKeys * kDim];
   int row_first[kRows];  // the first key that each row sees
   uint64_t rows_here;
@@ -40,10 +37,11 @@ __device__ __forceinline__ void weigh_keys(float (&scores)[kN][4], const float (
   }
 }
 
-// the products of dout and values become gradients of scores, rounded
-template <int kN>
-__device__ __forceinline__ void weigh_gradients(uint32_t (&gradients)[kN / 2][4], const float (&weights)[kN][4],
-                                                float (&ds)[kN][4], const float (&delta)[2]) {
+// the products of dout and values become gradients of scores, and dq gains their products with the keys
+template <int kQ, int kN>
+__device__ __forceinline__ void add_gradient(float (&dq)[kQ][4], const float (&weights)[kN][4], float (&ds)[kN][4],
+                                             const float (&delta)[2], uint64_t keys) {
+  uint32_t gradients[kN / 2][4];
 #pragma unroll
   for (int k = 0; k < kN / 2; ++k) {
 #pragma unroll
@@ -51,7 +49,12 @@ __device__ __forceinline__ void weigh_gradients(uint32_t (&gradients)[kN / 2][4]
 #pragma unroll
       for (int e = 0; e < 4; ++e) ds[n][e] = weights[n][e] * (ds[n][e] - delta[e / 2]);
     pack_columns(gradients[k], ds, k);
+    product_fence();
+    multiply_registers(dq, gradients[k], keys + k * kStepOfRows);
   }
+  product_commit();
+  product_wait<0>();
+  pin(dq);
 }
 
 template <int kDim>
@@ -102,65 +105,32 @@ __global__ void __launch_bounds__(kThreads, Shared<kDim>::kBlocks)
                  dout = tile_descriptor(s.dout + group_at, kRows);
   float dq[1][kDim / 8][4];
   clear(dq);
-  float scores[1][kN][4], ds[kN][4];
-  uint32_t gradients[kN / 2][4];
-  const Turns<Shared<kDim>::kTurns> turns(warp / 4);
-  const int begin = group.begin(first, kKeys), end = group.end(first, kKeys);
-  const auto pass_by = [&](int from, int to) {  // tiles that no row of the warpgroup sees
-    for (int i = from; i < to; ++i) {
-      s.key_ring.wait(i);
-      s.key_ring.leave(i, tiles, ask_keys);
-      s.value_ring.wait(i);
-      s.value_ring.leave(i, tiles, ask_values);
-      turns.take();
-      turns.pass();
-    }
-  };
-  const auto add_gradient = [&](int i) {
-    product_fence();
-#pragma unroll
-    for (int k = 0; k < kN / 2; ++k)
-      multiply_registers(dq[0], gradients[k], tile_descriptor(s.keys[i % kStages], kKeys) + k * kStepOfRows);
-    product_commit();
-  };
-  const auto added = [&](int i) {
-    pin(dq[0]);
-    s.key_ring.leave(i, tiles, ask_keys);
-  };
-  pass_by(0, begin);
-  for (int i = begin; i < end; ++i) {
+  for (int i = 0; i < tiles; ++i) {
+    const int key = first + i * kKeys;
     s.key_ring.wait(i);
     s.value_ring.wait(i);
-    turns.take();
-    if (Shared<kDim>::kAhead && i > begin) add_gradient(i - 1);
+    if (!group.sees(key, kKeys)) {
+      s.value_ring.leave(i, tiles, ask_values);
+      s.key_ring.leave(i, tiles, ask_keys);
+      continue;
+    }
+    const uint64_t keys = tile_descriptor(s.keys[i % kStages], kKeys);
+    float scores[1][kN][4], ds[kN][4];
     product_fence();
-    multiply_transposed<kDim>(scores[0], queries, kRows, tile_descriptor(s.keys[i % kStages], kKeys), kKeys);
+    multiply_transposed<kDim>(scores[0], queries, kRows, keys, kKeys);
     product_commit();
     multiply_transposed<kDim>(ds, dout, kRows, tile_descriptor(s.values[i % kStages], kKeys), kKeys);
     product_commit();
-    turns.pass();
     product_wait<1>();
     pin(scores[0]);
-    if (Shared<kDim>::kAhead && i > begin) added(i - 1);
-    const int key = first + i * kKeys;
     if (group.hides(key, kKeys)) hide_unseen(scores, row0, key, s.row_first + warp * 16);
     weigh_keys(scores[0], lse, scale_log2);
     product_wait<0>();
     pin(ds);
     s.value_ring.leave(i, tiles, ask_values);
-    weigh_gradients(gradients, scores[0], ds, delta);
-    if constexpr (!Shared<kDim>::kAhead) {
-      add_gradient(i);
-      product_wait<0>();
-      added(i);
-    }
+    add_gradient(dq[0], scores[0], ds, delta, keys);
+    s.key_ring.leave(i, tiles, ask_keys);
   }
-  if (Shared<kDim>::kAhead && begin < end) {
-    add_gradient(end - 1);
-    product_wait<0>();
-    added(end - 1);
-  }
-  pass_by(end, tiles);
 #pragma unroll
   for (int h = 0; h < 2; ++h) store_row(tile.dq, dq[0], h, p.scale, row0 + h * 8 + lane / 4, tile.last);
 }

@@ -60,14 +60,8 @@ struct OnlineSoftmax {
   // weight of 2^kSlack is as exact as one of 1, and sums are seldom rescaled.
   template <int kN>
   __device__ __forceinline__ void raise_top(const float (&scores)[kM][kN][4], float scale_log2) {
+    constexpr float kSlack = 8.0f;
     float larger[kM][2];
-    if (find_larger(larger, scores, scale_log2)) raise_top_to(larger, scale_log2);
-  }
-  static constexpr float kSlack = 8.0f;
-  // larger: the largest of `top` and a lane's scores; whether one of the warp's is to raise it
-  template <int kN>
-  __device__ __forceinline__ bool find_larger(float (&larger)[kM][2], const float (&scores)[kM][kN][4],
-                                              float scale_log2) const {
     bool raise = false;
 #pragma unroll
     for (int m = 0; m < kM; ++m)
@@ -79,9 +73,7 @@ struct OnlineSoftmax {
           larger[m][h] = fmaxf(larger[m][h], fmaxf(scores[m][n][2 * h], scores[m][n][2 * h + 1]));
         raise |= (larger[m][h] - top[m][h]) * scale_log2 > kSlack;
       }
-    return __any_sync(kFullWarp, raise);
-  }
-  __device__ __forceinline__ void raise_top_to(float (&larger)[kM][2], float scale_log2) {
+    if (!__any_sync(kFullWarp, raise)) return;
 #pragma unroll
     for (int m = 0; m < kM; ++m)
 #pragma unroll

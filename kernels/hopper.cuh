@@ -241,28 +241,6 @@ __device__ __forceinline__ void multiply_transposed(float (&c)[kN][4], uint64_t 
     multiply_tiles(c, a + k % 4 * 2 + k / 4 * a_rows * 8, b + k % 4 * 2 + k / 4 * b_rows * 8);
 }
 
-// Two warpgroups of a block issue their products in turn, so that one weighs while the other multiplies; each takes and
-// passes as many turns as the other. Where not kOn they go as they come.
-template <bool kOn>
-struct Turns {
-  int group;
-  // the first turn is warpgroup 0's
-  __device__ __forceinline__ explicit Turns(int group_) : group(group_) {
-    if constexpr (kOn)
-      if (group == 1) asm volatile("bar.arrive 1, 256;" ::: "memory");
-  }
-  __device__ __forceinline__ void take() const {
-    if constexpr (!kOn) return;
-    if (group == 0) asm volatile("bar.sync 1, 256;" ::: "memory");
-    else asm volatile("bar.sync 2, 256;" ::: "memory");
-  }
-  __device__ __forceinline__ void pass() const {
-    if constexpr (!kOn) return;
-    if (group == 0) asm volatile("bar.arrive 2, 256;" ::: "memory");
-    else asm volatile("bar.arrive 1, 256;" ::: "memory");
-  }
-};
-
 // What a warpgroup's rows of a tile of queries, tile_first ... tile_last, see.
 struct GroupRows {
   int first, last;         // none if last < first
@@ -273,12 +251,9 @@ struct GroupRows {
     first_seen = first <= last ? first_key(positions, first) : 0;
     inside = first <= last ? first_key(positions, last) : 0;
   }
-  // of tiles of `count` keys from key `from` on, those that some row sees: begin ... end - 1
-  __device__ __forceinline__ int begin(int from, int count) const {
-    return first <= last ? (first_seen - from) / count : 0;
-  }
-  __device__ __forceinline__ int end(int from, int count) const {
-    return first <= last ? (last - from) / count + 1 : 0;
+  // whether some row sees one of `count` keys
+  __device__ __forceinline__ bool sees(int key, int count) const {
+    return first <= last && key <= last && key + count > first_seen;
   }
   // whether some row does not see one of them
   __device__ __forceinline__ bool hides(int key, int count) const { return key + count - 1 > first || key < inside; }
