@@ -3,10 +3,12 @@
 // and v parts of dqkv; queries and dout once a tile of keys. FLOPs: 8 head_dim for each query, head and key seen: four
 // matrix products. A block makes 128 keys of a key head, a warpgroup 64 of them, both dk and dv, over its group's query
 // heads and for each the tiles of 128 queries (64 for head_dim 128), one block a multiprocessor. Scores are weighed
-// while values are multiplied with dout, gradients of scores made while weights are multiplied with dout. Tiles come by
-// tensor map in two stages, with their queries' lse, delta and positions; of all heads and sequences the first keys,
-// which most queries see, come first. All products are transposed: rows are keys. Sums: heads in order, then tiles of
-// queries, as wgmma adds inside of 16; the weights are bf16 in the product with dout, ds in that with the queries.
+// while values are multiplied with dout, gradients of scores made while weights are multiplied with dout; those are
+// multiplied with the queries together with the next tile's first products, which so need not wait. The warpgroups
+// issue these in turn, so that one weighs while the other multiplies. Tiles come by tensor map in three stages, with
+// their queries' lse, delta and positions; of all heads and sequences the first keys, which most queries see, come
+// first. All products are transposed: rows are keys. Sums: heads in order, then tiles of queries, as wgmma adds inside
+// of 16; the weights are bf16 in the product with dout, ds in that with the queries.
 #include "kernels/attention_backward_key_value_tile.cuh"
 #include "kernels/hopper.h"
 #include "kernels/tensor_map.cuh"
@@ -14,7 +16,8 @@
 namespace tandem::kernels {
 namespace {
 
-constexpr int kWarps = 8, kThreads = kWarps * 32, kRows = 2 * kWarpgroupRows, kStages = 2;
+constexpr int kWarps = 8, kThreads = kWarps * 32, kRows = 2 * kWarpgroupRows;
+constexpr int kStages = 3;  // a tile, the one before, which is still read, and the next
 
 // a tile of queries of a head
 template <int kDim>
@@ -38,15 +41,18 @@ struct Maps {
   CUtensorMap qkv, dout, lse, delta, positions;
 };
 
-// c += a b: a a product, rounded, b a tile; the caller awaits it
-template <int kC, int kN>
-__device__ __forceinline__ void add_product(float (&c)[kC][4], const float (&a)[kN][4], uint64_t b) {
-  uint32_t left[kN / 2][4];
+// a product, rounded, as a left operand
+template <int kN>
+__device__ __forceinline__ void pack(uint32_t (&left)[kN / 2][4], const float (&c)[kN][4]) {
 #pragma unroll
-  for (int k = 0; k < kN / 2; ++k) pack_columns(left[k], a, k);
+  for (int k = 0; k < kN / 2; ++k) pack_columns(left[k], c, k);
+}
+// c += left b, b a tile; the caller awaits it
+template <int kC, int kK>
+__device__ __forceinline__ void add_product(float (&c)[kC][4], const uint32_t (&left)[kK][4], uint64_t b) {
   product_fence();
 #pragma unroll
-  for (int k = 0; k < kN / 2; ++k) multiply_registers(c, left[k], b + k * kStepOfRows);
+  for (int k = 0; k < kK; ++k) multiply_registers(c, left[k], b + k * kStepOfRows);
   product_commit();
 }
 
@@ -62,39 +68,28 @@ __device__ __forceinline__ void weigh_gradients(float (&ds)[kN][4], const float 
   }
 }
 
-// What a tile of queries, t ..., gives to a warpgroup's keys, those from key0 on, of which row0 is the warp's first.
-template <int kDim>
-__device__ __forceinline__ void add_tile(float (&dk)[kDim / 8][4], float (&dv)[kDim / 8][4], uint64_t keys,
-                                         uint64_t values, const Stage<kDim>& now, int key0, int row0, int t,
-                                         float scale_log2) {
-  constexpr int kQueries = Stage<kDim>::kQueries, kN = kQueries / 8;
-  const uint64_t queries = tile_descriptor(now.queries, kQueries), dout = tile_descriptor(now.dout, kQueries);
-  float scores[1][kN][4], ds[kN][4];
-  product_fence();
-  multiply_transposed<kDim>(scores[0], keys, kRows, queries, kQueries);
-  product_commit();
-  multiply_transposed<kDim>(ds, values, kRows, dout, kQueries);
-  product_commit();
-  product_wait<1>();
-  pin(scores[0]);
-  const int from_last = t + kQueries - 1 - now.stats.position[kQueries - 1];  // the first key that the last query sees
-  if (t < key0 + kWarpgroupRows - 1 || from_last > key0) hide_unseeing(scores, now.stats.position, row0, t);
-  weigh_queries(scores, now.stats.lse, scale_log2);
-  add_product(dv, scores[0], dout);
-  product_wait<1>();
-  pin(ds);
-  weigh_gradients(ds, scores[0], now.stats.delta);
-  add_product(dk, ds, queries);
-  product_wait<0>();
-  pin(dv);
-  pin(dk);
-}
+// What one of the block's two warpgroups does between take and pass the other does before or after. Each takes and
+// passes as many turns as the other; the first is warpgroup 0's.
+struct Turns {
+  int group;
+  __device__ __forceinline__ explicit Turns(int group_) : group(group_) {
+    if (group == 1) pass();
+  }
+  __device__ __forceinline__ void take() const {
+    if (group == 0) asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
+    else asm volatile("bar.sync 2, %0;" ::"n"(kThreads) : "memory");
+  }
+  __device__ __forceinline__ void pass() const {
+    if (group == 0) asm volatile("bar.arrive 2, %0;" ::"n"(kThreads) : "memory");
+    else asm volatile("bar.arrive 1, %0;" ::"n"(kThreads) : "memory");
+  }
+};
 
 template <int kDim>
 __global__ void __launch_bounds__(kThreads, 1)
     attention_backward_key_value_warpgroups(abi::AttentionBackward p, const BackwardOperands<bf16> operands,
                                             const __grid_constant__ Maps maps) {
-  constexpr int kQueries = Stage<kDim>::kQueries;
+  constexpr int kQueries = Stage<kDim>::kQueries, kN = kQueries / 8;
   BOXES_SHARED(Shared<kDim>, s);
   const KeyTile<bf16> tile(p, operands, kRows);
   const int lane = int(threadIdx.x % 32), warp = warp_number(), row0 = tile.first + warp * 16;
@@ -130,13 +125,54 @@ __global__ void __launch_bounds__(kThreads, 1)
   float dk[1][kDim / 8][4], dv[1][kDim / 8][4];
   clear(dk);
   clear(dv);
+  pin(dk[0]);  // or zeros would be set between products, which the compiler then serializes
+  pin(dv[0]);
+  uint32_t gradients[kN / 2][4];  // of the scores of tile `before`, which dk has still to gain
+  int before = -1;
+  const auto add_keys = [&] {
+    if (before >= 0) add_product(dk[0], gradients, tile_descriptor(s.stages[before % kStages].queries, kQueries));
+  };
+  const Turns turns(warp / 4);
   for (int i = 0; i < tiles; ++i) {
     const int t = tile.first + i % of_head * kQueries;
     s.ring.wait(i);
-    if (t + kQueries > key0)
-      add_tile<kDim>(dk[0], dv[0], keys, values, s.stages[i % kStages], key0, row0, t, scale_log2);
-    s.ring.leave(i, tiles, ask);
+    turns.take();
+    if (kQueries < kRows && t + kQueries <= key0) {  // no query sees the warpgroup's keys
+      turns.pass();
+      s.ring.leave(i, tiles, ask);
+      continue;
+    }
+    const Stage<kDim>& now = s.stages[i % kStages];
+    const uint64_t queries = tile_descriptor(now.queries, kQueries), dout = tile_descriptor(now.dout, kQueries);
+    float scores[1][kN][4], ds[kN][4];
+    add_keys();
+    product_fence();
+    multiply_transposed<kDim>(scores[0], keys, kRows, queries, kQueries);
+    product_commit();
+    multiply_transposed<kDim>(ds, values, kRows, dout, kQueries);
+    product_commit();
+    turns.pass();
+    product_wait<1>();
+    pin(scores[0]);
+    pin(dk[0]);
+    if (before >= 0) s.ring.leave(before, tiles, ask);
+    before = i;
+    const int from_last = t + kQueries - 1 - now.stats.position[kQueries - 1];  // the first key the last query sees
+    if (t < key0 + kWarpgroupRows - 1 || from_last > key0) hide_unseeing(scores, now.stats.position, row0, t);
+    weigh_queries(scores, now.stats.lse, scale_log2);
+    uint32_t weights[kN / 2][4];
+    pack(weights, scores[0]);
+    add_product(dv[0], weights, dout);
+    product_wait<1>();
+    pin(ds);
+    weigh_gradients(ds, scores[0], now.stats.delta);
+    product_wait<0>();
+    pin(dv[0]);
+    pack(gradients, ds);
   }
+  add_keys();
+  product_wait<0>();
+  pin(dk[0]);
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int key = row0 + h * 8 + lane / 4;

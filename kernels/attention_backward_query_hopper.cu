@@ -3,10 +3,9 @@
 // queries. FLOPs: 6 head_dim for each query, head and key seen: three matrix products. A block makes 128 queries of a
 // head, a warpgroup 64 of them: for head_dim 64 over tiles of 64 keys, two blocks a multiprocessor; for 128 over tiles
 // of 128 keys, one block. Scores are weighed while dout is multiplied with the values; gradients of 16 keys' scores are
-// multiplied while those of the next are made (for head_dim 64 the compiler has too few registers for either and awaits
-// each product, which still beats one block with more of them). Tiles come by tensor map in two stages; of all heads
-// and sequences the heaviest tiles of queries come first. Sums: keys in order, tile by tile, as wgmma adds inside of
-// 16; ds is bf16 in the product with the keys.
+// multiplied while those of the next are made. Tiles come by tensor map in two stages; of all heads and sequences the
+// heaviest tiles of queries come first. Sums: keys in order, tile by tile, as wgmma adds inside of 16; ds is bf16 in
+// the product with the keys.
 #include "kernels/attention_backward.cuh"
 #include "kernels/hopper.h"
 #include "kernels/tensor_map.cuh"
@@ -108,26 +107,28 @@ __global__ void __launch_bounds__(kThreads, Shared<kDim>::kBlocks)
   clear(dq);
   for (int i = 0; i < tiles; ++i) {
     const int key = first + i * kKeys;
-    const bool sees = group.sees(key, kKeys);
-    const uint64_t keys = tile_descriptor(s.keys[i % kStages], kKeys);
-    float scores[1][kN][4], ds[kN][4];
     s.key_ring.wait(i);
     s.value_ring.wait(i);
-    if (sees) {
-      product_fence();
-      multiply_transposed<kDim>(scores[0], queries, kRows, keys, kKeys);
-      product_commit();
-      multiply_transposed<kDim>(ds, dout, kRows, tile_descriptor(s.values[i % kStages], kKeys), kKeys);
-      product_commit();
-      product_wait<1>();
-      pin(scores[0]);
-      if (group.hides(key, kKeys)) hide_unseen(scores, row0, key, s.row_first + warp * 16);
-      weigh_keys(scores[0], lse, scale_log2);
-      product_wait<0>();
-      pin(ds);
+    if (!group.sees(key, kKeys)) {
+      s.value_ring.leave(i, tiles, ask_values);
+      s.key_ring.leave(i, tiles, ask_keys);
+      continue;
     }
+    const uint64_t keys = tile_descriptor(s.keys[i % kStages], kKeys);
+    float scores[1][kN][4], ds[kN][4];
+    product_fence();
+    multiply_transposed<kDim>(scores[0], queries, kRows, keys, kKeys);
+    product_commit();
+    multiply_transposed<kDim>(ds, dout, kRows, tile_descriptor(s.values[i % kStages], kKeys), kKeys);
+    product_commit();
+    product_wait<1>();
+    pin(scores[0]);
+    if (group.hides(key, kKeys)) hide_unseen(scores, row0, key, s.row_first + warp * 16);
+    weigh_keys(scores[0], lse, scale_log2);
+    product_wait<0>();
+    pin(ds);
     s.value_ring.leave(i, tiles, ask_values);
-    if (sees) add_gradient(dq[0], scores[0], ds, delta, keys);
+    add_gradient(dq[0], scores[0], ds, delta, keys);
     s.key_ring.leave(i, tiles, ask_keys);
   }
 #pragma unroll

@@ -2,12 +2,11 @@
 // positions, writes out and lse; keys and values once a tile of queries. FLOPs: 4 head_dim for each query, head and key
 // seen. A block makes 128 queries of a head, a warpgroup 64 of them, over tiles of 64 keys; two blocks a
 // multiprocessor, so that of four warpgroups some multiply while others weigh: nothing else orders them. A warpgroup
-// waits for a tile's scores, weighs 16 keys at a time and lets their values be mixed while it weighs the next (for
-// head_dim 128 the compiler has too few registers for that and awaits each product, which still beats one block with
-// more of them). Tiles come by tensor map in two stages. Of all heads and sequences the heaviest tiles of queries come
-// first. Sums: keys in order, tile by tile, as wgmma adds inside of 16; the weights' sum: a lane's keys in order, then
-// a butterfly over the four lanes of a row; both rescaled as in attention.cu. The weights are bf16 in the product with
-// the values.
+// waits for a tile's scores, then for head_dim 64 weighs 16 keys at a time and lets their values be mixed while it
+// weighs the next; for 128 that takes more registers than there are, so that all are weighed before values are mixed.
+// Tiles come by tensor map in two stages. Of all heads and sequences the heaviest tiles of queries come first. Sums:
+// keys in order, tile by tile, as wgmma adds inside of 16; the weights' sum: a lane's keys in order, then a butterfly
+// over the four lanes of a row; both rescaled as in attention.cu. The weights are bf16 in the product with the values.
 #include "kernels/attention_forward.cuh"
 #include "kernels/hopper.h"
 #include "kernels/tensor_map.cuh"
@@ -59,13 +58,19 @@ __device__ __forceinline__ void attend_alone(const QueryTile<bf16>& tile, int t,
 template <int kDim>
 __device__ __forceinline__ void mix(OnlineSoftmax<kDim, 1>& rows, float (&scores)[1][kN][4], float scale_log2,
                                     uint64_t values) {
+  constexpr int kTogether = kDim > 64 ? kN / 2 : 1;  // 16 keys each, weighed before the first is multiplied
   uint32_t weights[kN / 2][4];
 #pragma unroll
-  for (int k = 0; k < kN / 2; ++k) {
-    rows.weigh(scores, 2 * k, 2 * k + 2, scale_log2);
-    pack_columns(weights[k], scores[0], k);
+  for (int from = 0; from < kN / 2; from += kTogether) {
+#pragma unroll
+    for (int k = from; k < from + kTogether; ++k) {
+      rows.weigh(scores, 2 * k, 2 * k + 2, scale_log2);
+      pack_columns(weights[k], scores[0], k);
+    }
     product_fence();
-    multiply_registers(rows.mixed[0], weights[k], values + k * kStepOfRows);
+#pragma unroll
+    for (int k = from; k < from + kTogether; ++k)
+      multiply_registers(rows.mixed[0], weights[k], values + k * kStepOfRows);
   }
   product_commit();
   product_wait<0>();
@@ -126,23 +131,24 @@ __global__ void __launch_bounds__(kThreads, 2)
   rows.reset();
   for (int i = 0; i < tiles; ++i) {
     const int key = first + i * kKeys;
-    const bool sees = group.sees(key, kKeys);
-    float scores[1][kN][4];
     s.key_ring.wait(i);
-    if (sees) {
-      product_fence();
-      multiply_transposed<kDim>(scores[0], own, kRows, tile_descriptor(s.keys[i % kStages], kKeys), kKeys);
-      product_commit();
-      product_wait<0>();
-      pin(scores[0]);
+    if (!group.sees(key, kKeys)) {
+      s.key_ring.leave(i, tiles, ask_keys);
+      s.value_ring.wait(i);
+      s.value_ring.leave(i, tiles, ask_values);
+      continue;
     }
+    float scores[1][kN][4];
+    product_fence();
+    multiply_transposed<kDim>(scores[0], own, kRows, tile_descriptor(s.keys[i % kStages], kKeys), kKeys);
+    product_commit();
+    product_wait<0>();
+    pin(scores[0]);
     s.key_ring.leave(i, tiles, ask_keys);
-    if (sees) {
-      if (group.hides(key, kKeys)) hide_unseen(scores, row0, key, s.row_first + warp * 16);
-      rows.raise_top(scores, scale_log2);
-    }
+    if (group.hides(key, kKeys)) hide_unseen(scores, row0, key, s.row_first + warp * 16);
+    rows.raise_top(scores, scale_log2);
     s.value_ring.wait(i);
-    if (sees) mix(rows, scores, scale_log2, tile_descriptor(s.values[i % kStages], kKeys));
+    mix(rows, scores, scale_log2, tile_descriptor(s.values[i % kStages], kKeys));
     s.value_ring.leave(i, tiles, ask_values);
   }
   finish(rows, tile, row0, p.scale, scale_log2);

@@ -170,6 +170,9 @@ __device__ __forceinline__ void pin(float (&c)[kN][4]) {
 #define SUMS_1(c, n) "+f"(c[n][0]), "+f"(c[n][1]), "+f"(c[n][2]), "+f"(c[n][3])
 #define SUMS_4(c, n) SUMS_1(c, n), SUMS_1(c, n + 1), SUMS_1(c, n + 2), SUMS_1(c, n + 3)
 #define SUMS_8(c, n) SUMS_4(c, n), SUMS_4(c, n + 4)
+#define NEW_1(c, n) "=f"(c[n][0]), "=f"(c[n][1]), "=f"(c[n][2]), "=f"(c[n][3])
+#define NEW_4(c, n) NEW_1(c, n), NEW_1(c, n + 1), NEW_1(c, n + 2), NEW_1(c, n + 3)
+#define NEW_8(c, n) NEW_4(c, n), NEW_4(c, n + 4)
 #define NAMES_32                                                                                                   \
   "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29," \
   "%30,%31"
@@ -179,16 +182,27 @@ __device__ __forceinline__ void pin(float (&c)[kN][4]) {
   "%59,%60,%61,%62,%63"
 #define PRODUCT(n, sums) "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" sums "},"
 
-// c (64, 8 kN) = a b^T, or += where `add`; 16 columns of both, which are tiles
-__device__ __forceinline__ void multiply_tiles(float (&c)[8][4], uint64_t a, uint64_t b, bool add) {
-  asm volatile("{.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n" PRODUCT(64, NAMES_32) "%32,%33,p,1,1,0,0;}"
+// c (64, 8 kN) += a b^T; 16 columns of both, which are tiles
+__device__ __forceinline__ void multiply_tiles(float (&c)[8][4], uint64_t a, uint64_t b) {
+  asm volatile("{.reg .pred p;\nsetp.eq.b32 p, 0, 0;\n" PRODUCT(64, NAMES_32) "%32,%33,p,1,1,0,0;}"
                : SUMS_8(c, 0)
-               : "l"(a), "l"(b), "r"(int(add)));
+               : "l"(a), "l"(b));
 }
-__device__ __forceinline__ void multiply_tiles(float (&c)[16][4], uint64_t a, uint64_t b, bool add) {
-  asm volatile("{.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n" PRODUCT(128, NAMES_64) "%64,%65,p,1,1,0,0;}"
+__device__ __forceinline__ void multiply_tiles(float (&c)[16][4], uint64_t a, uint64_t b) {
+  asm volatile("{.reg .pred p;\nsetp.eq.b32 p, 0, 0;\n" PRODUCT(128, NAMES_64) "%64,%65,p,1,1,0,0;}"
                : SUMS_8(c, 0), SUMS_8(c, 8)
-               : "l"(a), "l"(b), "r"(int(add)));
+               : "l"(a), "l"(b));
+}
+// c = a b^T: what c was is no operand, so that the compiler does not keep it
+__device__ __forceinline__ void set_tiles(float (&c)[8][4], uint64_t a, uint64_t b) {
+  asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 0, 0;\n" PRODUCT(64, NAMES_32) "%32,%33,p,1,1,0,0;}"
+               : NEW_8(c, 0)
+               : "l"(a), "l"(b));
+}
+__device__ __forceinline__ void set_tiles(float (&c)[16][4], uint64_t a, uint64_t b) {
+  asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 0, 0;\n" PRODUCT(128, NAMES_64) "%64,%65,p,1,1,0,0;}"
+               : NEW_8(c, 0), NEW_8(c, 8)
+               : "l"(a), "l"(b));
 }
 // c (64, 8 kN) += a b: a (64, 16) in registers as mma_m16n8k16_bf16 has it, a warp's 16 rows each; b 16 rows of a tile
 __device__ __forceinline__ void multiply_registers(float (&c)[8][4], const uint32_t (&a)[4], uint64_t b) {
@@ -204,6 +218,9 @@ __device__ __forceinline__ void multiply_registers(float (&c)[16][4], const uint
 #undef SUMS_1
 #undef SUMS_4
 #undef SUMS_8
+#undef NEW_1
+#undef NEW_4
+#undef NEW_8
 #undef NAMES_32
 #undef NAMES_64
 #undef PRODUCT
@@ -218,9 +235,10 @@ __device__ __forceinline__ void pack_columns(uint32_t (&to)[4], const float (&c)
 // c = a b^T over kDim columns; a: 64 rows of a tile of a_rows, b: a tile of b_rows
 template <int kDim, int kN>
 __device__ __forceinline__ void multiply_transposed(float (&c)[kN][4], uint64_t a, int a_rows, uint64_t b, int b_rows) {
+  set_tiles(c, a, b);
 #pragma unroll
-  for (int k = 0; k < kDim / 16; ++k)
-    multiply_tiles(c, a + k % 4 * 2 + k / 4 * a_rows * 8, b + k % 4 * 2 + k / 4 * b_rows * 8, k > 0);
+  for (int k = 1; k < kDim / 16; ++k)
+    multiply_tiles(c, a + k % 4 * 2 + k / 4 * a_rows * 8, b + k % 4 * 2 + k / 4 * b_rows * 8);
 }
 
 // What a warpgroup's rows of a tile of queries, tile_first ... tile_last, see.
