@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "core/base/median.h"
 #include "core/base/stopwatch.h"
@@ -229,45 +228,30 @@ struct Model {
   uint64_t step = 0;
 };
 
-// Runs steps for so long, two in flight; seconds per step.
-double heat(Model& m, double seconds) {
+// Runs steps for so long. They learn nothing: gradients that vanish would keep a GPU's products cool, and fast.
+void heat(Model& m, double seconds) {
   const auto start = std::chrono::steady_clock::now();
-  std::optional<StepRunner::Pending> ahead;
-  const uint64_t first = m.step;
-  while (m.step < 2 || seconds_since(start) < seconds) {
-    const StepRunner::Pending now = m.runner.train(m.batch, m.step++, 1e-4, 1);
-    if (ahead) m.runner.finish(*ahead);
-    ahead = now;
-  }
-  if (ahead) m.runner.finish(*ahead);
-  return seconds_since(start) / double(m.step - first);
+  while (m.step < 2 || seconds_since(start) < seconds) m.runner.finish(m.runner.train(m.batch, m.step++, 0, 1));
 }
 
-// Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens. They sum up to a
-// step's, which runs hotter than a profile. Empty where the backend cannot tell times. share: of kHeatAgain.
+// Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens. Empty where the
+// backend cannot tell times. share: of kHeatAgain.
 std::vector<DispatchTime> dispatch_times(Model& m, double share) {
   std::vector<DispatchTime> times;
   std::vector<std::vector<double>> seconds;  // by dispatch: those of each run
-  std::vector<double> steps, profiles;
   for (int i = 0; i < kProfiles; ++i) {
-    steps.push_back(heat(m, share * kHeatAgain));
-    profiles.push_back(0);
+    heat(m, share * kHeatAgain);
     size_t d = 0;
-    for (const Turns& turns : m.session.program().schedule) {
-      const TurnProfile profile = time_dispatches(m.session, turns.turn);
-      profiles.back() += profile.seconds;
-      for (const DispatchTime& t : profile.dispatches) {
+    for (const Turns& turns : m.session.program().schedule)
+      for (const DispatchTime& t : time_dispatches(m.session, turns.turn)) {
         if (i == 0) {
           times.push_back(t);
           seconds.emplace_back();
         }
         seconds[d++].push_back(t.seconds);
       }
-    }
   }
-  if (times.empty()) return times;
-  const double hotter = median(steps) / median(profiles);
-  for (size_t d = 0; d < times.size(); ++d) times[d].seconds = hotter * median(seconds[d]);
+  for (size_t d = 0; d < times.size(); ++d) times[d].seconds = median(seconds[d]);
   return times;
 }
 

@@ -12,22 +12,20 @@ constexpr int kRuns = 4;
 
 }  // namespace
 
-TurnProfile time_dispatches(Session& session, Turn turn) {
+std::vector<DispatchTime> time_dispatches(Session& session, Turn turn) {
   const std::vector<Interval> ran = session.executable().profile(turn);
   const std::vector<Instruction>& code = session.program().range(turn.range);
-  TurnProfile profile;
+  std::vector<DispatchTime> times;
   for (size_t i = 0; i < code.size() && i < ran.size(); ++i) {
-    profile.seconds = std::max(profile.seconds, ran[i].end);
     if (!turn.runs(code[i].when)) continue;
-    std::visit(
-        overloaded{[&](const Dispatch& d) {
-                     profile.dispatches.push_back({&d, op_of(d.op).cost(d.parameters, descs_of(d)), ran[i].seconds()});
-                   },
-                   [](const Fill&) {}, [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {},
-                   [](const Signal&) {}, [](const Wait&) {}},
-        code[i].command);
+    std::visit(overloaded{[&](const Dispatch& d) {
+                            times.push_back({&d, op_of(d.op).cost(d.parameters, descs_of(d)), ran[i].seconds()});
+                          },
+                          [](const Fill&) {}, [](const Copy&) {}, [](const Collective&) {}, [](const Barrier&) {},
+                          [](const Signal&) {}, [](const Wait&) {}},
+               code[i].command);
   }
-  return profile;
+  return times;
 }
 
 double fastest_run(Session& session, Range range, int runs) {

@@ -11,12 +11,8 @@ struct DispatchTime {
   double seconds;
 };
 
-struct TurnProfile {
-  std::vector<DispatchTime> dispatches;
-  double seconds = 0;  // the turn's
-};
 // Runs the turn once more; empty where the backend cannot tell times.
-TurnProfile time_dispatches(Session& session, Turn turn);
+std::vector<DispatchTime> time_dispatches(Session& session, Turn turn);
 
 // Seconds that the range takes from its submission to its end, the fastest of some runs.
 double fastest_run(Session& session, Range range, int runs);

@@ -46,7 +46,7 @@ static std::string name_of_share(const Dispatch& dispatch, By by) {
 
 void add_shares(Session& session, const Turns& turns, const Rates& rates, By by, std::map<std::string, Share>& by_op) {
   const uint32_t times = turns.times;
-  for (const DispatchTime& t : time_dispatches(session, turns.turn).dispatches) {
+  for (const DispatchTime& t : time_dispatches(session, turns.turn)) {
     const Descs descs = descs_of(*t.dispatch);
     Share& share = by_op[name_of_share(*t.dispatch, by)];
     share.seconds += t.seconds * times;

@@ -137,7 +137,7 @@ double wall_seconds(Session& session, Range range) {
 // Seconds of the range's instructions, each by itself; where the device cannot tell, of the whole range.
 double seconds_of(Session& session, Range range) {
   double sum = 0;
-  for (const DispatchTime& t : time_dispatches(session, range).dispatches) sum += t.seconds;
+  for (const DispatchTime& t : time_dispatches(session, range)) sum += t.seconds;
   return sum > 0 ? sum : wall_seconds(session, range);
 }
 
