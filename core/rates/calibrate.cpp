@@ -228,10 +228,11 @@ struct Model {
   uint64_t step = 0;
 };
 
-// Runs steps for so long. They learn nothing: gradients that vanish would keep a GPU's products cool, and fast.
+// Runs steps for so long. They learn as a run's do: on weights left as they were filled, an H200's products ran 4%
+// faster than a run's.
 void heat(Model& m, double seconds) {
   const auto start = std::chrono::steady_clock::now();
-  while (m.step < 2 || seconds_since(start) < seconds) m.runner.finish(m.runner.train(m.batch, m.step++, 0, 1));
+  while (m.step < 2 || seconds_since(start) < seconds) m.runner.finish(m.runner.train(m.batch, m.step++, 1e-4, 1));
 }
 
 // Times of whole steps: a micro-step that no begin came before would read beyond the step's tokens. Empty where the
