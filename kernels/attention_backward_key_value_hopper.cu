@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   clear(dv);
   pin(dk[0]);  // or zeros would be set between products, which the compiler then serializes
   pin(dv[0]);
-  uint32_t gradients[kN / 2][4];  // of the scores of tile `before`, which dk has still to gain
+  uint32_t gradients[kN / 2][4];  // the scores' of tile `before`; dk has yet to gain them
   int before = -1;
   const auto add_keys = [&] {
     if (before >= 0) add_product(dk[0], gradients, tile_descriptor(s.stages[before % kStages].queries, kQueries));
