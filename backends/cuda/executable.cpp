@@ -269,18 +269,19 @@ std::optional<double> CudaExecutable::copy_seconds() {
 std::vector<Interval> CudaExecutable::profile(Turn turn) {
   device_->make_current();
   const std::vector<Instruction>& code = program_.range(turn.range);
-  const auto note = [&](Queue queue) {
-    OwnedEvent event = make_event(true);
+  const auto note = [&](const OwnedEvent& event, Queue queue) {
     device_->check_device(cudaEventRecord(event.get(), device_->stream(queue)), "cudaEventRecord");
-    return event;
   };
   const auto queue_of = [&](size_t i) { return queue_for(code[i].queue, device_->queues()); };
+  const OwnedEvent start = make_event(true);
+  std::vector<OwnedEvent> ends(code.size());
+  for (size_t i = 0; i < code.size(); ++i)
+    if (turn.runs(code[i].when) && takes_time(code[i])) ends[i] = make_event(true);
   device_->wait_all();
   meet(turn);
-  const OwnedEvent start = note(Queue::compute);
-  std::vector<OwnedEvent> ends(code.size());
+  note(start, Queue::compute);
   run(turn, [&](size_t i) {
-    if (takes_time(code[i])) ends[i] = note(queue_of(i));
+    if (ends[i]) note(ends[i], queue_of(i));
   });
   device_->wait_all();
   std::vector<Interval> ran(code.size());

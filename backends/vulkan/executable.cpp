@@ -218,7 +218,8 @@ std::vector<Interval> VulkanExecutable::profile(Turn turn) {
     return double(ticks[i] - ticks[0]) * double(device_->limits().timestampPeriod) * 1e-9;
   };
   std::vector<Interval> ran;
-  for (size_t i = 1; i < count; ++i) ran.push_back({seconds(i - 1), seconds(i)});
+  for (size_t i = 0; i < code.size(); ++i)
+    ran.push_back(turn.runs(code[i].when) ? Interval{seconds(i), seconds(i + 1)} : Interval{});
   return ran;
 }
 

@@ -199,7 +199,9 @@ bool is_inside(const std::string& path, const std::string& folder) {
   namespace fs = std::filesystem;
   std::error_code error;
   const auto place = [&](const std::string& of) { return fs::weakly_canonical(fs::absolute(of, error), error); };
-  const fs::path relative = place(path).lexically_relative(place(folder));
+  const fs::path inner = place(path), outer = place(folder);
+  if (inner.empty() || outer.empty()) return false;
+  const fs::path relative = inner.lexically_relative(outer);
   return !relative.empty() && *relative.begin() != "..";
 }
 

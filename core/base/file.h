@@ -73,7 +73,8 @@ void make_directories(const std::string& path);
 void make_directory(const std::string& path);  // in one that is there; a directory that is there already is fine
 void remove_all(const std::string& path);      // a path that is not there is fine
 
-// True if the path is the folder or lies in it, wherever links lead; neither needs to be there.
+// True if the path is the folder or lies in it, wherever links lead that end; neither needs to be there. False where a
+// path cannot be told: links in a circle, a name too long.
 bool is_inside(const std::string& path, const std::string& folder);
 
 // Bytes that a file in the directory may still take; none, and errno, where the system cannot tell.

@@ -157,8 +157,8 @@ struct Op {
   Parameters (*by_rank)(const Parameters& parameters, uint64_t elements) = nullptr;
   // parameters that make of the optional outputs only those wanted; null: the op has none
   Parameters (*only)(const Parameters& parameters, Outputs wanted) = nullptr;
-  // parameters that overwrite what the node would add to, with the bits that zeros there would give; nullopt, or null:
-  // the op reads or leaves something of it
+  // parameters that overwrite what the node would add to, with the bits that zeros there would give, but for a zero's
+  // sign; nullopt: it leaves columns that pad a row as they are; null: it adds to nothing, or cannot
   std::optional<Parameters> (*onto_zeros)(const Parameters& parameters) = nullptr;
   // the node that makes the outputs wanted once more, where the first one's outputs kept are still there
   Clone (*clone)(const OpNode& node, Outputs wanted, Outputs kept) = again;

@@ -55,6 +55,11 @@ void overwrite(Dispatch& dispatch) {
   dispatch.operands.back().access = Access::write;
 }
 
+// True if each submission of a range runs both or neither.
+bool run_together(const Graph& graph, const Node& a, const Node& b) {
+  return a.range == b.range && (a.tag.when == b.tag.when || graph.accumulation() == 1);
+}
+
 // By node: zeros that one product alone adds to, in the same submissions, and that product. They are not made: the
 // product overwrites what was there, with the same bits.
 std::vector<bool> spared_zeros(const Graph& graph) {
@@ -68,8 +73,7 @@ std::vector<bool> spared_zeros(const Graph& graph) {
     if (!node.has_kernel() || node.in_place != 1 || !op_of(node.op).onto_zeros) continue;
     const ValueId onto = node.inputs.back();
     const uint32_t made = graph.values()[onto.index].node;
-    if (made == UINT32_MAX || graph.nodes()[made].form != Form::fill || graph.nodes()[made].tag.when != node.tag.when ||
-        graph.nodes()[made].range != node.range)
+    if (made == UINT32_MAX || graph.nodes()[made].form != Form::fill || !run_together(graph, graph.nodes()[made], node))
       continue;
     const bool whole = graph.memory_bytes(onto) == graph.desc(onto).bytes();
     if (uses[onto.index] == 1 && whole && op_of(node.op).onto_zeros(node.parameters)) spared[made] = spared[n] = true;

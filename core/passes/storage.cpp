@@ -4,8 +4,9 @@ namespace tandem {
 namespace {
 
 // A root is alive from the first instruction that touches it to the last; in several ranges, or where the first
-// micro-step alone makes it and others read it: persistent. What an exchange reads stays until the next exchange: what
-// took its memory at once would wait for the exchange beside which it could run.
+// micro-step alone makes it and others read it: persistent. What an exchange reads stays until the range's next
+// exchange, a gather too, if there is one: what took its memory at once would wait for the exchange beside which it
+// could run.
 void find_live_ranges(const Graph& graph, Storage& storage) {
   std::vector<bool> seen(storage.roots.size());
   const auto touch = [&](ValueId v, const LiveRange& at, When when) {

@@ -5,8 +5,8 @@
 namespace tandem {
 namespace {
 
-// A large device takes large chunks of the LM head: products of few rows leave it idle, and each chunk adds to the whole
-// weight gradient.
+// A device takes chunks of the LM head as large as a small part of its memory: products of few rows leave it idle, and
+// each chunk reads and writes the whole weight gradient.
 uint64_t logit_bytes(const Target& target) {
   constexpr uint64_t kMost = uint64_t{4} << 30;
   return std::max(kLogitBytes, std::min({kMost, target.memory_bytes / 32, target.largest_chunk / 2}));

@@ -31,7 +31,7 @@ struct Rates {
   uint32_t multiprocessors = 0;                                // a product's tiles spread over them
   double bandwidth = 0;                                        // bytes/s of device memory at its peak
   double passes = 0.9, optimizer = 0.9;                        // shares of it that passes over memory reach, and AdamW
-  double quantize = 0;                            // the share of passes that have an e4m3 operand; 0: as passes
+  double quantize = 0;                            // the share that passes with an e4m3 operand reach; 0: as passes
   double host_to_device = 0, device_to_host = 0;  // bytes/s of a copy, while one runs the other way too
   double zero_copy = 0;  // bytes/s of a dispatch that reads host memory, and writes it as fast beside; 0: not known
   double launch_seconds = 0;  // from the end of a dispatch to the start of the next

@@ -16,8 +16,8 @@ namespace {
 
 constexpr uint32_t kFirstHidden = 256, kLastHidden = 4096;
 constexpr double kLongRun = 0.2;  // seconds of a step after which no larger model, 8 times the work, is tried
-// Seconds of steps first, and again before each profile, of the widest model and of others by their width: a GPU at its
-// power limit lowers its clock after a while, and between the instructions of a profile it rests.
+// Seconds of steps that run first, and again before each profile; narrower models' by their width. A GPU at its power
+// limit lowers its clock after a while, and rests between the instructions of a profile.
 constexpr double kHeat = 10.0, kHeatAgain = 0.5;
 constexpr int kProfiles = 5;  // runs of each step; the median run of each instruction counts
 constexpr uint64_t kCopyBytes = 64 << 20;

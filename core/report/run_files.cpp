@@ -116,19 +116,30 @@ PlanFile plan_of(const Json& json, const std::string& name) {
 
 ProfileFile profile_of(const Json& json, const std::string& name) {
   const JsonObject object(json, name, Exit::input);
-  return {object.integer("step").value_or(0), object.number("seconds").value_or(0), classes_of(json, name)};
+  return {object.integer("step").value_or(0), classes_of(json, name), object.number("exposed_copy_seconds"),
+          object.number("exposed_exchange_seconds")};
 }
 
-// A trace's instructions by their class.
+// What a wait of compute's adds to.
+std::optional<double>& wait_of(ProfileFile& profile, const std::optional<JsonObject>& arguments) {
+  return arguments && arguments->string("for") == "exchange" ? profile.exposed_exchange : profile.exposed_copy;
+}
+
+// A trace's instructions by their class, and how long compute waited.
 ProfileFile profile_of_trace(const std::string& path) {
   const Json json = parse_json(read_text(path), path);
   if (!json.is_object() || !child(json, "traceEvents").is_array())
     fail(Exit::input, path, "has no list traceEvents; name a file that tandem train --profile has written");
   ProfileFile profile;
   for (const JsonObject& event : objects_of(json, path, "traceEvents")) {
-    if (event.string("ph") != "X" || event.string("cat") == "wait") continue;
+    if (event.string("ph") != "X") continue;
     const auto duration = event.number("dur");
     const auto arguments = event.object("args");
+    if (event.string("cat") == "wait") {
+      if (auto& wait = wait_of(profile, arguments); event.integer("tid") == 0)
+        wait = wait.value_or(0) + duration.value_or(0) * 1e-6;
+      continue;
+    }
     const auto name = arguments ? arguments->string("class") : std::nullopt;
     if (!duration || !name)
       fail(Exit::input, path,
@@ -139,7 +150,6 @@ ProfileFile profile_of_trace(const std::string& path) {
     const double floor = seconds_of(*arguments, "floor_us") * 1e-6;
     const bool has_none = event.string("cat") == "fill" || *name == "copies" || *name == "exchange";
     found->floor += std::isfinite(floor) ? floor : has_none ? 0 : std::nan("");
-    profile.seconds += *duration * 1e-6;
   }
   if (profile.classes.empty()) fail(Exit::input, path, "holds no instruction; name a file of tandem train --profile");
   return profile;

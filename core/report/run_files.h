@@ -47,8 +47,8 @@ struct PlanFile {
 
 struct ProfileFile {
   uint64_t step = 0;
-  double seconds = 0;
   std::vector<CostClass> classes;
+  std::optional<double> exposed_copy, exposed_exchange;  // seconds for which compute stood still
 };
 
 struct CheckpointEntry {

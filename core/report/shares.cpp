@@ -45,6 +45,16 @@ std::string_view part_of(std::string_view row) {
   return found == std::end(kRows) ? "states" : found->part;
 }
 
+// Seconds for which compute waits, measured before predicted.
+std::optional<double> exposed_copy(const RunFiles& files) {
+  return files.profile && files.profile->exposed_copy ? files.profile->exposed_copy : files.plan.exposed_copy;
+}
+
+std::optional<double> exposed_exchange(const RunFiles& files) {
+  return files.profile && files.profile->exposed_exchange ? files.profile->exposed_exchange
+                                                          : files.plan.exposed_exchange;
+}
+
 }  // namespace
 
 StepTime step_time(const History& history, const RunFiles& files) {
@@ -56,11 +66,11 @@ StepTime step_time(const History& history, const RunFiles& files) {
     const auto known = std::ranges::find(kClasses, c.name, &ClassName::plan);
     if (known == std::end(kClasses) || !std::isfinite(c.seconds)) continue;  // copies run beside what computes
     double seconds = c.seconds;
-    if (c.name == "exchange" && files.plan.exposed_exchange) seconds = *files.plan.exposed_exchange;
+    if (c.name == "exchange") seconds = exposed_exchange(files).value_or(seconds);
     time.parts.push_back({std::string(known->page), seconds, c.floor, int(known - std::begin(kClasses))});
   }
   const bool timed = history.quantiles.copy_seconds.count() > 0;
-  const double copies = timed ? history.quantiles.copy_seconds.median() : files.plan.exposed_copy.value_or(0);
+  const double copies = timed ? history.quantiles.copy_seconds.median() : exposed_copy(files).value_or(0);
   if (copies > 0) time.parts.push_back({"waiting for copies", copies, 0, kCopiesColour});
   if (history.quantiles.data_seconds.count() > 0)
     time.parts.push_back({"waiting for data", history.quantiles.data_seconds.median(), 0, kDataColour});

@@ -1,6 +1,7 @@
 #include "core/run/step_profile.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "core/base/json.h"
@@ -78,6 +79,24 @@ std::optional<InstructionCost> work_of(const Instruction& instruction) {
                     instruction.command);
 }
 
+// By id of a signal: the queue that gives it.
+std::map<uint32_t, Queue> givers_of(const std::vector<Instruction>& code) {
+  std::map<uint32_t, Queue> givers;
+  for (const Instruction& i : code)
+    if (const auto* signal = std::get_if<Signal>(&i.command)) givers[signal->id] = i.queue;
+  return givers;
+}
+
+// Adds the time for which compute stood still.
+void add_waits(ProgramCost& timed, const std::vector<Instruction>& code, std::span<const Interval> ran) {
+  const std::map<uint32_t, Queue> givers = givers_of(code);
+  for (size_t i = 0; i < ran.size(); ++i) {
+    const auto* wait = std::get_if<Wait>(&code[i].command);
+    if (!wait || code[i].queue != Queue::compute) continue;
+    (givers.at(wait->id) == Queue::exchange ? timed.exposed_exchange : timed.exposed_copy) += ran[i].seconds();
+  }
+}
+
 }  // namespace
 
 std::string profile_text(const Program& program, std::span<const TurnTimes> times, uint64_t step,
@@ -85,6 +104,7 @@ std::string profile_text(const Program& program, std::span<const TurnTimes> time
   ProgramCost timed;
   for (const auto& [turn, ran] : times) {
     timed.seconds += end_of(ran);
+    add_waits(timed, program.range(turn.range), ran);
     for (size_t i = 0; i < ran.size(); ++i) {
       const Instruction& instruction = program.range(turn.range)[i];
       const auto work = work_of(instruction);
@@ -98,6 +118,8 @@ std::string profile_text(const Program& program, std::span<const TurnTimes> time
   }
   return write_json({{"step", step},
                      {"seconds", timed.seconds},
+                     {"exposed_copy_seconds", timed.exposed_copy},
+                     {"exposed_exchange_seconds", timed.exposed_exchange},
                      {"classes", classes_json(timed, details.floor, true, details.timed)}});
 }
 
@@ -106,6 +128,7 @@ std::string trace_of(const Program& program, std::span<const TurnTimes> times, c
   add_threads(list);
   double clock = 0;  // seconds
   for (const auto& [turn, ran] : times) {
+    const std::map<uint32_t, Queue> givers = givers_of(program.range(turn.range));
     for (size_t i = 0; i < ran.size(); ++i) {
       const Instruction& instruction = program.range(turn.range)[i];
       if (!turn.runs(instruction.when)) continue;
@@ -113,19 +136,21 @@ std::string trace_of(const Program& program, std::span<const TurnTimes> times, c
         list.push_back(
             event(turn.range, instruction, category, clock + ran[i].start, ran[i].seconds(), std::move(arguments)));
       };
-      std::visit(
-          overloaded{[&](const Dispatch& d) { add(name_of(d.op), arguments(d, rates)); },
-                     [&](const Fill&) {
-                       add("fill", {{"class", name_of(CostKind::memory)}});
-                     },
-                     [&](const Copy&) {
-                       add("copy", {{"class", name_of(CostKind::copy)}});
-                     },
-                     [&](const Collective& c) {
-                       add(name_of(c.kind), {{"class", name_of(CostKind::exchange)}});
-                     },
-                     [&](const Wait&) { add("wait", Json::object()); }, [](const Barrier&) {}, [](const Signal&) {}},
-          instruction.command);
+      std::visit(overloaded{[&](const Dispatch& d) { add(name_of(d.op), arguments(d, rates)); },
+                            [&](const Fill&) {
+                              add("fill", {{"class", name_of(CostKind::memory)}});
+                            },
+                            [&](const Copy&) {
+                              add("copy", {{"class", name_of(CostKind::copy)}});
+                            },
+                            [&](const Collective& c) {
+                              add(name_of(c.kind), {{"class", name_of(CostKind::exchange)}});
+                            },
+                            [&](const Wait& wait) {
+                              add("wait", {{"for", name_of(givers.at(wait.id))}});
+                            },
+                            [](const Barrier&) {}, [](const Signal&) {}},
+                 instruction.command);
     }
     clock += end_of(ran);
   }

@@ -54,8 +54,9 @@ class Executable {
   // cannot tell.
   virtual std::optional<double> copy_seconds() { return {}; }
   // Runs the turn as submit does, its queues side by side. Returns an interval for each instruction of the range: from
-  // the end of the one before it on its queue to its own, which of a Wait is the time that its queue stood still; none
-  // (0 s) where the turn leaves it out. Empty, and nothing has run: the device cannot tell.
+  // the end of the one before it on its queue to its own, so that time in which the device waits for the host counts
+  // too. A Wait's is the time for which its queue stood still. {} where the turn leaves an instruction out. Empty, and
+  // nothing has run: the device cannot tell.
   virtual std::vector<Interval> profile(Turn) { return {}; }
 };
 

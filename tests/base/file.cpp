@@ -129,6 +129,10 @@ TEST_CASE("a path is inside of a folder however either is spelt") {
     CAPTURE(std::string(outside));
     CHECK_FALSE(is_inside(directory / outside, directory / "run"));
   }
+  std::filesystem::create_symlink("loop", directory / "loop");
+  CHECK_FALSE(is_inside(directory / "loop/x", directory / "loop/run"));
+  const std::string long_name(300, 'a');
+  CHECK_FALSE(is_inside(directory / (long_name + "/x"), directory / (long_name + "/run")));
   CHECK(is_inside("new/streams", "new"));
   CHECK(is_inside("new", std::filesystem::current_path().string()));
 }

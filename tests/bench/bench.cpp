@@ -41,7 +41,7 @@ static std::string name_of_share(const Dispatch& dispatch, By by) {
   const std::string gemm = fmt::format("{} {}", op, name_of(dispatch.operands[0].desc.dtype));
   if (by == By::op) return gemm;
   const auto p = dispatch.parameters.as<abi::Gemm>();
-  return fmt::format("{} {} x {} x {}{}", gemm, p.m, p.n, p.k, p.accumulate ? " +" : "");
+  return fmt::format("{} {} x {} x {}{}", gemm, p.m, p.n, p.k, p.accumulate == 1 ? " +" : "");
 }
 
 void add_shares(Session& session, const Turns& turns, const Rates& rates, By by, std::map<std::string, Share>& by_op) {

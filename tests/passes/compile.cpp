@@ -150,9 +150,10 @@ struct OntoZeros {
   Access access;
 };
 
-OntoZeros onto_zeros(When zeros_when, bool padded, bool read_before) {
+OntoZeros onto_zeros(When zeros_when, bool padded, bool read_before, uint32_t accumulation = 2) {
   Graph g;
   g.set_ranks(2);
+  g.set_accumulation(accumulation);
   const ValueId a = g.variable("a", {DType::f32, {16, 8}}), b = g.variable("b", {DType::f32, {16, 24}});
   ValueId zeros;
   {
@@ -177,10 +178,11 @@ OntoZeros onto_zeros(When zeros_when, bool padded, bool read_before) {
 }
 
 TEST_CASE("linearize: zeros that one product alone adds to are not made") {
-  const OntoZeros spared = onto_zeros(When::each, false, false);
-  CHECK(!spared.made);
-  CHECK(spared.gemm.accumulate == abi::kGemmOntoZeros);
-  CHECK(spared.access == Access::write);
+  for (const OntoZeros& spared : {onto_zeros(When::each, false, false), onto_zeros(When::first, false, false, 1)}) {
+    CHECK(!spared.made);
+    CHECK(spared.gemm.accumulate == abi::kGemmOntoZeros);
+    CHECK(spared.access == Access::write);
+  }
   for (const OntoZeros& kept : {onto_zeros(When::first, false, false), onto_zeros(When::each, true, false),
                                 onto_zeros(When::each, false, true)}) {
     CHECK(kept.made);

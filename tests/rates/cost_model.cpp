@@ -8,6 +8,7 @@
 #include "core/abi/attention.h"
 #include "core/abi/gemm.h"
 #include "core/abi/muon_momentum.h"
+#include "core/abi/transpose.h"
 
 using namespace tandem;
 
@@ -207,6 +208,20 @@ TEST_CASE("cost of attention: with narrow heads at the rate of these, where it w
   CHECK(seconds(128, r) == doctest::Approx(2 * seconds(64, r)));
   r.narrow_attention = r.attention / 2;
   CHECK(seconds(128, r) == doctest::Approx(seconds(64, r)));
+}
+
+TEST_CASE("cost of a pass: with e4m3 codes at the rate of these, where it was measured") {
+  const auto seconds = [](bool codes, const Rates& r) {
+    const TensorDesc x{DType::bf16, {1024, 1024}}, q{DType::e4m3, {1024, 1024}};
+    const Descs operands = codes ? Descs{q, q} : Descs{x, x, x};
+    const Parameters p = codes ? Parameters(abi::Transpose{}) : Parameters(abi::Add{});
+    return cost_of(codes ? OpId::transpose : OpId::add, p, operands, r).seconds - r.launch_seconds;
+  };
+  Rates r = rates();
+  const double codes = seconds(true, r), none = seconds(false, r);
+  r.quantize = r.passes / 2;
+  CHECK(seconds(true, r) == doctest::Approx(2 * codes));
+  CHECK(seconds(false, r) == doctest::Approx(none));
 }
 
 TEST_CASE("cost of an exchange: ranks that do not reach each other's memory share the link with copies to the host") {
