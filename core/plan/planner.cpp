@@ -39,11 +39,11 @@ Attempt attempt(const PlanRequest& request, const std::vector<Knob>& knobs, cons
 
 class Search {
  public:
-  Search(const PlanRequest& request, std::shared_ptr<const Estimator> estimator)
+  Search(const PlanRequest& request, std::shared_ptr<const Estimator> estimator, Ranking ranking)
       : request_(request),
         estimator_(std::move(estimator)),
         knobs_(estimator_->knobs()),
-        ranking_(request, knobs_, [this](const Choice& choice) { return estimator_->estimate(choice); }),
+        ranking_(std::move(ranking)),
         most_(kNodes / request.sharding.ranks) {}
 
   StepPlan run() {
@@ -189,7 +189,8 @@ StepPlan plan_step(const PlanRequest& request) {
   for (const Release release : releases(request)) {
     if (release == Release::twice && best && best->fits()) break;
     const PlanRequest one = with_release(request, release);
-    StepPlan plan = search_policies(one, std::make_shared<Estimator>(one));
+    const auto estimates = std::make_shared<const Estimator>(one);
+    StepPlan plan = search_policies(one, estimates, {one, estimates->effects()});
     if (!best || plan.fits() > best->fits() ||
         (plan.fits() == best->fits() && plan.chosen.seconds() < best->chosen.seconds()))
       best = std::move(plan);
@@ -197,8 +198,8 @@ StepPlan plan_step(const PlanRequest& request) {
   return std::move(*best);
 }
 
-StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates) {
-  return Search(request, std::move(estimates)).run();
+StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates, Ranking ranking) {
+  return Search(request, std::move(estimates), std::move(ranking)).run();
 }
 
 }  // namespace tandem
