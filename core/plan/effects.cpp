@@ -7,11 +7,9 @@ namespace tandem {
 Effects::Effects(const std::vector<Knob>& knobs, const Usage& base, Change change)
     : knobs_(knobs), base_(base), change_(std::move(change)), changes_(knobs.size()), known_(knobs.size()) {
   for (size_t k = 0; k < knobs_.size(); ++k) {
-    const Knob& knob = knobs_[k];
-    most_.push_back(1 + std::max({std::ranges::max(knob.values), std::ranges::max(knob.ranked),
-                                  knob.tried.empty() ? 0 : knob.tried.back()}));
+    most_.push_back(knobs_[k].most() + 1);
     changes_[k].push_back(k);
-    for (const Knob::With& with : knob.with) changes_[with.knob].push_back(k);
+    for (const Knob::With& with : knobs_[k].with) changes_[with.knob].push_back(k);
   }
 }
 

@@ -29,10 +29,11 @@ Attempt attempt(const PlanRequest& request, const std::vector<Knob>& knobs, cons
             {policy, 0, 0, {}, false},
             {},
             compile_step(request, policy, without_budget(request.target), Checks::without)};
-  a.usage = usage_of(a.compiled, request.target);
+  const auto turns = costs_of_turns(a.compiled.program, request.target.rates, Exposed::without);
+  a.usage = usage_of(a.compiled, request.target, turns);
   a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
   a.planned.host_bytes = a.compiled.memory.host_bytes;
-  a.planned.cost = cost_of_step(a.compiled.program, request.target.rates);
+  a.planned.cost = cost_of_step(a.compiled.program, turns);
   a.planned.fits = a.compiled.memory.fits() && budget_of(request.target).holds(a.usage);
   return a;
 }
@@ -56,6 +57,7 @@ class Search {
     StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), {}, compiles_, estimator_};
     if (!request_.coarse) {  // a coarse plan is compared, and never runs
       if (plan.compiled->memory.fits()) verify_whole(plan.compiled->program, request_.target);
+      plan.chosen.cost = cost_of_step(plan.compiled->program, request_.target.rates);
       plan.floor = floor_of(request_);
     }
     constexpr size_t kRunnersUp = 5;

@@ -11,12 +11,6 @@ constexpr size_t kRankedChoices = 8192;
 // Choices from which moves go on. Fewer: one that only looks good hides the others. More: ranking takes longer.
 constexpr size_t kFound = 16;
 
-size_t differ(const Choice& a, const Choice& b) {
-  size_t knobs = 0;
-  for (size_t k = 0; k < a.size(); ++k) knobs += a[k] != b[k];
-  return knobs;
-}
-
 }  // namespace
 
 MemoryBudget budget_of(const Target& target) {
@@ -27,11 +21,11 @@ MemoryBudget budget_of(const Target& target) {
 
 Ranking::Ranking(const PlanRequest& request, const Effects& effects)
     : knobs_(effects.knobs()),
-      layers_(request.model.layers),
       accumulation_(request.shape.accumulation),
       budget_(budget_of(request.target)),
       effects_(effects),
-      slack_(request.coarse ? 0 : kError) {
+      slack_(request.coarse ? 0 : kError),
+      corrections_(knobs_, request.model.layers) {
   enumerate();
 }
 
@@ -50,48 +44,19 @@ void Ranking::enumerate() {
   every_ = std::move(all);
 }
 
-// Returns the choice for a model of three layers: none, one or all of them stand for the counts. One family's estimates
-// err alike, and one correction serves them.
-Choice Ranking::family_of(const Choice& choice) const {
-  Choice family = choice;
-  for (size_t k = 0; k < knobs_.size(); ++k)
-    if (knobs_[k].counts()) family[k] = choice[k] == 0 ? 0 : choice[k] < layers_ ? 1 : choice[k] == layers_ ? 3 : 4;
-  return family;
-}
-
 double Ranking::error() const {
   return ranks_all() ? 3 * kError : 0;
 }
 
 void Ranking::correct(const Choice& choice, const Usage& usage) {
-  Usage error = usage;
-  error.add(effects_.sum(choice), -1);
-  const Choice family = family_of(choice);
-  const MemoryPolicy policy = policy_of(knobs_, family, 3);
-  std::erase_if(corrections_.all, [&](const Correction& c) { return c.policy == policy; });
-  corrections_.all.push_back({family, policy, error});
-  corrections_.nearest.clear();
+  corrections_.add(choice, Usage(usage).add(effects_.sum(choice), -1));
   if (usage.device() > budget_.device) slack_ -= kError / 2;
-}
-
-// The correction of the same family, or else of the one that differs in the fewest knobs.
-const Ranking::Nearest& Ranking::nearest(const Choice& family) const {
-  const auto [found, fresh] = corrections_.nearest.try_emplace(family);
-  if (!fresh) return found->second;
-  const MemoryPolicy policy = policy_of(knobs_, family, 3);
-  size_t least = SIZE_MAX;
-  for (const Correction& c : corrections_.all) {
-    if (ranks_all() && c.policy != policy) continue;
-    const size_t apart = c.policy == policy ? 0 : 1 + differ(family, c.family);
-    if (apart <= least) least = apart, found->second = {c.error, apart == 0};
-  }
-  return found->second;
 }
 
 Score Ranking::score(const Choice& choice, Usage usage) const {
   double slack = ranks_all() ? 10 * kError : slack_;
-  if (!corrections_.all.empty()) {
-    const Nearest& correction = nearest(family_of(choice));
+  if (!corrections_.empty()) {
+    const Corrections::Correction& correction = corrections_.of(choice, ranks_all());
     usage.add(correction.error, 1);
     if (correction.same && !ranks_all()) slack = 0;
   }

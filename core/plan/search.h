@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "core/plan/corrections.h"
 #include "core/plan/estimate.h"
 
 namespace tandem {
@@ -57,21 +58,6 @@ class Ranking {
   void correct(const Choice& choice, const Usage& usage);
 
  private:
-  struct Correction {
-    Choice family;
-    MemoryPolicy policy;  // the family's, for few layers
-    Usage error;
-  };
-  struct Nearest {
-    Usage error;
-    bool same = false;  // the family is the same
-  };
-  struct Corrections {
-    std::vector<Correction> all;
-    mutable std::map<Choice, Nearest> nearest;  // by family; filled when first asked for
-  };
-  Choice family_of(const Choice& choice) const;
-  const Nearest& nearest(const Choice& family) const;
   Score score(const Choice& choice) const { return score(choice, effects_.sum(choice)); }
   Score score(const Choice& choice, Usage estimate) const;
   Ranked rank(const Choice& choice) const { return {score(choice), choice}; }
@@ -85,7 +71,7 @@ class Ranking {
   std::vector<Ranked> moved();
 
   const std::vector<Knob>& knobs_;
-  const uint32_t layers_, accumulation_;
+  const uint32_t accumulation_;
   const MemoryBudget budget_;
   const Effects& effects_;
   std::vector<Choice> every_;  // none where there are too many

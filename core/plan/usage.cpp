@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <map>
-
-#include "core/rates/cost_model.h"
 
 namespace tandem {
 namespace {
@@ -16,27 +13,27 @@ class LiveBytes {
  public:
   template <typename Chosen>
   LiveBytes(const Storage& storage, const Chosen& chosen) {
-    for (const Root& root : storage.roots)
-      if (chosen(root)) {
-        change_[size_t(root.live.range)][root.live.first] += double(root.bytes);
-        change_[size_t(root.live.range)][root.live.last + 1] -= double(root.bytes);
-      }
+    for (const Root& root : storage.roots) {
+      if (!chosen(root)) continue;
+      std::vector<double>& change = change_[size_t(root.live.range)];
+      if (change.size() < root.live.last + 2) change.resize(root.live.last + 2);
+      change[root.live.first] += double(root.bytes);
+      change[root.live.last + 1] -= double(root.bytes);
+    }
   }
 
-  // the most of a range at positions that hold(position) is true of; the live bytes change at few of them
+  // the most of a range at positions that hold(position) is true of
   template <typename Holds>
-  double most(Range range, uint32_t positions, const Holds& holds) const {
+  double most(Range range, const Holds& holds) const {
+    const std::vector<double>& change = change_[size_t(range)];
     double live = 0, most = 0;
-    auto next = change_[size_t(range)].begin();
-    for (uint32_t at = 0; at < positions; ++at) {
-      for (; next != change_[size_t(range)].end() && next->first <= at; ++next) live += next->second;
-      if (live > most && holds(at)) most = live;
-    }
+    for (uint32_t at = 0; at + 1 < change.size(); ++at)
+      if ((live += change[at]) > most && holds(at)) most = live;
     return most;
   }
 
  private:
-  std::array<std::map<uint32_t, double>, kRangeCount> change_;
+  std::array<std::vector<double>, kRangeCount> change_;
 };
 
 bool is_transient(const Root& root) {
@@ -52,13 +49,12 @@ void add_peaks(const Compiled& compiled, Usage& usage) {
   const LiveBytes made(compiled.storage, [](const Root& r) { return is_transient(r) && !r.staging; });
   const LiveBytes copied(compiled.storage, [](const Root& r) { return is_transient(r) && r.staging; });
   for (size_t r = 0; r < kRangeCount; ++r) {
-    const uint32_t positions = uint32_t(in_layer[r].size());
     const auto at = [&](bool layer) { return [&, layer](uint32_t p) { return in_layer[r][p] == layer; }; };
-    usage.outside = std::max(usage.outside, made.most(Range(r), positions, at(false)));
-    usage.inside = std::max(usage.inside, made.most(Range(r), positions, at(true)));
-    usage.staging[r] = copied.most(Range(r), positions, [&](uint32_t p) { return forward[r][p]; });
+    usage.outside = std::max(usage.outside, made.most(Range(r), at(false)));
+    usage.inside = std::max(usage.inside, made.most(Range(r), at(true)));
+    usage.staging[r] = copied.most(Range(r), [&](uint32_t p) { return forward[r][p]; });
     if (Range(r) == Range::micro_step)
-      usage.staging[Usage::kBackward] = copied.most(Range(r), positions, [&](uint32_t p) { return !forward[r][p]; });
+      usage.staging[Usage::kBackward] = copied.most(Range(r), [&](uint32_t p) { return !forward[r][p]; });
   }
 }
 
@@ -101,18 +97,23 @@ Target without_budget(Target target) {
   return target;
 }
 
-Usage usage_of(const Compiled& compiled, const Target& target) {
+Usage usage_of(const Compiled& compiled, const Target& target, std::span<const ProgramCost> turns) {
   Usage usage;
   usage.host = double(compiled.memory.host_bytes);
+  const std::vector<Turns>& schedule = compiled.program.schedule;
   std::array<uint32_t, kRangeCount> times{};
-  for (const Turns& turns : compiled.program.schedule) times[size_t(turns.turn.range)] += turns.times;
-  for (const Turns& turns : compiled.program.schedule) {
-    const size_t r = size_t(turns.turn.range);
-    usage.ranges[r].add(busy_of(cost_of(compiled.program, turns.turn, target.rates)), double(turns.times) / times[r]);
+  for (const Turns& one : schedule) times[size_t(one.turn.range)] += one.times;
+  for (size_t i = 0; i < schedule.size(); ++i) {
+    const size_t r = size_t(schedule[i].turn.range);
+    usage.ranges[r].add(busy_of(turns[i]), double(schedule[i].times) / times[r]);
   }
   add_peaks(compiled, usage);
   usage.fixed = double(device_bytes(compiled.memory, target)) - usage.device();
   return usage;
+}
+
+Usage usage_of(const Compiled& compiled, const Target& target) {
+  return usage_of(compiled, target, costs_of_turns(compiled.program, target.rates, Exposed::without));
 }
 
 }  // namespace tandem

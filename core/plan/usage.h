@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/passes/compile.h"
+#include "core/rates/cost_model.h"
 
 namespace tandem {
 
@@ -39,7 +40,8 @@ struct Usage {
 // The Target with room for any plan.
 Target without_budget(Target target);
 
-// What a compiled plan takes, its ranges taken apart.
+// What a compiled plan takes, its ranges taken apart. turns: what those of its schedule cost.
+Usage usage_of(const Compiled& compiled, const Target& target, std::span<const ProgramCost> turns);
 Usage usage_of(const Compiled& compiled, const Target& target);
 
 }  // namespace tandem
