@@ -5,7 +5,7 @@
 namespace tandem {
 namespace {
 
-constexpr uint32_t kLayers = 3;  // of the models that stand for families
+constexpr uint32_t kLayers = 3;  // a model of so many stands for a family
 
 }  // namespace
 
@@ -24,7 +24,7 @@ Corrections::Corrections(const std::vector<Knob>& knobs, uint32_t layers) : knob
   TANDEM_CHECK(families < 0x1p64, "{} families of choices", families);
 }
 
-// Of a model of three layers none, one or all of them stand for the counts. One family's estimates err alike, and one
+// None, one or all of three layers stand for the counts. One family's estimates err alike, and one
 // correction serves them.
 uint32_t Corrections::family_value(size_t knob, uint32_t value) const {
   if (!knobs_[knob].counts() || value == 0) return value;

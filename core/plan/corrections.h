@@ -15,7 +15,7 @@ class Corrections {
  public:
   struct Correction {
     Usage error;
-    bool same = false;  // of the choice's own family, not of the nearest one
+    bool same = false;  // the choice has that family, which is else the nearest one
   };
   // knobs must outlive it.
   Corrections(const std::vector<Knob>& knobs, uint32_t layers);

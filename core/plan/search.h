@@ -44,7 +44,7 @@ struct Ranked : Score {
 // Estimates, as corrected by what compiled plans took.
 class Ranking {
  public:
-  Ranking(const PlanRequest& request, const Effects& effects);  // which must outlive it
+  Ranking(const PlanRequest& request, const Effects& effects);  // both must outlive it
 
   // The best first. Where there are few choices, all of them; else those from which no move leads to a better one.
   std::vector<Ranked> best();

@@ -60,7 +60,7 @@ struct ProgramCost {
 enum class Exposed : uint8_t { with, without };
 ProgramCost cost_of(const Program& program, Turn turn, const Rates& rates, Exposed exposed = Exposed::with);
 
-// Of each turn of the schedule, and their sum.
+// What each turn of the schedule costs, and their sum.
 std::vector<ProgramCost> costs_of_turns(const Program& program, const Rates& rates, Exposed exposed);
 ProgramCost cost_of_step(const Program& program, std::span<const ProgramCost> turns);
 ProgramCost cost_of_step(const Program& program, const Rates& rates);
