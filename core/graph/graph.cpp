@@ -40,6 +40,7 @@ ValueId Graph::external(std::string name, TensorDesc desc, Initial initial) {
 std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,
                                 std::string label) {
   Descs descs;
+  descs.reserve(inputs.size());
   for (ValueId v : inputs) descs.push_back(v.present() ? desc(v) : TensorDesc{});
   const Signature signature = op_of(op).infer(descs, parameters);
   TANDEM_CHECK(
@@ -54,6 +55,7 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
             tag_,
             {},
             signature.replaces};
+  node.outputs.reserve(signature.outputs.size());
   for (uint32_t i = 0; i < signature.outputs.size(); ++i) {
     const TensorDesc& d = signature.outputs[i];
     node.outputs.push_back(d.dtype == DType::none ? ValueId{}
@@ -66,6 +68,40 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
   }
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;
+}
+
+std::vector<ValueId> Graph::add_like(const Graph& other, const Node& node, std::vector<ValueId> inputs, Phase phase) {
+  std::vector<ValueId> outputs = node.outputs;
+  for (ValueId& v : outputs) {
+    if (!v.present()) continue;
+    const Value& value = other.values_[v.index];
+    v.index = uint32_t(values_.size());
+    values_.push_back({.desc = value.desc,
+                       .node = uint32_t(nodes_.size()),
+                       .output = value.output,
+                       .on_host = value.on_host,
+                       .kind = value.kind,
+                       .layer = node.tag.layer,
+                       .state = value.state,
+                       .rows = value.rows});
+  }
+  Tag tag = node.tag;
+  tag.phase = phase;
+  nodes_.push_back({{node.op, node.parameters, std::move(inputs), outputs, {}, node.label},
+                    node.form,
+                    node.range,
+                    node.in_place,
+                    node.first_output,
+                    node.first_row,
+                    tag,
+                    {},
+                    node.replaces});
+  return outputs;
+}
+
+void Graph::reserve(const Graph& other) {
+  values_.reserve(other.values_.size() * 5 / 4);
+  nodes_.reserve(other.nodes_.size() * 5 / 4);
 }
 
 // All forms but dispatch have one output and no parameters.
@@ -209,6 +245,7 @@ std::vector<ValueId> Graph::all_reduce_max(Range range, std::vector<ValueId> wor
 
 Descs Graph::operands_of(const Node& node) const {
   Descs descs;
+  descs.reserve(node.inputs.size() + node.outputs.size());
   const auto append = [&](ValueId v) { descs.push_back(v.present() ? desc(v) : TensorDesc{}); };
   for (size_t i = 0; i + node.in_place < node.inputs.size(); ++i) append(node.inputs[i]);
   for (ValueId v : node.outputs) append(v);

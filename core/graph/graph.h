@@ -107,6 +107,8 @@ class Graph {
   // infers outputs; returns them in order, absent ones not present()
   std::vector<ValueId> add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,
                            std::string label = {});
+  // A node of another graph with other inputs, which have the same descs and rows: nothing is inferred anew.
+  std::vector<ValueId> add_like(const Graph& other, const Node& node, std::vector<ValueId> inputs, Phase phase);
   ValueId zeros(Range range, TensorDesc desc, std::string label = {});
   ValueId zeros_onto(Range range, ValueId onto, std::string label = {});     // in place of what is there
   ValueId slice(Range range, ValueId x, uint64_t first_row, uint64_t rows);  // over axis 0
@@ -157,6 +159,8 @@ class Graph {
   void give_workspace(uint32_t node, uint64_t bytes);  // a transient of its own, which lives at the node alone
   void keep(ValueId value, std::string name);          // a transient that the host reads: never overlapped, a binding
 
+  // Makes room for as much as another graph has, and a little more.
+  void reserve(const Graph& other);
   const TensorDesc& desc(ValueId v) const { return values_.at(v.index).desc; }
   Descs operands_of(const Node& node) const;  // in the order of a Dispatch; the node has a kernel
   const std::vector<Value>& values() const { return values_; }

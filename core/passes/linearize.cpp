@@ -39,6 +39,7 @@ Queue role_of(const Placed& placed, const Node& node) {
 
 Dispatch dispatch_of(const Placed& placed, const Node& node) {
   Dispatch d{node.op, node.parameters, {}};
+  d.operands.reserve(node.inputs.size() + node.outputs.size());
   for (size_t i = 0; i + node.in_place < node.inputs.size(); ++i)
     d.operands.push_back(placed.operand(node.inputs[i], Access::read));
   for (uint32_t i = 0; i < node.outputs.size(); ++i) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 
 #include "core/base/size.h"
 
@@ -117,17 +116,21 @@ struct LivePeak {
 };
 
 LivePeak live_peak(const Roots& roots, bool staging) {
-  std::map<std::pair<Range, uint32_t>, int64_t> change;
+  std::array<std::vector<int64_t>, kRangeCount> change;  // by range and position
   for (uint32_t r = 0; r < roots.count(); ++r) {
     if (!roots.transient(r, staging)) continue;
     const LiveRange& at = roots[r].live;
-    change[{at.range, at.first}] += int64_t(roots.sizes[r]);
-    change[{at.range, at.last + 1}] -= int64_t(roots.sizes[r]);
+    std::vector<int64_t>& range = change[size_t(at.range)];
+    if (range.size() < at.last + 2) range.resize(at.last + 2);
+    range[at.first] += int64_t(roots.sizes[r]);
+    range[at.last + 1] -= int64_t(roots.sizes[r]);
   }
-  int64_t live = 0;
   LivePeak peak;
-  for (const auto& [at, delta] : change)
-    if ((live += delta) > int64_t(peak.bytes)) peak = {uint64_t(live), {at.first, at.second, at.second}};
+  for (size_t range = 0; range < kRangeCount; ++range) {
+    int64_t live = 0;
+    for (uint32_t at = 0; at < change[range].size(); ++at)
+      if ((live += change[range][at]) > int64_t(peak.bytes)) peak = {uint64_t(live), {Range(range), at, at}};
+  }
   return peak;
 }
 

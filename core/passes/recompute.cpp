@@ -186,10 +186,8 @@ void copy(const Marks& m, Recomputed& to, const Node& node) {
 
 // The node without the outputs that are made of its others where they are read.
 void copy_untransposed(const Marks& m, Recomputed& to, const Node& node) {
-  Node some = node;
-  some.parameters =
-      op_of(node.op).only(node.parameters, outputs_if(node, [&](ValueId v) { return !codes_of(m, v).present(); }));
-  to.rewriter.copy(some);
+  const Outputs others = outputs_if(node, [&](ValueId v) { return !codes_of(m, v).present(); });
+  to.rewriter.copy(node, op_of(node.op).only(node.parameters, others));
 }
 
 // The transpose of the codes, made once, in the pass that reads it.

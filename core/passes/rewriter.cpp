@@ -1,8 +1,11 @@
 #include "core/passes/rewriter.h"
 
+#include <algorithm>
+
 namespace tandem {
 
 Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.values().size()) {
+  graph_.reserve(from);
   graph_.set_ranks(from.ranks());
   graph_.set_accumulation(from.accumulation());
   for (uint32_t v = 0; v < map_.size(); ++v) {
@@ -31,18 +34,10 @@ void Rewriter::inherit(ValueId old, ValueId now) {
   if (value.on_host) graph_.place_on_host(now);
 }
 
-void Rewriter::copy(const Node& node) {
-  copy(node, true);
-}
-
-void Rewriter::copy_again(const Node& node) {
-  copy(node, false);
-}
-
-void Rewriter::copy(const Node& node, bool with_names) {
-  std::vector<ValueId> inputs;
-  for (ValueId v : node.inputs) inputs.push_back(map(v));
-  const std::vector<ValueId> outputs = emit(node, node.parameters, std::move(inputs), node.tag.phase);
+void Rewriter::copy(const Node& node, const Parameters& parameters, bool with_names) {
+  std::vector<ValueId> inputs = node.inputs;
+  for (ValueId& v : inputs) v = map(v);
+  const std::vector<ValueId> outputs = emit(node, parameters, std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!outputs[i].present()) continue;
     set(node.outputs[i], outputs[i]);
@@ -51,8 +46,18 @@ void Rewriter::copy(const Node& node, bool with_names) {
   }
 }
 
+bool Rewriter::are_alike(const std::vector<ValueId>& old, const std::vector<ValueId>& now) const {
+  return std::ranges::equal(old, now, [this](ValueId a, ValueId b) {
+    if (!a.present() || !b.present()) return a == b;
+    const Value &x = from_.values()[a.index], &y = graph_.values()[b.index];
+    return x.desc == y.desc && x.rows == y.rows;
+  });
+}
+
 std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs,
                                     Phase phase) {
+  if (parameters == node.parameters && are_alike(node.inputs, inputs))
+    return graph_.add_like(from_, node, std::move(inputs), phase);
   Tag tag = node.tag;
   tag.phase = phase;
   const Scope scope(graph_, tag);

@@ -14,10 +14,11 @@ class Rewriter {
   // what reads old from here on reads this
   void set(ValueId old, ValueId now) { map_.at(old.index) = now; }
 
-  // the node with its inputs mapped; its outputs are mapped to the new ones
-  void copy(const Node& node);
+  // the node, with other parameters perhaps, and its inputs mapped; its outputs are mapped to the new ones
+  void copy(const Node& node) { copy(node, node.parameters); }
+  void copy(const Node& node, const Parameters& parameters) { copy(node, parameters, true); }
   // the same once more, under no names
-  void copy_again(const Node& node);
+  void copy_again(const Node& node) { copy(node, node.parameters, false); }
   // the node with other parameters and inputs (of the new graph) under another phase; nothing is mapped
   std::vector<ValueId> emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs, Phase phase);
 
@@ -26,7 +27,9 @@ class Rewriter {
 
  private:
   void inherit(ValueId old, ValueId now);  // kind, layer, place
-  void copy(const Node& node, bool with_names);
+  void copy(const Node& node, const Parameters& parameters, bool with_names);
+  // True if inputs of the old graph and of the new one have the same descs and rows.
+  bool are_alike(const std::vector<ValueId>& old, const std::vector<ValueId>& now) const;
 
   const Graph& from_;
   Graph graph_;

@@ -23,6 +23,7 @@ class Touches {
   // visit(Touched&) for every interval that [begin, end) has been touched in; parts never touched become new ones
   template <typename Visit>
   void each(uint64_t begin, uint64_t end, const Visit& visit) {
+    if (const auto same = map_.find(begin); same != map_.end() && same->second.end == end) return visit(same->second);
     split(begin);
     split(end);
     uint64_t at = begin;
@@ -127,6 +128,7 @@ std::vector<Instruction> ordered(std::vector<Instruction> code, uint32_t ranks) 
   o.before.resize(code.size());
   for (uint32_t i = 0; i < code.size(); ++i) order(o, i);
   std::vector<Instruction> all;
+  all.reserve(2 * code.size());
   for (uint32_t i = 0; i < code.size(); ++i) {
     const Queue queue = code[i].queue;
     for (Command& command : o.before[i]) all.push_back({queue, std::move(command), {}});

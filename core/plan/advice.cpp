@@ -27,7 +27,7 @@ class Advisor {
   BatchAdvice run() {
     BatchAdvice advice;
     advice.largest_micro_batch = largest();
-    const uint32_t best = fastest();
+    const uint32_t best = request_.sequences > 0 ? 0 : fastest();
     if (best == 0) return advice;
     advice.micro_batch = best;
     advice.accumulation = product() / best;
@@ -95,9 +95,12 @@ class Advisor {
         : request(std::move(r)),
           estimator(other.release() == release_of(request) ? std::make_shared<Estimator>(request, other)
                                                            : std::make_shared<Estimator>(request)),
-          ranking(request, estimator->knobs(), [this](const Choice& choice) { return estimator->estimate(choice); }) {}
+          ranking(request, estimator->effects()) {}
     Batch(const Batch&) = delete;
     Batch& operator=(const Batch&) = delete;
+
+    Usage sum(const Choice& choice) const { return estimator->effects().sum(choice); }
+    Usage effect(size_t knob, const Choice& choice) const { return estimator->effects().of(knob, choice); }
 
     PlanRequest request;
     std::shared_ptr<const Estimator> estimator;
@@ -142,7 +145,7 @@ class Advisor {
     parallel_for(seconds.size(), 1, [&](uint64_t first, uint64_t last) {
       for (uint64_t i = first; i < last; ++i) {
         const Batch& b = *planned[i];
-        const StepPlan plan = search_policies(b.request, b.estimator);
+        const StepPlan plan = search_policies(b.request, b.estimator, b.ranking);
         if (plan.fits()) seconds[i] = plan.chosen.seconds();
       }
     });
@@ -209,26 +212,44 @@ class Advisor {
     uint32_t fits = low, fails = last;
     while (fails - fits > unit_) {
       const uint32_t middle = fits + (fails - fits) / 2 / unit_ * unit_;
-      (between(first, last, middle).may_fit() ? fits : fails) = middle;
+      (between(first, last, middle).ranking.may_fit() ? fits : fails) = middle;
     }
     for (int tries = 0; tries < kTries && fits > first; ++tries) {
-      if (compiles(between(first, last, fits), fits)) return fits;
+      if (Between b = between(first, last, fits); compiles(b.ranking, fits)) return fits;
       fits = first + (fits - first) / 2 / unit_ * unit_;
     }
     return first == request_.shape.micro_batch || compiles(batch(first).ranking, first) ? first : 0;
   }
 
-  Ranking between(uint32_t low, uint32_t high, uint32_t micro_batch) {
-    const Batch &more = batch(high), &less = batch_like(low, more);
-    const double share = double(micro_batch - low) / (high - low);
-    return Ranking(more.request, more.estimator->knobs(), [=, &less, &more](const Choice& choice) {
-      Usage usage;
-      return usage.add(more.estimator->estimate(choice), share).add(less.estimator->estimate(choice), 1 - share);
-    });
+  // Choices of a batch between two others.
+  struct Between {
+    Between(const Batch& less, const Batch& more, double share)
+        : effects(more.estimator->knobs(),
+                  mixed(less.sum(more.estimator->base()), more.sum(more.estimator->base()), share),
+                  [&less, &more, share](size_t knob, const Choice& choice) {
+                    Choice without = choice;
+                    without[knob] = more.estimator->base()[knob];
+                    const auto change = [&](const Batch& batch) {
+                      return Usage(batch.effect(knob, choice)).add(batch.effect(knob, without), -1);
+                    };
+                    return mixed(change(less), change(more), share);
+                  }),
+          ranking(more.request, effects) {}
+    Between(const Between&) = delete;
+    Between& operator=(const Between&) = delete;
+    static Usage mixed(Usage less, const Usage& more, double share) { return less.add(less, -share).add(more, share); }
+
+    Effects effects;
+    Ranking ranking;
+  };
+
+  Between between(uint32_t low, uint32_t high, uint32_t micro_batch) {
+    const Batch& more = batch(high);
+    return {batch_like(low, more), more, double(micro_batch - low) / (high - low)};
   }
 
   // whether one of the ranking's first policies fits once it is compiled
-  bool compiles(Ranking ranking, uint32_t micro_batch) const {
+  bool compiles(Ranking& ranking, uint32_t micro_batch) const {
     const PlanRequest r = request_of(micro_batch);
     for (int tries = 0; tries < kTries; ++tries) {
       const Ranked best = ranking.best().front();

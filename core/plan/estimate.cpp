@@ -11,126 +11,23 @@ namespace {
 // Models of this many layers, and of one more, are sampled; of twice as many where copies run one layer ahead. Fewer:
 // the first and the last layer, which differ from the others, weigh too much. More: sampling takes longer.
 constexpr uint32_t kFewLayers = 2;
-constexpr uint64_t kUnlimited = uint64_t{1} << 62;
 
 Usage difference(Usage a, const Usage& b) {
   return a.add(b, -1);
 }
 
-// Bytes of live roots over the positions of each range.
-class LiveBytes {
- public:
-  template <typename Chosen>
-  LiveBytes(const Storage& storage, const Chosen& chosen) {
-    for (const Root& root : storage.roots)
-      if (chosen(root)) {
-        change_[size_t(root.live.range)][root.live.first] += double(root.bytes);
-        change_[size_t(root.live.range)][root.live.last + 1] -= double(root.bytes);
-      }
-  }
-
-  // the most of a range at positions that hold(position) is true of; the live bytes change at few of them
-  template <typename Holds>
-  double most(Range range, uint32_t positions, const Holds& holds) const {
-    double live = 0, most = 0;
-    auto next = change_[size_t(range)].begin();
-    for (uint32_t at = 0; at < positions; ++at) {
-      for (; next != change_[size_t(range)].end() && next->first <= at; ++next) live += next->second;
-      if (live > most && holds(at)) most = live;
-    }
-    return most;
-  }
-
- private:
-  std::array<std::map<uint32_t, double>, kRangeCount> change_;
-};
-
-bool is_transient(const Root& root) {
-  return !root.persistent && !root.host;
-}
-
-void add_peaks(const Compiled& compiled, Usage& usage) {
-  std::array<std::vector<bool>, kRangeCount> in_layer, forward;  // by position
-  for (const Node& node : compiled.graph.nodes()) {
-    in_layer[size_t(node.range)].push_back(node.tag.layer != kNoLayer);
-    forward[size_t(node.range)].push_back(node.tag.phase == Phase::forward);
-  }
-  const LiveBytes made(compiled.storage, [](const Root& r) { return is_transient(r) && !r.staging; });
-  const LiveBytes copied(compiled.storage, [](const Root& r) { return is_transient(r) && r.staging; });
-  for (size_t r = 0; r < kRangeCount; ++r) {
-    const uint32_t positions = uint32_t(in_layer[r].size());
-    const auto at = [&](bool layer) { return [&, layer](uint32_t p) { return in_layer[r][p] == layer; }; };
-    usage.outside = std::max(usage.outside, made.most(Range(r), positions, at(false)));
-    usage.inside = std::max(usage.inside, made.most(Range(r), positions, at(true)));
-    usage.staging[r] = copied.most(Range(r), positions, [&](uint32_t p) { return forward[r][p]; });
-    if (Range(r) == Range::micro_step)
-      usage.staging[Usage::kBackward] = copied.most(Range(r), positions, [&](uint32_t p) { return !forward[r][p]; });
-  }
-}
-
-Usage::Busy busy_of(const ProgramCost& cost) {
-  const double copies = cost.of(CostKind::copy).seconds;
-  double all = 0;
-  for (const KindCost& c : cost.kinds) all += c.seconds;
-  Usage::Busy busy{all - copies, cost.link_in, cost.link_out, 0};
-  busy.latency = cost.seconds - std::max({busy.compute, busy.in, busy.out});
-  return busy;
-}
-
 }  // namespace
 
-Usage& Usage::add(const Usage& other, double times) {
-  fixed += times * other.fixed;
-  outside += times * other.outside;
-  inside += times * other.inside;
-  host += times * other.host;
-  for (size_t r = 0; r < ranges.size(); ++r) ranges[r].add(other.ranges[r], times);
-  for (size_t r = 0; r < staging.size(); ++r) staging[r] += times * other.staging[r];
-  return *this;
-}
+Estimator::Estimator(const PlanRequest& request, const Estimator* other)
+    : request_(request),
+      layers_(request.model.layers),
+      knobs_(knobs_of(request)),
+      effects_(knobs_, sample_all(other),
+               [this](size_t knob, const Choice& choice) { return effect_of(knob, choice); }) {}
 
-double Usage::device() const {
-  return fixed + std::max(outside, inside) + std::max(0.0, *std::ranges::max_element(staging));
-}
-
-double Usage::seconds(uint32_t accumulation) const {
-  const auto range = [](const Busy& b) { return std::max({b.compute, b.in, b.out}) + std::max(0.0, b.latency); };
-  return range(ranges[0]) + accumulation * range(ranges[1]) + range(ranges[2]);
-}
-
-double Usage::copies(uint32_t accumulation) const {
-  const auto range = [](const Busy& b) { return b.in + b.out; };
-  return range(ranges[0]) + accumulation * range(ranges[1]) + range(ranges[2]);
-}
-
-Target without_budget(Target target) {
-  target.memory_bytes = kUnlimited;
-  target.host_memory_bytes = 0;
-  return target;
-}
-
-Usage usage_of(const Compiled& compiled, const Target& target) {
-  Usage usage;
-  usage.host = double(compiled.memory.host_bytes);
-  std::array<uint32_t, kRangeCount> times{};
-  for (const Turns& turns : compiled.program.schedule) times[size_t(turns.turn.range)] += turns.times;
-  for (const Turns& turns : compiled.program.schedule) {
-    const size_t r = size_t(turns.turn.range);
-    usage.ranges[r].add(busy_of(cost_of(compiled.program, turns.turn, target.rates)), double(turns.times) / times[r]);
-  }
-  add_peaks(compiled, usage);
-  usage.fixed = double(device_bytes(compiled.memory, target)) - usage.device();
-  return usage;
-}
-
-Estimator::Estimator(const PlanRequest& request)
-    : request_(request), layers_(request.model.layers), knobs_(knobs_of(request)), effects_(knobs_.size()) {
-  sample_all();
-}
-
-Estimator::Estimator(const PlanRequest& request, const Estimator& other)
-    : request_(request), layers_(other.layers_), knobs_(knobs_of(request)), effects_(knobs_.size()) {
-  const double times = double(request.shape.micro_batch) / other.request_.shape.micro_batch;
+// What does not depend on the batch is the other's; what grows with it is scaled.
+void Estimator::take_over(const Estimator& other) {
+  const double times = double(request_.shape.micro_batch) / other.request_.shape.micro_batch;
   for (const auto& [part, line] : other.changes_) {
     const Knob& knob = knobs_[part.first];
     if (knob.by_batch && knob.acts != Knob::Acts::spread) continue;
@@ -140,14 +37,11 @@ Estimator::Estimator(const PlanRequest& request, const Estimator& other)
   }
   for (const auto& [part, usage] : other.outside_)
     if (!knobs_[part.first].by_batch) outside_[part] = usage;
-  sample_all();
 }
 
 // Samples each value alone, which all searches ask for.
-void Estimator::sample_all() {
-  for (const Knob& knob : knobs_)
-    most_.push_back(1 + std::max({std::ranges::max(knob.values), std::ranges::max(knob.ranked),
-                                  knob.tried.empty() ? 0 : knob.tried.back()}));
+Usage Estimator::sample_all(const Estimator* other) {
+  if (other) take_over(*other);
   std::vector<Model> models;
   const auto add = [&](const Choice& choice, uint32_t layers) {
     for (const uint32_t more : {0, 1}) models.push_back(model_of(choice, layers + more));
@@ -167,8 +61,7 @@ void Estimator::sample_all() {
   }
   sample(models);
   const Line line = line_of(base(), few_layers(base()));
-  base_ = line.fixed;
-  base_.add(line.layer, layers_);
+  return Usage(line.fixed).add(line.layer, layers_);
 }
 
 Choice Estimator::base() const {
@@ -278,37 +171,14 @@ const Usage& Estimator::change_outside(const Part& part) const {
   return found->second = difference(usage_of(with, few), usage_of(less, few));
 }
 
-Usage Estimator::estimate(const Choice& choice) const {
-  TANDEM_CHECK(choice.size() == knobs_.size(), "a choice of {} knobs, expected {}", choice.size(), knobs_.size());
-  Usage usage = base_;
-  for (size_t k = 0; k < knobs_.size(); ++k) {
-    if (choice[k] == knobs_[k].values.front()) continue;
-    const Effect& effect = effect_of(k, choice);
-    usage.add(effect.usage, 1);
-    usage.inside = std::max(usage.inside, effect.first);
-  }
-  return usage;
-}
-
-const Estimator::Effect& Estimator::effect_of(size_t knob, const Choice& choice) const {
-  uint64_t key = choice[knob];
-  for (const Knob::With& with : knobs_[knob].with) key = key * most_[with.knob] + (choice[with.knob] & with.mask);
-  Effects& effects = effects_[knob];
-  if (effects.last && effects.key == key) return *effects.last;
-  auto found = effects.known.find(key);
-  if (found == effects.known.end()) found = effects.known.emplace(key, effect_anew(knob, choice)).first;
-  effects.key = key;
-  return *(effects.last = &found->second);
-}
-
-Estimator::Effect Estimator::effect_anew(size_t knob, const Choice& choice) const {
+Usage Estimator::effect_of(size_t knob, const Choice& choice) const {
   using Acts = Knob::Acts;
   const Acts acts = knobs_[knob].acts;
-  Effect effect;
+  Usage effect;
   if (acts == Acts::outside || (acts == Acts::spread && choice[knob] > layers_)) {
     Choice part = part_of(knob, choice, 0);
     part[knob] = choice[knob];
-    effect.usage = change_outside({knob, part});
+    effect = change_outside({knob, part});
     if (acts == Acts::outside) return effect;
   }
   std::map<uint32_t, uint32_t> layers_by_bits;
@@ -318,12 +188,14 @@ Estimator::Effect Estimator::effect_anew(size_t knob, const Choice& choice) cons
     if (bits >> knobs_[knob].with.size() == 0) continue;
     const Choice part = part_of(knob, choice, bits);
     const Line& change = change_of({knob, part});
-    effect.usage.add(change.fixed, layers / all).add(change.layer, layers);
+    effect.add(change.fixed, layers / all).add(change.layer, layers);
     if (acts != Acts::first || layers == layers_) continue;
     // In the last layer of all what came before it is alive, and in the last one of the first.
-    effect.usage.inside -= layers / all * change.fixed.inside;
+    effect.inside -= layers / all * change.fixed.inside;
     const Line whole = line_of(part, few_layers(part));
-    effect.first = whole.fixed.inside + layers * whole.layer.inside;
+    double last = effects_.base().inside + effect.inside;
+    for (const Knob::With& with : knobs_[knob].with) last += effects_.of(with.knob, choice).inside;
+    effect.inside += std::max(0.0, whole.fixed.inside + layers * whole.layer.inside - last);
   }
   return effect;
 }

@@ -204,6 +204,10 @@ void add_offload(std::vector<Knob>& knobs, const PlanRequest& request, Offload k
 
 }  // namespace
 
+uint32_t Knob::most() const {
+  return std::max({std::ranges::max(values), std::ranges::max(ranked), tried.empty() ? 0 : tried.back()});
+}
+
 bool Knob::acts_in(uint32_t layer, uint32_t value, uint32_t layers) const {
   return acts == Acts::first ? layer < value : is_spread_to(layer, std::min(value, layers), layers);
 }

@@ -34,6 +34,7 @@ struct Knob {
   std::vector<uint32_t> ranked = values;  // in models so small that every policy is ranked
   std::vector<uint32_t> tried{};          // ascending; on whole plans, one above the value that the best one has
 
+  uint32_t most() const;  // its largest value
   bool counts() const { return acts == Acts::spread || acts == Acts::first; }
   // True if a count acts in the layer.
   bool acts_in(uint32_t layer, uint32_t value, uint32_t layers) const;

@@ -29,21 +29,22 @@ Attempt attempt(const PlanRequest& request, const std::vector<Knob>& knobs, cons
             {policy, 0, 0, {}, false},
             {},
             compile_step(request, policy, without_budget(request.target), Checks::without)};
-  a.usage = usage_of(a.compiled, request.target);
+  const auto turns = costs_of_turns(a.compiled.program, request.target.rates, Exposed::without);
+  a.usage = usage_of(a.compiled, request.target, turns);
   a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
   a.planned.host_bytes = a.compiled.memory.host_bytes;
-  a.planned.cost = cost_of_step(a.compiled.program, request.target.rates);
+  a.planned.cost = cost_of_step(a.compiled.program, turns);
   a.planned.fits = a.compiled.memory.fits() && budget_of(request.target).holds(a.usage);
   return a;
 }
 
 class Search {
  public:
-  Search(const PlanRequest& request, std::shared_ptr<const Estimator> estimator)
+  Search(const PlanRequest& request, std::shared_ptr<const Estimator> estimator, Ranking ranking)
       : request_(request),
         estimator_(std::move(estimator)),
         knobs_(estimator_->knobs()),
-        ranking_(request, knobs_, [this](const Choice& choice) { return estimator_->estimate(choice); }),
+        ranking_(std::move(ranking)),
         most_(kNodes / request.sharding.ranks) {}
 
   StepPlan run() {
@@ -56,6 +57,7 @@ class Search {
     StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), {}, compiles_, estimator_};
     if (!request_.coarse) {  // a coarse plan is compared, and never runs
       if (plan.compiled->memory.fits()) verify_whole(plan.compiled->program, request_.target);
+      plan.chosen.cost = cost_of_step(plan.compiled->program, request_.target.rates);
       plan.floor = floor_of(request_);
     }
     constexpr size_t kRunnersUp = 5;
@@ -189,7 +191,8 @@ StepPlan plan_step(const PlanRequest& request) {
   for (const Release release : releases(request)) {
     if (release == Release::twice && best && best->fits()) break;
     const PlanRequest one = with_release(request, release);
-    StepPlan plan = search_policies(one, std::make_shared<Estimator>(one));
+    const auto estimates = std::make_shared<const Estimator>(one);
+    StepPlan plan = search_policies(one, estimates, {one, estimates->effects()});
     if (!best || plan.fits() > best->fits() ||
         (plan.fits() == best->fits() && plan.chosen.seconds() < best->chosen.seconds()))
       best = std::move(plan);
@@ -197,8 +200,8 @@ StepPlan plan_step(const PlanRequest& request) {
   return std::move(*best);
 }
 
-StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates) {
-  return Search(request, std::move(estimates)).run();
+StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates, Ranking ranking) {
+  return Search(request, std::move(estimates), std::move(ranking)).run();
 }
 
 }  // namespace tandem

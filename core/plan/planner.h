@@ -75,7 +75,8 @@ ProgramCost floor_of(const PlanRequest& request);
 // What other batches would do: by estimates, then compiled.
 struct BatchAdvice {
   uint32_t largest_micro_batch = 0;  // with which some policy within the limits fits, compiled in full; 0: none
-  // micro_batch and gradient_accumulation of the configured product with the least step time
+  // micro_batch and gradient_accumulation of the configured product with the least step time; 0: none fits, or they
+  // were the planner's to choose
   uint32_t micro_batch = 0, accumulation = 0;
   double seconds = 0;
 };

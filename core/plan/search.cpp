@@ -11,12 +11,6 @@ constexpr size_t kRankedChoices = 8192;
 // Choices from which moves go on. Fewer: one that only looks good hides the others. More: ranking takes longer.
 constexpr size_t kFound = 16;
 
-size_t differ(const Choice& a, const Choice& b) {
-  size_t knobs = 0;
-  for (size_t k = 0; k < a.size(); ++k) knobs += a[k] != b[k];
-  return knobs;
-}
-
 }  // namespace
 
 MemoryBudget budget_of(const Target& target) {
@@ -25,13 +19,13 @@ MemoryBudget budget_of(const Target& target) {
   return {double(target.memory_bytes), host};
 }
 
-Ranking::Ranking(const PlanRequest& request, const std::vector<Knob>& knobs, Estimate estimate)
-    : knobs_(knobs),
-      layers_(request.model.layers),
+Ranking::Ranking(const PlanRequest& request, const Effects& effects)
+    : knobs_(effects.knobs()),
       accumulation_(request.shape.accumulation),
       budget_(budget_of(request.target)),
-      estimate_(std::move(estimate)),
-      slack_(request.coarse ? 0 : kError) {
+      effects_(effects),
+      slack_(request.coarse ? 0 : kError),
+      corrections_(knobs_, request.model.layers) {
   enumerate();
 }
 
@@ -50,49 +44,19 @@ void Ranking::enumerate() {
   every_ = std::move(all);
 }
 
-// Returns the choice for a model of three layers: none, one or all of them stand for the counts. One family's estimates
-// err alike, and one correction serves them.
-Choice Ranking::family_of(const Choice& choice) const {
-  Choice family = choice;
-  for (size_t k = 0; k < knobs_.size(); ++k)
-    if (knobs_[k].counts()) family[k] = choice[k] == 0 ? 0 : choice[k] < layers_ ? 1 : choice[k] == layers_ ? 3 : 4;
-  return family;
-}
-
 double Ranking::error() const {
   return ranks_all() ? 3 * kError : 0;
 }
 
 void Ranking::correct(const Choice& choice, const Usage& usage) {
-  Usage error = usage;
-  error.add(estimate_(choice), -1);
-  const Choice family = family_of(choice);
-  const MemoryPolicy policy = policy_of(knobs_, family, 3);
-  std::erase_if(corrections_.all, [&](const Correction& c) { return c.policy == policy; });
-  corrections_.all.push_back({family, policy, error});
-  corrections_.nearest.clear();
+  corrections_.add(choice, Usage(usage).add(effects_.sum(choice), -1));
   if (usage.device() > budget_.device) slack_ -= kError / 2;
 }
 
-// The correction of the same family, or else of the one that differs in the fewest knobs.
-const Ranking::Nearest& Ranking::nearest(const Choice& family) const {
-  const auto [found, fresh] = corrections_.nearest.try_emplace(family);
-  if (!fresh) return found->second;
-  const MemoryPolicy policy = policy_of(knobs_, family, 3);
-  size_t least = SIZE_MAX;
-  for (const Correction& c : corrections_.all) {
-    if (ranks_all() && c.policy != policy) continue;
-    const size_t apart = c.policy == policy ? 0 : 1 + differ(family, c.family);
-    if (apart <= least) least = apart, found->second = {c.error, apart == 0};
-  }
-  return found->second;
-}
-
-Score Ranking::score(const Choice& choice) const {
-  Usage usage = estimate_(choice);
+Score Ranking::score(const Choice& choice, Usage usage) const {
   double slack = ranks_all() ? 10 * kError : slack_;
-  if (!corrections_.all.empty()) {
-    const Nearest& correction = nearest(family_of(choice));
+  if (!corrections_.empty()) {
+    const Corrections::Correction& correction = corrections_.of(choice, ranks_all());
     usage.add(correction.error, 1);
     if (correction.same && !ranks_all()) slack = 0;
   }
@@ -140,29 +104,34 @@ std::vector<uint32_t> Ranking::moves_of(size_t knob, uint32_t value) const {
 }
 
 // Sets the count to the least that fits, or to its most where none does. More of a count never takes more memory.
-void Ranking::set_to_least_that_fits(Choice& choice, size_t knob) const {
-  const auto fits = [&](uint32_t value) {
+// estimate: of the choice
+Score Ranking::set_to_least_that_fits(Choice& choice, size_t knob, const Usage& estimate) const {
+  const Usage others = effects_.without(estimate, knob, choice);
+  const auto set = [&](uint32_t value) {
     choice[knob] = value;
-    return score(choice).fits();
+    return score(choice, effects_.with(others, knob, choice));
   };
   uint32_t low = 0, high = knobs_[knob].values.back();
-  if (!fits(high)) return;
-  if (fits(0)) return;
+  Score least = set(high);
+  if (!least.fits()) return least;
+  if (const Score none = set(low); none.fits()) return none;
   while (high - low > 1) {
     const uint32_t middle = low + (high - low) / 2;
-    (fits(middle) ? high : low) = middle;
+    if (const Score one = set(middle); one.fits()) high = middle, least = one;
+    else low = middle;
   }
   choice[knob] = high;
+  return least;
 }
 
 // Turns the knob that costs least per byte until it fits. What tells starts apart stays as it is.
 Ranked Ranking::filled(Ranked from) const {
   const Choice start = from.choice;
   while (!from.fits()) {
+    const Usage estimate = effects_.sum(from.choice);
     std::optional<Ranked> next;
     double least = std::numeric_limits<double>::infinity();
-    const auto consider = [&](const Choice& choice) {
-      const Score one = score(choice);
+    const auto consider = [&](const Score& one, const Choice& choice) {
       const double saved = from.over - one.over;
       if (saved <= 0 || (one.cost - from.cost) / saved >= least) return;
       least = (one.cost - from.cost) / saved;
@@ -171,14 +140,13 @@ Ranked Ranking::filled(Ranked from) const {
     for (size_t k = 0; k < knobs_.size(); ++k) {
       Choice choice = from.choice;
       if (knobs_[k].counts()) {
-        set_to_least_that_fits(choice, k);
-        consider(choice);
+        consider(set_to_least_that_fits(choice, k, estimate), choice);
         continue;
       }
       if (!knobs_[k].in_steps && start[k] != knobs_[k].values.front()) continue;
       for (const uint32_t value : moves_of(k, from.choice[k])) {
         choice[k] = value;
-        consider(choice);
+        consider(score(choice), choice);
       }
     }
     if (!next) break;
@@ -189,26 +157,29 @@ Ranked Ranking::filled(Ranked from) const {
 
 // Considers the knob's value, alone and with another count set to the least that then fits.
 void Ranking::move(const Ranked& from, size_t knob, uint32_t value, Ranked& best) const {
-  const auto consider = [&](const Choice& choice) {
-    const Score one = score(choice);
+  const auto consider = [&](const Score& one, const Choice& choice) {
     if (one < best) best = {one, choice};
-    return one;
   };
   Choice choice = from.choice;
   choice[knob] = value;
-  const bool fits = consider(choice).fits();
+  const Usage estimate = effects_.sum(choice);
+  const Score alone = score(choice, estimate);
+  consider(alone, choice);
   for (size_t other = 0; other < knobs_.size(); ++other) {
     const uint32_t before = choice[other];
-    if (other == knob || !knobs_[other].counts() || before == (fits ? 0 : knobs_[other].values.back())) continue;
-    set_to_least_that_fits(choice, other);
-    if (choice[other] != before) consider(choice);
+    if (other == knob || !knobs_[other].counts() || before == (alone.fits() ? 0 : knobs_[other].values.back()))
+      continue;
+    const Score least = set_to_least_that_fits(choice, other, estimate);
+    if (choice[other] != before) consider(least, choice);
     choice[other] = before;
   }
 }
 
-// Moves to the best of all that differ in one knob, or in another one too, until there is no better one.
-Ranked Ranking::improved(Ranked from) const {
+// Moves to the best of all that differ in one knob, or in another one too, until there is no better one. Nothing where
+// it comes to a choice that another start has passed, and would end as that one did.
+std::optional<Ranked> Ranking::improved(Ranked from, std::set<Choice>& passed) const {
   for (;;) {
+    if (!passed.insert(from.choice).second) return {};
     Ranked best = from;
     for (size_t k = 0; k < knobs_.size(); ++k)
       for (const uint32_t value : moves_of(k, from.choice[k])) move(from, k, value, best);
@@ -238,11 +209,14 @@ std::vector<Ranked> Ranking::moved() {
   list.erase(std::unique(list.begin(), list.end(), same), list.end());
   if (list.size() > kFound) list.erase(list.begin() + kFound, list.end());
   found_.clear();
-  for (Ranked& one : list) {
-    one = improved(one);
-    found_.push_back(one.choice);
-  }
-  return list;
+  std::vector<Ranked> ends;
+  std::set<Choice> passed;
+  for (const Ranked& one : list)
+    if (std::optional<Ranked> end = improved(one, passed)) {
+      found_.push_back(end->choice);
+      ends.push_back(std::move(*end));
+    }
+  return ends;
 }
 
 std::vector<Ranked> Ranking::best() {

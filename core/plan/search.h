@@ -1,6 +1,9 @@
 // Choices in the order of their estimated step time: those that are estimated to fit.
 #pragma once
 
+#include <set>
+
+#include "core/plan/corrections.h"
 #include "core/plan/estimate.h"
 
 namespace tandem {
@@ -38,14 +41,10 @@ struct Ranked : Score {
   Choice choice;
 };
 
-// plan_step, by estimates of the request.
-StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates);
-
 // Estimates, as corrected by what compiled plans took.
 class Ranking {
  public:
-  using Estimate = std::function<Usage(const Choice&)>;
-  Ranking(const PlanRequest& request, const std::vector<Knob>& knobs, Estimate estimate);
+  Ranking(const PlanRequest& request, const Effects& effects);  // both must outlive it
 
   // The best first. Where there are few choices, all of them; else those from which no move leads to a better one.
   std::vector<Ranked> best();
@@ -59,41 +58,30 @@ class Ranking {
   void correct(const Choice& choice, const Usage& usage);
 
  private:
-  struct Correction {
-    Choice family;
-    MemoryPolicy policy;  // the family's, for few layers
-    Usage error;
-  };
-  struct Nearest {
-    Usage error;
-    bool same = false;  // the family is the same
-  };
-  struct Corrections {
-    std::vector<Correction> all;
-    mutable std::map<Choice, Nearest> nearest;  // by family; filled when first asked for
-  };
-  Choice family_of(const Choice& choice) const;
-  const Nearest& nearest(const Choice& family) const;
-  Score score(const Choice& choice) const;
+  Score score(const Choice& choice) const { return score(choice, effects_.sum(choice)); }
+  Score score(const Choice& choice, Usage estimate) const;
   Ranked rank(const Choice& choice) const { return {score(choice), choice}; }
   void enumerate();
   std::vector<Choice> starts() const;
   std::vector<uint32_t> moves_of(size_t knob, uint32_t value) const;
-  void set_to_least_that_fits(Choice& choice, size_t knob) const;
+  Score set_to_least_that_fits(Choice& choice, size_t knob, const Usage& estimate) const;
   void move(const Ranked& from, size_t knob, uint32_t value, Ranked& best) const;
   Ranked filled(Ranked from) const;
-  Ranked improved(Ranked from) const;
+  std::optional<Ranked> improved(Ranked from, std::set<Choice>& passed) const;
   std::vector<Ranked> moved();
 
   const std::vector<Knob>& knobs_;
-  const uint32_t layers_, accumulation_;
+  const uint32_t accumulation_;
   const MemoryBudget budget_;
-  const Estimate estimate_;
+  const Effects& effects_;
   std::vector<Choice> every_;  // none where there are too many
   std::vector<Choice> found_;  // by moves, so far
   double slack_;
   bool wide_ = false;
   Corrections corrections_;
 };
+
+// plan_step, by estimates of the request, from the ranking's best.
+StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates, Ranking ranking);
 
 }  // namespace tandem

@@ -107,12 +107,14 @@ std::vector<BufferAccess> accesses_of(const Instruction& instruction, uint32_t r
     accesses.push_back({b, write, b.bytes + (b.rank_stride + stride) * (ranks - 1)});
   };
   std::visit(overloaded{[&](const Dispatch& d) {
+                          accesses.reserve(d.operands.size() + 1);
                           for (const Operand& o : d.operands)
                             if (o.desc.dtype != DType::none) add(o.buffer, o.access != Access::read, 0);
                           if (d.workspace.bytes > 0) add(d.workspace, true, 0);
                         },
                         [&](const Fill& f) { add(f.buffer, true, 0); },
                         [&](const Copy& c) {
+                          accesses.reserve(2);
                           add(c.from, false, 0);
                           add(c.to, true, 0);
                         },

@@ -254,20 +254,31 @@ InstructionCost cost_of(OpId op, const Parameters& parameters, Operands operands
   return {kind, cost.flops, cost.bytes, std::max(work / share, moved) + rates.launch_seconds, std::max(work, moved)};
 }
 
-ProgramCost cost_of(const Program& program, Turn turn, const Rates& rates) {
+ProgramCost cost_of(const Program& program, Turn turn, const Rates& rates, Exposed exposed) {
   ProgramCost cost = Simulation(program, rates, {}).run(turn);
-  const auto exposed = [&](CostKind kind, Free free) {
-    return cost.of(kind).instructions > 0 ? cost.seconds - Simulation(program, rates, free).run(turn).seconds : 0;
+  const auto seconds = [&](CostKind kind, Free free) {
+    if (exposed == Exposed::without || cost.of(kind).instructions == 0) return 0.0;
+    return cost.seconds - Simulation(program, rates, free).run(turn).seconds;
   };
-  cost.exposed_copy = exposed(CostKind::copy, {.copies = true});
-  cost.exposed_exchange = exposed(CostKind::exchange, {.exchange = true});
+  cost.exposed_copy = seconds(CostKind::copy, {.copies = true});
+  cost.exposed_exchange = seconds(CostKind::exchange, {.exchange = true});
   return cost;
 }
 
-ProgramCost cost_of_step(const Program& program, const Rates& rates) {
+std::vector<ProgramCost> costs_of_turns(const Program& program, const Rates& rates, Exposed exposed) {
+  std::vector<ProgramCost> costs;
+  for (const Turns& turns : program.schedule) costs.push_back(cost_of(program, turns.turn, rates, exposed));
+  return costs;
+}
+
+ProgramCost cost_of_step(const Program& program, std::span<const ProgramCost> turns) {
   ProgramCost step;
-  for (const Turns& turns : program.schedule) step.add(cost_of(program, turns.turn, rates), turns.times);
+  for (size_t i = 0; i < turns.size(); ++i) step.add(turns[i], program.schedule[i].times);
   return step;
+}
+
+ProgramCost cost_of_step(const Program& program, const Rates& rates) {
+  return cost_of_step(program, costs_of_turns(program, rates, Exposed::with));
 }
 
 }  // namespace tandem

@@ -56,9 +56,13 @@ struct ProgramCost {
   ProgramCost& add(const ProgramCost& other, int64_t times);  // negative: takes off what was added
 };
 
-ProgramCost cost_of(const Program& program, Turn turn, const Rates& rates);
+// without: exposed seconds stay 0, each of which would take another simulation.
+enum class Exposed : uint8_t { with, without };
+ProgramCost cost_of(const Program& program, Turn turn, const Rates& rates, Exposed exposed = Exposed::with);
 
-// The sum over the schedule.
+// What each turn of the schedule costs, and their sum.
+std::vector<ProgramCost> costs_of_turns(const Program& program, const Rates& rates, Exposed exposed);
+ProgramCost cost_of_step(const Program& program, std::span<const ProgramCost> turns);
 ProgramCost cost_of_step(const Program& program, const Rates& rates);
 
 }  // namespace tandem
