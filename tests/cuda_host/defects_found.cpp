@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <set>
+#include <string>
+#include <vector>
 
 #include "core/base/error.h"
 #include "tests/cuda_host/defects.h"
@@ -44,20 +46,21 @@ TEST_CASE("cuda_host: a kernel that relies on an order of its threads gives othe
 }
 
 TEST_CASE("cuda_host: misuse of barriers and warps is refused, naming the place") {
-  const std::pair<std::string, std::string> expected[] = {
-      {"barriers_on_two_lines", "__syncthreads, where others wait at the one of tests/cuda_host/defects.cpp:"},
-      {"return_before_barrier", "block (0,0,0) is stuck: 24 of 64 threads have returned, 40 wait at __syncthreads"},
-      {"shuffle_of_half_a_warp", "of warp 0 lanes aaaaaaaa wait at tests/cuda_host/defects.cpp:"},
-      {"shuffle_outside_its_mask", "a mask other than all 32 lanes, in block (0,0,0) thread (0,0,0)"},
-      {"shuffle_from_lane_32", "a shuffle from a lane above 31"},
-      {"misaligned_matrix_row", "an address that is not a multiple of 16"},
+  const std::string file = "tests/cuda_host/defects.cpp:";  // behind the way from the build folder to the sources
+  const std::pair<std::string, std::vector<std::string>> expected[] = {
+      {"barriers_on_two_lines", {"__syncthreads, where others wait at the one of ", file}},
+      {"return_before_barrier", {"block (0,0,0) is stuck: 24 of 64 threads have returned, 40 wait at __syncthreads"}},
+      {"shuffle_of_half_a_warp", {"of warp 0 lanes aaaaaaaa wait at ", file}},
+      {"shuffle_outside_its_mask", {"a mask other than all 32 lanes, in block (0,0,0) thread (0,0,0)"}},
+      {"shuffle_from_lane_32", {"a shuffle from a lane above 31"}},
+      {"misaligned_matrix_row", {"an address that is not a multiple of 16"}},
   };
   for (const auto& e : expected) {
     const auto& name = e.first;
     CAPTURE(name);
     const std::string what = refusal(defect(name).planted);
     INFO(what);
-    CHECK(what.find(e.second) != std::string::npos);
+    for (const std::string& part : e.second) CHECK(what.find(part) != std::string::npos);
     CHECK(refusal(defect(name).fixed) == "");  // also: the next launch runs as if nothing had happened
   }
 }
