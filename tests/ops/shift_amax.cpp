@@ -37,8 +37,8 @@ void cases(Cases& cases) {
   for (uint32_t slots : {1, 5, 300})
     for (uint32_t guesses : {0u, 1u, slots}) add(slots, guesses, codes());
   // right, wrong by a scale, right within a scale, nothing written, poisoned as guessed, poisoned and not guessed
-  const std::pair<float, float> pairs[] = {{1, 1}, {1, 2}, {1, 1.5f}, {0, 3}, {NAN, INFINITY}, {NAN, 1},
-                                           {1, 0}, {4, 1}, {4.5f, 1}, {1, 4.5f}, {3, 1}, {1, NAN}};
+  const std::pair<float, float> pairs[] = {{1, 1}, {1, 2}, {1, 1.5f}, {0, 3},    {NAN, INFINITY}, {NAN, 1},
+                                           {1, 0}, {4, 1}, {4.5f, 1}, {1, 4.5f}, {3, 1},          {1, NAN}};
   std::vector<std::pair<uint64_t, double>> filled;
   for (uint64_t slot = 0; slot < std::size(pairs); ++slot)
     for (uint64_t word : {0, 1})
