@@ -23,8 +23,8 @@ const uint32_t kGemmNt = 0;  // a (m, k), b (n, k): y = x W^T
 const uint32_t kGemmNn = 1;  // a (m, k), b (k, n): dx = dy W
 const uint32_t kGemmTn = 2;  // a (k, m), b (k, n): dW = dy^T x
 
-const uint32_t kGemmOntoZeros =
-    2;  // accumulate, to the bits that 1 gives on zeros, but for a zero's sign; c is not read
+// accumulate: the bits that 1 gives on zeros, but for a zero's sign; c is not read
+const uint32_t kGemmOntoZeros = 2;
 
 const uint32_t kGemmMatrix = 2;  // has_bias of a matrix, laid out as c
 
