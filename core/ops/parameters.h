@@ -26,7 +26,9 @@ class Parameters {
   }
   const std::byte* data() const { return bytes_.data(); }
   size_t size() const { return size_; }
-  bool operator==(const Parameters&) const = default;
+  bool operator==(const Parameters& other) const {
+    return size_ == other.size_ && std::memcmp(data(), other.data(), size_) == 0;
+  }
 
  private:
   std::array<std::byte, 128> bytes_{};  // bytes past size_ stay 0

@@ -17,9 +17,7 @@ constexpr double kHopeless = 1.1;
 class Advisor {
  public:
   Advisor(const PlanRequest& request, const StepPlan& plan)
-      : request_(request),
-        plan_(plan),
-        estimates_(plan.estimates ? plan.estimates : std::make_shared<const Estimator>(request)) {
+      : request_(request), plan_(plan), estimates_(plan.estimates) {
     while (!is_legal(unit_)) ++unit_;
     if (plan.fits()) planned_[request.shape.micro_batch] = plan.chosen.seconds();
   }
@@ -66,6 +64,12 @@ class Advisor {
     return 0;
   }
 
+  std::shared_ptr<const Estimator> estimates_for(uint32_t micro_batch) const {
+    for (const auto& [key, batch] : batches_)
+      if (key.first == micro_batch) return batch->estimator;
+    return micro_batch == request_.shape.micro_batch ? plan_.estimates : nullptr;
+  }
+
  private:
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 
@@ -91,11 +95,8 @@ class Advisor {
 
   // estimates of one micro_batch
   struct Batch {
-    Batch(PlanRequest r, const Estimator& other)
-        : request(std::move(r)),
-          estimator(other.release() == release_of(request) ? std::make_shared<Estimator>(request, other)
-                                                           : std::make_shared<Estimator>(request)),
-          ranking(request, estimator->effects()) {}
+    Batch(PlanRequest r, const std::shared_ptr<const Estimator>& like)
+        : request(std::move(r)), estimator(estimates_of(request, like)), ranking(request, estimator->effects()) {}
     Batch(const Batch&) = delete;
     Batch& operator=(const Batch&) = delete;
 
@@ -112,7 +113,7 @@ class Advisor {
   Batch& batch(const PlanRequest& request) {
     std::unique_ptr<Batch>& slot = batches_[{request.shape.micro_batch, release_of(request)}];
     if (!slot) {
-      slot = std::make_unique<Batch>(request, *estimates_);
+      slot = std::make_unique<Batch>(request, estimates_);
       estimates_ = slot->estimator;  // what it samples serves the next one
     }
     return *slot;
@@ -274,8 +275,10 @@ class Advisor {
 
 }  // namespace
 
-uint32_t fastest_micro_batch(const PlanRequest& request, const StepPlan& plan) {
-  return Advisor(request, plan).fastest();
+FastestBatch fastest_micro_batch(const PlanRequest& request, const StepPlan& plan) {
+  Advisor advisor(request, plan);
+  const uint32_t fastest = advisor.fastest();
+  return {fastest, advisor.estimates_for(fastest)};
 }
 
 BatchAdvice advise_batch(const PlanRequest& request, const StepPlan& plan) {

@@ -30,20 +30,36 @@ uint32_t next_smaller(const PlanRequest& r) {
   return next_smaller(r.shape.micro_batch, r.sequences, r.shape.sequence_length, r.precision.recipe);
 }
 
-// Sets the batch. Returns the plan of it, where it was planned on the way.
-std::optional<StepPlan> settle(PlanRequest& request) {
-  std::optional<uint32_t> fastest;  // 0: no batch fits
+// A plan to compare other batches with: coarse as theirs, unless nothing is searched for, or none that fits is found
+// so.
+StepPlan compared(PlanRequest request) {
+  request.coarse = true;
+  StepPlan plan = decide(request);
+  if (plan.fits()) return plan;
+  request.coarse = false;
+  return decide(request, plan.estimates);
+}
+
+// What was made on the way to a batch.
+struct Settled {
+  std::optional<StepPlan> plan;                     // what the step will run
+  std::shared_ptr<const Estimator> estimates = {};  // of the batch
+};
+
+// Sets the batch.
+Settled settle(PlanRequest& request) {
+  std::optional<FastestBatch> fastest;
   for (uint32_t b = request.shape.micro_batch; b > 0; b = next_smaller(request)) {
     request = with_micro_batch(std::move(request), b);
     if (!fastest) {
-      StepPlan plan = decide(request);
+      StepPlan plan = compared(request);
       if (!plan.compiled->memory.fits()) continue;  // one value is larger than the device allocates at once
       fastest = fastest_micro_batch(request, plan);
-      if (fastest == b) return plan;
+      if (fastest->micro_batch == b && !plan.coarse) return {std::move(plan)};
     }
-    if (fastest == 0u) continue;
-    request = with_micro_batch(std::move(request), *fastest);
-    break;
+    if (fastest->micro_batch == 0) continue;
+    request = with_micro_batch(std::move(request), fastest->micro_batch);
+    return {{}, fastest->estimates};
   }
   return {};
 }
@@ -65,9 +81,9 @@ PlanRequest with_batch(PlanRequest request) {
 }
 
 StepPlan decide_with_batch(PlanRequest& request) {
-  std::optional<StepPlan> plan;
-  if (request.sequences > 0) plan = settle(request);
-  return plan ? std::move(*plan) : decide(request);
+  Settled settled;
+  if (request.sequences > 0) settled = settle(request);
+  return settled.plan ? std::move(*settled.plan) : decide(request, std::move(settled.estimates));
 }
 
 }  // namespace tandem

@@ -18,9 +18,10 @@ std::optional<StepPlan> plan_asked(const PlanRequest& request, uint32_t head_chu
   policy.lm_head_chunks = head_chunks;
   const Target& target = request.target;
   StepPlan plan;
-  plan.compiled = compile_step(request, policy, target);
+  plan.compiled = compile_step(request, policy, target, Checks::without);
   const MemoryPlan& memory = plan.compiled->memory;
   if (!memory.fits()) return {};
+  verify_whole(plan.compiled->program, target);
   plan.chosen = {policy, device_bytes(memory, target), memory.host_bytes,
                  cost_of_step(plan.compiled->program, target.rates), true};
   plan.floor = floor_of(request);
@@ -39,13 +40,13 @@ MemoryPolicy policy_asked(const PolicyLimits& limits) {
   return policy;
 }
 
-StepPlan decide(const PlanRequest& request) {
+StepPlan decide(const PlanRequest& request, std::shared_ptr<const Estimator> like) {
   const StepShape& shape = request.shape;
   const uint32_t most = request.limits.lm_head_chunks.value_or(shape.head_chunks);
   const uint32_t few = request.limits.lm_head_chunks.value_or(
       choose_head_chunks(request.model, request.precision, shape, logit_bytes(request.target)));
   if (std::optional<StepPlan> asked = plan_asked(request, few)) return std::move(*asked);
-  StepPlan plan = plan_step(request);
+  StepPlan plan = plan_step(request, std::move(like));
   if (!plan.fits() && most != few)
     if (std::optional<StepPlan> asked = plan_asked(request, most)) return std::move(*asked);
   return plan;

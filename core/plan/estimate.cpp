@@ -28,15 +28,16 @@ Estimator::Estimator(const PlanRequest& request, const Estimator* other)
 // What does not depend on the batch is the other's; what grows with it is scaled.
 void Estimator::take_over(const Estimator& other) {
   const double times = double(request_.shape.micro_batch) / other.request_.shape.micro_batch;
+  if (times == 1) samples_ = other.samples_;
   for (const auto& [part, line] : other.changes_) {
     const Knob& knob = knobs_[part.first];
-    if (knob.by_batch && knob.acts != Knob::Acts::spread) continue;
+    if (knob.by_batch && knob.acts != Knob::Acts::spread && times != 1) continue;
     Line& own = changes_[part];
     own.fixed.add(line.fixed, knob.by_batch ? times : 1);
     own.layer.add(line.layer, knob.by_batch ? times : 1);
   }
   for (const auto& [part, usage] : other.outside_)
-    if (!knobs_[part.first].by_batch) outside_[part] = usage;
+    if (!knobs_[part.first].by_batch || times == 1) outside_[part] = usage;
 }
 
 // Samples each value alone, which all searches ask for.
@@ -198,6 +199,12 @@ Usage Estimator::effect_of(size_t knob, const Choice& choice) const {
     effect.inside += std::max(0.0, whole.fixed.inside + layers * whole.layer.inside - last);
   }
   return effect;
+}
+
+std::shared_ptr<const Estimator> estimates_of(const PlanRequest& request,
+                                              const std::shared_ptr<const Estimator>& like) {
+  if (like && like->release() == release_of(request)) return std::make_shared<Estimator>(request, *like);
+  return std::make_shared<Estimator>(request);
 }
 
 }  // namespace tandem

@@ -10,7 +10,7 @@ namespace tandem {
 class Estimator {
  public:
   explicit Estimator(const PlanRequest& request) : Estimator(request, nullptr) {}
-  // For the same model with another micro_batch: what does not depend on it is taken from other.
+  // For the same model: what does not depend on the micro_batch is taken from other, and all where both have the same.
   Estimator(const PlanRequest& request, const Estimator& other) : Estimator(request, &other) {}
   Estimator(const Estimator&) = delete;
   Estimator& operator=(const Estimator&) = delete;
@@ -57,5 +57,8 @@ class Estimator {
   mutable std::map<Part, Usage> outside_;
   const Effects effects_;
 };
+
+// Takes from like what it can; null: nothing.
+std::shared_ptr<const Estimator> estimates_of(const PlanRequest& request, const std::shared_ptr<const Estimator>& like);
 
 }  // namespace tandem

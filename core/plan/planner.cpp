@@ -54,8 +54,9 @@ class Search {
       compile_best(most_);
     }
     if (best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary(nodes_ + most_ / 2);
-    StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), {}, compiles_, estimator_};
-    if (!request_.coarse) {  // a coarse plan is compared, and never runs
+    StepPlan plan{std::move(best_->planned), {},        std::move(best_->compiled), {}, compiles_,
+                  request_.coarse,           estimator_};
+    if (!plan.coarse) {
       if (plan.compiled->memory.fits()) verify_whole(plan.compiled->program, request_.target);
       plan.chosen.cost = cost_of_step(plan.compiled->program, request_.target.rates);
       plan.floor = floor_of(request_);
@@ -186,12 +187,12 @@ ProgramCost floor_of(const PlanRequest& request) {
   return floor;
 }
 
-StepPlan plan_step(const PlanRequest& request) {
+StepPlan plan_step(const PlanRequest& request, std::shared_ptr<const Estimator> like) {
   std::optional<StepPlan> best;
   for (const Release release : releases(request)) {
     if (release == Release::twice && best && best->fits()) break;
     const PlanRequest one = with_release(request, release);
-    const auto estimates = std::make_shared<const Estimator>(one);
+    const auto estimates = estimates_of(one, like);
     StepPlan plan = search_policies(one, estimates, {one, estimates->effects()});
     if (!best || plan.fits() > best->fits() ||
         (plan.fits() == best->fits() && plan.chosen.seconds() < best->chosen.seconds()))

@@ -60,6 +60,7 @@ struct StepPlan {
   std::optional<Compiled> compiled;            // chosen's
   ProgramCost floor;                           // a step's with no policy, for its floors: nothing is computed twice
   uint32_t compiles = 0;                       // compiles of the whole model
+  bool coarse = false;                         // found to be compared, never to run
   std::shared_ptr<const Estimator> estimates;  // null: nothing was searched for
 
   bool fits() const { return chosen.fits; }
@@ -67,7 +68,8 @@ struct StepPlan {
 
 // Throws for no plan that does not fit: the compiled one's shortfall says where a value is larger than the device
 // allocates at once.
-StepPlan plan_step(const PlanRequest& request);
+// like: as of decide().
+StepPlan plan_step(const PlanRequest& request, std::shared_ptr<const Estimator> like = {});
 
 // A step of the request with no policy: nothing is computed twice or copied. What its instructions take at the least.
 ProgramCost floor_of(const PlanRequest& request);
@@ -81,7 +83,11 @@ struct BatchAdvice {
   double seconds = 0;
 };
 // The micro_batch of that advice, without a search for the largest; 0: none fits.
-uint32_t fastest_micro_batch(const PlanRequest& request, const StepPlan& plan);
+struct FastestBatch {
+  uint32_t micro_batch = 0;
+  std::shared_ptr<const Estimator> estimates;  // coarse ones of that batch; null: of none
+};
+FastestBatch fastest_micro_batch(const PlanRequest& request, const StepPlan& plan);
 // plan: of the request
 BatchAdvice advise_batch(const PlanRequest& request, const StepPlan& plan);
 

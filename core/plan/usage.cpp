@@ -1,7 +1,6 @@
 #include "core/plan/usage.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace tandem {
 namespace {
@@ -68,14 +67,6 @@ Usage::Busy busy_of(const ProgramCost& cost) {
 }
 
 }  // namespace
-
-Usage& Usage::add(const Usage& other, double times) {
-  using Sums = std::array<double, sizeof(Usage) / sizeof(double)>;
-  Sums sums = std::bit_cast<Sums>(*this);
-  const Sums more = std::bit_cast<Sums>(other);
-  for (size_t i = 0; i < sums.size(); ++i) sums[i] += times * more[i];
-  return *this = std::bit_cast<Usage>(sums);
-}
 
 double Usage::device() const {
   return fixed + std::max(outside, inside) + std::max(0.0, *std::ranges::max_element(staging));

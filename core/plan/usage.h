@@ -32,7 +32,15 @@ struct Usage {
   std::array<Busy, 3> ranges;  // begin, micro_step (the mean of a step's), update
 
   double device() const;
-  Usage& add(const Usage& other, double times);
+  Usage& add(const Usage& other, double times) {
+    fixed += times * other.fixed;
+    outside += times * other.outside;
+    inside += times * other.inside;
+    host += times * other.host;
+    for (size_t r = 0; r < ranges.size(); ++r) ranges[r].add(other.ranges[r], times);
+    for (size_t r = 0; r < staging.size(); ++r) staging[r] += times * other.staging[r];
+    return *this;
+  }
   double seconds(uint32_t accumulation) const;  // a step's
   double copies(uint32_t accumulation) const;   // seconds of a step's, each way
 };
