@@ -58,11 +58,11 @@ void add_peaks(const Compiled& compiled, Usage& usage) {
 }
 
 Usage::Busy busy_of(const ProgramCost& cost) {
-  const double copies = cost.of(CostKind::copy).seconds;
+  const double copies = cost.of(CostKind::copy).seconds, exchange = cost.of(CostKind::exchange).seconds;
   double all = 0;
   for (const KindCost& c : cost.kinds) all += c.seconds;
-  Usage::Busy busy{all - copies, cost.link_in, cost.link_out, 0};
-  busy.latency = cost.seconds - std::max({busy.compute, busy.in, busy.out});
+  Usage::Busy busy{all - copies - exchange, cost.link_in, cost.link_out, exchange, 0};
+  busy.latency = cost.seconds - busy.longest();
   return busy;
 }
 
@@ -73,7 +73,7 @@ double Usage::device() const {
 }
 
 double Usage::seconds(uint32_t accumulation) const {
-  const auto range = [](const Busy& b) { return std::max({b.compute, b.in, b.out}) + std::max(0.0, b.latency); };
+  const auto range = [](const Busy& b) { return b.longest() + std::max(0.0, b.latency); };
   return range(ranges[0]) + accumulation * range(ranges[1]) + range(ranges[2]);
 }
 

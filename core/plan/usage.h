@@ -1,6 +1,7 @@
 // What a plan takes, in sums over layers.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "core/passes/compile.h"
@@ -8,17 +9,19 @@
 
 namespace tandem {
 
-// What a plan is judged by, as sums over layers go: bytes, and the seconds for which each range keeps the device and
-// the copies to and from the host busy.
+// What a plan is judged by, as sums over layers go: bytes, and the seconds for which each range keeps the device, the
+// copies to and from the host and the exchanges with other ranks busy.
 struct Usage {
   struct Busy {
-    double compute = 0, in = 0, out = 0;  // in: host to device
-    double latency = 0;                   // what the range takes beyond the longest of them
+    double compute = 0, in = 0, out = 0, exchange = 0;  // in: host to device
+    double latency = 0;                                 // what the range takes beyond the longest of them
 
+    double longest() const { return std::max({compute, in, out, exchange}); }
     void add(const Busy& other, double times) {
       compute += times * other.compute;
       in += times * other.in;
       out += times * other.out;
+      exchange += times * other.exchange;
       latency += times * other.latency;
     }
   };
