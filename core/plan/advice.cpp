@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/base/parallel.h"
+#include "core/base/size.h"
 #include "core/model/head.h"
 #include "core/plan/search.h"
 
@@ -213,11 +214,12 @@ class Advisor {
     uint32_t fits = low, fails = last;
     while (fails - fits > unit_) {
       const uint32_t middle = fits + (fails - fits) / 2 / unit_ * unit_;
-      (between(first, last, middle).ranking.may_fit() ? fits : fails) = middle;
+      (between(first, last, middle).ranking.best().front().fits() ? fits : fails) = middle;
     }
-    for (int tries = 0; tries < kTries && fits > first; ++tries) {
+    uint32_t less = (fits - first) / 8;  // estimates are near: each time twice as far down
+    for (int tries = 0; tries <= kTries && fits > first; ++tries, less *= 2) {
       if (Between b = between(first, last, fits); compiles(b.ranking, fits)) return fits;
-      fits = first + (fits - first) / 2 / unit_ * unit_;
+      fits -= std::min(fits - first, uint32_t(round_up(std::max(1u, less), unit_)));
     }
     return first == request_.shape.micro_batch || compiles(batch(first).ranking, first) ? first : 0;
   }

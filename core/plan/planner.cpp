@@ -31,9 +31,9 @@ Attempt attempt(const PlanRequest& request, const std::vector<Knob>& knobs, cons
             compile_step(request, policy, without_budget(request.target), Checks::without)};
   const auto turns = costs_of_turns(a.compiled.program, request.target.rates, Exposed::without);
   a.usage = usage_of(a.compiled, request.target, turns);
+  a.planned.cost = cost_of_step(a.compiled.program, turns);
   a.planned.device_bytes = device_bytes(a.compiled.memory, request.target);
   a.planned.host_bytes = a.compiled.memory.host_bytes;
-  a.planned.cost = cost_of_step(a.compiled.program, turns);
   a.planned.fits = a.compiled.memory.fits() && budget_of(request.target).holds(a.usage);
   return a;
 }
@@ -45,7 +45,7 @@ class Search {
         estimator_(std::move(estimator)),
         knobs_(estimator_->knobs()),
         ranking_(std::move(ranking)),
-        most_(kNodes / request.sharding.ranks) {}
+        most_(request.sharding.ranks > 1 ? kNodes / 2 : kNodes) {}
 
   StepPlan run() {
     compile_best(most_ / 2);
@@ -107,41 +107,63 @@ class Search {
     }
   }
 
+  // The best choice with another value of a knob.
+  struct Variation {
+    size_t knob = 0;
+    Choice choice;
+    bool refilled = false;
+
+    uint32_t value() const { return choice[knob]; }
+  };
+
   // Tries values on the best one that are not estimated, as long as one is faster. Two at a time, whatever the
-  // processors: more of them would take memory.
+  // processors: more of them would take memory. What would be faster but does not fit is tried once more, filled.
   void vary(size_t most) {
     std::set<std::pair<size_t, uint32_t>> slower;  // values of knobs
     for (bool faster = true; faster && nodes_ < most;) {
       const PlannedPolicy before = best_->planned;
-      std::vector<std::pair<size_t, Choice>> list = variations();
-      std::erase_if(list, [&](const auto& v) {
-        return slower.contains({v.first, v.second[v.first]}) || is_tried(v.second);
+      const Choice from = best_->choice;
+      std::vector<Variation> list = variations();
+      std::erase_if(list, [&](const Variation& v) {
+        return slower.contains({v.knob, v.value()}) || is_tried(v.choice);
       });
       faster = false;
       for (size_t first = 0; first < list.size() && nodes_ < most; first += 2) {
         std::array<std::optional<Attempt>, 2> pair;
         const size_t count = std::min(pair.size(), list.size() - first);
-        parallel_for(count, 1, [&](uint64_t from, uint64_t to) {
-          for (uint64_t i = from; i < to; ++i) pair[i] = attempt(request_, knobs_, list[first + i].second);
+        parallel_for(count, 1, [&](uint64_t begin, uint64_t end) {
+          for (uint64_t i = begin; i < end; ++i) pair[i] = attempt(request_, knobs_, list[first + i].choice);
         });
         for (size_t i = 0; i < count; ++i) {
-          const auto& [knob, choice] = list[first + i];
-          if (pair[i]->planned.fits && pair[i]->planned.seconds() < (1 - kTie) * before.seconds()) faster = true;
-          else slower.insert({knob, choice[knob]});
+          const Variation tried = list[first + i];
+          const PlannedPolicy& planned = pair[i]->planned;
+          const bool is_faster = planned.seconds() < (1 - kTie) * before.seconds();
+          if (is_faster && planned.fits) faster = true;
+          else slower.insert({tried.knob, tried.value()});
+          if (is_faster && !planned.fits && !tried.refilled)
+            list.push_back(refilled(from, tried, double(planned.device_bytes) - double(before.device_bytes)));
           take(std::move(*pair[i]));
         }
       }
     }
   }
 
-  // By the knob that differs: the least value that is tried above the best one's.
-  std::vector<std::pair<size_t, Choice>> variations() const {
-    std::vector<std::pair<size_t, Choice>> list;
+  // The variation, which takes so many bytes more than the best one, of a choice that leaves room for them.
+  Variation refilled(const Choice& best, const Variation& tried, double more) const {
+    Variation v{tried.knob, ranking_.with_less(best, more), true};
+    v.choice[v.knob] = tried.value();
+    return v;
+  }
+
+  // The least value of each knob that is tried above the best one's.
+  std::vector<Variation> variations() const {
+    std::vector<Variation> list;
     for (size_t k = 0; k < knobs_.size(); ++k) {
       const uint32_t value = best_->choice[k];
       const auto next = std::ranges::upper_bound(knobs_[k].tried, value);
       if (next == knobs_[k].tried.end() || (knobs_[k].counts() && value == 0)) continue;
-      list.emplace_back(k, best_->choice).second[k] = *next;
+      list.push_back({k, best_->choice});
+      list.back().choice[k] = *next;
     }
     return list;
   }

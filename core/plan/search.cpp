@@ -150,6 +150,8 @@ Ranked Ranking::filled(Ranked from) const {
       }
     }
     if (!next) break;
+    *next = rank(next->choice);
+    if (next->over >= from.over) break;
     from = std::move(*next);
   }
   return from;
@@ -183,15 +185,16 @@ std::optional<Ranked> Ranking::improved(Ranked from, std::set<Choice>& passed) c
     Ranked best = from;
     for (size_t k = 0; k < knobs_.size(); ++k)
       for (const uint32_t value : moves_of(k, from.choice[k])) move(from, k, value, best);
-    if (best.choice == from.choice) return from;
+    best = rank(best.choice);  // by the one sum that roundings cannot lead in circles
+    if (!(best < from)) return from;
     from = std::move(best);
   }
 }
 
-bool Ranking::may_fit() {
-  wide_ = true;
-  if (ranks_all()) return std::ranges::any_of(every_, [this](const Choice& c) { return score(c).fits(); });
-  return std::ranges::any_of(starts(), [this](const Choice& c) { return filled(rank(c)).fits(); });
+Choice Ranking::with_less(const Choice& choice, double bytes) const {
+  Ranking less = *this;
+  less.budget_.device -= bytes;
+  return less.filled(less.rank(choice)).choice;
 }
 
 void Ranking::widen() {

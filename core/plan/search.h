@@ -51,11 +51,12 @@ class Ranking {
   const std::vector<Knob>& knobs() const { return knobs_; }
   bool ranks_all() const { return !every_.empty(); }
   double error() const;  // share of the estimated seconds by which a choice that is not best may be
-  bool may_fit();        // whether some choice is found that does
   // From here on copies may run less far ahead than they do at first: estimates of that are too fast.
   void widen();
   // usage: of the compiled plan of the choice
   void correct(const Choice& choice, const Usage& usage);
+  // The choice with what costs least to make it fit beside so many bytes more.
+  Choice with_less(const Choice& choice, double bytes) const;
 
  private:
   Score score(const Choice& choice) const { return score(choice, effects_.sum(choice)); }
@@ -72,7 +73,7 @@ class Ranking {
 
   const std::vector<Knob>& knobs_;
   const uint32_t accumulation_;
-  const MemoryBudget budget_;
+  MemoryBudget budget_;
   const Effects& effects_;
   std::vector<Choice> every_;  // none where there are too many
   std::vector<Choice> found_;  // by moves, so far
