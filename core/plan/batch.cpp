@@ -43,7 +43,7 @@ StepPlan compared(PlanRequest request) {
 // What was made on the way to a batch.
 struct Settled {
   std::optional<StepPlan> plan;                     // what the step will run
-  std::shared_ptr<const Estimator> estimates = {};  // of the batch
+  std::shared_ptr<const Estimator> estimates = {};  // the taken batch's
 };
 
 // Sets the batch.
