@@ -7,8 +7,8 @@
 // multiplied with the queries together with the next tile's first products, which so need not wait. The warpgroups
 // issue these in turn, so that one weighs while the other multiplies. Tiles come by tensor map in three stages, with
 // their queries' lse, delta and positions; of all heads and sequences the first keys, which most queries see, come
-// first. All products are transposed: rows are keys. Sums: heads in order, then tiles of queries, as wgmma adds inside
-// of 16; the weights are bf16 in the product with dout, ds in that with the queries.
+// first. All products are transposed: rows are keys. Sums: heads in order, then tiles of queries, as wgmma adds inside of
+// 16. Weights are bf16 in the product with dout, and so is ds in the product with the queries.
 #include "kernels/attention_backward_key_value_tile.cuh"
 #include "kernels/hopper.h"
 #include "kernels/tensor_map.cuh"

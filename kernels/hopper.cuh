@@ -182,27 +182,29 @@ __device__ __forceinline__ void pin(float (&c)[kN][4]) {
   "%59,%60,%61,%62,%63"
 #define PRODUCT(n, sums) "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" sums "},"
 
+// adds: "eq" to add to what is there, "ne" to write over it
+#define TILES_64(adds, c, ELEMENTS)                                                                                \
+  asm volatile("{.reg .pred p;\nsetp." adds ".b32 p, 0, 0;\n" PRODUCT(64, NAMES_32) "%32,%33,p,1,1,0,0;}"          \
+               : ELEMENTS(c, 0)                                                                                    \
+               : "l"(a), "l"(b))
+#define TILES_128(adds, c, ELEMENTS)                                                                               \
+  asm volatile("{.reg .pred p;\nsetp." adds ".b32 p, 0, 0;\n" PRODUCT(128, NAMES_64) "%64,%65,p,1,1,0,0;}"         \
+               : ELEMENTS(c, 0), ELEMENTS(c, 8)                                                                    \
+               : "l"(a), "l"(b))
+
 // c (64, 8 kN) += a b^T; 16 columns of both, which are tiles
 __device__ __forceinline__ void multiply_tiles(float (&c)[8][4], uint64_t a, uint64_t b) {
-  asm volatile("{.reg .pred p;\nsetp.eq.b32 p, 0, 0;\n" PRODUCT(64, NAMES_32) "%32,%33,p,1,1,0,0;}"
-               : SUMS_8(c, 0)
-               : "l"(a), "l"(b));
+  TILES_64("eq", c, SUMS_8);
 }
 __device__ __forceinline__ void multiply_tiles(float (&c)[16][4], uint64_t a, uint64_t b) {
-  asm volatile("{.reg .pred p;\nsetp.eq.b32 p, 0, 0;\n" PRODUCT(128, NAMES_64) "%64,%65,p,1,1,0,0;}"
-               : SUMS_8(c, 0), SUMS_8(c, 8)
-               : "l"(a), "l"(b));
+  TILES_128("eq", c, SUMS_8);
 }
 // c = a b^T: what c was is no operand, so that the compiler does not keep it
 __device__ __forceinline__ void set_tiles(float (&c)[8][4], uint64_t a, uint64_t b) {
-  asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 0, 0;\n" PRODUCT(64, NAMES_32) "%32,%33,p,1,1,0,0;}"
-               : NEW_8(c, 0)
-               : "l"(a), "l"(b));
+  TILES_64("ne", c, NEW_8);
 }
 __device__ __forceinline__ void set_tiles(float (&c)[16][4], uint64_t a, uint64_t b) {
-  asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 0, 0;\n" PRODUCT(128, NAMES_64) "%64,%65,p,1,1,0,0;}"
-               : NEW_8(c, 0), NEW_8(c, 8)
-               : "l"(a), "l"(b));
+  TILES_128("ne", c, NEW_8);
 }
 // c (64, 8 kN) += a b: a (64, 16) in registers as mma_m16n8k16_bf16 has it, a warp's 16 rows each; b 16 rows of a tile
 __device__ __forceinline__ void multiply_registers(float (&c)[8][4], const uint32_t (&a)[4], uint64_t b) {
@@ -215,6 +217,8 @@ __device__ __forceinline__ void multiply_registers(float (&c)[16][4], const uint
                : SUMS_8(c, 0), SUMS_8(c, 8)
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
+#undef TILES_64
+#undef TILES_128
 #undef SUMS_1
 #undef SUMS_4
 #undef SUMS_8

@@ -54,7 +54,7 @@ bool reach_peers(Device& device, World& world) {
 void CopyCommunicator::run(std::span<const ExchangeCall> calls, cudaStream_t stream) {
   for (const ExchangeCall& call : calls)
     if (call.kind == CallKind::all_reduce_max) take_largest(call, stream);
-  record(ready_, stream);
+  device_.record(ready_, stream);
   meet("copies", calls, ready_, stream, [&](std::span<const Offer> all) {
     for (uint32_t i = 0; i < all.size(); ++i) {  // Each begins with another peer.
       const uint32_t rank = (world_.seat().rank + i) % uint32_t(all.size());
@@ -62,7 +62,7 @@ void CopyCommunicator::run(std::span<const ExchangeCall> calls, cudaStream_t str
     }
   });
   // What was copied from may be overwritten once all have it.
-  record(copied_, stream);
+  device_.record(copied_, stream);
   meet("copied", calls, copied_, stream, [](std::span<const Offer>) {});
 }
 
@@ -99,7 +99,7 @@ void CopyCommunicator::take_largest(const ExchangeCall& call, cudaStream_t strea
   std::vector<uint32_t> mine(call.bytes / sizeof(uint32_t)), largest(mine.size());
   device_.check_device(cudaMemcpyAsync(mine.data(), call.from, call.bytes, cudaMemcpyDeviceToHost, stream),
                        "cudaMemcpyAsync");
-  record(ready_, stream);
+  device_.record(ready_, stream);
   device_.wait(ready_.get(), "all_reduce_max");
   const Bytes part = std::as_bytes(std::span(mine));
   world_.visit({{MessageKind::exchange, "all_reduce_max", call.bytes}, {&part, 1}}, [&](std::span<const Offer> all) {
@@ -109,12 +109,8 @@ void CopyCommunicator::take_largest(const ExchangeCall& call, cudaStream_t strea
   });
   device_.check_device(cudaMemcpyAsync(call.to, largest.data(), call.bytes, cudaMemcpyHostToDevice, stream),
                        "cudaMemcpyAsync");
-  record(ready_, stream);
+  device_.record(ready_, stream);
   device_.wait(ready_.get(), "all_reduce_max");
-}
-
-void CopyCommunicator::record(const OwnedEvent& event, cudaStream_t stream) {
-  device_.check_device(cudaEventRecord(event.get(), stream), "cudaEventRecord");
 }
 
 }  // namespace tandem::cuda

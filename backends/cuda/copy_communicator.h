@@ -30,7 +30,6 @@ class CopyCommunicator : public Communicator {
   void take(std::span<const ExchangeCall> mine, std::span<const ExchangeCall> theirs, uint32_t rank,
             cudaStream_t stream);
   void take_largest(const ExchangeCall& call, cudaStream_t stream);
-  void record(const OwnedEvent& event, cudaStream_t stream);
 
   Device& device_;
   World& world_;

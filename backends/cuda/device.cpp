@@ -76,6 +76,16 @@ void Device::remember(const Check& check_result) {
   }
 }
 
+void Device::record(const OwnedEvent& event, cudaStream_t stream) {
+  check_device(cudaEventRecord(event.get(), stream), "cudaEventRecord");
+}
+
+double Device::seconds_between(const OwnedEvent& start, const OwnedEvent& end) {
+  float milliseconds = 0;
+  check_device(cudaEventElapsedTime(&milliseconds, start.get(), end.get()), "cudaEventElapsedTime");
+  return double(milliseconds) * 1e-3;
+}
+
 Timepoint Device::mark() {
   OwnedEvent event;
   if (unused_.empty()) {
@@ -84,7 +94,7 @@ Timepoint Device::mark() {
     event = std::move(unused_.back());
     unused_.pop_back();
   }
-  check_device(cudaEventRecord(event.get(), stream()), "cudaEventRecord");
+  record(event, stream());
   marks_.push_back({++counter_, std::move(event)});
   return {counter_};
 }
@@ -126,7 +136,7 @@ void Device::wait_all(std::string_view at) {
   make_current();
   for (const OwnedStream& stream : streams_) {
     if (!stream) continue;
-    check_device(cudaEventRecord(all_.get(), stream.get()), "cudaEventRecord");
+    record(all_, stream.get());
     wait(all_.get(), at);
   }
 }

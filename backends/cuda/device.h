@@ -46,6 +46,8 @@ class Device {
   void wait_all(std::string_view at = "");         // for all on every queue, as long
   void wait_idle() noexcept;                       // for destructors; an idle device may be a failed one
   Timepoint marked() const { return {counter_}; }  // the last one
+  void record(const OwnedEvent& event, cudaStream_t stream);
+  double seconds_between(const OwnedEvent& start, const OwnedEvent& end);  // both timed, and done
   // A failure of the device is thrown again by every later call.
   void check_device(cudaError_t result, std::string_view call);
   void check_device(cublasStatus_t result, std::string_view call);

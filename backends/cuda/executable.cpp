@@ -49,7 +49,7 @@ CudaExecutable::~CudaExecutable() {
 
 void CudaExecutable::prepare(KernelTable& choices) {
   for (size_t r = 0; r < kRangeCount; ++r) {
-    std::map<uint32_t, Queue> signalled;
+    const std::map<uint32_t, Queue> signalled = signal_queues(program_.ranges[r]);
     for (const Instruction& instruction : program_.ranges[r]) {
       queues_.insert(queue_for(instruction.queue, device_->queues()));
       Step& step = steps_[r].emplace_back();
@@ -60,10 +60,7 @@ void CudaExecutable::prepare(KernelTable& choices) {
                               exchanges_[r].insert(instruction.when);
                             },
                             [](const Barrier&) {},
-                            [&](const Signal& signal) {
-                              signals_.try_emplace(signal.id, make_event());
-                              signalled[signal.id] = instruction.queue;
-                            },
+                            [&](const Signal& signal) { signals_.try_emplace(signal.id, make_event()); },
                             [&](const Wait& wait) { step.from = signalled.at(wait.id); }},
                  instruction.command);
     }
@@ -98,7 +95,7 @@ void CudaExecutable::each_other_queue(const Visit& visit) const {
 
 void CudaExecutable::fork() {
   if (queues_.size() == 1) return;
-  device_->check_device(cudaEventRecord(joins_[0].get(), device_->stream()), "cudaEventRecord");
+  device_->record(joins_[0], device_->stream());
   each_other_queue([&](Queue queue) {
     device_->check_device(cudaStreamWaitEvent(device_->stream(queue), joins_[0].get(), 0), "cudaStreamWaitEvent");
   });
@@ -107,7 +104,7 @@ void CudaExecutable::fork() {
 void CudaExecutable::join() {
   each_other_queue([&](Queue queue) {
     const OwnedEvent& join = joins_[size_t(queue)];
-    device_->check_device(cudaEventRecord(join.get(), device_->stream(queue)), "cudaEventRecord");
+    device_->record(join, device_->stream(queue));
     wait_for(join, queue, Queue::compute);
   });
 }
@@ -118,7 +115,7 @@ void CudaExecutable::wait_for(const OwnedEvent& event, Queue from, Queue queue) 
   const bool timed = timing_ && queue == Queue::compute && (from == Queue::in || from == Queue::out);
   const auto note = [&] {
     if (timed_used_ == timed_.size()) timed_.push_back(make_event(true));
-    device_->check_device(cudaEventRecord(timed_[timed_used_++].get(), stream), "cudaEventRecord");
+    device_->record(timed_[timed_used_++], stream);
   };
   if (timed) note();
   device_->check_device(cudaStreamWaitEvent(stream, event.get(), 0), "cudaStreamWaitEvent");
@@ -169,10 +166,7 @@ void CudaExecutable::run(const Instruction& instruction, const Step& step) {
                           if (!capturing_) device_->communicator()->run(step.calls, stream);
                         },
                         [](const Barrier&) {},  // what a stream does anyway
-                        [&](const Signal& signal) {
-                          device_->check_device(cudaEventRecord(signals_.at(signal.id).get(), stream),
-                                                "cudaEventRecord");
-                        },
+                        [&](const Signal& signal) { device_->record(signals_.at(signal.id), stream); },
                         [&](const Wait& wait) { wait_for(signals_.at(wait.id), step.from, instruction.queue); }},
              instruction.command);
 }
@@ -256,12 +250,7 @@ Timepoint CudaExecutable::submit_timed(Turn turn) {
 
 std::optional<double> CudaExecutable::copy_seconds() {
   double seconds = 0;
-  for (size_t i = 0; i < timed_used_; i += 2) {
-    float milliseconds = 0;
-    device_->check_device(cudaEventElapsedTime(&milliseconds, timed_[i].get(), timed_[i + 1].get()),
-                          "cudaEventElapsedTime");
-    seconds += double(milliseconds) * 1e-3;
-  }
+  for (size_t i = 0; i < timed_used_; i += 2) seconds += device_->seconds_between(timed_[i], timed_[i + 1]);
   timed_used_ = 0;
   return seconds;
 }
@@ -269,9 +258,6 @@ std::optional<double> CudaExecutable::copy_seconds() {
 std::vector<Interval> CudaExecutable::profile(Turn turn) {
   device_->make_current();
   const std::vector<Instruction>& code = program_.range(turn.range);
-  const auto note = [&](const OwnedEvent& event, Queue queue) {
-    device_->check_device(cudaEventRecord(event.get(), device_->stream(queue)), "cudaEventRecord");
-  };
   const auto queue_of = [&](size_t i) { return queue_for(code[i].queue, device_->queues()); };
   const OwnedEvent start = make_event(true);
   std::vector<OwnedEvent> ends(code.size());
@@ -279,19 +265,17 @@ std::vector<Interval> CudaExecutable::profile(Turn turn) {
     if (turn.runs(code[i].when) && takes_time(code[i])) ends[i] = make_event(true);
   device_->wait_all();
   meet(turn);
-  note(start, Queue::compute);
+  device_->record(start, device_->stream());
   run(turn, [&](size_t i) {
-    if (ends[i]) note(ends[i], queue_of(i));
+    if (ends[i]) device_->record(ends[i], device_->stream(queue_of(i)));
   });
   device_->wait_all();
   std::vector<Interval> ran(code.size());
   std::array<double, kQueueCount> clocks{};
   for (size_t i = 0; i < code.size(); ++i) {
     if (!ends[i]) continue;
-    float milliseconds = 0;
-    device_->check_device(cudaEventElapsedTime(&milliseconds, start.get(), ends[i].get()), "cudaEventElapsedTime");
     double& clock = clocks[size_t(queue_of(i))];
-    ran[i] = {clock, double(milliseconds) * 1e-3};
+    ran[i] = {clock, device_->seconds_between(start, ends[i])};
     clock = ran[i].end;
   }
   return ran;

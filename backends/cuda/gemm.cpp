@@ -115,14 +115,12 @@ class GemmProposals : public KernelProposals {
   // Seconds per run; nullopt where the library refuses.
   std::optional<double> time(const cublasLtMatmulAlgo_t& algorithm, int runs) {
     const cudaStream_t stream = device_.stream();
-    device_.check_device(cudaEventRecord(start_.get(), stream), "cudaEventRecord");
+    device_.record(start_, stream);
     for (int i = 0; i < runs; ++i)
       if (plan_.try_run(device_, call_, algorithm, stream) != CUBLAS_STATUS_SUCCESS) return {};
-    device_.check_device(cudaEventRecord(end_.get(), stream), "cudaEventRecord");
+    device_.record(end_, stream);
     device_.wait(end_.get());
-    float milliseconds = 0;
-    device_.check_device(cudaEventElapsedTime(&milliseconds, start_.get(), end_.get()), "cudaEventElapsedTime");
-    return double(milliseconds) * 1e-3 / runs;
+    return device_.seconds_between(start_, end_) / runs;
   }
 
   Device& device_;

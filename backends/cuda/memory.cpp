@@ -73,7 +73,7 @@ void Transfer::copy_out(size_t buffer, const Memory& memory, uint64_t offset, ui
 void Transfer::copy(size_t buffer, void* to, const void* from, uint64_t bytes, cudaMemcpyKind kind) {
   const cudaStream_t stream = device_->stream();
   device_->check_device(cudaMemcpyAsync(to, from, bytes, kind, stream), "cudaMemcpyAsync");
-  device_->check_device(cudaEventRecord(buffers_[buffer].copied.get(), stream), "cudaEventRecord");
+  device_->record(buffers_[buffer].copied, stream);
 }
 
 void Transfer::write(ArenaMemory& memory, uint64_t offset, std::span<const std::byte> bytes) {

@@ -24,8 +24,8 @@ Corrections::Corrections(const std::vector<Knob>& knobs, uint32_t layers) : knob
   TANDEM_CHECK(families < 0x1p64, "{} families of choices", families);
 }
 
-// None, one or all of three layers stand for the counts. One family's estimates err alike, and one
-// correction serves them.
+// None, one or all of three layers stand for the counts. One family's estimates err alike, and one correction serves
+// them.
 uint32_t Corrections::family_value(size_t knob, uint32_t value) const {
   if (!knobs_[knob].counts() || value == 0) return value;
   return value < layers_ ? 1 : value == layers_ ? kLayers : kLayers + 1;

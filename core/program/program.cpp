@@ -74,6 +74,13 @@ const Collective* exchange_of(const Instruction& instruction) {
       instruction.command);
 }
 
+std::map<uint32_t, Queue> signal_queues(const std::vector<Instruction>& code) {
+  std::map<uint32_t, Queue> queues;
+  for (const Instruction& i : code)
+    if (const auto* signal = std::get_if<Signal>(&i.command)) queues[signal->id] = i.queue;
+  return queues;
+}
+
 bool has_exchange(const Program& program) {
   return std::ranges::any_of(program.ranges, [](const std::vector<Instruction>& range) {
     return std::ranges::any_of(range, [](const Instruction& i) { return exchange_of(i) != nullptr; });

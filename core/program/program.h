@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -117,6 +118,8 @@ Program for_rank(Program program, uint32_t rank);
 bool has_exchange(const Program& program);
 // True if some of the range's instructions do not run in each submission.
 bool has_turns(const Program& program, Range range);
+// By id, the queue that gives a range's signal.
+std::map<uint32_t, Queue> signal_queues(const std::vector<Instruction>& code);
 // A step's submissions of the ranges that have instructions; micro_step's are told apart where instructions do.
 std::vector<Turns> schedule_of(const Program& program, uint32_t accumulation);
 

@@ -7,6 +7,7 @@
 #include "core/base/stopwatch.h"
 #include "core/graph/backward.h"
 #include "core/rates/between_sizes.h"
+#include "core/rates/cost_model.h"
 #include "core/runtime/profile.h"
 #include "core/step/compile_step.h"
 #include "core/step/synthetic.h"
@@ -91,10 +92,6 @@ bool is_check(const DispatchTime& t) {
   return t.cost.bytes < operands / 16;
 }
 
-bool has_codes(const DispatchTime& t) {
-  return std::ranges::any_of(t.dispatch->operands, [](const Operand& o) { return o.desc.dtype == DType::e4m3; });
-}
-
 void add(Measured& m, const DispatchTime& t) {
   const DType dtype = t.dispatch->operands[0].desc.dtype;
   switch (op_of(t.dispatch->op).cost_class) {
@@ -107,7 +104,7 @@ void add(Measured& m, const DispatchTime& t) {
       if (dtype != DType::f32) m.attention_backward.add(t);
       return;
     case CostClass::memory:
-      if (dtype != DType::f32 && !is_check(t)) (has_codes(t) ? m.quantize : m.passes).add(t);
+      if (dtype != DType::f32 && !is_check(t)) (has_codes(descs_of(*t.dispatch)) ? m.quantize : m.passes).add(t);
       return;
     case CostClass::optimizer:
       return m.optimizer.add(t);

@@ -96,8 +96,7 @@ double flop_rate(CostClass c, DType first, uint32_t head_dim, const Rates& rates
 // The share of the bandwidth that a dispatch's bytes reach.
 double reached_share(CostKind kind, Operands operands, const Rates& rates) {
   if (kind == CostKind::optimizer) return rates.optimizer;
-  const bool quantizes = std::ranges::any_of(operands, [](const TensorDesc& d) { return d.dtype == DType::e4m3; });
-  return kind == CostKind::memory && quantizes && rates.quantize > 0 ? rates.quantize : rates.passes;
+  return kind == CostKind::memory && has_codes(operands) && rates.quantize > 0 ? rates.quantize : rates.passes;
 }
 
 // What takes no time in a simulation.
@@ -203,6 +202,10 @@ class Simulation {
 };
 
 }  // namespace
+
+bool has_codes(Operands operands) {
+  return std::ranges::any_of(operands, [](const TensorDesc& d) { return d.dtype == DType::e4m3; });
+}
 
 std::string_view name_of(CostKind c) {
   constexpr std::string_view kNames[] = {"e4m3 products", "bf16 products", "f32 products", "attention",

@@ -25,6 +25,8 @@ enum class CostKind : uint8_t {
 constexpr size_t kCostKindCount = size_t(CostKind::exchange) + 1;
 std::string_view name_of(CostKind c);
 
+bool has_codes(Operands operands);  // e4m3 ones: a pass over them runs at Rates::quantize
+
 // A dispatch, fill, copy or exchange, alone on the device.
 struct InstructionCost {
   CostKind kind = CostKind::memory;

@@ -45,16 +45,6 @@ std::string_view part_of(std::string_view row) {
   return found == std::end(kRows) ? "states" : found->part;
 }
 
-// Seconds for which compute waits, measured before predicted.
-std::optional<double> exposed_copy(const RunFiles& files) {
-  return files.profile && files.profile->exposed_copy ? files.profile->exposed_copy : files.plan.exposed_copy;
-}
-
-std::optional<double> exposed_exchange(const RunFiles& files) {
-  return files.profile && files.profile->exposed_exchange ? files.profile->exposed_exchange
-                                                          : files.plan.exposed_exchange;
-}
-
 }  // namespace
 
 StepTime step_time(const History& history, const RunFiles& files) {
@@ -62,15 +52,18 @@ StepTime step_time(const History& history, const RunFiles& files) {
   if (history.quantiles.seconds.count() == 0) return time;
   time.median = history.quantiles.seconds.median();
   time.measured = files.profile.has_value();
-  for (const CostClass& c : time.measured ? files.profile->classes : files.plan.classes) {
+  const ProfileFile profile = files.profile.value_or(ProfileFile{});
+  for (const CostClass& c : time.measured ? profile.classes : files.plan.classes) {
     const auto known = std::ranges::find(kClasses, c.name, &ClassName::plan);
     if (known == std::end(kClasses) || !std::isfinite(c.seconds)) continue;  // copies run beside what computes
     double seconds = c.seconds;
-    if (c.name == "exchange") seconds = exposed_exchange(files).value_or(seconds);
+    if (c.name == "exchange")
+      seconds = profile.exposed_exchange.value_or(files.plan.exposed_exchange.value_or(seconds));
     time.parts.push_back({std::string(known->page), seconds, c.floor, int(known - std::begin(kClasses))});
   }
   const bool timed = history.quantiles.copy_seconds.count() > 0;
-  const double copies = timed ? history.quantiles.copy_seconds.median() : exposed_copy(files).value_or(0);
+  const double copies = timed ? history.quantiles.copy_seconds.median()
+                              : profile.exposed_copy.value_or(files.plan.exposed_copy.value_or(0));
   if (copies > 0) time.parts.push_back({"waiting for copies", copies, 0, kCopiesColour});
   if (history.quantiles.data_seconds.count() > 0)
     time.parts.push_back({"waiting for data", history.quantiles.data_seconds.median(), 0, kDataColour});

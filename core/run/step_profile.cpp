@@ -79,17 +79,9 @@ std::optional<InstructionCost> work_of(const Instruction& instruction) {
                     instruction.command);
 }
 
-// By id of a signal: the queue that gives it.
-std::map<uint32_t, Queue> givers_of(const std::vector<Instruction>& code) {
-  std::map<uint32_t, Queue> givers;
-  for (const Instruction& i : code)
-    if (const auto* signal = std::get_if<Signal>(&i.command)) givers[signal->id] = i.queue;
-  return givers;
-}
-
 // Adds the time for which compute stood still.
 void add_waits(ProgramCost& timed, const std::vector<Instruction>& code, std::span<const Interval> ran) {
-  const std::map<uint32_t, Queue> givers = givers_of(code);
+  const std::map<uint32_t, Queue> givers = signal_queues(code);
   for (size_t i = 0; i < ran.size(); ++i) {
     const auto* wait = std::get_if<Wait>(&code[i].command);
     if (!wait || code[i].queue != Queue::compute) continue;
@@ -128,7 +120,7 @@ std::string trace_of(const Program& program, std::span<const TurnTimes> times, c
   add_threads(list);
   double clock = 0;  // seconds
   for (const auto& [turn, ran] : times) {
-    const std::map<uint32_t, Queue> givers = givers_of(program.range(turn.range));
+    const std::map<uint32_t, Queue> givers = signal_queues(program.range(turn.range));
     for (size_t i = 0; i < ran.size(); ++i) {
       const Instruction& instruction = program.range(turn.range)[i];
       if (!turn.runs(instruction.when)) continue;
