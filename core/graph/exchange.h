@@ -13,9 +13,9 @@ struct StepWords {
 
 // Adds the parts of all ranks, (R, ...) as an exchange leaves them, to g or puts their sum there; see abi/rank_sum.h.
 ValueId sum_of_ranks(Graph& graph, Range range, ValueId parts, const StepWords& words, ValueId g,
-                     const abi::RankSum& how, const std::string& label);
+                     const abi::RankSum& how, const Label& label);
 
 // e4m3 codes (rows, columns) -> (columns, rows)
-ValueId transpose(Graph& graph, Range range, ValueId codes, const std::string& label);
+ValueId transpose(Graph& graph, Range range, ValueId codes, const Label& label);
 
 }  // namespace tandem

@@ -37,8 +37,7 @@ ValueId Graph::external(std::string name, TensorDesc desc, Initial initial) {
   return make({.desc = desc, .lifetime = Lifetime::external, .name = std::move(name), .initial = initial});
 }
 
-std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs,
-                                std::string label) {
+std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs, Label label) {
   Descs descs;
   descs.reserve(inputs.size());
   for (ValueId v : inputs) descs.push_back(v.present() ? desc(v) : TensorDesc{});
@@ -70,7 +69,8 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
   return nodes_.back().outputs;
 }
 
-std::vector<ValueId> Graph::add_like(const Graph& other, const Node& node, std::vector<ValueId> inputs, Phase phase) {
+const std::vector<ValueId>& Graph::add_like(const Graph& other, const Node& node, std::vector<ValueId> inputs,
+                                            Phase phase) {
   std::vector<ValueId> outputs = node.outputs;
   for (ValueId& v : outputs) {
     if (!v.present()) continue;
@@ -87,7 +87,7 @@ std::vector<ValueId> Graph::add_like(const Graph& other, const Node& node, std::
   }
   Tag tag = node.tag;
   tag.phase = phase;
-  nodes_.push_back({{node.op, node.parameters, std::move(inputs), outputs, {}, node.label},
+  nodes_.push_back({{node.op, node.parameters, std::move(inputs), std::move(outputs), {}, node.label},
                     node.form,
                     node.range,
                     node.in_place,
@@ -96,7 +96,7 @@ std::vector<ValueId> Graph::add_like(const Graph& other, const Node& node, std::
                     tag,
                     {},
                     node.replaces});
-  return outputs;
+  return nodes_.back().outputs;
 }
 
 void Graph::reserve(const Graph& other) {
@@ -106,17 +106,17 @@ void Graph::reserve(const Graph& other) {
 
 // All forms but dispatch have one output and no parameters.
 ValueId Graph::add_without_op(Range range, Form form, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
-                              std::string label) {
+                              Label label) {
   const ValueId out = make({desc, Lifetime::transient, {}, uint32_t(nodes_.size()), 0});
   nodes_.push_back({{kNoOp, {}, std::move(inputs), {out}, {}, std::move(label)}, form, range, 0, 0, first_row, tag_});
   return out;
 }
 
-ValueId Graph::zeros(Range range, TensorDesc desc, std::string label) {
+ValueId Graph::zeros(Range range, TensorDesc desc, Label label) {
   return add_without_op(range, Form::fill, desc, {}, 0, std::move(label));
 }
 
-ValueId Graph::zeros_onto(Range range, ValueId onto, std::string label) {
+ValueId Graph::zeros_onto(Range range, ValueId onto, Label label) {
   const ValueId out = add_without_op(range, Form::fill, desc(onto), {onto}, 0, std::move(label));
   nodes_.back().in_place = 1;
   nodes_.back().replaces = true;
@@ -141,7 +141,7 @@ ValueId Graph::concat(Range range, std::vector<ValueId> parts) {
   return add_without_op(range, Form::concat, {first.dtype, first.shape.with_first(rows)}, std::move(parts), 0, {});
 }
 
-ValueId Graph::copy(Range range, ValueId from, ValueId onto, std::string label) {
+ValueId Graph::copy(Range range, ValueId from, ValueId onto, Label label) {
   std::vector<ValueId> inputs{from};
   if (onto.present()) inputs.push_back(onto);
   const ValueId out = add_without_op(range, Form::copy, desc(from), std::move(inputs), 0, std::move(label));
@@ -177,7 +177,7 @@ ValueId Graph::rank_slice(Range range, ValueId whole) {
 }
 
 std::vector<ValueId> Graph::collective(Range range, Form form, Descs descs, std::vector<ValueId> inputs,
-                                       uint32_t in_place, std::string label) {
+                                       uint32_t in_place, Label label) {
   Node node{{kNoOp, {}, std::move(inputs), {}, {}, std::move(label)}, form, range, in_place, 0, 0, tag_};
   for (uint32_t i = 0; i < descs.size(); ++i)
     node.outputs.push_back(make({descs[i], Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
@@ -187,7 +187,7 @@ std::vector<ValueId> Graph::collective(Range range, Form form, Descs descs, std:
   return nodes_.back().outputs;
 }
 
-std::vector<ValueId> Graph::all_gather(Range range, std::vector<ValueId> values, std::string label) {
+std::vector<ValueId> Graph::all_gather(Range range, std::vector<ValueId> values, Label label) {
   Descs descs;
   for (ValueId v : values) {
     std::vector<uint64_t> sizes{ranks_};
@@ -199,7 +199,7 @@ std::vector<ValueId> Graph::all_gather(Range range, std::vector<ValueId> values,
 }
 
 std::vector<ValueId> Graph::gather_rows(Range range, std::vector<ValueId> own, std::span<const Rows> rows,
-                                        std::string label) {
+                                        Label label) {
   Descs descs;
   for (size_t i = 0; i < own.size(); ++i) {
     const TensorDesc& d = desc(own[i]);
@@ -214,7 +214,7 @@ std::vector<ValueId> Graph::gather_rows(Range range, std::vector<ValueId> own, s
   return wholes;
 }
 
-std::vector<ValueId> Graph::gather_rows_onto(Range range, std::vector<ValueId> wholes, std::string label) {
+std::vector<ValueId> Graph::gather_rows_onto(Range range, std::vector<ValueId> wholes, Label label) {
   std::vector<ValueId> inputs;
   Descs descs;
   for (ValueId whole : wholes) {
@@ -226,7 +226,7 @@ std::vector<ValueId> Graph::gather_rows_onto(Range range, std::vector<ValueId> w
   return collective(range, Form::all_gather, std::move(descs), std::move(inputs), count, std::move(label));
 }
 
-std::vector<ValueId> Graph::all_to_all(Range range, std::vector<ValueId> wholes, std::string label) {
+std::vector<ValueId> Graph::all_to_all(Range range, std::vector<ValueId> wholes, Label label) {
   Descs descs;
   for (ValueId whole : wholes) {
     const Rows& rows = values_.at(whole.index).rows;
@@ -236,7 +236,7 @@ std::vector<ValueId> Graph::all_to_all(Range range, std::vector<ValueId> wholes,
   return collective(range, Form::all_to_all, std::move(descs), std::move(wholes), 0, std::move(label));
 }
 
-std::vector<ValueId> Graph::all_reduce_max(Range range, std::vector<ValueId> words, std::string label) {
+std::vector<ValueId> Graph::all_reduce_max(Range range, std::vector<ValueId> words, Label label) {
   Descs descs;
   for (ValueId v : words) descs.push_back(desc(v));
   const uint32_t count = uint32_t(words.size());

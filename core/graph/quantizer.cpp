@@ -37,7 +37,7 @@ ValueId Quantizer::guess_slot() {
   return slot(slots_ - guesses_);
 }
 
-Quantized Quantizer::quantize(ValueId x, ValueId amax, bool has_qt, const std::string& label) {
+Quantized Quantizer::quantize(ValueId x, ValueId amax, bool has_qt, const Label& label) {
   if (!amax.present()) {
     const ValueId slot = amax_slot();
     amax = graph_->add(range_, OpId::amax, Parameters(abi::Amax{}), {x, slot}, label)[0];
@@ -48,7 +48,7 @@ Quantized Quantizer::quantize(ValueId x, ValueId amax, bool has_qt, const std::s
 }
 
 Quantized Quantizer::quantize_result(OpId op, const GuessAndCheck& parameters, const std::vector<ValueId>& inputs,
-                                     const std::string& label) {
+                                     const Label& label) {
   TANDEM_CHECK(remembers(), "{} guesses, and nothing is remembered", label);
   std::vector<ValueId> guess_inputs = inputs, check_inputs = inputs;
   guess_inputs.insert(guess_inputs.end(), {ValueId{}, guess_slot()});

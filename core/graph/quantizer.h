@@ -18,11 +18,11 @@ class Quantizer {
   // zeroed words for an amax: (64) u32; Exit::internal after `slots` of them
   ValueId amax_slot();
   // amax: that of x, when its producer has taken it; else a pass over x takes it. has_qt: qt is wanted too
-  Quantized quantize(ValueId x, ValueId amax, bool has_qt, const std::string& label);
+  Quantized quantize(ValueId x, ValueId amax, bool has_qt, const Label& label);
   // Copies of what op makes of its inputs, in one pass by a guess of their scale and, where the guess was wrong, a
   // second one. Exit::internal for a quantizer that does not remember.
   Quantized quantize_result(OpId op, const GuessAndCheck& parameters, const std::vector<ValueId>& inputs,
-                            const std::string& label);
+                            const Label& label);
 
  private:
   ValueId guess_slot();

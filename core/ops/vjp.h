@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/abi/quantize.h"
+#include "core/base/label.h"
 #include "core/ops/op.h"
 
 namespace tandem {
@@ -16,7 +17,7 @@ struct OpNode {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
   std::vector<ValueId> saved;  // further values that the vjp wants: transposed fp8 copies
-  std::string label;           // for people: "layers.3.qkv"
+  Label label;                 // for people: "layers.3.qkv"
 };
 
 // x (R, C) as products want it: q (R, C) and its transpose qt (C, R) e4m3, scale (1) f32

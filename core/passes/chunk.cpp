@@ -127,7 +127,7 @@ void emit(Chunking& c, const Group& group, const Part& part, Results& results) {
     std::vector<ValueId> inputs;
     for (size_t i = 0; i < node->inputs.size(); ++i) inputs.push_back(input(*node, i));
     const Parameters parameters = split.part(node->parameters, c.graph.operands_of(*node), part.first, part.count);
-    const auto out = c.rewriter.emit(*node, parameters, std::move(inputs), node->tag.phase);
+    const auto& out = c.rewriter.emit(*node, parameters, std::move(inputs), node->tag.phase);
     for (size_t i = 0; i < out.size(); ++i) {
       if (!out[i].present()) continue;
       here[node->outputs[i].index] = out[i];

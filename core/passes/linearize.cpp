@@ -129,13 +129,17 @@ Program linearize(const Graph& graph, const Storage& storage, const MemoryPlan& 
     if (const Value& value = graph.values()[v]; !value.name.empty())
       program.bindings.push_back({value.name, value.desc, placed.memory({v}), value.initial, value.rows});
   const std::vector<bool> spared = spared_zeros(graph);
+  for (size_t r = 0; r < kRangeCount; ++r)
+    program.ranges[r].reserve(size_t(std::ranges::count(graph.nodes(), Range(r), &Node::range)));
+  std::array<bool, kRangeCount> backward{};
   for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.nodes()[n];
     if (!node.is_instruction() || (spared[n] && node.form == Form::fill)) continue;
+    if (node.tag.phase != Phase::forward) backward[size_t(node.range)] = true;
     Command command = command_of(placed, node);
     if (spared[n]) overwrite(std::get<Dispatch>(command));
-    program.ranges[size_t(node.range)].push_back(
-        {queue_for(role_of(placed, node), queues), std::move(command), node.label, node.tag.when});
+    program.ranges[size_t(node.range)].push_back({queue_for(role_of(placed, node), queues), std::move(command),
+                                                  node.label, node.tag.when, backward[size_t(node.range)]});
   }
   program.schedule = schedule_of(program, graph.accumulation());
   return program;

@@ -264,7 +264,7 @@ ValueId part_on_host(const Uses& u, Offloaded& to, uint32_t part, Range range) {
 
 std::string name_of_part(const Uses& u, uint32_t part) {
   const Value& value = u.graph.values()[u.parts[part].root];
-  return value.node == UINT32_MAX ? value.name : u.graph.nodes()[value.node].label;
+  return value.node == UINT32_MAX ? value.name : u.graph.nodes()[value.node].label.text();
 }
 
 // The copies that are due before the stage.
@@ -310,7 +310,7 @@ void emit(Uses& u, Offloaded& to, const Node& node) {
   // In later micro-steps the value comes from the host.
   if (node.form == Form::fill && node.tag.when == When::first && u.on_host(node.outputs[0]))
     if (const ValueId now = on_device(u, to, node.outputs[0], node.range); now.present()) inputs = {now};
-  const auto out = to.rewriter.emit(node, node.parameters, std::move(inputs), node.tag.phase);
+  const auto& out = to.rewriter.emit(node, node.parameters, std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < out.size(); ++i) {
     const ValueId old = node.outputs[i];
     if (!out[i].present()) continue;

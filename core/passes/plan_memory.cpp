@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/base/size.h"
+#include "core/passes/live_bytes.h"
 
 namespace tandem {
 namespace {
@@ -50,7 +51,7 @@ uint64_t place_side_by_side(const Roots& roots, ArenaKind kind, const std::strin
   return total;
 }
 
-// A root's bytes in an arena, and the nodes between which they are its own. A search for room reads very many.
+// A root's bytes in an arena, and the nodes between which they are its own.
 struct Placed {
   uint64_t offset, bytes;
   uint32_t first, last;
@@ -58,15 +59,39 @@ struct Placed {
   bool lives_with(const Placed& other) const { return first <= other.last && other.first <= last; }
 };
 
-uint64_t lowest_free(const std::vector<Placed>& placed, const Placed& root) {
-  uint64_t offset = 0;
-  for (const Placed& other : placed) {
-    if (!other.lives_with(root)) continue;
-    if (offset + root.bytes <= other.offset) break;
-    offset = std::max(offset, other.end());
+// An arena's bytes over the nodes of a range. Most roots live at a few nodes: those beside them are found in a window
+// of nodes, of which each begins in the middle of the one before.
+class Room {
+ public:
+  uint64_t lowest_free(const Placed& root) const {
+    const size_t w = root.first / kHalf;
+    if (w >= windows_.size()) return 0;
+    uint64_t offset = 0;
+    for (const Placed& other : root.last < (w + 2) * kHalf ? windows_[w] : all_) {
+      if (!other.lives_with(root)) continue;
+      if (offset + root.bytes <= other.offset) break;
+      offset = std::max(offset, other.end());
+    }
+    return offset;
   }
-  return offset;
-}
+
+  void take(const Placed& root) {
+    const size_t first = root.first / kHalf, last = root.last / kHalf;
+    if (windows_.size() <= last) windows_.resize(last + 1);
+    for (size_t w = first - std::min<size_t>(first, 1); w <= last; ++w) insert(windows_[w], root);
+    insert(all_, root);
+  }
+
+ private:
+  static constexpr size_t kHalf = 64;  // nodes
+
+  static void insert(std::vector<Placed>& by_offset, const Placed& root) {
+    by_offset.insert(std::ranges::upper_bound(by_offset, root.offset, {}, &Placed::offset), root);
+  }
+
+  std::vector<std::vector<Placed>> windows_;  // each by offset
+  std::vector<Placed> all_;
+};
 
 // Largest first. Workspaces come last: they live at one node each, so all of them together add at most the largest one.
 std::vector<uint32_t> transients_to_place(const Roots& roots, bool staging) {
@@ -83,22 +108,21 @@ std::vector<uint32_t> transients_to_place(const Roots& roots, bool staging) {
 // Each at the lowest offset that is free during its live range (greedy by size, arXiv 2001.03288).
 uint64_t place_transients(const Roots& roots, bool staging, const std::string& name, MemoryPlan& plan) {
   const uint32_t first_arena = uint32_t(plan.arenas.size());
-  std::vector<std::array<std::vector<Placed>, kRangeCount>> placed;  // by transient arena and range, by offset
+  std::vector<std::array<Room, kRangeCount>> rooms;  // by transient arena and range
   for (const uint32_t r : transients_to_place(roots, staging)) {
     const LiveRange& live = roots[r].live;
     Placed at{0, roots.sizes[r], live.first, live.last};
     uint32_t a = 0;
     for (;; ++a) {
-      if (a == placed.size()) {
-        placed.emplace_back();
+      if (a == rooms.size()) {
+        rooms.emplace_back();
         plan.arenas.push_back({name, ArenaKind::device, 0});
       }
-      at.offset = lowest_free(placed[a][size_t(live.range)], at);
+      at.offset = rooms[a][size_t(live.range)].lowest_free(at);
       if (at.end() <= roots.target.largest_arena || plan.arenas[first_arena + a].bytes == 0) break;
     }
     plan.buffers[r] = {first_arena + a, at.offset, roots[r].bytes};
-    std::vector<Placed>& beside = placed[a][size_t(live.range)];
-    beside.insert(std::ranges::upper_bound(beside, at.offset, {}, &Placed::offset), at);
+    rooms[a][size_t(live.range)].take(at);
     Arena& arena = plan.arenas[first_arena + a];
     arena.bytes = std::max(arena.bytes, at.end());
   }
@@ -110,28 +134,8 @@ uint64_t place_transients(const Roots& roots, bool staging, const std::string& n
 // ---- what does not fit ----
 
 // The largest sum of live transients over all instructions, and one at which it is reached.
-struct LivePeak {
-  uint64_t bytes = 0;
-  LiveRange at;
-};
-
-LivePeak live_peak(const Roots& roots, bool staging) {
-  std::array<std::vector<int64_t>, kRangeCount> change;  // by range and position
-  for (uint32_t r = 0; r < roots.count(); ++r) {
-    if (!roots.transient(r, staging)) continue;
-    const LiveRange& at = roots[r].live;
-    std::vector<int64_t>& range = change[size_t(at.range)];
-    if (range.size() < at.last + 2) range.resize(at.last + 2);
-    range[at.first] += int64_t(roots.sizes[r]);
-    range[at.last + 1] -= int64_t(roots.sizes[r]);
-  }
-  LivePeak peak;
-  for (size_t range = 0; range < kRangeCount; ++range) {
-    int64_t live = 0;
-    for (uint32_t at = 0; at < change[range].size(); ++at)
-      if ((live += change[range][at]) > int64_t(peak.bytes)) peak = {uint64_t(live), {Range(range), at, at}};
-  }
-  return peak;
+LiveBytes::Peak live_peak(const Roots& roots, bool staging) {
+  return LiveBytes(roots.storage, [&](uint32_t r) { return roots.transient(r, staging) ? roots.sizes[r] : 0; }).peak();
 }
 
 std::string name_of_root(const Roots& roots, uint32_t r) {
@@ -145,11 +149,12 @@ std::string name_of_root(const Roots& roots, uint32_t r) {
 // Values in a kind of memory that are alive at its peak, largest first.
 std::string largest_values(const Roots& roots, ArenaKind kind) {
   constexpr size_t kNamed = 5;
-  const LiveRange peaks[] = {live_peak(roots, false).at, live_peak(roots, true).at};
+  const LiveBytes::Peak peaks[] = {live_peak(roots, false), live_peak(roots, true)};
   std::vector<uint32_t> alive;
   for (uint32_t r = 0; r < roots.count(); ++r) {
-    const LiveRange &live = roots[r].live, &at = peaks[roots[r].staging];
-    const bool at_peak = live.range == at.range && live.first <= at.first && at.first <= live.last;
+    const LiveRange& live = roots[r].live;
+    const LiveBytes::Peak& peak = peaks[roots[r].staging];
+    const bool at_peak = live.range == peak.range && live.first <= peak.at && peak.at <= live.last;
     if (roots[r].host == (kind == ArenaKind::host) && (roots[r].persistent || at_peak)) alive.push_back(r);
   }
   std::stable_sort(alive.begin(), alive.end(), [&](uint32_t a, uint32_t b) { return roots.sizes[a] > roots.sizes[b]; });

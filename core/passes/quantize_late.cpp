@@ -99,7 +99,7 @@ void emit_late(Late& l, const Node& node, const Node& reader) {
     const bool wanted = v.present() && (!node.has_kernel() || l.read.contains({reader.range, v.index}));
     inputs.push_back(wanted ? l.homes.at(v.index) : ValueId{});
   }
-  const auto out = l.to.emit(here, parameters_for(l, node, reader.range), std::move(inputs), reader.tag.phase);
+  const auto& out = l.to.emit(here, parameters_for(l, node, reader.range), std::move(inputs), reader.tag.phase);
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].present()) l.made[{reader.range, node.outputs[i].index}] = out[i];
 }

@@ -179,7 +179,7 @@ void copy(const Marks& m, Recomputed& to, const Node& node) {
   for (size_t i = 0; i < node.inputs.size(); ++i)
     if (const auto output = overwriting(node, i); !output || overwriting_stays(m, node, *output))
       inputs.push_back(to.rewriter.map(node.inputs[i]));
-  const auto out = to.rewriter.emit(node, only(node.parameters, needed), std::move(inputs), node.tag.phase);
+  const auto& out = to.rewriter.emit(node, only(node.parameters, needed), std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].present()) to.rewriter.set(node.outputs[i], out[i]);
 }
@@ -212,7 +212,7 @@ ValueId remake(const Marks& m, Recomputed& to, ValueId v, Pass pass) {
   const Clone made = clone_of(m, here, outputs_if(here, is_wanted));
   std::vector<ValueId> inputs;
   for (ValueId input : made.inputs) inputs.push_back(to.rewriter.map(input));
-  const auto out =
+  const auto& out =
       to.rewriter.emit(here, made.parameters, std::move(inputs), pass.second ? Phase::recompute : Phase::forward);
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].present()) to.remade[{pass, here.outputs[i].index}] = out[i];
@@ -229,7 +229,7 @@ ValueId clone(const Marks& m, Recomputed& to, ValueId v) {
     inputs.push_back(is_remade(m, input)   ? remake(m, to, input, kBackwardPass)
                      : m.is_dropped(input) ? clone(m, to, input)
                                            : to.rewriter.map(input));
-  const auto out = to.rewriter.emit(node, made.parameters, std::move(inputs), Phase::recompute);
+  const auto& out = to.rewriter.emit(node, made.parameters, std::move(inputs), Phase::recompute);
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].present() && node.outputs[i].present()) to.clones[node.outputs[i].index] = out[i];
   return to.clones.at(v.index);

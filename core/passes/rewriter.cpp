@@ -37,7 +37,7 @@ void Rewriter::inherit(ValueId old, ValueId now) {
 void Rewriter::copy(const Node& node, const Parameters& parameters, bool with_names) {
   std::vector<ValueId> inputs = node.inputs;
   for (ValueId& v : inputs) v = map(v);
-  const std::vector<ValueId> outputs = emit(node, parameters, std::move(inputs), node.tag.phase);
+  const std::vector<ValueId>& outputs = emit(node, parameters, std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!outputs[i].present()) continue;
     set(node.outputs[i], outputs[i]);
@@ -54,34 +54,33 @@ bool Rewriter::are_alike(const std::vector<ValueId>& old, const std::vector<Valu
   });
 }
 
-std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs,
-                                    Phase phase) {
+const std::vector<ValueId>& Rewriter::emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs,
+                                           Phase phase) {
   if (parameters == node.parameters && are_alike(node.inputs, inputs))
     return graph_.add_like(from_, node, std::move(inputs), phase);
   Tag tag = node.tag;
   tag.phase = phase;
   const Scope scope(graph_, tag);
-  std::vector<ValueId> outputs;
   switch (node.form) {
     case Form::fill:
-      outputs = {inputs.empty() ? graph_.zeros(node.range, from_.desc(node.outputs[0]), node.label)
-                                : graph_.zeros_onto(node.range, inputs[0], node.label)};
+      if (inputs.empty()) graph_.zeros(node.range, from_.desc(node.outputs[0]), node.label);
+      else graph_.zeros_onto(node.range, inputs[0], node.label);
       break;
     case Form::slice:
-      outputs = {graph_.slice(node.range, inputs[0], node.first_row, from_.desc(node.outputs[0]).shape[0])};
+      graph_.slice(node.range, inputs[0], node.first_row, from_.desc(node.outputs[0]).shape[0]);
       break;
     case Form::concat:
-      outputs = {graph_.concat(node.range, std::move(inputs))};
+      graph_.concat(node.range, std::move(inputs));
       break;
     case Form::copy:
-      outputs = {graph_.copy(node.range, inputs[0], inputs.size() > 1 ? inputs[1] : ValueId{}, node.label)};
+      graph_.copy(node.range, inputs[0], inputs.size() > 1 ? inputs[1] : ValueId{}, node.label);
       break;
     case Form::rank_slice:
-      outputs = {graph_.rank_slice(node.range, inputs[0])};
+      graph_.rank_slice(node.range, inputs[0]);
       break;
     case Form::all_gather:
       if (node.in_place == 0 && !from_.values()[node.outputs[0].index].rows.shared()) {
-        outputs = graph_.all_gather(node.range, std::move(inputs), node.label);
+        graph_.all_gather(node.range, std::move(inputs), node.label);
         break;
       }
       [[fallthrough]];
@@ -89,13 +88,13 @@ std::vector<ValueId> Rewriter::emit(const Node& node, const Parameters& paramete
     case Form::all_reduce_max: {
       Descs descs;
       for (ValueId v : node.outputs) descs.push_back(from_.desc(v));
-      outputs =
-          graph_.collective(node.range, node.form, std::move(descs), std::move(inputs), node.in_place, node.label);
+      graph_.collective(node.range, node.form, std::move(descs), std::move(inputs), node.in_place, node.label);
       break;
     }
     case Form::dispatch:
-      outputs = graph_.add(node.range, node.op, parameters, std::move(inputs), node.label);
+      graph_.add(node.range, node.op, parameters, std::move(inputs), node.label);
   }
+  const std::vector<ValueId>& outputs = graph_.nodes().back().outputs;
   for (size_t i = 0; i < outputs.size(); ++i)
     if (outputs[i].present() && node.outputs[i].present()) inherit(node.outputs[i], outputs[i]);
   return outputs;

@@ -19,8 +19,10 @@ class Rewriter {
   void copy(const Node& node, const Parameters& parameters) { copy(node, parameters, true); }
   // the same once more, under no names
   void copy_again(const Node& node) { copy(node, node.parameters, false); }
-  // the node with other parameters and inputs (of the new graph) under another phase; nothing is mapped
-  std::vector<ValueId> emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs, Phase phase);
+  // the node with other parameters and inputs (of the new graph) under another phase; nothing is mapped. Its outputs,
+  // until the next node
+  const std::vector<ValueId>& emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs,
+                                   Phase phase);
 
   Graph& graph() { return graph_; }
   Graph take() { return std::move(graph_); }

@@ -338,7 +338,7 @@ void rewrite_update(Sharded& to, const Node& node) {
   for (ValueId v : node.inputs)
     inputs.push_back(v.present() && to.shares.parameter_of(v) ? own_rows(to, node.range, *p) : to.rewriter.map(v));
   const uint64_t elements = p->rows.of_rank * (to.from.desc(p->value).shape.count() / p->rows.whole);
-  const auto out =
+  const auto& out =
       to.rewriter.emit(node, op_of(node.op).by_rank(node.parameters, elements), std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].present()) to.rewriter.set(node.outputs[i], out[i]);

@@ -7,7 +7,7 @@ namespace {
 
 // The parameter that a node of several helps to update; empty for an update of one node.
 std::string_view updated_in_one_stage(const Node& node) {
-  return node.tag.kind == Kind::direction ? std::string_view(node.label) : std::string_view();
+  return node.tag.kind == Kind::direction ? std::string_view(node.label.text()) : std::string_view();
 }
 
 // An update, or a part of one, outside of layers.

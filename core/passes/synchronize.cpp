@@ -70,21 +70,30 @@ struct Ordering {
   uint32_t signals = 0;
 };
 
-void raise(const Ordering& o, Clock& conflicts, uint32_t position) {
-  uint32_t& last = conflicts[size_t(o.code[position - 1].queue)];
-  last = std::max(last, position);
-}
-
-// By queue, the last instruction that must be done before one with such accesses.
-Clock conflicts_of(Ordering& o, std::span<const BufferAccess> accesses) {
+// By queue, the last instruction that must be done before the one at i, which touches its bytes.
+Clock touch(Ordering& o, uint32_t i) {
+  const size_t queue = size_t(o.code[i].queue);
   Clock conflicts{};
-  for (const BufferAccess& a : accesses)
-    o.touches[a.buffer.arena].each(a.buffer.offset, a.end(), [&](const Touched& t) {
-      if (t.written > 0) raise(o, conflicts, t.written);
-      if (a.write)
-        for (uint32_t position : t.read)
-          if (position > 0) raise(o, conflicts, position);
-    });
+  const auto raise = [&](uint32_t position) {
+    if (position == 0 || position == i + 1) return;
+    uint32_t& last = conflicts[size_t(o.code[position - 1].queue)];
+    last = std::max(last, position);
+  };
+  // What it writes comes first: that finds all that touched the same bytes before.
+  const std::vector<BufferAccess> accesses = accesses_of(o.code[i], o.ranks);
+  for (const bool write : {true, false})
+    for (const BufferAccess& a : accesses) {
+      if (a.write != write) continue;
+      o.touches[a.buffer.arena].each(a.buffer.offset, a.end(), [&](Touched& t) {
+        raise(t.written);
+        if (!write) {
+          t.read[queue] = i + 1;
+          return;
+        }
+        for (const uint32_t position : t.read) raise(position);
+        t.written = i + 1, t.read = {};
+      });
+    }
   return conflicts;
 }
 
@@ -111,13 +120,7 @@ void wait_for(Ordering& o, uint32_t i, const Clock& conflicts) {
 
 void order(Ordering& o, uint32_t i) {
   const size_t queue = size_t(o.code[i].queue);
-  const std::vector<BufferAccess> accesses = accesses_of(o.code[i], o.ranks);
-  wait_for(o, i, conflicts_of(o, accesses));
-  for (const BufferAccess& a : accesses)
-    o.touches[a.buffer.arena].each(a.buffer.offset, a.end(), [&](Touched& t) {
-      if (!a.write) t.read[queue] = i + 1;
-      else t.written = i + 1, t.read = {};
-    });
+  wait_for(o, i, touch(o, i));
   o.after[i].clock = o.known[queue];
   o.after[i].clock[queue] = i + 1;
 }

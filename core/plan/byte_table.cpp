@@ -1,7 +1,8 @@
 #include "core/plan/byte_table.h"
 
 #include <algorithm>
-#include <map>
+
+#include "core/passes/live_bytes.h"
 
 namespace tandem {
 namespace {
@@ -63,36 +64,20 @@ bool is_shared(const Root& root) {
   return on_device(root) && !root.persistent && !root.staging;
 }
 
-struct Position {
-  Range range = Range::micro_step;
-  uint32_t instruction = 0;
-  uint64_t bytes = 0;
-};
-
-Position most_alive(const Storage& storage) {
-  std::map<std::pair<Range, uint32_t>, int64_t> change;
-  for (const Root& root : storage.roots) {
-    if (!is_shared(root)) continue;
-    change[{root.live.range, root.live.first}] += int64_t(root.bytes);
-    change[{root.live.range, root.live.last + 1}] -= int64_t(root.bytes);
-  }
-  Position most;
-  int64_t live = 0;
-  for (const auto& [at, delta] : change)
-    if (live += delta; uint64_t(live) > most.bytes) most = {at.first, at.second, uint64_t(live)};
-  return most;
+LiveBytes::Peak most_alive(const Storage& storage) {
+  return LiveBytes(storage, [&](uint32_t r) { return is_shared(storage.roots[r]) ? storage.roots[r].bytes : 0; })
+      .peak();
 }
 
-bool alive_at(const Root& root, const Position& at) {
-  return is_shared(root) && root.live.range == at.range && root.live.first <= at.instruction &&
-         at.instruction <= root.live.last;
+bool alive_at(const Root& root, const LiveBytes::Peak& peak) {
+  return is_shared(root) && root.live.range == peak.range && root.live.first <= peak.at && peak.at <= root.live.last;
 }
 
 // The node of the instruction at a position of a range, as live ranges count
-const Node* node_at(const Graph& graph, const Position& at) {
+const Node* node_at(const Graph& graph, const LiveBytes::Peak& peak) {
   uint32_t position = 0;
   for (const Node& node : graph.nodes())
-    if (node.range == at.range && position++ == at.instruction) return &node;
+    if (node.range == peak.range && position++ == peak.at) return &node;
   return nullptr;
 }
 
@@ -100,7 +85,7 @@ const Node* node_at(const Graph& graph, const Position& at) {
 
 std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target, std::span<const std::string> words) {
   Table table;
-  const Position peak = most_alive(compiled.storage);
+  const LiveBytes::Peak peak = most_alive(compiled.storage);
   uint64_t device = 0, host = 0, staging = 0;  // what roots account for
   const auto add_kind = [&](Kind kind) {
     for (const Root& root : compiled.storage.roots) {
@@ -125,14 +110,15 @@ std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target, 
 }
 
 Peak peak_of(const Compiled& compiled) {
-  const Position at = most_alive(compiled.storage);
+  const LiveBytes::Peak at = most_alive(compiled.storage);
   const Node* node = node_at(compiled.graph, at);
-  Peak peak{at.range, at.instruction, node == nullptr ? "" : node->label, at.bytes, {}};
+  Peak peak{at.range, at.at, node == nullptr ? Label() : node->label, at.bytes, {}};
   for (const Root& root : compiled.storage.roots) {
     if (!alive_at(root, at)) continue;
     const Value& value = compiled.graph.values()[root.value];
-    const std::string label = value.node == UINT32_MAX ? "" : compiled.graph.nodes()[value.node].label;
-    peak.alive.push_back({value.name.empty() ? label : value.name, value.desc, value.kind, value.layer, root.bytes});
+    const Label label = value.node == UINT32_MAX ? Label() : compiled.graph.nodes()[value.node].label;
+    peak.alive.push_back(
+        {value.name.empty() ? label.text() : value.name, value.desc, value.kind, value.layer, root.bytes});
   }
   std::ranges::stable_sort(peak.alive, std::greater<>(), &LiveValue::bytes);
   return peak;

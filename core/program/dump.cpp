@@ -57,7 +57,7 @@ std::string dump(const Program& program) {
     for (const Instruction& i : program.ranges[r])
       text += fmt::format("  {}{} {}{}\n", name_of(i.queue),
                           i.when == When::each ? "" : fmt::format(" ({})", name_of(i.when)), text_of(i.command),
-                          i.label.empty() ? "" : "  # " + i.label);
+                          i.label.empty() ? "" : "  # " + i.label.text());
   }
   return text;
 }

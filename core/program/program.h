@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/label.h"
 #include "core/graph/initial.h"
 #include "core/graph/range.h"
 #include "core/graph/rows.h"
@@ -77,8 +78,9 @@ using Command = std::variant<Dispatch, Fill, Copy, Collective, Barrier, Signal, 
 struct Instruction {
   Queue queue = Queue::compute;
   Command command;
-  std::string label;       // for people: "layer 3 attention"
+  Label label;             // for people: "layer 3 attention"
   When when = When::each;  // not each: a dispatch, fill, copy or exchange of micro_step or evaluate
+  bool backward = false;   // behind the range's first instruction of a backward pass, or that one
 };
 
 // What a host may write before a run or read after it, by name: parameters, states, step inputs, report.

@@ -30,7 +30,7 @@ Json arguments(const Dispatch& dispatch, const Rates& rates) {
 
 Json event(Range range, const Instruction& instruction, std::string_view category, double start, double seconds,
            Json arguments) {
-  Json j{{"name", instruction.label.empty() ? std::string(category) : instruction.label},
+  Json j{{"name", instruction.label.empty() ? std::string(category) : instruction.label.text()},
          {"cat", category},
          {"ph", "X"},
          {"ts", start * 1e6},

@@ -66,7 +66,7 @@ class Updates {
                 {options.grad_clip, options.clip_by});
     for (size_t n = 0; n < graph.nodes().size(); ++n)
       if (const Node& node = graph.nodes()[n]; node.op == OpId::muon_update)
-        graph.keep(node.inputs[0], node.label + ".direction");
+        graph.keep(node.inputs[0], node.label.text() + ".direction");
     session_ = std::make_unique<Session>(backend, compile(std::move(graph), backend.target()).program);
     for (const Binding& b : session_->program().bindings) session_->zero(b.name);
   }
