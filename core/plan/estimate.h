@@ -22,6 +22,14 @@ class Estimator {
   Choice base() const;  // each knob's first value
   Release release() const { return release_of(request_); }
 
+  // What compiled plans took, of this batch: the next search need not find it out again.
+  struct Compiled {
+    Choice choice;
+    Usage usage;
+  };
+  const std::vector<Compiled>& compiled() const { return compiled_; }
+  void add_compiled(const Choice& choice, const Usage& usage) const { compiled_.push_back({choice, usage}); }
+
  private:
   struct Line {  // through models of few layers and of one more
     Usage fixed, layer;
@@ -55,6 +63,7 @@ class Estimator {
   mutable std::vector<std::pair<Model, Usage>> samples_;
   mutable std::map<Part, Line> changes_;
   mutable std::map<Part, Usage> outside_;
+  mutable std::vector<Compiled> compiled_;
   const Effects effects_;
 };
 

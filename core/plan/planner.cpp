@@ -76,6 +76,7 @@ class Search {
       if (!next) break;
       Attempt a = attempt(request_, knobs_, *next);
       ranking_.correct(a.choice, a.usage);
+      estimator_->add_compiled(a.choice, a.usage);
       take(std::move(a));
     }
   }
@@ -215,7 +216,9 @@ StepPlan plan_step(const PlanRequest& request, std::shared_ptr<const Estimator> 
     if (release == Release::twice && best && best->fits()) break;
     const PlanRequest one = with_release(request, release);
     const auto estimates = estimates_of(one, like);
-    StepPlan plan = search_policies(one, estimates, {one, estimates->effects()});
+    Ranking ranking(one, estimates->effects());
+    for (const auto& [choice, usage] : estimates->compiled()) ranking.correct(choice, usage);
+    StepPlan plan = search_policies(one, estimates, std::move(ranking));
     if (!best || plan.fits() > best->fits() ||
         (plan.fits() == best->fits() && plan.chosen.seconds() < best->chosen.seconds()))
       best = std::move(plan);

@@ -30,18 +30,19 @@ Ranking::Ranking(const PlanRequest& request, const Effects& effects)
 }
 
 void Ranking::enumerate() {
-  std::vector<Choice> all{{}};
+  size_t choices = 1;
+  for (const Knob& knob : knobs_)
+    if ((choices *= knob.ranked.size()) > kRankedChoices) return;
+  every_ = {{}};
   for (const Knob& knob : knobs_) {
     std::vector<Choice> more;
-    if (all.size() * knob.ranked.size() > kRankedChoices) return;
-    for (const Choice& choice : all)
+    for (const Choice& choice : every_)
       for (const uint32_t value : knob.ranked) {
         more.push_back(choice);
         more.back().push_back(value);
       }
-    all = std::move(more);
+    every_ = std::move(more);
   }
-  every_ = std::move(all);
 }
 
 double Ranking::error() const {
@@ -61,7 +62,7 @@ Score Ranking::score(const Choice& choice, Usage usage) const {
     if (correction.same && !ranks_all()) slack = 0;
   }
   const double device = usage.device();
-  const double seconds = usage.seconds(accumulation_);
+  const double seconds = usage.seconds(accumulation_, corrections_.empty() && !ranks_all());
   return {device, budget_.over(device / (1 + slack), usage.host), seconds,
           seconds + kTie * usage.copies(accumulation_)};
 }

@@ -113,6 +113,7 @@ class Simulation {
     for (const Instruction& instruction : program_.range(turn.range)) {
       if (!turn.runs(instruction.when)) continue;
       double& clock = clocks_[size_t(instruction.queue)];
+      busy_ = &total_.passes[instruction.backward];
       std::visit(overloaded{[&](const Dispatch& dispatch) { clock += run(cost(dispatch)); },
                             [&](const Fill& fill) { clock += run(cost(fill)); },
                             [&](const Copy& copy) { clock += run(cost(copy)); },
@@ -121,7 +122,7 @@ class Simulation {
                             [&](const Wait& wait) { clock = std::max(clock, signalled_[wait.id]); }},
                  instruction.command);
     }
-    total_.seconds = std::max({total_.link_in, total_.link_out, *std::ranges::max_element(clocks_)});
+    total_.seconds = std::max({total_.link_in(), total_.link_out(), *std::ranges::max_element(clocks_)});
     return total_;
   }
 
@@ -151,8 +152,8 @@ class Simulation {
       return rate > 0 ? bytes / rate : 0;
     };
     const double reads = seconds(in, rates_.host_to_device), writes = seconds(out, rates_.device_to_host);
-    total_.link_in += reads;
-    total_.link_out += writes;
+    busy_->in += reads;
+    busy_->out += writes;
     c.seconds = std::max({c.seconds, reads, writes});
     return c;
   }
@@ -165,8 +166,8 @@ class Simulation {
     const double rate = c.kind == CollectiveKind::all_gather ? rates_.links.all_gather : rates_.links.all_to_all;
     if (free_.exchange || rate <= 0) return {CostKind::exchange, 0, bytes, 0, 0};
     if (rates_.links.by_host(rates_.host_to_device)) {
-      total_.link_in += double(bytes) / rates_.host_to_device;
-      total_.link_out += double(bytes) / rates_.device_to_host;
+      busy_->in += double(bytes) / rates_.host_to_device;
+      busy_->out += double(bytes) / rates_.device_to_host;
     }
     return {CostKind::exchange, 0, bytes, double(bytes) / rate + rates_.links.latency, 0};
   }
@@ -177,8 +178,8 @@ class Simulation {
                         : out ? rates_.device_to_host
                               : rates_.passes * rates_.bandwidth / 2;  // within the device: read and written
     const double seconds = free_.copies || rate <= 0 ? 0 : double(copy.from.bytes) / rate + rates_.launch_seconds;
-    if (in) total_.link_in += seconds;
-    if (out) total_.link_out += seconds;
+    if (in) busy_->in += seconds;
+    if (out) busy_->out += seconds;
     return {CostKind::copy, 0, copy.from.bytes, seconds, 0};
   }
 
@@ -189,6 +190,8 @@ class Simulation {
     sum.bytes += c.bytes;
     sum.seconds += c.seconds;
     sum.floor += c.floor;
+    if (c.kind == CostKind::exchange) busy_->exchange += c.seconds;
+    else if (c.kind != CostKind::copy) busy_->compute += c.seconds;
     return c.seconds;
   }
 
@@ -196,6 +199,7 @@ class Simulation {
   const Rates& rates_;
   Free free_;
   ProgramCost total_;
+  ProgramCost::Busy* busy_ = nullptr;  // of total_, where the instruction counts
   std::array<double, kQueueCount> clocks_{};
   std::map<uint32_t, double> signalled_;
   mutable Descs descs_;
@@ -233,8 +237,12 @@ ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
   seconds += double(times) * other.seconds;
   exposed_copy += double(times) * other.exposed_copy;
   exposed_exchange += double(times) * other.exposed_exchange;
-  link_in += double(times) * other.link_in;
-  link_out += double(times) * other.link_out;
+  for (size_t p = 0; p < passes.size(); ++p) {
+    passes[p].compute += double(times) * other.passes[p].compute;
+    passes[p].in += double(times) * other.passes[p].in;
+    passes[p].out += double(times) * other.passes[p].out;
+    passes[p].exchange += double(times) * other.passes[p].exchange;
+  }
   return *this;
 }
 

@@ -47,10 +47,18 @@ struct KindCost {
 
 struct ProgramCost {
   std::array<KindCost, kCostKindCount> kinds{};
-  double seconds = 0;                // from the first instruction to the last one's end
-  double exposed_copy = 0;           // seconds of them in which compute waits for copies
-  double exposed_exchange = 0;       // and for other ranks
-  double link_in = 0, link_out = 0;  // seconds for which copies and zero-copy access keep the link busy, each way
+  double seconds = 0;           // from the first instruction to the last one's end
+  double exposed_copy = 0;      // seconds of them in which compute waits for copies
+  double exposed_exchange = 0;  // and for other ranks
+  // Seconds for which a range's forward and backward pass keep the device, the link to and from the host and the links
+  // to other ranks busy; in: host to device, zero-copy access too. A range of neither counts in the first.
+  struct Busy {
+    double compute = 0, in = 0, out = 0, exchange = 0;
+  };
+  std::array<Busy, 2> passes{};
+
+  double link_in() const { return passes[0].in + passes[1].in; }
+  double link_out() const { return passes[0].out + passes[1].out; }
 
   const KindCost& of(CostKind c) const { return kinds[size_t(c)]; }
   double floor() const;

@@ -258,7 +258,9 @@ TEST_CASE("planner: states stay where they are when the Target says that reading
   const StepPlan copies = plan_step(r);
   CHECK(copies.chosen.policy.zero_copy.empty());
   r.target.rates.zero_copy = 1e9;
-  CHECK(plan_step(r).chosen.policy == copies.chosen.policy);
+  const StepPlan slower = plan_step(r);
+  CHECK(slower.chosen.policy.zero_copy.empty());
+  CHECK(slower.chosen.seconds() == doctest::Approx(copies.chosen.seconds()).epsilon(0.001));
   r.target.rates.zero_copy = 2 * r.target.rates.host_to_device;
   const StepPlan faster = plan_step(r);
   CHECK(faster.chosen.policy.zero_copy == EnumSet<Offload>{offload_of_state(0), offload_of_state(1)});

@@ -89,7 +89,7 @@ TEST_CASE("cost of an update that reads the host's memory: no more crosses the l
                  {part, at(0, part), Access::write},
                  {whole, at(1, whole), Access::read_write}}});
   const double moved = 4 * double(part.bytes());  // gradient and m read, u and m written
-  CHECK(cost_of(p, Range::micro_step, rates()).link_in == doctest::Approx(moved / 20e9));
+  CHECK(cost_of(p, Range::micro_step, rates()).link_in() == doctest::Approx(moved / 20e9));
 }
 
 TEST_CASE("cost of a product: one tile more than the multiprocessors takes another round") {
@@ -152,6 +152,25 @@ TEST_CASE("cost of a range: a copy and a dispatch that reads host memory share t
   const double dispatch = 4.0 * 4096 * 4096 / 20e9, copy = kBytes / 20e9 + 1e-6;
   CHECK(cost.seconds == doctest::Approx(dispatch + copy));
   CHECK(cost.exposed_copy == doctest::Approx(copy));
+}
+
+TEST_CASE("cost of a range: its forward and its backward pass are told apart") {
+  Program p = two_arenas();
+  push(p, Queue::in, Copy{kHost, kElsewhere});
+  push(p, Queue::compute, add_in(0));
+  push(p, Queue::out, Copy{kElsewhere, kHost});
+  push(p, Queue::compute, add_in(0));
+  push(p, Queue::compute, add_in(0));
+  std::vector<Instruction>& code = p.ranges[size_t(Range::micro_step)];
+  for (size_t i = 2; i < code.size(); ++i) code[i].backward = true;
+  const ProgramCost cost = cost_of(p, Range::micro_step, rates());
+  const ProgramCost::Busy &forward = cost.passes[0], &backward = cost.passes[1];
+  CHECK(forward.in == doctest::Approx(kBytes / 20e9 + 1e-6));
+  CHECK(forward.out == 0);
+  CHECK(backward.in == 0);
+  CHECK(backward.out == doctest::Approx(kBytes / 10e9 + 1e-6));
+  CHECK(forward.compute == doctest::Approx(cost.of(CostKind::memory).seconds / 3));
+  CHECK(backward.compute == doctest::Approx(2 * forward.compute));
 }
 
 TEST_CASE("cost of a step: begin and update once, micro_step as often as it accumulates") {
