@@ -62,7 +62,7 @@ Score Ranking::score(const Choice& choice, Usage usage) const {
     if (correction.same && !ranks_all()) slack = 0;
   }
   const double device = usage.device();
-  const double seconds = usage.seconds(accumulation_, corrections_.empty() && !ranks_all());
+  const double seconds = usage.seconds(accumulation_);
   return {device, budget_.over(device / (1 + slack), usage.host), seconds,
           seconds + kTie * usage.copies(accumulation_)};
 }

@@ -52,9 +52,9 @@ double Usage::device() const {
   return fixed + std::max(outside, inside) + std::max(0.0, *std::ranges::max_element(staging));
 }
 
-double Usage::seconds(uint32_t accumulation, bool sampled) const {
-  const auto part = [&](Part p) { return std::max(sampled ? parts[p].together() : 0, parts[p].seconds()); };
-  return part(kBegin) + accumulation * (part(kForwardPass) + part(kBackwardPass)) + part(kUpdate);
+double Usage::seconds(uint32_t accumulation) const {
+  return parts[kBegin].seconds() + accumulation * (parts[kForwardPass].seconds() + parts[kBackwardPass].seconds()) +
+         parts[kUpdate].seconds();
 }
 
 double Usage::copies(uint32_t accumulation) const {

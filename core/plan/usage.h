@@ -15,11 +15,10 @@ namespace tandem {
 // one part leaves idle does not help the next.
 struct Usage {
   struct Busy : ProgramCost::Busy {
-    double latency = 0;  // what the part takes beyond together()
-    double stall = 0;    // and what it does where copies outlast compute, in that share
+    double latency = 0;  // what the part takes beyond together(), less where it takes less
+    double stall = 0;    // and beyond that in the share in which copies or exchanges outlast compute
 
-    double beside() const { return std::max({in, out, exchange}); }
-    double longest() const { return std::max(compute, beside()); }
+    double beside() const { return std::max({in, out, exchange}); }  // the longest beside compute
     // Compute and the longest of what runs beside it, as their 8-norm: layers differ, and copies run few of them ahead.
     // 9% more than the longest where both are as busy, 2% where one has 80% of the other: what micro-steps of nine in
     // ten of 551 compiled plans took within 2.5%.
@@ -27,11 +26,13 @@ struct Usage {
       const auto [less, most] = std::minmax({compute, beside()});
       return less < most / 4 ? most : std::sqrt(std::sqrt(std::sqrt(power(less) + power(most))));
     }
+    // What the part takes: at least what takes longest.
     double seconds() const {
       const double share = stall == 0 ? 0 : power(beside()) / (power(compute) + power(beside()));
-      return std::max(longest(), together() + latency + share * stall);
+      return std::max({compute, beside(), together() + latency + share * stall});
     }
-    static double power(double x) { return x *= x, x *= x, x * x; }
+    static double power(double x) { return x *= x, x *= x, x * x; }  // the eighth
+
     void add(const Busy& other, double times) {
       compute += times * other.compute;
       in += times * other.in;
@@ -61,9 +62,8 @@ struct Usage {
     for (size_t r = 0; r < staging.size(); ++r) staging[r] += times * other.staging[r];
     return *this;
   }
-  // A step's. sampled: of models so small that all their layers are alike, so that parts take together() at least.
-  double seconds(uint32_t accumulation, bool sampled = false) const;
-  double copies(uint32_t accumulation) const;  // seconds of a step's, each way
+  double seconds(uint32_t accumulation) const;  // a step's
+  double copies(uint32_t accumulation) const;   // seconds of a step's, each way
 };
 
 // The Target with room for any plan.

@@ -199,7 +199,7 @@ class Simulation {
   const Rates& rates_;
   Free free_;
   ProgramCost total_;
-  ProgramCost::Busy* busy_ = nullptr;  // of total_, where the instruction counts
+  ProgramCost::Busy* busy_ = nullptr;  // the pass of total_ in which the instruction counts
   std::array<double, kQueueCount> clocks_{};
   std::map<uint32_t, double> signalled_;
   mutable Descs descs_;
