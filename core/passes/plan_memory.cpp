@@ -59,8 +59,8 @@ struct Placed {
   bool lives_with(const Placed& other) const { return first <= other.last && other.first <= last; }
 };
 
-// An arena's bytes over the nodes of a range. Most roots live at a few nodes: those beside them are found in a window
-// of nodes, of which each begins in the middle of the one before.
+// An arena's bytes over the nodes of a range. Windows of 128 nodes, each beginning in the middle of the one before,
+// list the roots that live in them: a root within one window is compared with that one's alone.
 class Room {
  public:
   uint64_t lowest_free(const Placed& root) const {

@@ -133,10 +133,12 @@ std::vector<Instruction> ordered(std::vector<Instruction> code, uint32_t ranks) 
   std::vector<Instruction> all;
   all.reserve(2 * code.size());
   for (uint32_t i = 0; i < code.size(); ++i) {
-    const Queue queue = code[i].queue;
-    for (Command& command : o.before[i]) all.push_back({queue, std::move(command), {}});
+    const auto add = [&all, queue = code[i].queue, backward = code[i].backward](Command command) {
+      all.push_back({queue, std::move(command), {}, When::each, backward});
+    };
+    for (Command& command : o.before[i]) add(std::move(command));
     all.push_back(std::move(code[i]));
-    if (o.after[i].signalled) all.push_back({queue, Signal{o.after[i].id}, {}});
+    if (o.after[i].signalled) add(Signal{o.after[i].id});
   }
   return all;
 }

@@ -28,7 +28,7 @@ Estimator::Estimator(const PlanRequest& request, const Estimator* other)
 // What does not depend on the batch is the other's; what grows with it is scaled.
 void Estimator::take_over(const Estimator& other) {
   const double times = double(request_.shape.micro_batch) / other.request_.shape.micro_batch;
-  if (times == 1) samples_ = other.samples_, compiled_ = other.compiled_;
+  if (times == 1) samples_ = other.samples_, known_ = other.known_;
   for (const auto& [part, line] : other.changes_) {
     const Knob& knob = knobs_[part.first];
     if (knob.by_batch && knob.acts != Knob::Acts::spread && times != 1) continue;
@@ -97,7 +97,7 @@ void Estimator::sample(const std::vector<Model>& models) const {
   parallel_for(fresh.size(), 1, [&](uint64_t first, uint64_t last) {
     for (uint64_t i = first; i < last; ++i) {
       const StepSpec smaller = with_layers(request_, 0, fresh[i].layers);  // as if all had adapters, where any has
-      const tandem::Compiled compiled =
+      const Compiled compiled =
           compile_step(smaller, fresh[i].policy, without_budget(request_.target), Checks::without);
       usages[i] = tandem::usage_of(compiled, request_.target);
     }
@@ -115,6 +115,7 @@ Estimator::Line Estimator::line_of(const Choice& choice, uint32_t layers) const 
   sample({model_of(choice, layers), model_of(choice, layers + 1)});
   Line line{usage_of(choice, layers), difference(usage_of(choice, layers + 1), usage_of(choice, layers))};
   line.fixed.add(line.layer, -double(layers));
+  // What a small model waits where copies outlast compute is a stall: a whole one that copies in some layers need not.
   for (Usage::Busy& part : line.layer.parts)
     if (part.beside() > part.compute) std::swap(part.latency, part.stall);
   return line;

@@ -22,13 +22,13 @@ class Estimator {
   Choice base() const;  // each knob's first value
   Release release() const { return release_of(request_); }
 
-  // What compiled plans took, of this batch: the next search need not find it out again.
-  struct Compiled {
+  // What plans of this batch took, but for variations of the best: the next search need not compile them to find out.
+  struct Known {
     Choice choice;
     Usage usage;
   };
-  const std::vector<Compiled>& compiled() const { return compiled_; }
-  void add_compiled(const Choice& choice, const Usage& usage) const { compiled_.push_back({choice, usage}); }
+  const std::vector<Known>& known() const { return known_; }
+  void add_known(const Choice& choice, const Usage& usage) const { known_.push_back({choice, usage}); }
 
  private:
   struct Line {  // through models of few layers and of one more
@@ -63,7 +63,7 @@ class Estimator {
   mutable std::vector<std::pair<Model, Usage>> samples_;
   mutable std::map<Part, Line> changes_;
   mutable std::map<Part, Usage> outside_;
-  mutable std::vector<Compiled> compiled_;
+  mutable std::vector<Known> known_;  // filled by searches
   const Effects effects_;
 };
 

@@ -76,7 +76,7 @@ class Search {
       if (!next) break;
       Attempt a = attempt(request_, knobs_, *next);
       ranking_.correct(a.choice, a.usage);
-      estimator_->add_compiled(a.choice, a.usage);
+      estimator_->add_known(a.choice, a.usage);
       take(std::move(a));
     }
   }
@@ -217,7 +217,7 @@ StepPlan plan_step(const PlanRequest& request, std::shared_ptr<const Estimator> 
     const PlanRequest one = with_release(request, release);
     const auto estimates = estimates_of(one, like);
     Ranking ranking(one, estimates->effects());
-    for (const auto& [choice, usage] : estimates->compiled()) ranking.correct(choice, usage);
+    for (const auto& [choice, usage] : estimates->known()) ranking.know(choice, usage);
     StepPlan plan = search_policies(one, estimates, std::move(ranking));
     if (!best || plan.fits() > best->fits() ||
         (plan.fits() == best->fits() && plan.chosen.seconds() < best->chosen.seconds()))

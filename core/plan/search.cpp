@@ -49,8 +49,12 @@ double Ranking::error() const {
   return ranks_all() ? 3 * kError : 0;
 }
 
-void Ranking::correct(const Choice& choice, const Usage& usage) {
+void Ranking::know(const Choice& choice, const Usage& usage) {
   corrections_.add(choice, Usage(usage).add(effects_.sum(choice), -1));
+}
+
+void Ranking::correct(const Choice& choice, const Usage& usage) {
+  know(choice, usage);
   if (usage.device() > budget_.device) slack_ -= kError / 2;
 }
 

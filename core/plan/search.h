@@ -55,6 +55,8 @@ class Ranking {
   void widen();
   // usage: of the compiled plan of the choice
   void correct(const Choice& choice, const Usage& usage);
+  // The same of a plan that an earlier search compiled: others are not taken to be over the budget as it was.
+  void know(const Choice& choice, const Usage& usage);
   // The choice with what costs least to make it fit beside so many bytes more.
   Choice with_less(const Choice& choice, double bytes) const;
 

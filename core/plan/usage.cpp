@@ -34,7 +34,7 @@ void add_peaks(const Compiled& compiled, Usage& usage) {
   }
 }
 
-// Adds what a turn takes; the last one of its parts has what it takes beyond both.
+// Adds what a turn takes: what it does beyond its parts' together() is the latency of the last one.
 void add_busy(const ProgramCost& cost, Range range, double times, Usage& usage) {
   const size_t first = range == Range::begin        ? Usage::kBegin
                        : range == Range::micro_step ? Usage::kForwardPass

@@ -80,7 +80,7 @@ struct Instruction {
   Command command;
   Label label;             // for people: "layer 3 attention"
   When when = When::each;  // not each: a dispatch, fill, copy or exchange of micro_step or evaluate
-  bool backward = false;   // behind the range's first instruction of a backward pass, or that one
+  bool backward = false;   // the range's first instruction of a backward pass, or one behind it
 };
 
 // What a host may write before a run or read after it, by name: parameters, states, step inputs, report.
