@@ -19,10 +19,6 @@ struct Roots {
 
   uint32_t count() const { return uint32_t(storage.roots.size()); }
   const Root& operator[](uint32_t r) const { return storage.roots[r]; }
-  bool transient(uint32_t r, bool staging) const {
-    const Root& root = storage.roots[r];
-    return !root.persistent && !root.host && root.staging == staging;
-  }
 };
 
 Roots with_sizes(const Graph& graph, const Storage& storage, const Target& target) {
@@ -97,7 +93,7 @@ class Room {
 std::vector<uint32_t> transients_to_place(const Roots& roots, bool staging) {
   std::vector<uint32_t> order;
   for (uint32_t r = 0; r < roots.count(); ++r)
-    if (roots.transient(r, staging)) order.push_back(r);
+    if (roots[r].is_transient(staging)) order.push_back(r);
   std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
     const bool last_a = roots[a].workspace, last_b = roots[b].workspace;
     return last_a != last_b ? last_b : roots.sizes[a] > roots.sizes[b];
@@ -135,7 +131,8 @@ uint64_t place_transients(const Roots& roots, bool staging, const std::string& n
 
 // The largest sum of live transients over all instructions, and one at which it is reached.
 LiveBytes::Peak live_peak(const Roots& roots, bool staging) {
-  return LiveBytes(roots.storage, [&](uint32_t r) { return roots.transient(r, staging) ? roots.sizes[r] : 0; }).peak();
+  return LiveBytes(roots.storage, [&](uint32_t r) { return roots[r].is_transient(staging) ? roots.sizes[r] : 0; })
+      .peak();
 }
 
 std::string name_of_root(const Roots& roots, uint32_t r) {

@@ -19,6 +19,9 @@ struct Root {
   bool staging = false;     // a copy made it: apart from what dispatches make
   bool workspace = false;   // a node's scratch
   LiveRange live;           // a transient's
+
+  // True for what shares bytes over time, among what copies make or among the rest.
+  bool is_transient(bool of_copies) const { return !persistent && !host && staging == of_copies; }
 };
 
 struct Storage {

@@ -55,22 +55,15 @@ class Table {
   std::vector<ByteRow> rows_;
 };
 
-bool on_device(const Root& root) {
-  return !root.host;
-}
-
-// True for live transients that share bytes over time: those that are neither persistent nor staging
-bool is_shared(const Root& root) {
-  return on_device(root) && !root.persistent && !root.staging;
-}
-
 LiveBytes::Peak most_alive(const Storage& storage) {
-  return LiveBytes(storage, [&](uint32_t r) { return is_shared(storage.roots[r]) ? storage.roots[r].bytes : 0; })
+  return LiveBytes(storage,
+                   [&](uint32_t r) { return storage.roots[r].is_transient(false) ? storage.roots[r].bytes : 0; })
       .peak();
 }
 
 bool alive_at(const Root& root, const LiveBytes::Peak& peak) {
-  return is_shared(root) && root.live.range == peak.range && root.live.first <= peak.at && peak.at <= root.live.last;
+  return root.is_transient(false) && root.live.range == peak.range && root.live.first <= peak.at &&
+         peak.at <= root.live.last;
 }
 
 // The node of the instruction at a position of a range, as live ranges count
@@ -99,8 +92,7 @@ std::vector<ByteRow> byte_table(const Compiled& compiled, const Target& target, 
   for (const RowName& row : kRows) add_kind(row.kind);
   std::vector<bool> holds_staging(compiled.memory.arenas.size());
   for (size_t r = 0; r < compiled.storage.roots.size(); ++r)
-    if (const Root& root = compiled.storage.roots[r]; on_device(root) && root.staging && !root.persistent)
-      holds_staging[compiled.memory.buffers[r].arena] = true;
+    if (compiled.storage.roots[r].is_transient(true)) holds_staging[compiled.memory.buffers[r].arena] = true;
   for (size_t a = 0; a < holds_staging.size(); ++a)
     if (holds_staging[a]) staging += compiled.memory.arenas[a].bytes;
   table.add("staging", staging + target.staging_bytes, 0);

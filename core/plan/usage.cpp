@@ -10,10 +10,7 @@ namespace {
 constexpr uint64_t kUnlimited = uint64_t{1} << 62;
 
 LiveBytes live_transients(const Storage& storage, bool staging) {
-  return {storage, [&](uint32_t r) {
-            const Root& root = storage.roots[r];
-            return root.persistent || root.host || root.staging != staging ? 0 : root.bytes;
-          }};
+  return {storage, [&](uint32_t r) { return storage.roots[r].is_transient(staging) ? storage.roots[r].bytes : 0; }};
 }
 
 void add_peaks(const Compiled& compiled, Usage& usage) {

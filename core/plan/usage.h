@@ -34,10 +34,7 @@ struct Usage {
     static double power(double x) { return x *= x, x *= x, x * x; }  // the eighth
 
     void add(const Busy& other, double times) {
-      compute += times * other.compute;
-      in += times * other.in;
-      out += times * other.out;
-      exchange += times * other.exchange;
+      ProgramCost::Busy::add(other, times);
       latency += times * other.latency;
       stall += times * other.stall;
     }

@@ -226,6 +226,13 @@ uint64_t ProgramCost::flops() const {
                          [](uint64_t sum, const KindCost& c) { return sum + c.flops; });
 }
 
+void ProgramCost::Busy::add(const Busy& other, double times) {
+  compute += times * other.compute;
+  in += times * other.in;
+  out += times * other.out;
+  exchange += times * other.exchange;
+}
+
 ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
   for (size_t c = 0; c < kCostKindCount; ++c) {
     kinds[c].instructions += uint64_t(times) * other.kinds[c].instructions;
@@ -237,12 +244,7 @@ ProgramCost& ProgramCost::add(const ProgramCost& other, int64_t times) {
   seconds += double(times) * other.seconds;
   exposed_copy += double(times) * other.exposed_copy;
   exposed_exchange += double(times) * other.exposed_exchange;
-  for (size_t p = 0; p < passes.size(); ++p) {
-    passes[p].compute += double(times) * other.passes[p].compute;
-    passes[p].in += double(times) * other.passes[p].in;
-    passes[p].out += double(times) * other.passes[p].out;
-    passes[p].exchange += double(times) * other.passes[p].exchange;
-  }
+  for (size_t p = 0; p < passes.size(); ++p) passes[p].add(other.passes[p], double(times));
   return *this;
 }
 

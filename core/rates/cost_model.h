@@ -54,6 +54,8 @@ struct ProgramCost {
   // to other ranks busy; in: host to device, zero-copy access too. A range of neither counts in the first.
   struct Busy {
     double compute = 0, in = 0, out = 0, exchange = 0;
+
+    void add(const Busy& other, double times);
   };
   std::array<Busy, 2> passes{};
 
