@@ -1,19 +1,16 @@
-// adamw: see core/abi/adamw.h. A thread takes 4 packs of 8 elements, 6 Philox blocks each for three bf16 stores.
-// Reads gradient, m, v (count) and p or, with a master, that; writes p, m, v and the master. 14 bytes per element in
-// bf16: 3.6 ns per 1000 at 90% of an H200's 4.3 TB/s. No sums.
+// adamw: see core/abi/adamw.h. A thread takes 4 blocks of 4 elements, one Philox block each for every bf16 store: with
+// 8 elements at a time registers leave too few warps to hide memory behind those. Reads gradient, m, v (count) and p
+// or, with a master, that; writes p, m, v and the master. 14 bytes per element in bf16: 3.6 ns per 1000 at 90% of an
+// H200's 4.3 TB/s. No sums.
 #include "core/abi/adamw.h"
 
 #include "kernels/adamw.cuh"
+#include "kernels/quad.cuh"
 
 namespace tandem::kernels {
 namespace {
 
-constexpr uint32_t kThreads = 256, kPacksPerThread = 4;
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
-constexpr uint32_t kBlocks = 2;  // a multiprocessor's: with 3 some instances would spill here
-#else
-constexpr uint32_t kBlocks = 3;
-#endif
+constexpr uint32_t kThreads = 256, kBlocksPerThread = 4;
 
 // an element's parameter (or master) and moments
 struct Element {
@@ -48,8 +45,6 @@ struct State {
 };
 
 // what the update is made on
-template <bool has_master, typename P>
-using Updated = std::conditional_t<has_master, float, P>;
 template <bool has_master, typename S>
 __device__ __forceinline__ auto* updated_of(const S& s) {
   if constexpr (has_master) return s.master;
@@ -58,72 +53,58 @@ __device__ __forceinline__ auto* updated_of(const S& s) {
 
 // element e, which lies in a block of its stored tensor
 template <bool has_master, typename G, typename P, typename M, typename V>
-__device__ void update_one(const Rule& rule, const abi::UpdateScalars& u, const abi::StoredBlock& block,
+__device__ void update_one(const Rule& rule, const abi::UpdateScalars& u, const abi::StoredBlock& at,
                            const State<G, P, M, V>& s, uint32_t e) {
   auto* const w = updated_of<has_master>(s) + e;
+  using W = std::remove_pointer_t<decltype(updated_of<has_master>(s))>;
   const Element x = updated(rule, to_float(s.gradient[e]), {to_float(*w), to_float(s.m[e]), to_float(s.v[e])});
-  const Random random = random_of(u, block);
+  const Random random = random_of(u, at);
   store_cut(s.m + e, stochastic<M>(x.m, word_of(random.stream[1], e % 4)));
   store_cut(s.v + e, stochastic<V>(x.v, word_of(random.stream[2], e % 4)));
-  store_cut(w, stochastic<Updated<has_master, P>>(x.w, word_of(random.stream[0], e % 4)));
+  store_cut(w, stochastic<W>(x.w, word_of(random.stream[0], e % 4)));
   if (has_master) s.parameter[e] = from_float<P>(x.w);
 }
 
-// elements e to e + 7 of one stored tensor, from its block on; e a multiple of 8
+// elements e to e + 3, a block of their stored tensor
 template <bool has_master, typename G, typename P, typename M, typename V>
-__device__ __forceinline__ void update_pack(const Rule& rule, const abi::UpdateScalars& u,
-                                            const abi::StoredBlock& first, const State<G, P, M, V>& s, uint32_t e) {
-  const Raw<G> g = load_raw(s.gradient + e);
-  auto w = load_raw(updated_of<has_master>(s) + e);
-  Raw<M> m = load_raw(s.m + e);
-  Raw<V> v = load_raw(s.v + e);
-  for (uint32_t half = 0; half < 2; ++half) {
-    const Random random = random_of(u, {first.block + half, first.tensor});
-    const Four g4 = four_of(g, half);
-    Four w4 = four_of(w, half), m4 = four_of(m, half), v4 = four_of(v, half);
-    for (uint32_t k = 0; k < 4; ++k) {
-      const Element x = updated(rule, g4.v[k], {w4.v[k], m4.v[k], v4.v[k]});
-      m4.v[k] = stochastic<M>(x.m, random.stream[1].word[k]);
-      v4.v[k] = stochastic<V>(x.v, random.stream[2].word[k]);
-      w4.v[k] = stochastic<Updated<has_master, P>>(x.w, random.stream[0].word[k]);
-    }
-    put_four(w, half, w4);
-    put_four(m, half, m4);
-    put_four(v, half, v4);
+__device__ __forceinline__ void update_block(const Rule& rule, const abi::UpdateScalars& u, const abi::StoredBlock& at,
+                                             const State<G, P, M, V>& s, uint32_t e) {
+  const Four g = load_four(s.gradient + e);
+  Four w = load_four(updated_of<has_master>(s) + e), m = load_four(s.m + e), v = load_four(s.v + e);
+  const Random random = random_of(u, at);
+  for (uint32_t k = 0; k < 4; ++k) {
+    const Element x = updated(rule, g.v[k], {w.v[k], m.v[k], v.v[k]});
+    w.v[k] = x.w;
+    m.v[k] = x.m;
+    v.v[k] = x.v;
   }
-  store_raw(s.m + e, m);
-  store_raw(s.v + e, v);
-  store_raw(updated_of<has_master>(s) + e, w);
-  if (has_master) store8(s.parameter + e, unpack(w));
+  store_stochastic(s.m + e, m, random.stream[1]);
+  store_stochastic(s.v + e, v, random.stream[2]);
+  store_stochastic(updated_of<has_master>(s) + e, w, random.stream[0]);
+  if (has_master) store_four(s.parameter + e, w);
 }
 
 // by_segment: the words of update that hold for a block are its segment's.
 template <bool has_master, bool by_segment, typename G, typename P, typename M, typename V>
-__global__ void __launch_bounds__(kThreads, by_segment ? 2 : kBlocks)
+__global__ void __launch_bounds__(kThreads, 4)
     adamw_kernel(abi::AdamW p, const abi::UpdateScalars* __restrict__ update, State<G, P, M, V> s) {
   abi::UpdateScalars u = *update;
   if (!by_segment && u.skipped) return;
   Rule rule = rule_of(p, u);
-  const auto enter = [&](uint32_t block) {
-    if constexpr (by_segment) {
-      u = words_of_block(update, p, block);
-      rule = rule_of(p, u);
-      return u.skipped == 0;
-    }
-    return true;
-  };
   const uint32_t first = abi::first_block(p.segments, u.rank);
-  for (uint32_t k = 0; k < kPacksPerThread; ++k) {
-    const uint32_t i = (blockIdx.x * kPacksPerThread + k) * kThreads + threadIdx.x, e = i * 8;
-    if (i >= (p.count + 7) / 8) return;
-    const uint32_t block = first + i * 2;
-    const abi::StoredBlock stored = abi::stored_block(p.segments, block);
-    if (p.count - e >= 8 && abi::stored_block(p.segments, block + 1).block == stored.block + 1) {
-      if (enter(block)) update_pack<has_master>(rule, u, stored, s, e);
+  for (uint32_t k = 0; k < kBlocksPerThread; ++k) {
+    const uint32_t i = (blockIdx.x * kBlocksPerThread + k) * kThreads + threadIdx.x, e = i * 4;
+    if (i >= (p.count - 1) / 4 + 1) return;
+    if constexpr (by_segment) {
+      u = words_of_block(update, p, first + i);
+      rule = rule_of(p, u);
+      if (u.skipped) continue;
+    }
+    const abi::StoredBlock at = abi::stored_block(p.segments, first + i);
+    if (p.count - e >= 4) {
+      update_block<has_master>(rule, u, at, s, e);
     } else {
-      for (uint32_t one = e; one < p.count && one - e < 8; ++one)
-        if (const uint32_t at = block + (one - e) / 4; enter(at))
-          update_one<has_master>(rule, u, abi::stored_block(p.segments, at), s, one);
+      for (uint32_t one = e; one < p.count; ++one) update_one<has_master>(rule, u, at, s, one);
     }
   }
 }
@@ -134,7 +115,7 @@ void update(const Call& call, Stream stream) {
   const State<G, P, M, V> state{call.data<G>(0), call.data<P>(2), call.data<M>(3), call.data<V>(4),
                                 call.data<float>(5)};
   const auto run = [&](auto kernel) {
-    launch(kernel, dim3(ceil_div(ceil_div(p.count, 8), kThreads * kPacksPerThread)), dim3(kThreads), 0, stream, p,
+    launch(kernel, dim3((p.count - 1) / (4 * kThreads * kBlocksPerThread) + 1), dim3(kThreads), 0, stream, p,
            call.data<abi::UpdateScalars>(1), state);
   };
   p.by_segment != 0 ? run(adamw_kernel<has_master, true, G, P, M, V>)

@@ -5,31 +5,12 @@
 #include "core/abi/adamw_8bit.h"
 
 #include "kernels/adamw.cuh"
+#include "kernels/quad.cuh"
 
 namespace tandem::kernels {
 namespace {
 
 constexpr uint32_t kThreads = 256, kWarps = kThreads / 32;
-
-// four elements from p on, aligned as they are together
-__device__ __forceinline__ Four load_four(const float* p) {
-  const float4 x = *reinterpret_cast<const float4*>(p);
-  return {{x.x, x.y, x.z, x.w}};
-}
-__device__ __forceinline__ Four load_four(const bf16* p) {
-  const uint2 x = *reinterpret_cast<const uint2*>(p);
-  Four r;
-  unpack_bf16(x.x, r.v[0], r.v[1]);
-  unpack_bf16(x.y, r.v[2], r.v[3]);
-  return r;
-}
-__device__ __forceinline__ void store_four(float* p, const Four& x) {
-  *reinterpret_cast<float4*>(p) = make_float4(x.v[0], x.v[1], x.v[2], x.v[3]);
-}
-// rounded already: the lower halves are cut off
-__device__ __forceinline__ void store_four(bf16* p, const Four& x) {
-  *reinterpret_cast<uint2*>(p) = make_uint2(upper_halves(x.v[0], x.v[1]), upper_halves(x.v[2], x.v[3]));
-}
 
 template <typename G>
 struct State {
@@ -67,15 +48,14 @@ __device__ __forceinline__ uint32_t largest_of(const Four& x) {
 template <typename G>
 __device__ __forceinline__ void update_parameter(const Rule& rule, const State<G>& s, uint32_t e, const Moments& x,
                                                  const abi::PhiloxWords& random) {
-  Four w = s.master ? load_four(s.master + e) : load_four(s.parameter + e);
+  Four w = load_updated(s.parameter, s.master, e);
   for (uint32_t i = 0; i < 4; ++i) w.v[i] = moved(rule, w.v[i], x.m.v[i], x.v.v[i]);
   if (s.master) {
     store_four(s.master + e, w);
-    for (uint32_t i = 0; i < 4; ++i) s.parameter[e + i] = from_float<bf16>(w.v[i]);
-    return;
+    for (uint32_t i = 0; i < 4; ++i) s.parameter[e + i] = from_float<bf16>(w.v[i]);  // packed: more registers
+  } else {
+    store_stochastic(s.parameter + e, w, random);
   }
-  for (uint32_t i = 0; i < 4; ++i) w.v[i] = stochastic<bf16>(w.v[i], random.word[i]);
-  store_four(s.parameter + e, w);
 }
 
 // m_k, v_k: the exponents of the block's scales

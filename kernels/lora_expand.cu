@@ -5,6 +5,7 @@
 #include "core/abi/lora_expand.h"
 
 #include "kernels/gemm_kernel.cuh"
+#include "kernels/lora_thin.cuh"
 
 namespace tandem::kernels {
 namespace {
@@ -29,15 +30,78 @@ void zero_columns(const Call& call, uint32_t first, uint32_t end, Stream stream)
 }
 
 template <typename T>
-void expand(const Call& call, Stream stream) {
+void zero_between_parts(const Call& call, Stream stream) {
   const auto& p = call.as<abi::LoraExpand>();
-  uint32_t row = 0, end = 0;
+  uint32_t end = 0;
+  for (uint32_t i = 0; i < p.parts.count; end = p.parts.first[i] + p.parts.columns[i], ++i)
+    zero_columns<T>(call, end, p.parts.first[i], stream);
+  zero_columns<T>(call, end, p.ldc, stream);
+}
+
+constexpr uint32_t kThreads = 128, kColumns = 128;
+constexpr uint32_t kMostRank = 32;  // beyond it the GEMM of any shape is faster
+constexpr uint32_t kFragmentRows = 16, kWarpFragments = 2, kRows = kThreads / 32 * kFragmentRows * kWarpFragments;
+
+// two neighbours of a row, or zeros past its end
+__device__ __forceinline__ uint32_t load_pair(const bf16* row, uint32_t column, uint32_t width) {
+  return column < width ? *reinterpret_cast<const uint32_t*>(row + column) : 0u;
+}
+
+// A block makes a tile of 128 x 128, a warp 32 rows of it, 32 columns at a time. Fragment f has columns 8 i + 2 f and
+// the next of each eight, so that a lane's four fragments are eight neighbours.
+template <uint32_t kRank>
+__global__ void __launch_bounds__(kThreads)
+    expand_kernel(const bf16* __restrict__ t, const bf16* __restrict__ b, bf16* c, abi::LoraExpand p) {
+  constexpr uint32_t kDepth = kRank / 16;
+  const PartTile tile = part_tile(p.parts, blockIdx.y, kColumns);
+  const uint32_t lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2, width = p.parts.count * p.rank;
+  const uint32_t row0 = blockIdx.x * kRows + threadIdx.x / 32 * kFragmentRows * kWarpFragments + group;
+  uint32_t a[kWarpFragments][kDepth][4];
+#pragma unroll
+  for (uint32_t i = 0; i < kWarpFragments * 2; ++i) {
+    const uint32_t row = row0 + i * 8;
+    const bf16* const from = t + size_t(min(row, p.rows - 1)) * width + tile.part * p.rank;
+#pragma unroll
+    for (uint32_t k = 0; k < kDepth; ++k)
+#pragma unroll
+      for (uint32_t h = 0; h < 2; ++h) a[i / 2][k][h * 2 + i % 2] = load_pair(from, k * 16 + h * 8 + pair, p.rank);
+  }
+#pragma unroll 1
+  for (uint32_t q = 0; q < kColumns && tile.column + q < tile.columns; q += 32) {
+    float sums[kWarpFragments][4][4] = {};
+#pragma unroll
+    for (uint32_t f = 0; f < 4; ++f) {
+      const uint32_t column = min(tile.column + q + group / 2 * 8 + f * 2 + group % 2, tile.columns - 1);
+      const bf16* const from = b + size_t(tile.row + column) * p.rank;
+#pragma unroll
+      for (uint32_t k = 0; k < kDepth; ++k) {
+        const uint32_t right[2] = {load_pair(from, k * 16 + pair, p.rank), load_pair(from, k * 16 + 8 + pair, p.rank)};
+#pragma unroll
+        for (uint32_t i = 0; i < kWarpFragments; ++i) mma_m16n8k16_bf16(sums[i][f], a[i][k], right);
+      }
+    }
+    const uint32_t column = tile.column + q + lane % 4 * 8;
+    if (column >= tile.columns) continue;
+#pragma unroll
+    for (uint32_t i = 0; i < kWarpFragments * 2; ++i) {
+      if (row0 + i * 8 >= p.rows) break;
+      Pack v;
+#pragma unroll
+      for (uint32_t j = 0; j < 8; ++j) v.v[j] = sums[i / 2][j / 2][i % 2 * 2 + j % 2] * p.scale;
+      store8(c + size_t(row0 + i * 8) * p.ldc + tile.first + column, v);
+    }
+  }
+}
+
+template <typename T>
+void expand_parts(const Call& call, Stream stream) {
+  const auto& p = call.as<abi::LoraExpand>();
+  uint32_t row = 0;
   for (uint32_t i = 0; i < p.parts.count; ++i) {
-    const uint32_t first = p.parts.first[i], columns = p.parts.columns[i];
-    zero_columns<T>(call, end, first, stream);
+    const uint32_t columns = p.parts.columns[i];
     const GemmOperand<T> t{call.data<T>(0) + i * p.rank, p.parts.count * p.rank, p.rows, p.rank};
     const GemmOperand<T> b{call.data<T>(1) + size_t(row) * p.rank, p.rank, columns, p.rank};
-    const GemmOutput out{.c = call.data<T>(2) + first,
+    const GemmOutput out{.c = call.data<T>(2) + p.parts.first[i],
                          .bias = nullptr,
                          .scale_a = nullptr,
                          .scale_b = nullptr,
@@ -50,9 +114,20 @@ void expand(const Call& call, Stream stream) {
                          .packs = true};
     launch_product<abi::kGemmNt>(t, b, p.rank, out, stream);
     row += columns;
-    end = first + columns;
   }
-  zero_columns<T>(call, end, p.ldc, stream);
+}
+
+template <typename T>
+void expand(const Call& call, Stream stream) {
+  const auto& p = call.as<abi::LoraExpand>();
+  zero_between_parts<T>(call, stream);
+  if constexpr (sizeof(T) == 2)
+    if (p.rank <= kMostRank)
+      return with_thin_rank<kMostRank>(p.rank, [&](auto rank) {
+        launch(expand_kernel<rank.value>, dim3(ceil_div(p.rows, kRows), part_tiles(p.parts, kColumns)), dim3(kThreads),
+               0, stream, call.data<bf16>(0), call.data<bf16>(1), call.data<bf16>(2), p);
+      });
+  expand_parts<T>(call, stream);
 }
 
 }  // namespace

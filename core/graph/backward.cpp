@@ -34,6 +34,13 @@ ValueId ReverseMode::only_term(ValueId value) const {
   return std::ranges::count_if(cotangents_, same) == 1 ? term : ValueId{};  // a sum hands one cotangent to both
 }
 
+void ReverseMode::hand_over(ValueId from, ValueId to) {
+  const ValueId dy = cotangent(from);
+  if (!dy.present()) return;
+  cotangents_.erase(from.index);
+  add(to, dy);
+}
+
 ValueId ReverseMode::parameter_of(ValueId value) const {
   const auto found = stands_for_.find(value.index);
   return found == stands_for_.end() ? value : found->second;
