@@ -20,7 +20,7 @@ template <typename G, typename P>
 __global__ void __launch_bounds__(kThreads)
     adalomo_update_kernel(abi::AdalomoUpdate p, const abi::UpdateScalars* __restrict__ update, Factors factors,
                           Updated<G, P> s) {
-  const abi::UpdateScalars u = words_of_segment(update, p.update_row);
+  const abi::UpdateScalars u = one_for_all_lanes(words_of_segment(update, p.update_row));
   if (u.skipped) return;
   const float decay = factors.rates[0] * p.decay, rate = factors.rates[1];
   for (uint32_t turn = 0; turn < kBlocksPerThread; ++turn) {

@@ -88,7 +88,7 @@ __device__ __forceinline__ void update_block(const Rule& rule, const abi::Update
 template <bool has_master, bool by_segment, typename G, typename P, typename M, typename V>
 __global__ void __launch_bounds__(kThreads, 4)
     adamw_kernel(abi::AdamW p, const abi::UpdateScalars* __restrict__ update, State<G, P, M, V> s) {
-  abi::UpdateScalars u = *update;
+  abi::UpdateScalars u = one_for_all_lanes(*update);
   if (!by_segment && u.skipped) return;
   Rule rule = rule_of(p, u);
   const uint32_t first = abi::first_block(p.segments, u.rank);

@@ -52,7 +52,7 @@ __device__ __forceinline__ void update_parameter(const Rule& rule, const State<G
   for (uint32_t i = 0; i < 4; ++i) w.v[i] = moved(rule, w.v[i], x.m.v[i], x.v.v[i]);
   if (s.master) {
     store_four(s.master + e, w);
-    for (uint32_t i = 0; i < 4; ++i) s.parameter[e + i] = from_float<bf16>(w.v[i]);  // packed: more registers
+    for (uint32_t i = 0; i < 4; ++i) s.parameter[e + i] = from_float<bf16>(w.v[i]);  // store_four takes more registers
   } else {
     store_stochastic(s.parameter + e, w, random);
   }
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(kThreads)
   const uint32_t blocks = abi::state_blocks(p.columns), block = blockIdx.x * kWarps + threadIdx.x / 32;
   if (block >= p.rows * blocks) return;
   const uint32_t row = abi::first_block(p.segments, update->rank) + block / blocks * p.columns / 4;
-  const abi::UpdateScalars u = words_of_block(update, p, row);
+  const abi::UpdateScalars u = one_for_all_lanes(words_of_block(update, p, row));
   if (u.skipped) return;
   const Rule rule = rule_of(p, u);
   const uint32_t lane = threadIdx.x % 32, column = block % blocks * abi::kStateBlock + lane * 4;

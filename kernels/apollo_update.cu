@@ -5,6 +5,7 @@
 
 #include "core/abi/adamw_corrections.h"
 #include "kernels/channel.cuh"
+#include "kernels/update_words.cuh"
 
 namespace tandem::kernels {
 namespace {
@@ -21,7 +22,7 @@ __global__ void __launch_bounds__(kThreads)
     apollo_update_kernel(abi::ApolloUpdate p, const T* __restrict__ x, Factors factors,
                          const abi::UpdateScalars* __restrict__ update, T* __restrict__ parameter,
                          float* __restrict__ master) {
-  const abi::UpdateScalars u = *update;
+  const abi::UpdateScalars u = one_for_all_lanes(*update);
   if (u.skipped) return;
   const float decay = u.learning_rate * p.decay;
   float rate = ((u.learning_rate * u.correction2_root) / u.correction1) * p.scale;

@@ -120,11 +120,19 @@ __device__ __forceinline__ float exp2_approximate(float x) {
   return power;
 }
 
-// 1 / x, correctly rounded, for x from 1 to 2 (or NaN): with no branch for arguments that a division has to think of
-__device__ __forceinline__ float reciprocal_from_1_to_2(float x) {
+// 1 / x, correctly rounded, for x from 2^-125 to 2^125 (or NaN): with no branch for arguments that a division has to
+// think of. Tried from 1 to 2 on every x; a power of two changes no step.
+__device__ __forceinline__ float reciprocal(float x) {
   float r;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
   return fmaf(fmaf(-x, r, 1.0f), r, r);  // Markstein 1990: r was within an ulp
+}
+
+// the root of x >= 0 (or NaN) as the device approximates it, within an ulp or two; that of subnormals is zero
+__device__ __forceinline__ float root_approximate(float x) {
+  float root;
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(x));
+  return root;
 }
 
 // four e4m3 codes in a word, first lowest, of x[i] * scale with scale = 2^k, |k| <= 63; NaNs become one NaN

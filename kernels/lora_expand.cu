@@ -1,5 +1,5 @@
-// lora_expand: see core/abi/lora_expand.h. A product per part, and zeros in the columns between parts; the order of
-// sums is that of kernels/gemm_kernel.cuh.
+// lora_expand: see core/abi/lora_expand.h. A product per part, and zeros in the columns between parts.
+// Order of sums: for thin ranks fragments of 16 in order, of a single row too; else that of kernels/gemm_kernel.cuh.
 // Reads t (rows, count * rank), b (rows of b, rank), writes c (rows, ldc), which is nearly all of the traffic: 2 bytes
 // per value in bf16, at 90% of an H200's 4.3 TB/s 0.52 ns per 1000.
 #include "core/abi/lora_expand.h"
@@ -39,7 +39,7 @@ void zero_between_parts(const Call& call, Stream stream) {
 }
 
 constexpr uint32_t kThreads = 128, kColumns = 128;
-constexpr uint32_t kMostRank = 32;  // beyond it the GEMM of any shape is faster
+constexpr uint32_t kMostRank = kThinRank / 2;  // beyond it the GEMM of any shape is faster
 constexpr uint32_t kFragmentRows = 16, kWarpFragments = 2, kRows = kThreads / 32 * kFragmentRows * kWarpFragments;
 
 // two neighbours of a row, or zeros past its end
@@ -52,17 +52,17 @@ __device__ __forceinline__ uint32_t load_pair(const bf16* row, uint32_t column, 
 template <uint32_t kRank>
 __global__ void __launch_bounds__(kThreads)
     expand_kernel(const bf16* __restrict__ t, const bf16* __restrict__ b, bf16* c, abi::LoraExpand p) {
-  constexpr uint32_t kDepth = kRank / 16;
+  constexpr uint32_t kFragments = kRank / 16;
   const PartTile tile = part_tile(p.parts, blockIdx.y, kColumns);
   const uint32_t lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2, width = p.parts.count * p.rank;
   const uint32_t row0 = blockIdx.x * kRows + threadIdx.x / 32 * kFragmentRows * kWarpFragments + group;
-  uint32_t a[kWarpFragments][kDepth][4];
+  uint32_t a[kWarpFragments][kFragments][4];
 #pragma unroll
   for (uint32_t i = 0; i < kWarpFragments * 2; ++i) {
     const uint32_t row = row0 + i * 8;
     const bf16* const from = t + size_t(min(row, p.rows - 1)) * width + tile.part * p.rank;
 #pragma unroll
-    for (uint32_t k = 0; k < kDepth; ++k)
+    for (uint32_t k = 0; k < kFragments; ++k)
 #pragma unroll
       for (uint32_t h = 0; h < 2; ++h) a[i / 2][k][h * 2 + i % 2] = load_pair(from, k * 16 + h * 8 + pair, p.rank);
   }
@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kThreads)
       const uint32_t column = min(tile.column + q + group / 2 * 8 + f * 2 + group % 2, tile.columns - 1);
       const bf16* const from = b + size_t(tile.row + column) * p.rank;
 #pragma unroll
-      for (uint32_t k = 0; k < kDepth; ++k) {
+      for (uint32_t k = 0; k < kFragments; ++k) {
         const uint32_t right[2] = {load_pair(from, k * 16 + pair, p.rank), load_pair(from, k * 16 + 8 + pair, p.rank)};
 #pragma unroll
         for (uint32_t i = 0; i < kWarpFragments; ++i) mma_m16n8k16_bf16(sums[i][f], a[i][k], right);
@@ -121,12 +121,14 @@ template <typename T>
 void expand(const Call& call, Stream stream) {
   const auto& p = call.as<abi::LoraExpand>();
   zero_between_parts<T>(call, stream);
-  if constexpr (sizeof(T) == 2)
-    if (p.rank <= kMostRank)
-      return with_thin_rank<kMostRank>(p.rank, [&](auto rank) {
-        launch(expand_kernel<rank.value>, dim3(ceil_div(p.rows, kRows), part_tiles(p.parts, kColumns)), dim3(kThreads),
-               0, stream, call.data<bf16>(0), call.data<bf16>(1), call.data<bf16>(2), p);
-      });
+  if constexpr (sizeof(T) == 2) {
+    const auto thin = [&](auto rank) {
+      launch(expand_kernel<rank.value>, dim3(ceil_div(p.rows, kRows), part_tiles(p.parts, kColumns)), dim3(kThreads), 0,
+             stream, call.data<bf16>(0), call.data<bf16>(1), call.data<bf16>(2), p);
+    };
+    if (p.rank <= 16) return thin(std::integral_constant<uint32_t, 16>{});
+    if (p.rank <= kMostRank) return thin(std::integral_constant<uint32_t, kMostRank>{});
+  }
   expand_parts<T>(call, stream);
 }
 

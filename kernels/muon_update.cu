@@ -5,6 +5,7 @@
 
 #include "core/abi/adamw_corrections.h"
 #include "kernels/quad.cuh"
+#include "kernels/update_words.cuh"
 
 namespace tandem::kernels {
 namespace {
@@ -15,7 +16,7 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads)
     muon_update_kernel(abi::MuonUpdate p, const T* __restrict__ x, const abi::UpdateScalars* __restrict__ update,
                        T* __restrict__ parameter, float* __restrict__ master) {
-  const abi::UpdateScalars u = *update;
+  const abi::UpdateScalars u = one_for_all_lanes(*update);
   if (u.skipped) return;
   const float decay = u.learning_rate * p.decay, rate = u.learning_rate * p.scale;
   for (uint32_t turn = 0; turn < kBlocksPerThread; ++turn) {

@@ -40,11 +40,13 @@ __device__ void update_one(const abi::Sgd& p, const abi::UpdateScalars& u, const
 template <typename G, typename P>
 __global__ void __launch_bounds__(kThreads)
     sgd_kernel(abi::Sgd p, const abi::UpdateScalars* __restrict__ update, Updated<G, P> s) {
+  abi::UpdateScalars u = one_for_all_lanes(*update);
+  const uint32_t first = abi::first_block(p.segments, u.rank);
   for (uint32_t turn = 0; turn < kBlocksPerThread; ++turn) {
     const uint32_t i = (blockIdx.x * kBlocksPerThread + turn) * kThreads + threadIdx.x;
     if (i >= (p.count - 1) / 4 + 1) return;
-    const uint32_t block = abi::first_block(p.segments, update->rank) + i;
-    const abi::UpdateScalars u = words_of_block(update, p, block);
+    const uint32_t block = first + i;
+    if (p.by_segment != 0) u = words_of_block(update, p, block);
     if (u.skipped) continue;
     const abi::StoredBlock at = abi::stored_block(p.segments, block);
     if (p.count - 4 * i >= 4) {

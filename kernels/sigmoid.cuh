@@ -12,7 +12,7 @@ struct Sigmoid {
 };
 
 __device__ __forceinline__ Sigmoid sigmoid(float x) {
-  const float e = exp_nonpositive(-fabsf(x)), larger = reciprocal_from_1_to_2(1.0f + e), smaller = e * larger;
+  const float e = exp_nonpositive(-fabsf(x)), larger = reciprocal(1.0f + e), smaller = e * larger;
   return x < 0.0f ? Sigmoid{smaller, larger} : Sigmoid{larger, smaller};
 }
 

@@ -1,5 +1,5 @@
-// Stochastic rounding of eight elements, four at a time: a Philox block has four words, and fewer registers are in use
-// than with a Pack.
+// Stochastic rounding, four elements at a time: a Philox block has four words, and fewer registers are in use than with
+// a Pack.
 #pragma once
 
 #include "kernels/device.cuh"
@@ -18,16 +18,6 @@ __device__ __forceinline__ float stochastic(float x, uint32_t random) {
 struct Four {
   float v[4];
 };
-__device__ __forceinline__ Four four_of(const Raw<float>& x, uint32_t half) {
-  const float4 u = half == 0 ? x.low : x.high;
-  return {{u.x, u.y, u.z, u.w}};
-}
-__device__ __forceinline__ Four four_of(const Raw<bf16>& x, uint32_t half) {
-  Four r;
-  unpack_bf16(half == 0 ? x.words.x : x.words.z, r.v[0], r.v[1]);
-  unpack_bf16(half == 0 ? x.words.y : x.words.w, r.v[2], r.v[3]);
-  return r;
-}
 
 // cuts off the lower halves where x is bf16
 __device__ __forceinline__ void put_four(Raw<float>& x, uint32_t half, const Four& y) {

@@ -14,6 +14,13 @@ __device__ __forceinline__ const abi::UpdateScalars& words_of_segment(const abi:
   return *reinterpret_cast<const abi::UpdateScalars*>(words);
 }
 
+// The words where they are one for all lanes, which all call: the compiler then makes the keys of Philox's rounds once
+// per warp.
+__device__ __forceinline__ abi::UpdateScalars one_for_all_lanes(abi::UpdateScalars u) {
+  for (uint32_t* const word : {&u.step, &u.seed_low, &u.seed_high}) *word = __shfl_sync(kFullWarp, *word, 0);
+  return u;
+}
+
 // p: the op's parameters; block: counted in the whole parameter
 template <typename P>
 __device__ __forceinline__ const abi::UpdateScalars& words_of_block(const abi::UpdateScalars* update, const P& p,

@@ -34,11 +34,11 @@ ValueId ReverseMode::only_term(ValueId value) const {
   return std::ranges::count_if(cotangents_, same) == 1 ? term : ValueId{};  // a sum hands one cotangent to both
 }
 
-void ReverseMode::hand_over(ValueId from, ValueId to) {
-  const ValueId dy = cotangent(from);
+void ReverseMode::hand_over(ValueId copy, ValueId original) {
+  const ValueId dy = cotangent(copy);
   if (!dy.present()) return;
-  cotangents_.erase(from.index);
-  add(to, dy);
+  cotangents_.erase(copy.index);
+  add(original, dy);
 }
 
 ValueId ReverseMode::parameter_of(ValueId value) const {

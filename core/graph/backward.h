@@ -38,7 +38,7 @@ class ReverseMode : public Backward {
   void update_cotangent(ValueId value, ValueId accumulated) override {
     cotangents_.at(value.index).value = accumulated;
   }
-  void hand_over(ValueId from, ValueId to) override;
+  void hand_over(ValueId copy, ValueId original) override;
   std::vector<ValueId> emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) override;
   Quantized quantized(const OpNode& n, ValueId cotangent, bool transpose) override;
   ValueId amax_slot(ValueId value) override;

@@ -248,10 +248,13 @@ inline uint32_t pack_bf16_numbers(float low, float high) {
   const auto code = [](float x) { return x == x ? abi::bf16_from_f32(x) : 0x7fffu; };
   return code(low) | code(high) << 16;
 }
-inline float reciprocal_from_1_to_2(float x) {
+inline float reciprocal(float x) {
   return 1.0f / x;
 }
 
+inline float root_approximate(float x) {
+  return sqrtf(x);
+}
 inline float exp2_approximate(float x) {
   const float power = std::exp2(x);
   return power < 1.17549435e-38f ? 0.0f : power;
