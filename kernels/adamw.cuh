@@ -1,5 +1,5 @@
 // The rule of AdamW, by which both of its kernels update a parameter. Roots and quotients are within a few ulps: exact
-// ones would take a third of an update's time.
+// ones made an update of bf16 states 15% slower on an H200.
 #pragma once
 
 #include "kernels/stochastic.cuh"

@@ -30,15 +30,8 @@ ValueId ReverseMode::only_term(ValueId value) const {
   const auto found = cotangents_.find(value.index);
   if (found == cotangents_.end() || found->second.terms != 1) return {};
   const ValueId term = found->second.value;
-  const auto same = [&](const auto& entry) { return entry.second.value.index == term.index; };
+  const auto same = [&](const auto& entry) { return !entry.second.read && entry.second.value.index == term.index; };
   return std::ranges::count_if(cotangents_, same) == 1 ? term : ValueId{};  // a sum hands one cotangent to both
-}
-
-void ReverseMode::hand_over(ValueId copy, ValueId original) {
-  const ValueId dy = cotangent(copy);
-  if (!dy.present()) return;
-  cotangents_.erase(copy.index);
-  add(original, dy);
 }
 
 ValueId ReverseMode::parameter_of(ValueId value) const {
@@ -109,7 +102,10 @@ void ReverseMode::run(uint32_t first, uint32_t last) {
     bool needed = false;
     for (ValueId output : node.outputs) needed = needed || (output.present() && cotangent(output).present());
     const Scope scope(graph_, {Kind::cotangent, node.tag.layer, Phase::backward});
-    if (needed) op_of(node.op).vjp(*this, node);
+    if (!needed) continue;
+    op_of(node.op).vjp(*this, node);
+    for (ValueId output : node.outputs)
+      if (const auto found = cotangents_.find(output.index); found != cotangents_.end()) found->second.read = true;
   }
 }
 

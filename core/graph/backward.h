@@ -38,7 +38,6 @@ class ReverseMode : public Backward {
   void update_cotangent(ValueId value, ValueId accumulated) override {
     cotangents_.at(value.index).value = accumulated;
   }
-  void hand_over(ValueId copy, ValueId original) override;
   std::vector<ValueId> emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) override;
   Quantized quantized(const OpNode& n, ValueId cotangent, bool transpose) override;
   ValueId amax_slot(ValueId value) override;
@@ -53,6 +52,7 @@ class ReverseMode : public Backward {
   struct Cotangent {
     ValueId value;
     uint32_t terms = 0;  // added up in it
+    bool read = false;   // by the vjp of what made the value: nothing reads it behind that
   };
   struct Gradient {
     TensorDesc desc;

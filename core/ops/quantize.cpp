@@ -33,7 +33,9 @@ Signature infer(Operands inputs, Parameters& parameters) {
 
 // straight through: the cotangent of the codes is the cotangent of x
 void vjp(Backward& b, const OpNode& n) {
-  if (n.outputs[0].present()) b.hand_over(n.outputs[0], n.inputs[0]);
+  if (!n.outputs[0].present()) return;
+  const ValueId dq = b.cotangent(n.outputs[0]);
+  if (dq.present()) b.add(n.inputs[0], dq);
 }
 
 Cost cost(const Parameters&, Operands operands) {

@@ -51,8 +51,6 @@ class Backward {
   // onto; else not present(). What overwrites it takes its place.
   virtual ValueId only_term(ValueId value) const = 0;
   virtual void update_cotangent(ValueId value, ValueId accumulated) = 0;
-  // Moves the cotangent of a copy to its original, where it may be the only term; all uses of the copy are behind.
-  virtual void hand_over(ValueId copy, ValueId original) = 0;
 
   // A parameter (or a value that stands for one, such as its fp8 copy) has an accumulator in place of a cotangent.
   virtual bool has_accumulator(ValueId value) const = 0;
