@@ -26,10 +26,18 @@ bool ReverseMode::wants_cotangent(ValueId value) const {
   return graph_.values()[value.index].lifetime == Lifetime::transient && !frozen_.contains(value.index);
 }
 
+bool ReverseMode::may_overwrite(ValueId cotangent) const {
+  const Value& value = graph_.values()[cotangent.index];
+  if (value.node == UINT32_MAX || !value.name.empty()) return false;
+  const Node& maker = graph_.nodes()[value.node];
+  return maker.range == range_ && maker.tag.when == When::each;
+}
+
 ValueId ReverseMode::only_term(ValueId value) const {
   const auto found = cotangents_.find(value.index);
   if (found == cotangents_.end() || found->second.terms != 1) return {};
   const ValueId term = found->second.value;
+  if (!may_overwrite(term)) return {};
   const auto same = [&](const auto& entry) { return !entry.second.read && entry.second.value.index == term.index; };
   return std::ranges::count_if(cotangents_, same) == 1 ? term : ValueId{};  // a sum hands one cotangent to both
 }

@@ -58,6 +58,8 @@ class ReverseMode : public Backward {
     TensorDesc desc;
     std::string name;
   };
+  // Each run of the range makes it anew: no binding, and nobody reads it behind the range.
+  bool may_overwrite(ValueId cotangent) const;
   ValueId parameter_of(ValueId value) const;
   ValueId zeros_of(ValueId parameter);
   void spread_frozen(uint32_t first, uint32_t last);

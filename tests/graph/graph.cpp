@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "core/abi/add.h"
 #include "core/abi/gemm.h"
 #include "core/abi/loss_sum.h"
@@ -46,6 +48,37 @@ TEST_CASE("backward: cotangents of a value with two uses are summed") {
   CHECK(backward.cotangent(twice) == seed);
   CHECK(g.nodes().size() == last + 3);  // the seed and two sums: three uses of x
   CHECK(backward.cotangent(x).present());
+}
+
+TEST_CASE("backward: a product accumulates onto a cotangent of the range's own, and overwrites no other") {
+  const auto accumulating = [](const auto& seed_of) {
+    Graph g;
+    const TensorDesc square{DType::f32, {8, 8}};
+    const auto product = [&](ValueId x, ValueId w) {
+      return g.add(Range::micro_step, OpId::gemm, Parameters(abi::Gemm{.form = abi::kGemmNt}), {x, w, {}, {}, {}})[0];
+    };
+    const ValueId w = g.variable("w", square), x = g.zeros(Range::micro_step, square);
+    const uint32_t first = uint32_t(g.nodes().size());
+    const ValueId y = add(g, x, product(product(x, w), w));
+    const uint32_t last = uint32_t(g.nodes().size());
+    ReverseMode backward(g, Range::micro_step);
+    backward.add(y, seed_of(g, square));
+    backward.run(first, last);
+    g.verify();
+    return std::ranges::count_if(g.nodes(), [](const Node& n) {
+      return n.op == OpId::gemm && n.has_kernel() && n.parameters.template as<abi::Gemm>().accumulate == 1;
+    });
+  };
+  using Desc = const TensorDesc&;
+  CHECK(accumulating([](Graph& g, Desc desc) { return g.zeros(Range::micro_step, desc); }) == 1);
+  CHECK(accumulating([](Graph& g, Desc desc) { return g.external("seed", desc); }) == 0);
+  CHECK(accumulating([](Graph& g, Desc desc) { return g.variable("seed", desc); }) == 0);
+  CHECK(accumulating([](Graph& g, Desc desc) { return g.zeros(Range::begin, desc); }) == 0);
+  CHECK(accumulating([](Graph& g, Desc desc) {
+          const ValueId seed = g.zeros(Range::micro_step, desc);
+          g.keep(seed, "seed");
+          return seed;
+        }) == 0);
 }
 
 TEST_CASE(
