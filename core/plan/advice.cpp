@@ -18,7 +18,7 @@ constexpr double kHopeless = 1.1;
 class Advisor {
  public:
   Advisor(const PlanRequest& request, const StepPlan& plan)
-      : request_(request), plan_(plan), estimates_(plan.estimates) {
+      : request_(request), plan_(plan), estimates_(plan.estimates ? plan.estimates : std::make_shared<Estimates>()) {
     while (!is_legal(unit_)) ++unit_;
     if (plan.fits()) planned_[request.shape.micro_batch] = plan.chosen.seconds();
   }
@@ -65,12 +65,6 @@ class Advisor {
     return 0;
   }
 
-  std::shared_ptr<const Estimator> estimates_for(uint32_t micro_batch) const {
-    for (const auto& [key, batch] : batches_)
-      if (key.first == micro_batch) return batch->estimator;
-    return micro_batch == request_.shape.micro_batch ? plan_.estimates : nullptr;
-  }
-
  private:
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 
@@ -96,16 +90,16 @@ class Advisor {
 
   // estimates of one micro_batch
   struct Batch {
-    Batch(PlanRequest r, const std::shared_ptr<const Estimator>& like)
-        : request(std::move(r)), estimator(estimates_of(request, like)), ranking(request, estimator->effects()) {}
+    Batch(PlanRequest r, Estimates& estimates)
+        : request(std::move(r)), estimator(estimates.of(request)), ranking(request, estimator.effects()) {}
     Batch(const Batch&) = delete;
     Batch& operator=(const Batch&) = delete;
 
-    Usage sum(const Choice& choice) const { return estimator->effects().sum(choice); }
-    Usage effect(size_t knob, const Choice& choice) const { return estimator->effects().of(knob, choice); }
+    Usage sum(const Choice& choice) const { return estimator.effects().sum(choice); }
+    Usage effect(size_t knob, const Choice& choice) const { return estimator.effects().of(knob, choice); }
 
     PlanRequest request;
-    std::shared_ptr<const Estimator> estimator;
+    const Estimator& estimator;
     Ranking ranking;
   };
 
@@ -113,10 +107,7 @@ class Advisor {
 
   Batch& batch(const PlanRequest& request) {
     std::unique_ptr<Batch>& slot = batches_[{request.shape.micro_batch, release_of(request)}];
-    if (!slot) {
-      slot = std::make_unique<Batch>(request, estimates_);
-      estimates_ = slot->estimator;  // what it samples serves the next one
-    }
+    if (!slot) slot = std::make_unique<Batch>(request, *estimates_);
     return *slot;
   }
 
@@ -207,37 +198,45 @@ class Advisor {
     return plan_.fits() ? configured : 0;
   }
 
-  // In [low, high), by estimates: what policies take is in proportion to the micro_batch, but for what stays. 0: what
-  // they find does not fit once it is compiled.
+  // In [low, high), by estimates: what policies take is in proportion to the micro_batch, but for what stays. What a
+  // compiled plan takes beyond the budgets is left free by the next one. 0: what they find does not fit.
   uint32_t largest_between(uint32_t low, uint32_t high) {
-    const uint32_t first = low, last = std::max(high, low + 1);
-    uint32_t fits = low, fails = last;
-    while (fails - fits > unit_) {
-      const uint32_t middle = fits + (fails - fits) / 2 / unit_ * unit_;
-      (between(first, last, middle).ranking.best().front().fits() ? fits : fails) = middle;
+    const MemoryBudget budget = budget_of(request_.target);
+    const uint32_t last = std::max(high, low + 1);
+    PlanRequest lean = request_of(last);
+    for (int tries = 0; tries <= kTries; ++tries) {
+      uint32_t fits = low, fails = last;
+      while (fails - fits > unit_) {
+        const uint32_t middle = fits + (fails - fits) / 2 / unit_ * unit_;
+        (between(low, last, middle, lean).ranking.best().front().fits() ? fits : fails) = middle;
+      }
+      if (fits == low) break;
+      Between found = between(low, last, fits, lean);
+      const std::optional<Usage> usage = compiled(found.ranking, found.ranking.best().front().choice, fits);
+      if (!usage) break;
+      if (budget.holds(*usage)) return fits;
+      lean.target.memory_bytes -= std::min(lean.target.memory_bytes, uint64_t(budget.over(usage->device(), 0)));
+      if (budget.over(0, usage->host) > 0)
+        lean.target.host_memory_bytes -=
+            std::min(lean.target.host_memory_bytes - 1, uint64_t(budget.over(0, usage->host)));
     }
-    uint32_t less = (fits - first) / 8;  // estimates are near: each time twice as far down
-    for (int tries = 0; tries <= kTries && fits > first; ++tries, less *= 2) {
-      if (Between b = between(first, last, fits); compiles(b.ranking, fits)) return fits;
-      fits -= std::min(fits - first, uint32_t(round_up(std::max(1u, less), unit_)));
-    }
-    return first == request_.shape.micro_batch || compiles(batch(first).ranking, first) ? first : 0;
+    return low == request_.shape.micro_batch || compiles(batch(low).ranking, low) ? low : 0;
   }
 
   // Choices of a batch between two others.
   struct Between {
-    Between(const Batch& less, const Batch& more, double share)
-        : effects(more.estimator->knobs(),
-                  mixed(less.sum(more.estimator->base()), more.sum(more.estimator->base()), share),
+    Between(const Batch& less, const Batch& more, const PlanRequest& request, double share)
+        : effects(more.estimator.knobs(),
+                  mixed(less.sum(more.estimator.base()), more.sum(more.estimator.base()), share),
                   [&less, &more, share](size_t knob, const Choice& choice) {
                     Choice without = choice;
-                    without[knob] = more.estimator->base()[knob];
+                    without[knob] = more.estimator.base()[knob];
                     const auto change = [&](const Batch& batch) {
                       return Usage(batch.effect(knob, choice)).add(batch.effect(knob, without), -1);
                     };
                     return mixed(change(less), change(more), share);
                   }),
-          ranking(more.request, effects) {}
+          ranking(request, effects) {}
     Between(const Between&) = delete;
     Between& operator=(const Between&) = delete;
     static Usage mixed(Usage less, const Usage& more, double share) { return less.add(less, -share).add(more, share); }
@@ -246,30 +245,37 @@ class Advisor {
     Ranking ranking;
   };
 
-  Between between(uint32_t low, uint32_t high, uint32_t micro_batch) {
+  // request: that of high, its budgets aside
+  Between between(uint32_t low, uint32_t high, uint32_t micro_batch, const PlanRequest& request) {
     const Batch& more = batch(high);
-    return {batch_like(low, more), more, double(micro_batch - low) / (high - low)};
+    return {batch_like(low, more), more, request, double(micro_batch - low) / (high - low)};
+  }
+
+  // What the choice takes with a micro_batch; nullopt: a value is larger than the device allocates at once.
+  std::optional<Usage> compiled(const Ranking& ranking, const Choice& choice, uint32_t micro_batch) const {
+    const PlanRequest r = request_of(micro_batch);
+    const MemoryPolicy policy = policy_of(ranking.knobs(), choice, r.model.layers);
+    const Compiled compiled = compile_step(r, policy, without_budget(r.target), Checks::without);
+    if (!compiled.memory.fits()) return {};
+    return usage_of(compiled, r.target);
   }
 
   // whether one of the ranking's first policies fits once it is compiled
   bool compiles(Ranking& ranking, uint32_t micro_batch) const {
-    const PlanRequest r = request_of(micro_batch);
     for (int tries = 0; tries < kTries; ++tries) {
       const Ranked best = ranking.best().front();
       if (!best.fits()) break;
-      const MemoryPolicy policy = policy_of(ranking.knobs(), best.choice, r.model.layers);
-      const Compiled compiled = compile_step(r, policy, without_budget(r.target), Checks::without);
-      const Usage usage = usage_of(compiled, r.target);
-      if (!compiled.memory.fits()) break;
-      if (budget_of(r.target).holds(usage)) return true;
-      ranking.correct(best.choice, usage);
+      const std::optional<Usage> usage = compiled(ranking, best.choice, micro_batch);
+      if (!usage) break;
+      if (budget_of(request_.target).holds(*usage)) return true;
+      ranking.correct(best.choice, *usage);
     }
     return false;
   }
 
   const PlanRequest& request_;
   const StepPlan& plan_;
-  std::shared_ptr<const Estimator> estimates_;
+  std::shared_ptr<Estimates> estimates_;
   uint32_t unit_ = 1;                                                       // a micro_batch is a multiple of it
   std::map<std::pair<uint32_t, Release>, std::unique_ptr<Batch>> batches_;  // by micro_batch
   std::map<uint32_t, double> estimated_, planned_;  // seconds by micro_batch; infinity: does not fit
@@ -277,10 +283,8 @@ class Advisor {
 
 }  // namespace
 
-FastestBatch fastest_micro_batch(const PlanRequest& request, const StepPlan& plan) {
-  Advisor advisor(request, plan);
-  const uint32_t fastest = advisor.fastest();
-  return {fastest, advisor.estimates_for(fastest)};
+uint32_t fastest_micro_batch(const PlanRequest& request, const StepPlan& plan) {
+  return Advisor(request, plan).fastest();
 }
 
 BatchAdvice advise_batch(const PlanRequest& request, const StepPlan& plan) {

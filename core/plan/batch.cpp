@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/plan/decide.h"
+#include "core/plan/estimate.h"
 
 namespace tandem {
 namespace {
@@ -32,34 +33,28 @@ uint32_t next_smaller(const PlanRequest& r) {
 
 // A plan to compare other batches with: coarse as theirs, unless nothing is searched for, or none that fits is found
 // so.
-StepPlan compared(PlanRequest request) {
+StepPlan compared(PlanRequest request, const std::shared_ptr<Estimates>& estimates) {
   request.coarse = true;
-  StepPlan plan = decide(request);
+  StepPlan plan = decide(request, estimates);
   if (plan.fits()) return plan;
   request.coarse = false;
-  return decide(request, plan.estimates);
+  return decide(request, estimates);
 }
 
-// What was made on the way to a batch.
-struct Settled {
-  std::optional<StepPlan> plan;                     // what the step will run
-  std::shared_ptr<const Estimator> estimates = {};  // the taken batch's
-};
-
-// Sets the batch.
-Settled settle(PlanRequest& request) {
-  std::optional<FastestBatch> fastest;
+// Sets the batch. Returns what the step will run, where that was found on the way.
+std::optional<StepPlan> settle(PlanRequest& request, const std::shared_ptr<Estimates>& estimates) {
+  std::optional<uint32_t> fastest;
   for (uint32_t b = request.shape.micro_batch; b > 0; b = next_smaller(request)) {
     request = with_micro_batch(std::move(request), b);
     if (!fastest) {
-      StepPlan plan = compared(request);
+      StepPlan plan = compared(request, estimates);
       if (!plan.compiled->memory.fits()) continue;  // one value is larger than the device allocates at once
       fastest = fastest_micro_batch(request, plan);
-      if (fastest->micro_batch == b && !plan.coarse) return {std::move(plan)};
+      if (*fastest == b && !plan.coarse) return plan;
     }
-    if (fastest->micro_batch == 0) continue;
-    request = with_micro_batch(std::move(request), fastest->micro_batch);
-    return {{}, fastest->estimates};
+    if (*fastest == 0) continue;
+    request = with_micro_batch(std::move(request), *fastest);
+    break;
   }
   return {};
 }
@@ -76,14 +71,15 @@ uint32_t first_micro_batch(uint32_t sequences, uint32_t sequence_length, Recipe 
 }
 
 PlanRequest with_batch(PlanRequest request) {
-  if (request.sequences > 0) settle(request);
+  if (request.sequences > 0) settle(request, std::make_shared<Estimates>());
   return request;
 }
 
 StepPlan decide_with_batch(PlanRequest& request) {
-  Settled settled;
-  if (request.sequences > 0) settled = settle(request);
-  return settled.plan ? std::move(*settled.plan) : decide(request, std::move(settled.estimates));
+  const auto estimates = std::make_shared<Estimates>();
+  std::optional<StepPlan> plan;
+  if (request.sequences > 0) plan = settle(request, estimates);
+  return plan ? std::move(*plan) : decide(request, estimates);
 }
 
 }  // namespace tandem

@@ -40,15 +40,19 @@ MemoryPolicy policy_asked(const PolicyLimits& limits) {
   return policy;
 }
 
-StepPlan decide(const PlanRequest& request, std::shared_ptr<const Estimator> like) {
+StepPlan decide(const PlanRequest& request, std::shared_ptr<Estimates> estimates) {
   const StepShape& shape = request.shape;
   const uint32_t most = request.limits.lm_head_chunks.value_or(shape.head_chunks);
   const uint32_t few = request.limits.lm_head_chunks.value_or(
       choose_head_chunks(request.model, request.precision, shape, logit_bytes(request.target)));
-  if (std::optional<StepPlan> asked = plan_asked(request, few)) return std::move(*asked);
-  StepPlan plan = plan_step(request, std::move(like));
+  std::optional<StepPlan> asked = plan_asked(request, few);
+  if (asked) {
+    asked->estimates = std::move(estimates);
+    return std::move(*asked);
+  }
+  StepPlan plan = plan_step(request, std::move(estimates));
   if (!plan.fits() && most != few)
-    if (std::optional<StepPlan> asked = plan_asked(request, most)) return std::move(*asked);
+    if (asked = plan_asked(request, most); asked) return std::move(*asked);
   return plan;
 }
 

@@ -9,8 +9,8 @@ namespace tandem {
 MemoryPolicy policy_asked(const PolicyLimits& limits);
 
 // The step with policy_asked where that fits, or else what plan_step finds within the limits; the chosen policy says
-// the LM-head chunks too. Nothing is searched for in the first case: there are no runners-up and no estimates.
-// like: estimates of the same model with any micro_batch, where there are some.
-StepPlan decide(const PlanRequest& request, std::shared_ptr<const Estimator> like = {});
+// the LM-head chunks too. Nothing is searched for in the first case: there are no runners-up.
+// estimates: of the same model and target with any batch, where there are some.
+StepPlan decide(const PlanRequest& request, std::shared_ptr<Estimates> estimates = {});
 
 }  // namespace tandem

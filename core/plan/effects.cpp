@@ -34,10 +34,4 @@ Usage Effects::sum(const Choice& choice) const {
   return usage;
 }
 
-Usage Effects::add(Usage sum, size_t knob, const Choice& choice, double times) const {
-  for (const size_t k : changes_[knob])
-    if (!is_first(k, choice)) sum.add(of(k, choice), times);
-  return sum;
-}
-
 }  // namespace tandem

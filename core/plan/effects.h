@@ -22,14 +22,22 @@ class Effects {
   const Usage& base() const { return base_; }
   const Usage& of(size_t knob, const Choice& choice) const;  // nothing of its first value
   Usage sum(const Choice& choice) const;
-  // The choice's sum without what changes with the knob's value, and that with it: who varies one knob adds up the
-  // others once.
+  // The choice's sum without what changes with the knob's value, and that with it, or the bytes alone: who varies one
+  // knob adds up the others once.
   Usage without(Usage sum, size_t knob, const Choice& choice) const { return add(sum, knob, choice, -1); }
-  Usage with(Usage others, size_t knob, const Choice& choice) const { return add(others, knob, choice, 1); }
+  template <typename Sum>
+  Sum with(Sum others, size_t knob, const Choice& choice) const {
+    return add(others, knob, choice, 1);
+  }
 
  private:
   bool is_first(size_t knob, const Choice& choice) const { return choice[knob] == knobs_[knob].values.front(); }
-  Usage add(Usage sum, size_t knob, const Choice& choice, double times) const;
+  template <typename Sum>
+  Sum add(Sum sum, size_t knob, const Choice& choice, double times) const {
+    for (const size_t k : changes_[knob])
+      if (!is_first(k, choice)) sum.add(of(k, choice), times);
+    return sum;
+  }
 
   struct Known {  // by the knob's value and those with it; the last one is asked for most often
     std::unordered_map<uint64_t, Usage> all;

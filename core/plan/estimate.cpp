@@ -204,10 +204,17 @@ Usage Estimator::effect_of(size_t knob, const Choice& choice) const {
   return effect;
 }
 
-std::shared_ptr<const Estimator> estimates_of(const PlanRequest& request,
-                                              const std::shared_ptr<const Estimator>& like) {
-  if (like && like->release() == release_of(request)) return std::make_shared<Estimator>(request, *like);
-  return std::make_shared<Estimator>(request);
+const Estimator& Estimates::of(const PlanRequest& request) {
+  const Release release = release_of(request);
+  const auto key = [&](bool coarse) { return Key{release, request.shape.micro_batch, coarse}; };
+  std::unique_ptr<const Estimator>& made = all_[key(request.coarse)];
+  if (made) return *made;
+  auto from = all_.find(key(!request.coarse));
+  if (from == all_.end() && last_.contains(release)) from = all_.find(last_.at(release));
+  made =
+      from == all_.end() ? std::make_unique<Estimator>(request) : std::make_unique<Estimator>(request, *from->second);
+  last_[release] = key(request.coarse);
+  return *made;
 }
 
 }  // namespace tandem

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <tuple>
 
 #include "core/plan/effects.h"
 
@@ -20,7 +21,6 @@ class Estimator {
   const Effects& effects() const { return effects_; }
   const std::vector<Knob>& knobs() const { return knobs_; }
   Choice base() const;  // each knob's first value
-  Release release() const { return release_of(request_); }
 
   // What plans of this batch took, but for variations of the best: the next search need not compile them to find out.
   struct Known {
@@ -67,7 +67,16 @@ class Estimator {
   const Effects effects_;
 };
 
-// Takes from like what it can; null: nothing.
-std::shared_ptr<const Estimator> estimates_of(const PlanRequest& request, const std::shared_ptr<const Estimator>& like);
+// Estimators of one model and one Target, each made once: what one of them samples serves the next.
+class Estimates {
+ public:
+  // Those of the request's batch, release and coarseness. What else it says must be the same in each call.
+  const Estimator& of(const PlanRequest& request);
+
+ private:
+  using Key = std::tuple<Release, uint32_t, bool>;  // the micro_batch; whether coarse
+  std::map<Key, std::unique_ptr<const Estimator>> all_;
+  std::map<Release, Key> last_;  // the last one made
+};
 
 }  // namespace tandem

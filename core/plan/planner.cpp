@@ -40,10 +40,10 @@ Attempt attempt(const PlanRequest& request, const std::vector<Knob>& knobs, cons
 
 class Search {
  public:
-  Search(const PlanRequest& request, std::shared_ptr<const Estimator> estimator, Ranking ranking)
+  Search(const PlanRequest& request, const Estimator& estimator, Ranking ranking)
       : request_(request),
-        estimator_(std::move(estimator)),
-        knobs_(estimator_->knobs()),
+        estimator_(estimator),
+        knobs_(estimator_.knobs()),
         ranking_(std::move(ranking)),
         most_(request.sharding.ranks > 1 ? kNodes / 2 : kNodes) {}
 
@@ -54,8 +54,7 @@ class Search {
       compile_best(most_);
     }
     if (best_->planned.fits && !ranking_.ranks_all() && !request_.coarse) vary(nodes_ + most_ / 2);
-    StepPlan plan{std::move(best_->planned), {},        std::move(best_->compiled), {}, compiles_,
-                  request_.coarse,           estimator_};
+    StepPlan plan{std::move(best_->planned), {}, std::move(best_->compiled), {}, compiles_, request_.coarse, {}};
     if (!plan.coarse) {
       if (plan.compiled->memory.fits()) verify_whole(plan.compiled->program, request_.target);
       plan.chosen.cost = cost_of_step(plan.compiled->program, request_.target.rates);
@@ -72,23 +71,42 @@ class Search {
   // The best by estimates, which are corrected each time, until so many nodes are compiled or one is the best.
   void compile_best(size_t most) {
     while (nodes_ < (best_ && best_->planned.fits ? most : 2 * most)) {
-      const std::optional<Choice> next = next_choice();
-      if (!next) break;
-      Attempt a = attempt(request_, knobs_, *next);
-      ranking_.correct(a.choice, a.usage);
-      estimator_->add_known(a.choice, a.usage);
-      take(std::move(a));
+      std::vector<Attempt> pair = attempt_all(next_choices());
+      if (pair.empty()) break;
+      for (Attempt& a : pair) {
+        ranking_.correct(a.choice, a.usage);
+        estimator_.add_known(a.choice, a.usage);
+        take(std::move(a));
+      }
     }
   }
 
-  std::optional<Choice> next_choice() {
+  // Compiles them side by side: two, whatever the processors, as more of them would take memory.
+  std::vector<Attempt> attempt_all(const std::vector<Choice>& choices) const {
+    std::vector<std::optional<Attempt>> made(choices.size());
+    parallel_for(choices.size(), 1, [&](uint64_t first, uint64_t last) {
+      for (uint64_t i = first; i < last; ++i) made[i] = attempt(request_, knobs_, choices[i]);
+    });
+    std::vector<Attempt> attempts;
+    for (std::optional<Attempt>& a : made) attempts.push_back(std::move(*a));
+    return attempts;
+  }
+
+  // The two best by estimates, or those of them that are worth it.
+  std::vector<Choice> next_choices() {
+    std::vector<Choice> next;
+    std::vector<MemoryPolicy> policies;
     for (const Ranked& ranked : ranking_.best()) {
       const bool found = best_ && best_->planned.fits;
-      if (found && (!ranked.fits() || ranked.seconds >= (1 + ranking_.error()) * best_->planned.seconds())) return {};
-      if (!ranked.fits() && compiles_ >= uint32_t(kTries) && !ranking_.ranks_all()) return {};
-      if (!is_tried(ranked.choice)) return ranked.choice;
+      if (found && (!ranked.fits() || ranked.seconds >= (1 + ranking_.error()) * best_->planned.seconds())) break;
+      if (!ranked.fits() && compiles_ + next.size() >= uint32_t(kTries) && !ranking_.ranks_all()) break;
+      const MemoryPolicy policy = policy_of(knobs_, ranked.choice, request_.model.layers);
+      if (is_tried(ranked.choice) || std::ranges::find(policies, policy) != policies.end()) continue;
+      next.push_back(ranked.choice);
+      policies.push_back(policy);
+      if (next.size() == 2) break;
     }
-    return {};
+    return next;
   }
 
   bool is_tried(const Choice& choice) const {
@@ -177,7 +195,7 @@ class Search {
   }
 
   const PlanRequest& request_;
-  std::shared_ptr<const Estimator> estimator_;
+  const Estimator& estimator_;
   const std::vector<Knob>& knobs_;
   Ranking ranking_;
   std::vector<MemoryPolicy> tried_;
@@ -210,24 +228,26 @@ ProgramCost floor_of(const PlanRequest& request) {
   return floor;
 }
 
-StepPlan plan_step(const PlanRequest& request, std::shared_ptr<const Estimator> like) {
+StepPlan plan_step(const PlanRequest& request, std::shared_ptr<Estimates> estimates) {
+  if (!estimates) estimates = std::make_shared<Estimates>();
   std::optional<StepPlan> best;
   for (const Release release : releases(request)) {
     if (release == Release::twice && best && best->fits()) break;
     const PlanRequest one = with_release(request, release);
-    const auto estimates = estimates_of(one, like);
-    Ranking ranking(one, estimates->effects());
-    for (const auto& [choice, usage] : estimates->known()) ranking.know(choice, usage);
-    StepPlan plan = search_policies(one, estimates, std::move(ranking));
+    const Estimator& estimator = estimates->of(one);
+    Ranking ranking(one, estimator.effects());
+    for (const auto& [choice, usage] : estimator.known()) ranking.know(choice, usage);
+    StepPlan plan = search_policies(one, estimator, std::move(ranking));
     if (!best || plan.fits() > best->fits() ||
         (plan.fits() == best->fits() && plan.chosen.seconds() < best->chosen.seconds()))
       best = std::move(plan);
   }
+  best->estimates = std::move(estimates);
   return std::move(*best);
 }
 
-StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates, Ranking ranking) {
-  return Search(request, std::move(estimates), std::move(ranking)).run();
+StepPlan search_policies(const PlanRequest& request, const Estimator& estimator, Ranking ranking) {
+  return Search(request, estimator, std::move(ranking)).run();
 }
 
 }  // namespace tandem

@@ -52,24 +52,24 @@ struct PlannedPolicy {
   double seconds() const { return cost.seconds; }
 };
 
-class Estimator;
+class Estimates;
 
 struct StepPlan {
-  PlannedPolicy chosen;                        // the fastest that fits; where none does, one that takes little
-  std::vector<PlannedPolicy> runners_up;       // others that fit, by time
-  std::optional<Compiled> compiled;            // chosen's
-  ProgramCost floor;                           // a step's with no policy, for its floors: nothing is computed twice
-  uint32_t compiles = 0;                       // compiles of the whole model
-  bool coarse = false;                         // found to be compared, never to run
-  std::shared_ptr<const Estimator> estimates;  // null: nothing was searched for
+  PlannedPolicy chosen;                   // the fastest that fits; where none does, one that takes little
+  std::vector<PlannedPolicy> runners_up;  // others that fit, by time
+  std::optional<Compiled> compiled;       // chosen's
+  ProgramCost floor;                      // a step's with no policy, for its floors: nothing is computed twice
+  uint32_t compiles = 0;                  // compiles of the whole model
+  bool coarse = false;                    // found to be compared, never to run
+  std::shared_ptr<Estimates> estimates;   // by which it was found; they serve other batches too
 
   bool fits() const { return chosen.fits; }
 };
 
 // Throws for no plan that does not fit: the compiled one's shortfall says where a value is larger than the device
 // allocates at once.
-// like: as of decide().
-StepPlan plan_step(const PlanRequest& request, std::shared_ptr<const Estimator> like = {});
+// estimates: as of decide().
+StepPlan plan_step(const PlanRequest& request, std::shared_ptr<Estimates> estimates = {});
 
 // A step of the request with no policy: nothing is computed twice or copied. What its instructions take at the least.
 ProgramCost floor_of(const PlanRequest& request);
@@ -83,11 +83,7 @@ struct BatchAdvice {
   double seconds = 0;
 };
 // The micro_batch of that advice, without a search for the largest; 0: none fits.
-struct FastestBatch {
-  uint32_t micro_batch = 0;
-  std::shared_ptr<const Estimator> estimates;  // coarse ones of that batch; null: of none
-};
-FastestBatch fastest_micro_batch(const PlanRequest& request, const StepPlan& plan);
+uint32_t fastest_micro_batch(const PlanRequest& request, const StepPlan& plan);
 // plan: of the request
 BatchAdvice advise_batch(const PlanRequest& request, const StepPlan& plan);
 

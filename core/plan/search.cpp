@@ -58,17 +58,26 @@ void Ranking::correct(const Choice& choice, const Usage& usage) {
   if (usage.device() > budget_.device) slack_ -= kError / 2;
 }
 
+const Corrections::Correction& Ranking::correction(const Choice& choice) const {
+  static const Corrections::Correction kNone;
+  return corrections_.empty() ? kNone : corrections_.of(choice, ranks_all());
+}
+
+double Ranking::over(const Corrections::Correction& correction, const UsageBytes& corrected) const {
+  const double slack = ranks_all() ? 10 * kError : correction.same ? 0 : slack_;
+  return budget_.over(corrected.device() / (1 + slack), corrected.host);
+}
+
+bool Ranking::fits(const Choice& choice, UsageBytes estimate) const {
+  const Corrections::Correction& c = correction(choice);
+  return over(c, estimate.add(c.error, 1)) == 0;
+}
+
 Score Ranking::score(const Choice& choice, Usage usage) const {
-  double slack = ranks_all() ? 10 * kError : slack_;
-  if (!corrections_.empty()) {
-    const Corrections::Correction& correction = corrections_.of(choice, ranks_all());
-    usage.add(correction.error, 1);
-    if (correction.same && !ranks_all()) slack = 0;
-  }
-  const double device = usage.device();
+  const Corrections::Correction& c = correction(choice);
+  usage.add(c.error, 1);
   const double seconds = usage.seconds(accumulation_);
-  return {device, budget_.over(device / (1 + slack), usage.host), seconds,
-          seconds + kTie * usage.copies(accumulation_)};
+  return {usage.device(), over(c, usage), seconds, seconds + kTie * usage.copies(accumulation_)};
 }
 
 // Returns a start for each recompute set that no other beats in bytes and seconds both.
@@ -112,21 +121,20 @@ std::vector<uint32_t> Ranking::moves_of(size_t knob, uint32_t value) const {
 // estimate: of the choice
 Score Ranking::set_to_least_that_fits(Choice& choice, size_t knob, const Usage& estimate) const {
   const Usage others = effects_.without(estimate, knob, choice);
-  const auto set = [&](uint32_t value) {
+  const auto fits_with = [&](uint32_t value) {
     choice[knob] = value;
-    return score(choice, effects_.with(others, knob, choice));
+    return fits(choice, effects_.with<UsageBytes>(others, knob, choice));
   };
   uint32_t low = 0, high = knobs_[knob].values.back();
-  Score least = set(high);
-  if (!least.fits()) return least;
-  if (const Score none = set(low); none.fits()) return none;
-  while (high - low > 1) {
-    const uint32_t middle = low + (high - low) / 2;
-    if (const Score one = set(middle); one.fits()) high = middle, least = one;
-    else low = middle;
+  if (fits_with(high)) {
+    if (fits_with(low)) high = low;
+    while (high - low > 1) {
+      const uint32_t middle = low + (high - low) / 2;
+      (fits_with(middle) ? high : low) = middle;
+    }
   }
   choice[knob] = high;
-  return least;
+  return score(choice, effects_.with(others, knob, choice));
 }
 
 // Turns the knob that costs least per byte until it fits. What tells starts apart stays as it is.

@@ -63,6 +63,9 @@ class Ranking {
  private:
   Score score(const Choice& choice) const { return score(choice, effects_.sum(choice)); }
   Score score(const Choice& choice, Usage estimate) const;
+  const Corrections::Correction& correction(const Choice& choice) const;
+  double over(const Corrections::Correction& correction, const UsageBytes& corrected) const;
+  bool fits(const Choice& choice, UsageBytes estimate) const;
   Ranked rank(const Choice& choice) const { return {score(choice), choice}; }
   void enumerate();
   std::vector<Choice> starts() const;
@@ -85,6 +88,6 @@ class Ranking {
 };
 
 // plan_step, by estimates of the request, from the ranking's best.
-StepPlan search_policies(const PlanRequest& request, std::shared_ptr<const Estimator> estimates, Ranking ranking);
+StepPlan search_policies(const PlanRequest& request, const Estimator& estimator, Ranking ranking);
 
 }  // namespace tandem

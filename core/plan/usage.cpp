@@ -45,7 +45,7 @@ void add_busy(const ProgramCost& cost, Range range, double times, Usage& usage) 
 
 }  // namespace
 
-double Usage::device() const {
+double UsageBytes::device() const {
   return fixed + std::max(outside, inside) + std::max(0.0, *std::ranges::max_element(staging));
 }
 

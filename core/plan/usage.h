@@ -10,10 +10,30 @@
 
 namespace tandem {
 
+// Bytes of a plan. Parts of the device's that sums hold for: of outside and inside the larger one counts, and of
+// staging the largest: each is a peak.
+struct UsageBytes {
+  double fixed = 0;                // what persists, what is beside the arenas, and gaps
+  double outside = 0, inside = 0;  // transients at most: outside of layers (the LM head), in a layer
+  static constexpr size_t kBackward = kRangeCount;
+  std::array<double, kRangeCount + 1> staging{};  // by range; micro_step's backward pass is the last
+  double host = 0;
+
+  double device() const;
+  UsageBytes& add(const UsageBytes& other, double times) {
+    fixed += times * other.fixed;
+    outside += times * other.outside;
+    inside += times * other.inside;
+    host += times * other.host;
+    for (size_t r = 0; r < staging.size(); ++r) staging[r] += times * other.staging[r];
+    return *this;
+  }
+};
+
 // What a plan is judged by, as sums over layers go: bytes, and the seconds for which each part of a step keeps the
 // device, the copies to and from the host and the exchanges with other ranks busy. Copies run few layers ahead: what
 // one part leaves idle does not help the next.
-struct Usage {
+struct Usage : UsageBytes {
   struct Busy : ProgramCost::Busy {
     double latency = 0;  // seconds beyond together(); negative where it takes less
     double stall = 0;    // seconds more, in the share of copies or exchanges in what is busy: see seconds()
@@ -39,24 +59,12 @@ struct Usage {
       stall += times * other.stall;
     }
   };
-  // Parts of the device's bytes that sums hold for. Of outside and inside the larger one counts, and of staging the
-  // largest: each is a peak.
-  double fixed = 0;                // what persists, what is beside the arenas, and gaps
-  double outside = 0, inside = 0;  // transients at most: outside of layers (the LM head), in a layer
-  static constexpr size_t kBackward = kRangeCount;
-  std::array<double, kRangeCount + 1> staging{};  // by range; micro_step's backward pass is the last
-  double host = 0;
   enum Part : uint8_t { kBegin, kForwardPass, kBackwardPass, kUpdate, kParts };
   std::array<Busy, kParts> parts;  // micro_step's passes: the mean of a step's
 
-  double device() const;
   Usage& add(const Usage& other, double times) {
-    fixed += times * other.fixed;
-    outside += times * other.outside;
-    inside += times * other.inside;
-    host += times * other.host;
+    UsageBytes::add(other, times);
     for (size_t p = 0; p < kParts; ++p) parts[p].add(other.parts[p], times);
-    for (size_t r = 0; r < staging.size(); ++r) staging[r] += times * other.staging[r];
     return *this;
   }
   double seconds(uint32_t accumulation) const;  // a step's
