@@ -117,7 +117,7 @@ void ReverseMode::run(uint32_t first, uint32_t last) {
   }
 }
 
-std::vector<ValueId> ReverseMode::emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) {
+ValueIds ReverseMode::emit(const OpNode& n, OpId op, Parameters parameters, ValueIds inputs) {
   return graph_.add(range_, op, parameters, std::move(inputs), n.label);
 }
 
@@ -150,7 +150,7 @@ bool ReverseMode::only_quantized(ValueId value) const {
 }
 
 void ReverseMode::add_quantized(const OpNode& n, ValueId value, OpId op, const GuessAndCheck& parameters,
-                                const std::vector<ValueId>& inputs) {
+                                const ValueIds& inputs) {
   const Quantized copies = quantizer_->quantize_result(op, parameters, inputs, n.label);
   quantized_[copies.q.index] = copies;
   add(value, copies.q);

@@ -38,7 +38,7 @@ class ReverseMode : public Backward {
   void update_cotangent(ValueId value, ValueId accumulated) override {
     cotangents_.at(value.index).value = accumulated;
   }
-  std::vector<ValueId> emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) override;
+  ValueIds emit(const OpNode& n, OpId op, Parameters parameters, ValueIds inputs) override;
   Quantized quantized(const OpNode& n, ValueId cotangent, bool transpose) override;
   ValueId amax_slot(ValueId value) override;
   void set_amax(ValueId cotangent, ValueId amax) override { amaxes_[cotangent.index] = amax; }
@@ -46,7 +46,7 @@ class ReverseMode : public Backward {
   // guessed
   bool only_quantized(ValueId value) const override;
   void add_quantized(const OpNode& n, ValueId value, OpId op, const GuessAndCheck& parameters,
-                     const std::vector<ValueId>& inputs) override;
+                     const ValueIds& inputs) override;
 
  private:
   struct Cotangent {

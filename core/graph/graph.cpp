@@ -37,7 +37,7 @@ ValueId Graph::external(std::string name, TensorDesc desc, Initial initial) {
   return make({.desc = desc, .lifetime = Lifetime::external, .name = std::move(name), .initial = initial});
 }
 
-std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs, Label label) {
+ValueIds Graph::add(Range range, OpId op, Parameters parameters, ValueIds inputs, Label label) {
   Descs descs;
   descs.reserve(inputs.size());
   for (ValueId v : inputs) descs.push_back(v.present() ? desc(v) : TensorDesc{});
@@ -69,9 +69,8 @@ std::vector<ValueId> Graph::add(Range range, OpId op, Parameters parameters, std
   return nodes_.back().outputs;
 }
 
-const std::vector<ValueId>& Graph::add_like(const Graph& other, const Node& node, std::vector<ValueId> inputs,
-                                            Phase phase) {
-  std::vector<ValueId> outputs = node.outputs;
+const ValueIds& Graph::add_like(const Graph& other, const Node& node, ValueIds inputs, Phase phase) {
+  ValueIds outputs = node.outputs;
   for (ValueId& v : outputs) {
     if (!v.present()) continue;
     const Value& value = other.values_[v.index];
@@ -105,7 +104,7 @@ void Graph::reserve(const Graph& other) {
 }
 
 // All forms but dispatch have one output and no parameters.
-ValueId Graph::add_without_op(Range range, Form form, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
+ValueId Graph::add_without_op(Range range, Form form, TensorDesc desc, ValueIds inputs, uint64_t first_row,
                               Label label) {
   const ValueId out = make({desc, Lifetime::transient, {}, uint32_t(nodes_.size()), 0});
   nodes_.push_back({{kNoOp, {}, std::move(inputs), {out}, {}, std::move(label)}, form, range, 0, 0, first_row, tag_});
@@ -133,7 +132,7 @@ ValueId Graph::slice(Range range, ValueId x, uint64_t first_row, uint64_t rows) 
   return out;
 }
 
-ValueId Graph::concat(Range range, std::vector<ValueId> parts) {
+ValueId Graph::concat(Range range, ValueIds parts) {
   TANDEM_CHECK(!parts.empty(), "concat of nothing");
   const TensorDesc first = desc(parts[0]);
   uint64_t rows = 0;
@@ -142,7 +141,7 @@ ValueId Graph::concat(Range range, std::vector<ValueId> parts) {
 }
 
 ValueId Graph::copy(Range range, ValueId from, ValueId onto, Label label) {
-  std::vector<ValueId> inputs{from};
+  ValueIds inputs{from};
   if (onto.present()) inputs.push_back(onto);
   const ValueId out = add_without_op(range, Form::copy, desc(from), std::move(inputs), 0, std::move(label));
   if (!onto.present()) return out;
@@ -176,8 +175,7 @@ ValueId Graph::rank_slice(Range range, ValueId whole) {
   return out;
 }
 
-std::vector<ValueId> Graph::collective(Range range, Form form, Descs descs, std::vector<ValueId> inputs,
-                                       uint32_t in_place, Label label) {
+ValueIds Graph::collective(Range range, Form form, Descs descs, ValueIds inputs, uint32_t in_place, Label label) {
   Node node{{kNoOp, {}, std::move(inputs), {}, {}, std::move(label)}, form, range, in_place, 0, 0, tag_};
   for (uint32_t i = 0; i < descs.size(); ++i)
     node.outputs.push_back(make({descs[i], Lifetime::transient, {}, uint32_t(nodes_.size()), i}));
@@ -187,7 +185,7 @@ std::vector<ValueId> Graph::collective(Range range, Form form, Descs descs, std:
   return nodes_.back().outputs;
 }
 
-std::vector<ValueId> Graph::all_gather(Range range, std::vector<ValueId> values, Label label) {
+ValueIds Graph::all_gather(Range range, ValueIds values, Label label) {
   Descs descs;
   for (ValueId v : values) {
     std::vector<uint64_t> sizes{ranks_};
@@ -198,8 +196,7 @@ std::vector<ValueId> Graph::all_gather(Range range, std::vector<ValueId> values,
   return collective(range, Form::all_gather, std::move(descs), std::move(values), 0, std::move(label));
 }
 
-std::vector<ValueId> Graph::gather_rows(Range range, std::vector<ValueId> own, std::span<const Rows> rows,
-                                        Label label) {
+ValueIds Graph::gather_rows(Range range, ValueIds own, std::span<const Rows> rows, Label label) {
   Descs descs;
   for (size_t i = 0; i < own.size(); ++i) {
     const TensorDesc& d = desc(own[i]);
@@ -214,19 +211,19 @@ std::vector<ValueId> Graph::gather_rows(Range range, std::vector<ValueId> own, s
   return wholes;
 }
 
-std::vector<ValueId> Graph::gather_rows_onto(Range range, std::vector<ValueId> wholes, Label label) {
-  std::vector<ValueId> inputs;
+ValueIds Graph::gather_rows_onto(Range range, ValueIds wholes, Label label) {
+  ValueIds inputs;
   Descs descs;
   for (ValueId whole : wholes) {
     inputs.push_back(rank_slice(range, whole));
     descs.push_back(desc(whole));
   }
   const uint32_t count = uint32_t(wholes.size());
-  inputs.insert(inputs.end(), wholes.begin(), wholes.end());
+  inputs.append(wholes);
   return collective(range, Form::all_gather, std::move(descs), std::move(inputs), count, std::move(label));
 }
 
-std::vector<ValueId> Graph::all_to_all(Range range, std::vector<ValueId> wholes, Label label) {
+ValueIds Graph::all_to_all(Range range, ValueIds wholes, Label label) {
   Descs descs;
   for (ValueId whole : wholes) {
     const Rows& rows = values_.at(whole.index).rows;
@@ -236,7 +233,7 @@ std::vector<ValueId> Graph::all_to_all(Range range, std::vector<ValueId> wholes,
   return collective(range, Form::all_to_all, std::move(descs), std::move(wholes), 0, std::move(label));
 }
 
-std::vector<ValueId> Graph::all_reduce_max(Range range, std::vector<ValueId> words, Label label) {
+ValueIds Graph::all_reduce_max(Range range, ValueIds words, Label label) {
   Descs descs;
   for (ValueId v : words) descs.push_back(desc(v));
   const uint32_t count = uint32_t(words.size());

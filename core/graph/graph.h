@@ -105,14 +105,14 @@ class Graph {
   ValueId variable(std::string name, TensorDesc desc, Initial initial = Initial::undefined);
   ValueId external(std::string name, TensorDesc desc, Initial initial = Initial::undefined);
   // infers outputs; returns them in order, absent ones not present()
-  std::vector<ValueId> add(Range range, OpId op, Parameters parameters, std::vector<ValueId> inputs, Label label = {});
+  ValueIds add(Range range, OpId op, Parameters parameters, ValueIds inputs, Label label = {});
   // A node of another graph with other inputs, which have the same descs and rows: nothing is inferred anew. Its
   // outputs, until the next node.
-  const std::vector<ValueId>& add_like(const Graph& other, const Node& node, std::vector<ValueId> inputs, Phase phase);
+  const ValueIds& add_like(const Graph& other, const Node& node, ValueIds inputs, Phase phase);
   ValueId zeros(Range range, TensorDesc desc, Label label = {});
   ValueId zeros_onto(Range range, ValueId onto, Label label = {});           // in place of what is there
   ValueId slice(Range range, ValueId x, uint64_t first_row, uint64_t rows);  // over axis 0
-  ValueId concat(Range range, std::vector<ValueId> parts);                   // over axis 0
+  ValueId concat(Range range, ValueIds parts);                               // over axis 0
 
   // Several ranks run the Program; 1 unless a pass says so.
   uint32_t ranks() const { return ranks_; }
@@ -130,16 +130,15 @@ class Graph {
   // One exchange of several values; what comes of each, in order. Gathered: (R, ...) of what is alike on all ranks but
   // in its elements, (R) of one element. gather_rows: a rank's rows become all of `rows`; onto: in place of what has
   // them, from their own part of it.
-  std::vector<ValueId> all_gather(Range range, std::vector<ValueId> values, Label label);
-  std::vector<ValueId> gather_rows(Range range, std::vector<ValueId> own, std::span<const Rows> rows, Label label);
-  std::vector<ValueId> gather_rows_onto(Range range, std::vector<ValueId> wholes, Label label);
+  ValueIds all_gather(Range range, ValueIds values, Label label);
+  ValueIds gather_rows(Range range, ValueIds own, std::span<const Rows> rows, Label label);
+  ValueIds gather_rows_onto(Range range, ValueIds wholes, Label label);
   // Rows that other ranks answer for, of values that have all: (R, of_rank rows, ...), what each rank has of this
   // one's.
-  std::vector<ValueId> all_to_all(Range range, std::vector<ValueId> wholes, Label label);
-  std::vector<ValueId> all_reduce_max(Range range, std::vector<ValueId> words, Label label);  // in place
+  ValueIds all_to_all(Range range, ValueIds wholes, Label label);
+  ValueIds all_reduce_max(Range range, ValueIds words, Label label);  // in place
   // Any of these: outputs of such descs, in place of the last inputs.
-  std::vector<ValueId> collective(Range range, Form form, Descs descs, std::vector<ValueId> inputs, uint32_t in_place,
-                                  Label label);
+  ValueIds collective(Range range, Form form, Descs descs, ValueIds inputs, uint32_t in_place, Label label);
   const Tag& tag() const { return tag_; }  // see Scope
   void set_kind(ValueId value, Kind kind, uint32_t state = 0) {
     values_.at(value.index).kind = kind;
@@ -171,8 +170,7 @@ class Graph {
  private:
   friend class Scope;
   ValueId make(Value value);
-  ValueId add_without_op(Range range, Form form, TensorDesc desc, std::vector<ValueId> inputs, uint64_t first_row,
-                         Label label);
+  ValueId add_without_op(Range range, Form form, TensorDesc desc, ValueIds inputs, uint64_t first_row, Label label);
   std::vector<Value> values_;
   std::vector<Node> nodes_;
   Tag tag_;

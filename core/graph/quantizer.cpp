@@ -47,13 +47,13 @@ Quantized Quantizer::quantize(ValueId x, ValueId amax, bool has_qt, const Label&
   return {out[0], out[1], out[2]};
 }
 
-Quantized Quantizer::quantize_result(OpId op, const GuessAndCheck& parameters, const std::vector<ValueId>& inputs,
+Quantized Quantizer::quantize_result(OpId op, const GuessAndCheck& parameters, const ValueIds& inputs,
                                      const Label& label) {
   TANDEM_CHECK(remembers(), "{} guesses, and nothing is remembered", label);
-  std::vector<ValueId> guess_inputs = inputs, check_inputs = inputs;
-  guess_inputs.insert(guess_inputs.end(), {ValueId{}, guess_slot()});
+  ValueIds guess_inputs = inputs, check_inputs = inputs;
+  guess_inputs.append({ValueId{}, guess_slot()});
   const auto guess = graph_->add(range_, op, parameters.guess, guess_inputs, label);
-  check_inputs.insert(check_inputs.end(), {guess[3], guess[0]});
+  check_inputs.append({guess[3], guess[0]});
   if (guess[1].present()) check_inputs.push_back(guess[1]);
   const auto checked = graph_->add(range_, op, parameters.check, check_inputs, label);
   return {checked[0], checked[1], checked[2]};

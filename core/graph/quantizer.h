@@ -21,8 +21,7 @@ class Quantizer {
   Quantized quantize(ValueId x, ValueId amax, bool has_qt, const Label& label);
   // Copies of what op makes of its inputs, in one pass by a guess of their scale and, where the guess was wrong, a
   // second one. Exit::internal for a quantizer that does not remember.
-  Quantized quantize_result(OpId op, const GuessAndCheck& parameters, const std::vector<ValueId>& inputs,
-                            const Label& label);
+  Quantized quantize_result(OpId op, const GuessAndCheck& parameters, const ValueIds& inputs, const Label& label);
 
  private:
   ValueId guess_slot();

@@ -18,7 +18,7 @@ ValueId head_gradient(Graph& graph, Range range, const Transformer& model, Backw
   const uint32_t vocabulary = model.config().vocabulary;
   const abi::Gemm dw{.m = vocabulary, .form = abi::kGemmTn, .accumulate = 1};
   if (backward.has_accumulator(w)) {
-    const std::vector<ValueId> inputs{dlogits, x, {}, {}, {}, backward.accumulator(w)};
+    const ValueIds inputs{dlogits, x, {}, {}, {}, backward.accumulator(w)};
     backward.update_accumulator(w, graph.add(range, OpId::gemm, Parameters(dw), inputs, "lm_head")[0]);
   }
   const abi::Gemm dx{.k = vocabulary, .form = abi::kGemmNn};
@@ -40,7 +40,7 @@ HeadResult lm_head(Graph& graph, Range range, const Transformer& model, const He
   const abi::CrossEntropy p{
       .vocabulary = model.config().vocabulary, .write_gradient = backward != nullptr ? 1u : 0u, .z_loss = z_loss};
   const Scope scope(graph, {Kind::logits});
-  std::vector<ValueId> losses, cotangents;
+  ValueIds losses, cotangents;
   for (uint64_t first = 0; first < rows; first += chunk) {
     const uint64_t count = std::min(chunk, rows - first);
     const ValueId x = graph.slice(range, inputs.hidden, first, count),

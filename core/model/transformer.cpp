@@ -123,7 +123,7 @@ LinearInput Transformer::linear_input(const Site& s, Kind product, ValueId x, Va
 ValueId Transformer::linear(const Pass& pass, const LinearInput& x, const std::string& name) {
   const ValueId bias = optional_parameter(name + ".bias");
   abi::Gemm p{.form = abi::kGemmNt};
-  std::vector<ValueId> inputs{x.x, {}, bias, {}, {}};
+  ValueIds inputs{x.x, {}, bias, {}, {}};
   if (x.t.present()) {
     p.accumulate = 1;
     inputs.push_back(expand(pass, x.t, name));
@@ -145,7 +145,7 @@ Transformer::Normed Transformer::norm(const Pass& pass, const Stream& stream, co
   const auto [residual, delta] = stream;
   const bool amax = precision_.fp8() && weight != "norm.weight";  // the LM head reads bf16
   const abi::RmsNorm p{.epsilon = float(config_.rms_epsilon), .has_delta = delta.present(), .has_amax = amax};
-  std::vector<ValueId> inputs{residual, delta, parameter(weight)};
+  ValueIds inputs{residual, delta, parameter(weight)};
   if (amax) inputs.push_back(pass.quantizer->amax_slot());
   const auto out = graph_.add(pass.range, OpId::rms_norm, Parameters(p), inputs, weight);
   if (delta.present()) graph_.set_kind(out[0], Kind::residual);
@@ -200,7 +200,7 @@ LinearInput Transformer::swiglu(const Site& s, ValueId gate_up) {
     const GuessAndCheck p = guess_and_check(abi::SwigluQuantize{.has_q = 1, .has_qt = s.pass.training && !lora_.on()});
     return {{}, quantizer->quantize_result(OpId::swiglu_quantize, p, {gate_up}, s.label), {}};
   }
-  std::vector<ValueId> inputs{gate_up};
+  ValueIds inputs{gate_up};
   if (precision_.fp8()) inputs.push_back(quantizer->amax_slot());
   const auto product = graph_.add(s.pass.range, OpId::swiglu, Parameters(abi::Swiglu{}), inputs, s.label);
   return linear_input(s, Kind::branch, product[0], product[1]);

@@ -78,7 +78,7 @@ void weight_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* 
   const ValueId w = n.inputs[1], none;
   if (!b.has_accumulator(w)) return;
   const ValueId g = b.accumulator(w);
-  std::vector<ValueId> out;
+  ValueIds out;
   if (q) {
     TANDEM_CHECK(n.saved.size() == 2, "an e4m3 gemm saves the transposes of x and w");
     out = b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNt, 1), {q->qt, n.saved[0], none, q->scale, n.inputs[3], g});
@@ -95,10 +95,10 @@ void input_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* q
   if (q) {
     ValueId wt = n.saved.at(1);  // a transpose that is not kept is made here
     if (!wt.present()) wt = b.emit(n, OpId::transpose, Parameters(abi::Transpose{}), {n.inputs[1]})[0];
-    const std::vector<ValueId> inputs{q->q, wt, none, q->scale, n.inputs[4]};
+    const ValueIds inputs{q->q, wt, none, q->scale, n.inputs[4]};
     return b.add(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNt, 0), inputs)[0]);
   }
-  std::vector<ValueId> inputs{dy, n.inputs[1], none, none, none};
+  ValueIds inputs{dy, n.inputs[1], none, none, none};
   const ValueId term = b.only_term(x);
   if (!term.present()) return b.add(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNn, 0), inputs)[0]);
   inputs.push_back(term);

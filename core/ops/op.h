@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/inline_vector.h"
 #include "core/base/shape.h"
 #include "core/ops/parameters.h"
 
@@ -18,6 +19,7 @@ struct ValueId {
   bool present() const { return index != UINT32_MAX; }
   bool operator==(const ValueId&) const = default;
 };
+using ValueIds = InlineVector<ValueId, 6>;  // as many as most nodes have
 
 enum class OpId : uint16_t {
 #define OP(name) name,
@@ -134,7 +136,7 @@ enum class OnRows : uint8_t {
 // A node that makes outputs of another one once more.
 struct Clone {
   Parameters parameters;
-  std::vector<ValueId> inputs;  // the other's inputs, or outputs of it that are kept
+  ValueIds inputs;  // the other's inputs, or outputs of it that are kept
 };
 Clone again(const OpNode& node, Outputs wanted, Outputs kept);  // the same parameters and inputs
 

@@ -39,7 +39,7 @@ void vjp(Backward& b, const OpNode& n) {
                             {dy, sum, rstd, b.accumulator(weight)});
       b.update_accumulator(weight, g[0]);
     }
-    std::vector<ValueId> inputs{dy, dsum, sum, weight, rstd};
+    ValueIds inputs{dy, dsum, sum, weight, rstd};
     if (const ValueId amax = b.amax_slot(delta); amax.present()) inputs.push_back(amax);
     const auto out = b.emit(n, OpId::rms_norm_backward, Parameters(abi::RmsNormBackward{}), inputs);
     b.set_amax(out[0], out[1]);
@@ -56,7 +56,7 @@ Cost cost(const Parameters&, Operands operands) {
 
 // A sum that is kept is read in place of x + delta; the first node has taken the amax.
 Clone clone(const OpNode& n, Outputs, Outputs kept) {
-  std::vector<ValueId> inputs(n.inputs.begin(), n.inputs.begin() + 3);
+  ValueIds inputs(n.inputs.begin(), n.inputs.begin() + 3);
   if (n.outputs[0].present() && kept[0]) inputs[0] = n.outputs[0], inputs[1] = {};
   return {n.parameters, std::move(inputs)};
 }

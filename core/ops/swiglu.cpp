@@ -20,7 +20,7 @@ Signature infer(Operands inputs, Parameters& parameters) {
 void vjp(Backward& b, const OpNode& n) {
   const ValueId dy = b.cotangent(n.outputs[0]), x = n.inputs[0];
   if (!dy.present()) return;
-  std::vector<ValueId> inputs{dy, x};
+  ValueIds inputs{dy, x};
   if (const ValueId amax = b.amax_slot(x); amax.present()) inputs.push_back(amax);
   const auto out = b.emit(n, OpId::swiglu_backward, Parameters(abi::SwigluBackward{}), inputs);
   b.set_amax(out[0], out[1]);

@@ -14,10 +14,10 @@ namespace tandem {
 struct OpNode {
   OpId op = kNoOp;
   Parameters parameters;
-  std::vector<ValueId> inputs;
-  std::vector<ValueId> outputs;
-  std::vector<ValueId> saved;  // further values that the vjp wants: transposed fp8 copies
-  Label label;                 // for people: "layers.3.qkv"
+  ValueIds inputs;
+  ValueIds outputs;
+  ValueIds saved;  // further values that the vjp wants: transposed fp8 copies
+  Label label;     // for people: "layers.3.qkv"
 };
 
 // x (R, C) as products want it: q (R, C) and its transpose qt (C, R) e4m3, scale (1) f32
@@ -58,7 +58,7 @@ class Backward {
   virtual void update_accumulator(ValueId value, ValueId accumulated) = 0;  // after an in-place accumulate
 
   // Adds a node in this range, labelled after n.
-  virtual std::vector<ValueId> emit(const OpNode& n, OpId op, Parameters parameters, std::vector<ValueId> inputs) = 0;
+  virtual ValueIds emit(const OpNode& n, OpId op, Parameters parameters, ValueIds inputs) = 0;
 
   // The e4m3 copies of a cotangent, made once and shared by dgrad and wgrad; the transpose only where it is wanted.
   virtual Quantized quantized(const OpNode& n, ValueId cotangent, bool transpose) = 0;
@@ -71,7 +71,7 @@ class Backward {
   virtual bool only_quantized(ValueId value) const = 0;
   // The cotangent of value is what op makes of these inputs, as codes alone.
   virtual void add_quantized(const OpNode& n, ValueId value, OpId op, const GuessAndCheck& parameters,
-                             const std::vector<ValueId>& inputs) = 0;
+                             const ValueIds& inputs) = 0;
 };
 
 }  // namespace tandem

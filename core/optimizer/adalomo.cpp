@@ -43,27 +43,27 @@ struct Emitter {
   float weight_decay;
 
   template <typename P>
-  std::vector<ValueId> add(OpId op, const P& parameters, std::vector<ValueId> inputs) const {
+  ValueIds add(OpId op, const P& parameters, ValueIds inputs) const {
     return graph.add(Range::update, op, Parameters(parameters), std::move(inputs), spec.name);
   }
   uint32_t first() const { return ops::block_at(spec.name, part.first); }
 
   // column_factors, row_factors and row_totals
-  std::vector<ValueId> add_moments(Updated& now) const {
+  ValueIds add_moments(Updated& now) const {
     const abi::AdalomoSquares squares{.first = first(),
                                       .rows = matrix.rows,
                                       .columns = matrix.columns,
                                       .update_row = update_row,
                                       .by_row = now.row.present()};
-    const std::vector<ValueId> sums = add(OpId::adalomo_squares, squares, {gradient, update});
+    const ValueIds sums = add(OpId::adalomo_squares, squares, {gradient, update});
     const abi::AdalomoMoments p{.true_rows = matrix.true_rows,
                                 .true_columns = matrix.true_columns,
                                 .first_row = now.first_row,
                                 .first_column = now.first_column,
                                 .update_row = update_row};
-    std::vector<ValueId> inputs{sums[0], update, sums[1], now.column};
+    ValueIds inputs{sums[0], update, sums[1], now.column};
     if (now.row.present()) inputs.push_back(now.row);
-    std::vector<ValueId> made = add(OpId::adalomo_moments, p, std::move(inputs));
+    ValueIds made = add(OpId::adalomo_moments, p, std::move(inputs));
     now.column = made[3];
     now.row = made[4];
     now.first_column += matrix.columns;
@@ -72,7 +72,7 @@ struct Emitter {
     return made;
   }
 
-  ValueId rates_of(const std::vector<ValueId>& factors, const Updated& now) const {
+  ValueId rates_of(const ValueIds& factors, const Updated& now) const {
     const ValueId weight = now.master.present() ? now.master : now.parameter;
     const abi::AdalomoNorm norm{.first = first(), .true_rows = matrix.true_rows, .update_row = update_row};
     const ValueId partials =
@@ -83,13 +83,13 @@ struct Emitter {
   }
 
   void move(Updated& now) const {
-    const std::vector<ValueId> factors = add_moments(now);
+    const ValueIds factors = add_moments(now);
     const ValueId rates = rates_of(factors, now);
     const abi::AdalomoUpdate p{
         .first = first(), .tensor = part.number, .update_row = update_row, .decay = weight_decay};
-    std::vector<ValueId> inputs{gradient, update, factors[0], factors[1], rates, now.parameter};
+    ValueIds inputs{gradient, update, factors[0], factors[1], rates, now.parameter};
     if (now.master.present()) inputs.push_back(now.master);
-    const std::vector<ValueId> made = add(OpId::adalomo_update, p, std::move(inputs));
+    const ValueIds made = add(OpId::adalomo_update, p, std::move(inputs));
     now.parameter = made[0];
     now.master = made[1];
   }

@@ -37,8 +37,8 @@ class Adamw : public Optimizer {
 
   void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
             std::span<const ValueId> parameter_and_states) const override {
-    std::vector<ValueId> inputs{gradient, words};
-    inputs.insert(inputs.end(), parameter_and_states.begin(), parameter_and_states.end());
+    ValueIds inputs{gradient, words};
+    inputs.append(parameter_and_states);
     if (in_8bit(spec)) {
       graph.add(Range::update, OpId::adamw_8bit, Parameters(parameters_of<abi::Adamw8bit>(spec)), inputs, spec.name);
     } else {

@@ -31,7 +31,7 @@ struct Emitter {
   Graph& graph;
   const std::string& label;
 
-  std::vector<ValueId> add(OpId op, const Parameters& parameters, std::vector<ValueId> inputs) const {
+  ValueIds add(OpId op, const Parameters& parameters, ValueIds inputs) const {
     return graph.add(Range::update, op, parameters, std::move(inputs), label);
   }
   // alpha A B + beta C, or A B
@@ -79,13 +79,13 @@ class Muon : public Optimizer {
     if (!is_layer_matrix(spec)) return adamw_->emit(graph, spec, words, gradient, parameter_and_states);
     const Scope scope(graph, {Kind::direction, spec.layer});
     const Emitter e{graph, spec.name};
-    std::vector<ValueId> momentum{parameter_and_states[1]};  // and its scales
+    ValueIds momentum{parameter_and_states[1]};  // and its scales
     if (in_8bit()) momentum.push_back(parameter_and_states[2]);
-    std::vector<ValueId> updated{parameter_and_states[0]};  // and its master
+    ValueIds updated{parameter_and_states[0]};  // and its master
     if (precision_.master) updated.push_back(parameter_and_states.back());
     for (const StoredTensor& part : spec.parts) {
-      const std::vector<ValueId> made = add_momentum(e, spec, part, words, gradient, momentum);
-      momentum.assign(made.begin() + 1, made.end());
+      const ValueIds made = add_momentum(e, spec, part, words, gradient, momentum);
+      momentum = ValueIds(made.begin() + 1, made.end());
       const ValueId partials = e.add(OpId::square_sum, Parameters(abi::SquareSum{}), {made[0]})[0];
       ValueId x = e.add(OpId::muon_normalize, Parameters(abi::MuonNormalize{}), {partials, made[0]})[0];
       x = orthogonalized(e, x, part.shape[0] > part.shape[1]);
@@ -97,10 +97,10 @@ class Muon : public Optimizer {
   bool in_8bit() const { return precision_.m == DType::e4m3; }
 
   // what the part is updated by, the momentum, and its scales
-  std::vector<ValueId> add_momentum(const Emitter& e, const ParameterSpec& spec, const StoredTensor& part,
-                                    ValueId words, ValueId gradient, const std::vector<ValueId>& momentum) const {
-    std::vector<ValueId> inputs{gradient, words};
-    inputs.insert(inputs.end(), momentum.begin(), momentum.end());
+  ValueIds add_momentum(const Emitter& e, const ParameterSpec& spec, const StoredTensor& part, ValueId words,
+                        ValueId gradient, const ValueIds& momentum) const {
+    ValueIds inputs{gradient, words};
+    inputs.append(momentum);
     if (in_8bit()) {
       const abi::MuonMomentum8bit p{.first_row = uint32_t(part.first / spec.shape[1]),
                                     .tensor = part.number,
@@ -122,14 +122,14 @@ class Muon : public Optimizer {
   }
 
   void update(const Emitter& e, const ParameterSpec& spec, const StoredTensor& part, ValueId words, ValueId x,
-              std::vector<ValueId>& updated) const {
+              ValueIds& updated) const {
     const abi::MuonUpdate p{.first = ops::block_at(spec.name, part.first),
                             .tensor = part.number,
                             .decay = float(options_.weight_decay),
                             .scale = float(scale_of(options_.muon_scale, part.shape))};
-    std::vector<ValueId> inputs{x, words};
-    inputs.insert(inputs.end(), updated.begin(), updated.end());
-    const std::vector<ValueId> out = e.add(OpId::muon_update, Parameters(p), std::move(inputs));
+    ValueIds inputs{x, words};
+    inputs.append(updated);
+    const ValueIds out = e.add(OpId::muon_update, Parameters(p), std::move(inputs));
     std::copy_n(out.begin(), updated.size(), updated.begin());
   }
 

@@ -93,7 +93,7 @@ class Projected : public Optimizer {
     ValueId words;
 
     template <typename P>
-    std::vector<ValueId> add(OpId op, const P& parameters, std::vector<ValueId> inputs) const {
+    ValueIds add(OpId op, const P& parameters, ValueIds inputs) const {
       return graph.add(Range::update, op, Parameters(parameters), std::move(inputs), spec.name);
     }
     ValueId product(uint32_t form, ValueId a, ValueId b) const {
@@ -151,7 +151,7 @@ class Projected : public Optimizer {
                                .one_minus_beta1 = float(1 - o.beta1),
                                .one_minus_beta2 = float(1 - o.beta2),
                                .epsilon = float(o.epsilon)};
-      const std::vector<ValueId> out = add(OpId::apollo_scale, p, {r, words, now.m, now.v});
+      const ValueIds out = add(OpId::apollo_scale, p, {r, words, now.m, now.v});
       now.m = out[1];
       now.v = out[2];
       return out[0];
@@ -164,9 +164,9 @@ class Projected : public Optimizer {
                                 .transposed = !projection.tall,
                                 .decay = float(of.options_.weight_decay),
                                 .scale = float(of.apollo() ? std::sqrt(scale) : scale / std::sqrt(double(of.rank())))};
-      std::vector<ValueId> inputs{x, factors, factor, words, now.parameter};
+      ValueIds inputs{x, factors, factor, words, now.parameter};
       if (now.master.present()) inputs.push_back(now.master);
-      const std::vector<ValueId> out = add(OpId::apollo_update, p, std::move(inputs));
+      const ValueIds out = add(OpId::apollo_update, p, std::move(inputs));
       now.parameter = out[0];
       if (now.master.present()) now.master = out[1];
     }

@@ -21,8 +21,8 @@ class Sgd : public Optimizer {
   void emit(Graph& graph, const ParameterSpec& spec, ValueId words, ValueId gradient,
             std::span<const ValueId> parameter_and_states) const override {
     const abi::Sgd p{.decay = float(group(spec).weight_decay), .segments = segments_of(spec)};
-    std::vector<ValueId> inputs{gradient, words};
-    inputs.insert(inputs.end(), parameter_and_states.begin(), parameter_and_states.end());
+    ValueIds inputs{gradient, words};
+    inputs.append(parameter_and_states);
     graph.add(Range::update, OpId::sgd, Parameters(p), inputs, spec.name);
   }
 

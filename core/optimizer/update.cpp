@@ -34,7 +34,7 @@ Kept declare_kept(Graph& graph, ClipBy clip_by) {
 }
 
 Sums emit_sums(Graph& graph, const Gradients& g) {
-  std::vector<ValueId> squares, vectors;
+  ValueIds squares, vectors;
   for (size_t i = 0; i < g.gradients.size(); ++i) {
     const bool whole = graph.ranks() > 1 && g.specs[i].shape.rank() == 1;
     (whole ? vectors : squares)
@@ -43,7 +43,7 @@ Sums emit_sums(Graph& graph, const Gradients& g) {
   }
   const ValueId own = graph.concat(Range::update, squares);
   if (graph.ranks() == 1) return {own, g.loss, {}};
-  const std::vector<ValueId> all = graph.all_gather(Range::update, {own, g.loss}, "norm and loss");
+  const ValueIds all = graph.all_gather(Range::update, {own, g.loss}, "norm and loss");
   return {all[0], all[1], vectors.empty() ? ValueId{} : graph.concat(Range::update, vectors)};
 }
 
@@ -52,20 +52,20 @@ ValueId emit_step_verdict(Graph& graph, const Gradients& g, const Kept& kept, co
                           const Sums& sums) {
   const abi::StepVerdict p{.grad_clip = float(clipping.grad_clip),
                            .by_tensor = clipping.clip_by == ClipBy::step ? 0u : 1u};
-  std::vector<ValueId> inputs{sums.squares, sums.loss,      sums.vectors, g.scalars,
-                              g.counter,    g.scale_counts, kept.updates, kept.report};
+  ValueIds inputs{sums.squares, sums.loss,      sums.vectors, g.scalars,
+                  g.counter,    g.scale_counts, kept.updates, kept.report};
   if (kept.last_norm.present()) inputs.push_back(kept.last_norm);
   return graph.add(Range::update, OpId::step_verdict, Parameters(p), std::move(inputs), "update")[0];
 }
 
 // The verdicts of a parameter's stored tensors, (tensors, 64) u32; their sums of squares are put behind squares.
 ValueId emit_tensor_verdicts(Graph& graph, const ParameterSpec& spec, ValueId gradient, const Gradients& g,
-                             const Kept& kept, double grad_clip, std::vector<ValueId>& squares) {
-  std::vector<ValueId> verdicts;
+                             const Kept& kept, double grad_clip, ValueIds& squares) {
+  ValueIds verdicts;
   for (const StoredTensor& part : spec.parts) {
     const abi::SquareSum sum{.first = uint32_t(part.first), .part = uint32_t(part.place.count())};
     const ValueId partials = graph.add(Range::update, OpId::square_sum, Parameters(sum), {gradient}, part.name)[0];
-    const std::vector<ValueId> made =
+    const ValueIds made =
         graph.add(Range::update, OpId::tensor_verdict, Parameters(abi::TensorVerdict{.grad_clip = float(grad_clip)}),
                   {partials, g.loss, g.scalars, kept.updates, kept.last_norm}, part.name);
     verdicts.push_back(made[0]);
@@ -75,9 +75,9 @@ ValueId emit_tensor_verdicts(Graph& graph, const ParameterSpec& spec, ValueId gr
 }
 
 // The parameter, and its states, which are declared.
-std::vector<ValueId> parameter_and_states(Graph& graph, const Optimizer& optimizer, const ParameterSpec& spec,
-                                          ValueId parameter, std::span<const std::string> words) {
-  std::vector<ValueId> values{parameter};
+ValueIds parameter_and_states(Graph& graph, const Optimizer& optimizer, const ParameterSpec& spec, ValueId parameter,
+                              std::span<const std::string> words) {
+  ValueIds values{parameter};
   for (const State& state : optimizer.states(spec)) {
     const auto number = uint32_t(std::ranges::find(words, state.word) - words.begin());
     const Scope scope(graph, {.kind = Kind::state, .layer = spec.layer, .state = number});
@@ -94,12 +94,12 @@ void emit_update(Graph& graph, const Optimizer& optimizer, const Gradients& g, c
   const Kept kept = declare_kept(graph, clipping.clip_by);
   ValueId words;
   if (!by_tensor) words = optimizer.prepare(graph, emit_step_verdict(graph, g, kept, clipping, emit_sums(graph, g)));
-  std::vector<ValueId> squares;
+  ValueIds squares;
   const std::vector<std::string> state_names = state_words(optimizer, g.specs);
   for (size_t i = 0; i < g.specs.size(); ++i) {
     const ParameterSpec& spec = g.specs[i];
     if (!optimizer.group(spec).trainable) continue;
-    const std::vector<ValueId> updated = parameter_and_states(graph, optimizer, spec, g.parameters[i], state_names);
+    const ValueIds updated = parameter_and_states(graph, optimizer, spec, g.parameters[i], state_names);
     if (by_tensor) {
       const Scope verdicts(graph, {Kind::direction, spec.layer});
       words = optimizer.prepare(

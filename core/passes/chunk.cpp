@@ -111,7 +111,7 @@ ValueId slice(Chunking& c, const Node& node, ValueId v, const Part& part) {
   return c.rewriter.graph().slice(node.range, c.rewriter.map(v), part.first * rows, part.count * rows);
 }
 
-using Results = std::map<uint32_t, std::vector<ValueId>>;  // by value, its parts
+using Results = std::map<uint32_t, ValueIds>;  // by value, its parts
 
 void emit(Chunking& c, const Group& group, const Part& part, Results& results) {
   std::map<uint32_t, ValueId> here;  // by value, what this part has of it
@@ -124,7 +124,7 @@ void emit(Chunking& c, const Group& group, const Part& part, Results& results) {
   };
   for (const Node* node : group.nodes) {
     const Split& split = split_of(*node);
-    std::vector<ValueId> inputs;
+    ValueIds inputs;
     for (size_t i = 0; i < node->inputs.size(); ++i) inputs.push_back(input(*node, i));
     const Parameters parameters = split.part(node->parameters, c.graph.operands_of(*node), part.first, part.count);
     const auto& out = c.rewriter.emit(*node, parameters, std::move(inputs), node->tag.phase);

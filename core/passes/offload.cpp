@@ -305,7 +305,7 @@ void emit(Uses& u, Offloaded& to, const Node& node) {
     TANDEM_CHECK(node.form == Form::slice, "offload: {} is a part of a concat", node.label);
     return;  // its readers take the part itself
   }
-  std::vector<ValueId> inputs;
+  ValueIds inputs;
   for (ValueId v : node.inputs) inputs.push_back(u.on_host(v) ? on_device(u, to, v, node.range) : to.rewriter.map(v));
   // In later micro-steps the value comes from the host.
   if (node.form == Form::fill && node.tag.when == When::first && u.on_host(node.outputs[0]))

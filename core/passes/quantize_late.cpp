@@ -91,7 +91,7 @@ void emit_late(Late& l, const Node& node, const Node& reader) {
   here.range = reader.range;
   here.tag.layer = reader.tag.layer;
   here.tag.when = When::first;
-  std::vector<ValueId> inputs;
+  ValueIds inputs;
   for (ValueId v : node.inputs) inputs.push_back(l.is_moved(v) ? make(l, v, reader) : l.to.map(v));
   const bool made_anew = node.in_place == 0 && node.is_instruction();
   for (size_t i = 0; made_anew && i < node.outputs.size(); ++i) {

@@ -175,7 +175,7 @@ void copy(const Marks& m, Recomputed& to, const Node& node) {
   const Outputs needed = outputs_if(node, [&](ValueId v) { return m.stays[v.index]; });
   const Outputs read = outputs_if(node, [&](ValueId v) { return m.dropped[v.index] && m.stays[v.index]; });
   if (only == nullptr || needed == all || read == Outputs{}) return to.rewriter.copy(node);
-  std::vector<ValueId> inputs;
+  ValueIds inputs;
   for (size_t i = 0; i < node.inputs.size(); ++i)
     if (const auto output = overwriting(node, i); !output || overwriting_stays(m, node, *output))
       inputs.push_back(to.rewriter.map(node.inputs[i]));
@@ -210,7 +210,7 @@ ValueId remake(const Marks& m, Recomputed& to, ValueId v, Pass pass) {
   here.range = pass.first;
   const auto is_wanted = [&](ValueId copy) { return m.remade_wanted.contains({pass, copy.index}); };
   const Clone made = clone_of(m, here, outputs_if(here, is_wanted));
-  std::vector<ValueId> inputs;
+  ValueIds inputs;
   for (ValueId input : made.inputs) inputs.push_back(to.rewriter.map(input));
   const auto& out =
       to.rewriter.emit(here, made.parameters, std::move(inputs), pass.second ? Phase::recompute : Phase::forward);
@@ -224,7 +224,7 @@ ValueId clone(const Marks& m, Recomputed& to, ValueId v) {
   if (const auto found = to.clones.find(v.index); found != to.clones.end()) return found->second;
   const Node& node = m.graph.nodes()[m.graph.values()[v.index].node];
   const Clone made = clone_of(m, node, m.wanted_of(node));
-  std::vector<ValueId> inputs;
+  ValueIds inputs;
   for (ValueId input : made.inputs)
     inputs.push_back(is_remade(m, input)   ? remake(m, to, input, kBackwardPass)
                      : m.is_dropped(input) ? clone(m, to, input)

@@ -35,9 +35,9 @@ void Rewriter::inherit(ValueId old, ValueId now) {
 }
 
 void Rewriter::copy(const Node& node, const Parameters& parameters, bool with_names) {
-  std::vector<ValueId> inputs = node.inputs;
+  ValueIds inputs = node.inputs;
   for (ValueId& v : inputs) v = map(v);
-  const std::vector<ValueId>& outputs = emit(node, parameters, std::move(inputs), node.tag.phase);
+  const ValueIds& outputs = emit(node, parameters, std::move(inputs), node.tag.phase);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!outputs[i].present()) continue;
     set(node.outputs[i], outputs[i]);
@@ -46,7 +46,7 @@ void Rewriter::copy(const Node& node, const Parameters& parameters, bool with_na
   }
 }
 
-bool Rewriter::are_alike(const std::vector<ValueId>& old, const std::vector<ValueId>& now) const {
+bool Rewriter::are_alike(const ValueIds& old, const ValueIds& now) const {
   return std::ranges::equal(old, now, [this](ValueId a, ValueId b) {
     if (!a.present() || !b.present()) return a == b;
     const Value &x = from_.values()[a.index], &y = graph_.values()[b.index];
@@ -54,8 +54,7 @@ bool Rewriter::are_alike(const std::vector<ValueId>& old, const std::vector<Valu
   });
 }
 
-const std::vector<ValueId>& Rewriter::emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs,
-                                           Phase phase) {
+const ValueIds& Rewriter::emit(const Node& node, const Parameters& parameters, ValueIds inputs, Phase phase) {
   if (parameters == node.parameters && are_alike(node.inputs, inputs))
     return graph_.add_like(from_, node, std::move(inputs), phase);
   Tag tag = node.tag;
@@ -94,7 +93,7 @@ const std::vector<ValueId>& Rewriter::emit(const Node& node, const Parameters& p
     case Form::dispatch:
       graph_.add(node.range, node.op, parameters, std::move(inputs), node.label);
   }
-  const std::vector<ValueId>& outputs = graph_.nodes().back().outputs;
+  const ValueIds& outputs = graph_.nodes().back().outputs;
   for (size_t i = 0; i < outputs.size(); ++i)
     if (outputs[i].present() && node.outputs[i].present()) inherit(node.outputs[i], outputs[i]);
   return outputs;

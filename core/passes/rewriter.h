@@ -21,8 +21,7 @@ class Rewriter {
   void copy_again(const Node& node) { copy(node, node.parameters, false); }
   // the node with other parameters and inputs (of the new graph) under another phase; nothing is mapped. Its outputs,
   // until the next node
-  const std::vector<ValueId>& emit(const Node& node, const Parameters& parameters, std::vector<ValueId> inputs,
-                                   Phase phase);
+  const ValueIds& emit(const Node& node, const Parameters& parameters, ValueIds inputs, Phase phase);
 
   Graph& graph() { return graph_; }
   Graph take() { return std::move(graph_); }
@@ -31,7 +30,7 @@ class Rewriter {
   void inherit(ValueId old, ValueId now);  // kind, layer, place
   void copy(const Node& node, const Parameters& parameters, bool with_names);
   // True if inputs of the old graph and of the new one have the same descs and rows.
-  bool are_alike(const std::vector<ValueId>& old, const std::vector<ValueId>& now) const;
+  bool are_alike(const ValueIds& old, const ValueIds& now) const;
 
   const Graph& from_;
   Graph graph_;

@@ -89,15 +89,15 @@ ValueId own_rows(Sharded& to, Range range, const SharedParameter& p) {
   return p.whole ? to.graph.rank_slice(range, to.rewriter.map(p.value)) : to.variables.at(p.gradient);
 }
 
-std::vector<ValueId> emit_on_own_rows(Sharded& to, const Node& node, const Parameters& parameters) {
-  std::vector<ValueId> inputs{own_rows(to, node.range, *to.shares.parameter_of(node.inputs[0]))};
+ValueIds emit_on_own_rows(Sharded& to, const Node& node, const Parameters& parameters) {
+  ValueIds inputs{own_rows(to, node.range, *to.shares.parameter_of(node.inputs[0]))};
   for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.rewriter.map(node.inputs[i]));
   return to.rewriter.emit(node, parameters, std::move(inputs), node.tag.phase);
 }
 
 void reduce_maxima(Sharded& to) {
   if (to.begin.maxima.empty()) return;
-  std::vector<ValueId> words;
+  ValueIds words;
   for (const Node* node : to.begin.maxima) words.push_back(emit_on_own_rows(to, *node, node->parameters)[0]);
   const Scope scope(to.graph, {});
   words = to.graph.all_reduce_max(Range::begin, std::move(words), "weight amax");
@@ -119,7 +119,7 @@ void gather(Sharded& to, Range range, std::span<const uint32_t> sources) {
   std::map<uint32_t, std::vector<uint32_t>> layers;
   for (uint32_t s : sources) layers[layer_of(to, to.shares.sources[s].value)].push_back(s);
   for (const auto& [layer, together] : layers) {
-    std::vector<ValueId> own;
+    ValueIds own;
     std::vector<Rows> rows;
     for (uint32_t s : together) {
       const SharedSource& source = to.shares.sources[s];
@@ -128,7 +128,7 @@ void gather(Sharded& to, Range range, std::span<const uint32_t> sources) {
       rows.push_back(source.rows);
     }
     const Scope scope(to.graph, to.from.values()[to.shares.sources[together[0]].value.index].tag());
-    const std::vector<ValueId> wholes = to.graph.gather_rows(range, own, rows, label_of(layer));
+    const ValueIds wholes = to.graph.gather_rows(range, own, rows, label_of(layer));
     for (size_t i = 0; i < together.size(); ++i) {
       to.rewriter.set(to.shares.sources[together[i]].value, wholes[i]);
       to.sources[together[i]].transposed = false;
@@ -170,11 +170,11 @@ void spread(Sharded& to, const Node& node, ValueId whole) {
 }
 
 void gather_layer(Sharded& to, std::span<const Node* const> nodes) {
-  std::vector<ValueId> own;
+  ValueIds own;
   std::vector<Rows> rows;
   for (const Node* node : nodes) {
     const Op& op = op_of(node->op);
-    const std::vector<ValueId> made = emit_on_own_rows(to, *node, op.only(node->parameters, by_rows(op, *node)));
+    const ValueIds made = emit_on_own_rows(to, *node, op.only(node->parameters, by_rows(op, *node)));
     own.push_back(made[0]);
     rows.push_back(to.shares.parameter_of(node->inputs[0])->rows);
     for (size_t i = 0; i < made.size(); ++i)
@@ -188,7 +188,7 @@ void gather_layer(Sharded& to, std::span<const Node* const> nodes) {
     return;
   }
   const Scope scope(to.graph, nodes[0]->tag);
-  const std::vector<ValueId> wholes = to.graph.gather_rows(Range::begin, own, rows, label_of(nodes[0]->tag.layer));
+  const ValueIds wholes = to.graph.gather_rows(Range::begin, own, rows, label_of(nodes[0]->tag.layer));
   for (size_t i = 0; i < nodes.size(); ++i) spread(to, *nodes[i], wholes[i]);
 }
 
@@ -309,7 +309,7 @@ void rewrite_sums(Sharded& to, uint32_t n) {
 // Every rank sums them alike.
 void exchange_vectors(Sharded& to) {
   std::vector<const SharedParameter*> vectors;
-  std::vector<ValueId> values;
+  ValueIds values;
   for (const SharedParameter& p : to.shares.parameters) {
     if (p.matrix()) continue;
     vectors.push_back(&p);
@@ -317,7 +317,7 @@ void exchange_vectors(Sharded& to) {
   }
   if (vectors.empty()) return;
   const Scope scope(to.graph, {Kind::gradient, kNoLayer});
-  const std::vector<ValueId> parts = to.graph.all_gather(Range::update, values, "vectors' gradients");
+  const ValueIds parts = to.graph.all_gather(Range::update, values, "vectors' gradients");
   for (size_t i = 0; i < parts.size(); ++i)
     to.rewriter.set(vectors[i]->last_gradient,
                     sum(to, Range::update, *vectors[i], parts[i], values[i], {}, When::each));
@@ -334,7 +334,7 @@ void rewrite_update(Sharded& to, const Node& node) {
     for (ValueId v : node.inputs)
       if (v.present() && to.shares.parameter_of(v)) p = to.shares.parameter_of(v);
   if (!p || !p->matrix()) return to.rewriter.copy(node);
-  std::vector<ValueId> inputs;
+  ValueIds inputs;
   for (ValueId v : node.inputs)
     inputs.push_back(v.present() && to.shares.parameter_of(v) ? own_rows(to, node.range, *p) : to.rewriter.map(v));
   const uint64_t elements = p->rows.of_rank * (to.from.desc(p->value).shape.count() / p->rows.whole);

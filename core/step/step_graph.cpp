@@ -61,7 +61,7 @@ class StepGraph {
   }
 
   void update() {
-    std::vector<ValueId> parameters;
+    ValueIds parameters;
     for (const ParameterSpec& spec : trainable_) parameters.push_back(model_.parameter(spec.name));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(optimizer_, model_.precision());
     emit_update(graph_, *optimizer,
@@ -101,7 +101,7 @@ class StepGraph {
   ValueId rope_;
   StepWords words_;
   std::vector<ParameterSpec> trainable_;
-  std::vector<ValueId> gradients_;  // by trainable parameter
+  ValueIds gradients_;  // by trainable parameter
 };
 
 }  // namespace
@@ -146,7 +146,7 @@ Graph build_generation_graph(const ModelConfig& config, const Precision& precisi
   const ValueId token = graph.external("token", {DType::i32, {1}}),
                 position = graph.external("position", {DType::i32, {1}});
   const ValueId rope = graph.variable("rope", {DType::f32, {capacity, config.head_dim / 2, 2}});
-  std::vector<ValueId> caches;
+  ValueIds caches;
   for (uint32_t layer = 0; layer < config.layers; ++layer)
     caches.push_back(graph.variable(fmt::format("cache.{}", layer),
                                     {precision.compute(), {2, config.kv_heads, capacity, config.head_dim}}));

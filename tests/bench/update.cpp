@@ -73,8 +73,7 @@ Graph update_graph(const Case& kind, std::span<const ParameterSpec> specs) {
   for (const ParameterSpec& spec : specs) {
     const ValueId gradient =
         variable(spec.name + ".gradient", {kind.precision.gradient, spec.shape}, {Kind::gradient, spec.layer});
-    std::vector<ValueId> updated{
-        variable(spec.name, {kind.precision.compute(), spec.shape}, {Kind::parameter, spec.layer})};
+    ValueIds updated{variable(spec.name, {kind.precision.compute(), spec.shape}, {Kind::parameter, spec.layer})};
     for (const State& state : optimizer->states(spec)) {
       const auto number = uint32_t(std::ranges::find(words, state.word) - words.begin());
       updated.push_back(
@@ -146,7 +145,8 @@ Graph plain_products(const Graph& update) {
   Graph graph;
   for (const Node& node : update.nodes()) {
     if (node.op != OpId::gemm) continue;
-    std::vector<ValueId> inputs(5);
+    ValueIds inputs;
+    inputs.resize(5);
     for (size_t i = 0; i < 2; ++i)
       inputs[i] = graph.variable(fmt::format("{}.{}.matrix", graph.nodes().size(), i), update.desc(node.inputs[i]));
     const abi::Gemm p{.form = node.parameters.as<abi::Gemm>().form};

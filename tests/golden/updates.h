@@ -53,7 +53,7 @@ class Updates {
   Updates(Backend& backend, const OptimizerOptions& options, const Precision& precision,
           const std::vector<ParameterSpec>& specs) {
     Graph graph;
-    std::vector<ValueId> parameters, gradients;
+    ValueIds parameters, gradients;
     for (const ParameterSpec& spec : specs) {
       parameters.push_back(graph.variable(spec.name, {precision.compute(), spec.shape}));
       gradients.push_back(graph.variable(spec.name + ".gradient", {precision.gradient, spec.shape}));

@@ -56,7 +56,7 @@ class Tape {
     return w;
   }
   template <typename P>
-  std::vector<ValueId> op(OpId id, const P& p, std::vector<ValueId> inputs) {
+  ValueIds op(OpId id, const P& p, ValueIds inputs) {
     return graph.add(kRange, id, Parameters(p), std::move(inputs));
   }
 
@@ -81,7 +81,7 @@ class Tape {
     return leaf != leaves_.end() ? leaf->second.view() : values_.at(v.index).view();
   }
 
-  void check(std::vector<ValueId> outputs) {
+  void check(ValueIds outputs) {
     const size_t forward = graph.nodes().size();
     std::vector<std::pair<ValueId, ValueId>> weights;  // output, its weight in L, which is its cotangent
     ReverseMode backward(graph, kRange);
@@ -141,7 +141,7 @@ class Tape {
 
   std::map<uint32_t, Buffer> leaves_, values_;
   std::vector<std::pair<ValueId, ValueId>> activations_;
-  std::vector<ValueId> parameters_;
+  ValueIds parameters_;
   Random random_{"gradients"};
 };
 
@@ -353,7 +353,7 @@ TEST_CASE("gradient: a decoder layer on host") {
 namespace {
 
 // e4m3 copies of x as the model makes them
-std::vector<ValueId> quantized(Tape& t, ValueId x) {
+ValueIds quantized(Tape& t, ValueId x) {
   const ValueId slot = t.graph.zeros(kRange, {DType::u32, {64}});
   const ValueId amax = t.op(OpId::amax, abi::Amax{}, {x, slot})[0];
   return t.op(OpId::quantize, abi::Quantize{0, 0, 1, 1}, {x, amax});

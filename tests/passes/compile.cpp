@@ -29,7 +29,7 @@ Graph random_graph(uint32_t seed, int nodes = 40) {
   std::mt19937 random(seed);
   Graph g;
   const ValueId x = g.variable("x", {DType::f32, {64 + 64 * (seed % 3)}});
-  std::vector<ValueId> values{x};
+  ValueIds values{x};
   for (int i = 0; i < nodes; ++i)
     values.push_back(add(g, Range::micro_step, values.back(), values[random() % values.size()]));
   g.keep(values.back(), "y");
@@ -129,7 +129,7 @@ TEST_CASE("storage: what an exchange reads stays until the next exchange, so tha
   Graph g;
   g.set_ranks(2);
   const TensorDesc desc{DType::f32, {128, 4}};
-  std::vector<ValueId> wholes, parts;
+  ValueIds wholes, parts;
   for (int i = 0; i < 2; ++i) {
     wholes.push_back(g.zeros(Range::micro_step, desc));
     g.set_rows(wholes.back(), {128, 64, true});

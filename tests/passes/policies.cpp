@@ -70,7 +70,7 @@ class RandomStep {
       }
   }
 
-  ValueId any(const std::vector<ValueId>& values) { return values[random_() % values.size()]; }
+  ValueId any(const ValueIds& values) { return values[random_() % values.size()]; }
 
   ValueId gemm(ValueId x, ValueId w) {
     const abi::Gemm p{.form = abi::kGemmNt};
@@ -78,7 +78,7 @@ class RandomStep {
   }
 
   // adds one op on values of its layer
-  void add_op(uint32_t layer, std::vector<ValueId>& values) {
+  void add_op(uint32_t layer, ValueIds& values) {
     constexpr Kind kKinds[] = {Kind::attention_norm, Kind::qkv,    Kind::attention, Kind::branch,
                                Kind::ffn_norm,       Kind::swiglu, Kind::ffn,       Kind::residual};
     const Scope scope(graph, {kKinds[random_() % std::size(kKinds)], layer});
@@ -96,7 +96,7 @@ class RandomStep {
         const abi::RmsNorm norm{.epsilon = 1e-6f};
         const auto out =
             graph.add(Range::micro_step, OpId::rms_norm, Parameters(norm), {any(values), any(values), p[0].value});
-        values.insert(values.end(), {out[0], out[1]});
+        values.append({out[0], out[1]});
         break;
       }
       default:
@@ -111,7 +111,7 @@ class RandomStep {
     const uint32_t first = uint32_t(graph.nodes().size());
     ValueId y = tagged(Kind::residual, 0)->add(Range::micro_step, OpId::add, Parameters(abi::Add{}), {x, x})[0];
     for (uint32_t layer = 0; layer < layers_; ++layer) {
-      std::vector<ValueId> values{y};
+      ValueIds values{y};
       for (uint32_t i = 0; i < 3 + random_() % 6; ++i) add_op(layer, values);
       y = tagged(Kind::branch, layer)
               ->add(Range::micro_step, OpId::add, Parameters(abi::Add{}),

@@ -30,7 +30,7 @@ Graph random_graph(uint32_t seed) {
   std::mt19937 random(seed);
   Graph g;
   for (uint64_t rows = 2; rows <= 512; rows *= 4) {
-    std::vector<ValueId> values{g.variable(fmt::format("x{}", rows), {DType::f32, {64 * rows}})};
+    ValueIds values{g.variable(fmt::format("x{}", rows), {DType::f32, {64 * rows}})};
     for (int i = 0; i < 12; ++i) values.push_back(add(g, values.back(), values[random() % values.size()]));
     g.keep(values.back(), fmt::format("y{}", rows));
   }

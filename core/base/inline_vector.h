@@ -1,0 +1,94 @@
+// A vector whose first N elements lie in it: graphs have very many lists of few values.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <type_traits>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace tandem {
+
+// As std::vector; a list that has grown beyond N lies on the heap.
+template <typename T, uint32_t N>
+class InlineVector {
+  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+
+ public:
+  using value_type = T;
+  using iterator = T*;
+  using const_iterator = const T*;
+
+  InlineVector() = default;
+  InlineVector(std::initializer_list<T> list) : InlineVector(list.begin(), list.end()) {}
+  template <typename Iterator>
+  InlineVector(Iterator first, Iterator last) {
+    resize(size_t(last - first));
+    std::copy(first, last, begin());
+  }
+  InlineVector(const InlineVector& other) : InlineVector(other.begin(), other.end()) {}
+  InlineVector(InlineVector&& other) noexcept { swap(other); }
+  InlineVector& operator=(InlineVector other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~InlineVector() { delete[] heap_; }
+
+  T* data() { return heap_ ? heap_ : few_; }
+  const T* data() const { return heap_ ? heap_ : few_; }
+  T* begin() { return data(); }
+  T* end() { return data() + size_; }
+  const T* begin() const { return data(); }
+  const T* end() const { return data() + size_; }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  T& operator[](size_t i) { return data()[i]; }
+  const T& operator[](size_t i) const { return data()[i]; }
+  const T& at(size_t i) const {
+    TANDEM_CHECK(i < size_, "element {} of {}", i, size_);
+    return data()[i];
+  }
+  T& front() { return data()[0]; }
+  const T& front() const { return data()[0]; }
+  T& back() { return data()[size_ - 1]; }
+  const T& back() const { return data()[size_ - 1]; }
+
+  void reserve(size_t capacity) {
+    if (capacity <= capacity_) return;
+    T* const more = new T[capacity];
+    std::copy(begin(), end(), more);
+    delete[] std::exchange(heap_, more);
+    capacity_ = uint32_t(capacity);
+  }
+  void resize(size_t size) {
+    reserve(size);
+    for (size_t i = size_; i < size; ++i) data()[i] = T();
+    size_ = uint32_t(size);
+  }
+  void push_back(T value) {
+    if (size_ == capacity_) reserve(2 * size_t(size_));
+    data()[size_++] = value;
+  }
+  template <typename Range>
+  void append(const Range& more) {
+    for (const T& value : more) push_back(value);
+  }
+  void append(std::initializer_list<T> more) { append<std::initializer_list<T>>(more); }
+  bool operator==(const InlineVector& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+
+ private:
+  void swap(InlineVector& other) {
+    std::swap(heap_, other.heap_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(few_, other.few_);
+  }
+
+  T* heap_ = nullptr;  // null: the elements are few_
+  uint32_t size_ = 0, capacity_ = N;
+  T few_[N] = {};
+};
+
+}  // namespace tandem
