@@ -27,10 +27,14 @@ bool ReverseMode::wants_cotangent(ValueId value) const {
 }
 
 bool ReverseMode::may_overwrite(ValueId cotangent) const {
-  const Value& value = graph_.values()[cotangent.index];
-  if (value.node == UINT32_MAX || !value.name.empty()) return false;
-  const Node& maker = graph_.nodes()[value.node];
-  return maker.range == range_ && maker.tag.when == When::each;
+  for (ValueId v = cotangent; v.present();) {
+    const Value& value = graph_.values()[v.index];
+    if (value.node == UINT32_MAX || !value.name.empty()) return false;
+    const Node& maker = graph_.nodes()[value.node];
+    if (maker.range != range_ || maker.tag.when != When::each) return false;
+    v = maker.is_slice() ? maker.inputs[0] : graph_.overwritten(v);
+  }
+  return true;
 }
 
 ValueId ReverseMode::only_term(ValueId value) const {

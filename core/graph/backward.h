@@ -58,7 +58,7 @@ class ReverseMode : public Backward {
     TensorDesc desc;
     std::string name;
   };
-  // Each run of the range makes it anew: no binding, and nobody reads it behind the range.
+  // True if each run of the range makes its bytes anew: they are no binding's, and nobody reads them behind the range.
   bool may_overwrite(ValueId cotangent) const;
   ValueId parameter_of(ValueId value) const;
   ValueId zeros_of(ValueId parameter);

@@ -240,6 +240,14 @@ ValueIds Graph::all_reduce_max(Range range, ValueIds words, Label label) {
   return collective(range, Form::all_reduce_max, std::move(descs), std::move(words), count, std::move(label));
 }
 
+ValueId Graph::overwritten(ValueId v) const {
+  const Value& value = values_[v.index];
+  if (value.node == UINT32_MAX) return {};
+  const Node& maker = nodes_[value.node];
+  const bool in_place = value.output >= maker.first_output && value.output < maker.first_output + maker.in_place;
+  return in_place ? maker.inputs[maker.inputs.size() - maker.in_place + value.output - maker.first_output] : ValueId{};
+}
+
 Descs Graph::operands_of(const Node& node) const {
   Descs descs;
   descs.reserve(node.inputs.size() + node.outputs.size());

@@ -74,22 +74,12 @@ class Checker {
 
   // The part, and all that it overwrote in place.
   void check_part(uint32_t n, ValueId part) const {
-    for (ValueId v = part; v.present(); v = overwritten(v)) {
+    for (ValueId v = part; v.present(); v = graph_.overwritten(v)) {
       const Value& value = graph_.values()[v.index];
       TANDEM_CHECK(value.name.empty() && value.lifetime == Lifetime::transient && !value.on_host,
                    "node {} (concat) has %{} for a part, whose bytes are those of {}: a part's are the concat's", n,
                    part.index, value.name.empty() ? "the host" : value.name);
     }
-  }
-
-  // The value whose bytes v took over in place; not present: its bytes are its own.
-  ValueId overwritten(ValueId v) const {
-    const Value& value = graph_.values()[v.index];
-    if (value.node == UINT32_MAX) return {};
-    const Node& maker = graph_.nodes()[value.node];
-    const bool in_place = value.output >= maker.first_output && value.output < maker.first_output + maker.in_place;
-    return in_place ? maker.inputs[maker.inputs.size() - maker.in_place + value.output - maker.first_output]
-                    : ValueId{};
   }
 
   // The node that made the bytes first, wherever they stand; null for a variable's or an external's.
@@ -98,7 +88,7 @@ class Checker {
       const uint32_t node = graph_.values()[v.index].node;
       if (node == UINT32_MAX) return nullptr;
       const Node& maker = graph_.nodes()[node];
-      const ValueId before = maker.is_slice() ? maker.inputs[0] : overwritten(v);
+      const ValueId before = maker.is_slice() ? maker.inputs[0] : graph_.overwritten(v);
       if (!before.present()) return &maker;
       v = before;
     }
@@ -135,7 +125,7 @@ class Checker {
   // What goes in and what comes out fit each other.
   void check_exchange(const Node& node) const {
     for (size_t i = 0; i < node.outputs.size(); ++i) {
-      const ValueId from = node.inputs.at(i), to = node.outputs[i];
+      const ValueId from = node.inputs[i], to = node.outputs[i];
       const uint64_t whole = graph_.memory_bytes(to), part = graph_.desc(from).bytes(), ranks = graph_.ranks();
       const bool fits = node.form == Form::all_gather   ? whole == ranks * part
                         : node.form == Form::all_to_all ? whole == graph_.memory_bytes(from)

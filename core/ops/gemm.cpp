@@ -93,7 +93,7 @@ void input_gradient(Backward& b, const OpNode& n, ValueId dy, const Quantized* q
   const ValueId x = n.inputs[0], none;
   if (!b.wants_cotangent(x)) return;
   if (q) {
-    ValueId wt = n.saved.at(1);  // a transpose that is not kept is made here
+    ValueId wt = n.saved[1];  // a transpose that is not kept is made here
     if (!wt.present()) wt = b.emit(n, OpId::transpose, Parameters(abi::Transpose{}), {n.inputs[1]})[0];
     const ValueIds inputs{q->q, wt, none, q->scale, n.inputs[4]};
     return b.add(x, b.emit(n, OpId::gemm, gemm_parameters(abi::kGemmNt, 0), inputs)[0]);

@@ -181,7 +181,7 @@ class Advisor {
   uint32_t halved(uint32_t b) const { return b / 2 / unit_ * unit_; }
   bool may_fit(uint32_t b) { return estimated(b) < kNever; }
 
-  // By doubling or halving, then between two of them; where the estimate errs, less is tried.
+  // By doubling or halving, then between two of them.
   uint32_t largest() {
     const uint32_t configured = request_.shape.micro_batch;
     uint32_t low = plan_.fits() ? configured : 0, high = plan_.fits() ? legal(2.0 * configured) : configured;
@@ -199,28 +199,44 @@ class Advisor {
   }
 
   // In [low, high), by estimates: what policies take is in proportion to the micro_batch, but for what stays. What a
-  // compiled plan takes beyond the budgets is left free by the next one. 0: what they find does not fit.
+  // compiled plan takes beyond its estimate is left free by the next one. 0: what they find does not fit.
   uint32_t largest_between(uint32_t low, uint32_t high) {
-    const MemoryBudget budget = budget_of(request_.target);
     const uint32_t last = std::max(high, low + 1);
     PlanRequest lean = request_of(last);
+    const MemoryBudget budget = budget_of(lean.target);
+    uint32_t fails = last;  // known or taken not to fit
+    Choice before;
     for (int tries = 0; tries <= kTries; ++tries) {
-      uint32_t fits = low, fails = last;
-      while (fails - fits > unit_) {
-        const uint32_t middle = fits + (fails - fits) / 2 / unit_ * unit_;
-        (between(low, last, middle, lean).ranking.best().front().fits() ? fits : fails) = middle;
-      }
+      const auto [fits, best] = largest_estimated(low, last, fails, lean);
       if (fits == low) break;
-      Between found = between(low, last, fits, lean);
-      const std::optional<Usage> usage = compiled(found.ranking, found.ranking.best().front().choice, fits);
-      if (!usage) break;
-      if (budget.holds(*usage)) return fits;
-      lean.target.memory_bytes -= std::min(lean.target.memory_bytes, uint64_t(budget.over(usage->device(), 0)));
-      if (budget.over(0, usage->host) > 0)
-        lean.target.host_memory_bytes -=
-            std::min(lean.target.host_memory_bytes - 1, uint64_t(budget.over(0, usage->host)));
+      if (best.choice == before) {  // compiled already
+        fails = fits;
+        continue;
+      }
+      const std::optional<Usage> usage = compiled(knobs_of(lean), best.choice, fits);
+      if (usage && budget.holds(*usage)) return fits;
+      before = best.choice;
+      if (!usage) fails = fits;
+      else leave_free(lean.target, usage->device() - best.device, budget.over(0, usage->host));
     }
     return low == request_.shape.micro_batch || compiles(batch(low).ranking, low) ? low : 0;
+  }
+
+  static void leave_free(Target& target, double device, double host) {
+    target.memory_bytes -= std::min(target.memory_bytes, uint64_t(std::max(0.0, device)));
+    if (host > 0) target.host_memory_bytes -= std::min(target.host_memory_bytes - 1, uint64_t(host));  // 0: no limit
+  }
+
+  // The largest micro_batch in [low, fails) that is estimated to fit, and its best policy; low: no other is.
+  std::pair<uint32_t, Ranked> largest_estimated(uint32_t low, uint32_t last, uint32_t fails, const PlanRequest& lean) {
+    std::pair<uint32_t, Ranked> found{low, {}};
+    while (fails - found.first > unit_) {
+      const uint32_t middle = found.first + (fails - found.first) / 2 / unit_ * unit_;
+      Ranked best = between(low, last, middle, lean).ranking.best().front();
+      if (best.fits()) found = {middle, std::move(best)};
+      else fails = middle;
+    }
+    return found;
   }
 
   // Choices of a batch between two others.
@@ -252,9 +268,9 @@ class Advisor {
   }
 
   // What the choice takes with a micro_batch; nullopt: a value is larger than the device allocates at once.
-  std::optional<Usage> compiled(const Ranking& ranking, const Choice& choice, uint32_t micro_batch) const {
+  std::optional<Usage> compiled(const std::vector<Knob>& knobs, const Choice& choice, uint32_t micro_batch) const {
     const PlanRequest r = request_of(micro_batch);
-    const MemoryPolicy policy = policy_of(ranking.knobs(), choice, r.model.layers);
+    const MemoryPolicy policy = policy_of(knobs, choice, r.model.layers);
     const Compiled compiled = compile_step(r, policy, without_budget(r.target), Checks::without);
     if (!compiled.memory.fits()) return {};
     return usage_of(compiled, r.target);
@@ -265,7 +281,7 @@ class Advisor {
     for (int tries = 0; tries < kTries; ++tries) {
       const Ranked best = ranking.best().front();
       if (!best.fits()) break;
-      const std::optional<Usage> usage = compiled(ranking, best.choice, micro_batch);
+      const std::optional<Usage> usage = compiled(ranking.knobs(), best.choice, micro_batch);
       if (!usage) break;
       if (budget_of(request_.target).holds(*usage)) return true;
       ranking.correct(best.choice, *usage);

@@ -45,15 +45,14 @@ StepPlan decide(const PlanRequest& request, std::shared_ptr<Estimates> estimates
   const uint32_t most = request.limits.lm_head_chunks.value_or(shape.head_chunks);
   const uint32_t few = request.limits.lm_head_chunks.value_or(
       choose_head_chunks(request.model, request.precision, shape, logit_bytes(request.target)));
-  std::optional<StepPlan> asked = plan_asked(request, few);
-  if (asked) {
-    asked->estimates = std::move(estimates);
-    return std::move(*asked);
+  std::optional<StepPlan> plan = plan_asked(request, few);
+  if (!plan) {
+    StepPlan found = plan_step(request, estimates);
+    if (!found.fits() && most != few) plan = plan_asked(request, most);
+    if (!plan) plan = std::move(found);
   }
-  StepPlan plan = plan_step(request, std::move(estimates));
-  if (!plan.fits() && most != few)
-    if (asked = plan_asked(request, most); asked) return std::move(*asked);
-  return plan;
+  if (!plan->estimates) plan->estimates = std::move(estimates);
+  return std::move(*plan);
 }
 
 }  // namespace tandem

@@ -207,14 +207,13 @@ Usage Estimator::effect_of(size_t knob, const Choice& choice) const {
 const Estimator& Estimates::of(const PlanRequest& request) {
   const Release release = release_of(request);
   const auto key = [&](bool coarse) { return Key{release, request.shape.micro_batch, coarse}; };
-  std::unique_ptr<const Estimator>& made = all_[key(request.coarse)];
-  if (made) return *made;
+  if (const auto made = all_.find(key(request.coarse)); made != all_.end()) return *made->second;
   auto from = all_.find(key(!request.coarse));
   if (from == all_.end() && last_.contains(release)) from = all_.find(last_.at(release));
-  made =
-      from == all_.end() ? std::make_unique<Estimator>(request) : std::make_unique<Estimator>(request, *from->second);
+  auto made = from == all_.end() ? std::make_unique<const Estimator>(request)
+                                 : std::make_unique<const Estimator>(request, *from->second);
   last_[release] = key(request.coarse);
-  return *made;
+  return *(all_[key(request.coarse)] = std::move(made));
 }
 
 }  // namespace tandem

@@ -70,7 +70,8 @@ class Estimator {
 // Estimators of one model and one Target, each made once: what one of them samples serves the next.
 class Estimates {
  public:
-  // Those of the request's batch, release and coarseness. What else it says must be the same in each call.
+  // Those of the request's micro_batch, release and coarseness. Accumulation and LM-head chunks follow from these; all
+  // else must be the same in each call.
   const Estimator& of(const PlanRequest& request);
 
  private:

@@ -1,7 +1,6 @@
 #include "core/plan/planner.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "core/base/parallel.h"
@@ -73,6 +72,7 @@ class Search {
     while (nodes_ < (best_ && best_->planned.fits ? most : 2 * most)) {
       std::vector<Attempt> pair = attempt_all(next_choices());
       if (pair.empty()) break;
+      std::ranges::reverse(pair);  // The last one counts among corrections as near: the best one's.
       for (Attempt& a : pair) {
         ranking_.correct(a.choice, a.usage);
         estimator_.add_known(a.choice, a.usage);
@@ -81,7 +81,7 @@ class Search {
     }
   }
 
-  // Compiles them side by side: two, whatever the processors, as more of them would take memory.
+  // Compiles them side by side.
   std::vector<Attempt> attempt_all(const std::vector<Choice>& choices) const {
     std::vector<std::optional<Attempt>> made(choices.size());
     parallel_for(choices.size(), 1, [&](uint64_t first, uint64_t last) {
@@ -92,7 +92,8 @@ class Search {
     return attempts;
   }
 
-  // The two best by estimates, or those of them that are worth it.
+  // The two best by estimates, as far as they may be better than what is found: two, whatever the processors, as more
+  // of them would take memory.
   std::vector<Choice> next_choices() {
     std::vector<Choice> next;
     std::vector<MemoryPolicy> policies;
@@ -101,7 +102,7 @@ class Search {
       if (found && (!ranked.fits() || ranked.seconds >= (1 + ranking_.error()) * best_->planned.seconds())) break;
       if (!ranked.fits() && compiles_ + next.size() >= uint32_t(kTries) && !ranking_.ranks_all()) break;
       const MemoryPolicy policy = policy_of(knobs_, ranked.choice, request_.model.layers);
-      if (is_tried(ranked.choice) || std::ranges::find(policies, policy) != policies.end()) continue;
+      if (contains(tried_, policy) || contains(policies, policy)) continue;
       next.push_back(ranked.choice);
       policies.push_back(policy);
       if (next.size() == 2) break;
@@ -109,8 +110,8 @@ class Search {
     return next;
   }
 
-  bool is_tried(const Choice& choice) const {
-    return std::ranges::find(tried_, policy_of(knobs_, choice, request_.model.layers)) != tried_.end();
+  static bool contains(const std::vector<MemoryPolicy>& policies, const MemoryPolicy& policy) {
+    return std::ranges::find(policies, policy) != policies.end();
   }
 
   // Where a value is larger than the device allocates at once, no other choice helps.
@@ -135,8 +136,8 @@ class Search {
     uint32_t value() const { return choice[knob]; }
   };
 
-  // Tries values on the best one that are not estimated, as long as one is faster. Two at a time, whatever the
-  // processors: more of them would take memory. What would be faster but does not fit is tried once more, filled.
+  // Tries values on the best one that are not estimated, as long as one is faster. Two at a time. What
+  // would be faster but does not fit is tried once more, filled.
   void vary(size_t most) {
     std::set<std::pair<size_t, uint32_t>> slower;  // values of knobs
     for (bool faster = true; faster && nodes_ < most;) {
@@ -144,24 +145,23 @@ class Search {
       const Choice from = best_->choice;
       std::vector<Variation> list = variations();
       std::erase_if(list, [&](const Variation& v) {
-        return slower.contains({v.knob, v.value()}) || is_tried(v.choice);
+        return slower.contains({v.knob, v.value()}) ||
+               contains(tried_, policy_of(knobs_, v.choice, request_.model.layers));
       });
       faster = false;
       for (size_t first = 0; first < list.size() && nodes_ < most; first += 2) {
-        std::array<std::optional<Attempt>, 2> pair;
-        const size_t count = std::min(pair.size(), list.size() - first);
-        parallel_for(count, 1, [&](uint64_t begin, uint64_t end) {
-          for (uint64_t i = begin; i < end; ++i) pair[i] = attempt(request_, knobs_, list[first + i].choice);
-        });
-        for (size_t i = 0; i < count; ++i) {
+        std::vector<Choice> choices{list[first].choice};
+        if (first + 1 < list.size()) choices.push_back(list[first + 1].choice);
+        std::vector<Attempt> pair = attempt_all(choices);
+        for (size_t i = 0; i < pair.size(); ++i) {
           const Variation tried = list[first + i];
-          const PlannedPolicy& planned = pair[i]->planned;
+          const PlannedPolicy& planned = pair[i].planned;
           const bool is_faster = planned.seconds() < (1 - kTie) * before.seconds();
           if (is_faster && planned.fits) faster = true;
           else slower.insert({tried.knob, tried.value()});
           if (is_faster && !planned.fits && !tried.refilled)
             list.push_back(refilled(from, tried, double(planned.device_bytes) - double(before.device_bytes)));
-          take(std::move(*pair[i]));
+          take(std::move(pair[i]));
         }
       }
     }

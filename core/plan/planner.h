@@ -61,7 +61,7 @@ struct StepPlan {
   ProgramCost floor;                      // a step's with no policy, for its floors: nothing is computed twice
   uint32_t compiles = 0;                  // compiles of the whole model
   bool coarse = false;                    // found to be compared, never to run
-  std::shared_ptr<Estimates> estimates;   // by which it was found; they serve other batches too
+  std::shared_ptr<Estimates> estimates;   // so far, of any batch; null: there are none
 
   bool fits() const { return chosen.fits; }
 };

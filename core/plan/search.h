@@ -64,7 +64,9 @@ class Ranking {
   Score score(const Choice& choice) const { return score(choice, effects_.sum(choice)); }
   Score score(const Choice& choice, Usage estimate) const;
   const Corrections::Correction& correction(const Choice& choice) const;
+  // Bytes beyond the budgets of an estimate to which the correction was added.
   double over(const Corrections::Correction& correction, const UsageBytes& corrected) const;
+  // True if the choice's score would; estimate: effects_.sum of it.
   bool fits(const Choice& choice, UsageBytes estimate) const;
   Ranked rank(const Choice& choice) const { return {score(choice), choice}; }
   void enumerate();

@@ -10,8 +10,8 @@
 
 namespace tandem {
 
-// Bytes of a plan. Parts of the device's that sums hold for: of outside and inside the larger one counts, and of
-// staging the largest: each is a peak.
+// Bytes of a plan, in parts that add up over layers. Of outside and inside the larger one counts, and of staging the
+// largest: each is a peak.
 struct UsageBytes {
   double fixed = 0;                // what persists, what is beside the arenas, and gaps
   double outside = 0, inside = 0;  // transients at most: outside of layers (the LM head), in a layer

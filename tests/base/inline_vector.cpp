@@ -28,9 +28,11 @@ TEST_CASE("inline vector: it holds what a std::vector would, in itself or on the
   }
   few.resize(2);
   CHECK(elements(few) == std::vector{0, 1});
+  CHECK(elements(Few(few)) == std::vector{0, 1});  // though they still lie on the heap
   few.resize(4);
   CHECK(elements(few) == std::vector{0, 1, 0, 0});  // new elements are zero, not what was there
-  CHECK_THROWS_AS(few.at(4), Error);
+  CHECK_THROWS_AS(few[4], Error);
+  CHECK_THROWS_AS(Few().back(), Error);
 }
 
 TEST_CASE("inline vector: copies are their own, a moved one is empty, and lists are equal by their elements") {
@@ -44,8 +46,12 @@ TEST_CASE("inline vector: copies are their own, a moved one is empty, and lists 
     CHECK(moved.back() == 6);
     moved = from;
     CHECK(moved == from);
-    moved = moved;  // NOLINT
+    moved = *&moved;
     CHECK(moved == from);
+    copy = moved;  // one that was moved from
+    CHECK(copy == from);
+    copy = Few{9};
+    CHECK(copy == Few{9});
     moved.append(from);
     moved.append({7, 8});
     CHECK(moved.size() == 2 * from.size() + 2);

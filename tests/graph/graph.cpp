@@ -73,6 +73,15 @@ TEST_CASE("backward: a product accumulates onto a cotangent of the range's own, 
   CHECK(accumulating([](Graph& g, Desc desc) { return g.zeros(Range::micro_step, desc); }) == 1);
   CHECK(accumulating([](Graph& g, Desc desc) { return g.external("seed", desc); }) == 0);
   CHECK(accumulating([](Graph& g, Desc desc) { return g.variable("seed", desc); }) == 0);
+  CHECK(accumulating([](Graph& g, Desc desc) {
+          const Scope scope(g, {.when = When::first});
+          return g.zeros(Range::micro_step, desc);
+        }) == 0);
+  CHECK(accumulating([](Graph& g, Desc desc) {
+          return g.slice(Range::micro_step, g.external("seeds", {desc.dtype, {16, 8}}), 8, 8);
+        }) == 0);
+  CHECK(accumulating([](Graph& g, Desc desc) { return g.zeros_onto(Range::micro_step, g.variable("seed", desc)); }) ==
+        0);
   CHECK(accumulating([](Graph& g, Desc desc) { return g.zeros(Range::begin, desc); }) == 0);
   CHECK(accumulating([](Graph& g, Desc desc) {
           const ValueId seed = g.zeros(Range::micro_step, desc);
