@@ -211,7 +211,7 @@ ValueIds Graph::gather_rows(Range range, ValueIds own, std::span<const Rows> row
   return wholes;
 }
 
-ValueIds Graph::gather_rows_onto(Range range, ValueIds wholes, Label label) {
+ValueIds Graph::gather_rows_onto(Range range, const ValueIds& wholes, Label label) {
   ValueIds inputs;
   Descs descs;
   for (ValueId whole : wholes) {

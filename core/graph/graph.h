@@ -132,7 +132,7 @@ class Graph {
   // them, from their own part of it.
   ValueIds all_gather(Range range, ValueIds values, Label label);
   ValueIds gather_rows(Range range, ValueIds own, std::span<const Rows> rows, Label label);
-  ValueIds gather_rows_onto(Range range, ValueIds wholes, Label label);
+  ValueIds gather_rows_onto(Range range, const ValueIds& wholes, Label label);
   // Rows that other ranks answer for, of values that have all: (R, of_rank rows, ...), what each rank has of this
   // one's.
   ValueIds all_to_all(Range range, ValueIds wholes, Label label);

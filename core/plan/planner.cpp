@@ -88,6 +88,7 @@ class Search {
       for (uint64_t i = first; i < last; ++i) made[i] = attempt(request_, knobs_, choices[i]);
     });
     std::vector<Attempt> attempts;
+    attempts.reserve(made.size());
     for (std::optional<Attempt>& a : made) attempts.push_back(std::move(*a));
     return attempts;
   }
