@@ -199,31 +199,33 @@ class Advisor {
   }
 
   // In [low, high), by estimates: what policies take is in proportion to the micro_batch, but for what stays. What a
-  // compiled plan takes beyond its estimate is left free by the next one. 0: what they find does not fit.
+  // compiled plan takes beyond the budgets is left free by the next one. 0: what they find does not fit.
   uint32_t largest_between(uint32_t low, uint32_t high) {
     const uint32_t last = std::max(high, low + 1);
     PlanRequest lean = request_of(last);
     const MemoryBudget budget = budget_of(lean.target);
     uint32_t fails = last;  // known or taken not to fit
-    Choice before;
+    uint32_t tried = 0;
+    Choice before;  // the last micro_batch's
     for (int tries = 0; tries <= kTries; ++tries) {
       const auto [fits, best] = largest_estimated(low, last, fails, lean);
       if (fits == low) break;
-      if (best.choice == before) {  // compiled already
+      if (fits == tried && best.choice == before) {
         fails = fits;
         continue;
       }
       const std::optional<Usage> usage = compiled(knobs_of(lean), best.choice, fits);
       if (usage && budget.holds(*usage)) return fits;
+      tried = fits;
       before = best.choice;
       if (!usage) fails = fits;
-      else leave_free(lean.target, usage->device() - best.device, budget.over(0, usage->host));
+      else leave_free(lean.target, budget.over(usage->device(), 0), budget.over(0, usage->host));
     }
     return low == request_.shape.micro_batch || compiles(batch(low).ranking, low) ? low : 0;
   }
 
   static void leave_free(Target& target, double device, double host) {
-    target.memory_bytes -= std::min(target.memory_bytes, uint64_t(std::max(0.0, device)));
+    target.memory_bytes -= std::min(target.memory_bytes, uint64_t(device));
     if (host > 0) target.host_memory_bytes -= std::min(target.host_memory_bytes - 1, uint64_t(host));  // 0: no limit
   }
 
