@@ -1,8 +1,8 @@
-// lora_expand_weight_gradient: see core/abi/lora_expand_weight_gradient.h. A product per part. Reads dy (rows, ldc),
-// which is nearly all of the traffic, and t (rows, count * rank); updates g (rows of b, rank). In bf16 a value of dy
-// has 2 bytes: 0.52 ns per 1000 at 90% of an H200's 4.3 TB/s. Order of sums: for thin ranks warp w of 8 adds rows 16 w
-// ... 16 w + 15 of each 128, in order, then warps are added in order; else that of kernels/gemm_kernel.cuh, where a
-// block makes 128 rows of g over all tokens.
+// lora_expand_weight_gradient: see core/abi/lora_expand_weight_gradient.h. A product per part. Reads dy (rows, ldc) and
+// t (rows, count * rank), updates g (rows of b, rank). Nearly all of the traffic is dy: 2 bytes per value in bf16, 0.52
+// ns per 1000 at 90% of an H200's 4.3 TB/s.
+// Order of sums: for thin ranks warp w of 8 adds rows 16 w ... 16 w + 15 of each 128, in order, then warps are added in
+// order; else that of kernels/gemm_kernel.cuh, where a block makes 128 rows of g over all tokens.
 #include "core/abi/lora_expand_weight_gradient.h"
 
 #include <algorithm>

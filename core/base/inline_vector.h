@@ -18,10 +18,6 @@ class InlineVector {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
  public:
-  using value_type = T;
-  using iterator = T*;
-  using const_iterator = const T*;
-
   InlineVector() = default;
   InlineVector(std::initializer_list<T> list) : InlineVector(list.begin(), list.end()) {}
   template <typename Iterator>
@@ -71,18 +67,21 @@ class InlineVector {
     size_ = uint32_t(size);
   }
   void push_back(T value) {
-    if (size_ == capacity_) reserve(2 * size_t(size_));
+    make_room(1);
     data()[size_++] = value;
   }
   template <typename Range>
   void append(const Range& more) {
-    if (size_ + more.size() > capacity_) reserve(std::max(size_ + more.size(), 2 * size_t(capacity_)));
+    make_room(more.size());
     for (const T& value : more) push_back(value);
   }
   void append(std::initializer_list<T> more) { append<std::initializer_list<T>>(more); }
   bool operator==(const InlineVector& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
 
  private:
+  void make_room(size_t more) {
+    if (size_ + more > capacity_) reserve(std::max(size_ + more, 2 * size_t(capacity_)));
+  }
   void take(InlineVector& other) {
     heap_ = std::exchange(other.heap_, nullptr);
     size_ = std::exchange(other.size_, 0);

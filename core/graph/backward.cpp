@@ -27,12 +27,11 @@ bool ReverseMode::wants_cotangent(ValueId value) const {
 }
 
 bool ReverseMode::may_overwrite(ValueId cotangent) const {
-  for (ValueId v = cotangent; v.present();) {
+  for (ValueId v = cotangent; v.present(); v = graph_.source_of(v)) {
     const Value& value = graph_.values()[v.index];
     if (value.node == UINT32_MAX || !value.name.empty()) return false;
     const Node& maker = graph_.nodes()[value.node];
     if (maker.range != range_ || maker.tag.when != When::each) return false;
-    v = maker.is_slice() ? maker.inputs[0] : graph_.overwritten(v);
   }
   return true;
 }

@@ -240,10 +240,11 @@ ValueIds Graph::all_reduce_max(Range range, ValueIds words, Label label) {
   return collective(range, Form::all_reduce_max, std::move(descs), std::move(words), count, std::move(label));
 }
 
-ValueId Graph::overwritten(ValueId v) const {
+ValueId Graph::source_of(ValueId v) const {
   const Value& value = values_[v.index];
   if (value.node == UINT32_MAX) return {};
   const Node& maker = nodes_[value.node];
+  if (maker.is_slice()) return maker.inputs[0];
   const bool in_place = value.output >= maker.first_output && value.output < maker.first_output + maker.in_place;
   return in_place ? maker.inputs[maker.inputs.size() - maker.in_place + value.output - maker.first_output] : ValueId{};
 }

@@ -160,8 +160,8 @@ class Graph {
   // Makes room for as much as another graph has, and a little more.
   void reserve(const Graph& other);
   const TensorDesc& desc(ValueId v) const { return values_.at(v.index).desc; }
-  // The value whose bytes v took over in place; not present: its bytes are its own, or a slice's.
-  ValueId overwritten(ValueId v) const;
+  // The value whose bytes v took over in place, or of which it is a slice; not present: its bytes are its own.
+  ValueId source_of(ValueId v) const;
   Descs operands_of(const Node& node) const;  // in the order of a Dispatch; the node has a kernel
   const std::vector<Value>& values() const { return values_; }
   const std::vector<Node>& nodes() const { return nodes_; }

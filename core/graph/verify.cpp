@@ -72,9 +72,9 @@ class Checker {
       for (ValueId part : node.inputs) check_part(n, part);
   }
 
-  // The part, and all that it overwrote in place.
+  // The part, and all whose bytes it has.
   void check_part(uint32_t n, ValueId part) const {
-    for (ValueId v = part; v.present(); v = graph_.overwritten(v)) {
+    for (ValueId v = part; v.present(); v = graph_.source_of(v)) {
       const Value& value = graph_.values()[v.index];
       TANDEM_CHECK(value.name.empty() && value.lifetime == Lifetime::transient && !value.on_host,
                    "node {} (concat) has %{} for a part, whose bytes are those of {}: a part's are the concat's", n,
@@ -88,9 +88,9 @@ class Checker {
       const uint32_t node = graph_.values()[v.index].node;
       if (node == UINT32_MAX) return nullptr;
       const Node& maker = graph_.nodes()[node];
-      const ValueId before = maker.is_slice() ? maker.inputs[0] : graph_.overwritten(v);
-      if (!before.present()) return &maker;
-      v = before;
+      const ValueId source = graph_.source_of(v);
+      if (!source.present()) return &maker;
+      v = source;
     }
   }
 

@@ -18,7 +18,7 @@ constexpr double kHopeless = 1.1;
 class Advisor {
  public:
   Advisor(const PlanRequest& request, const StepPlan& plan)
-      : request_(request), plan_(plan), estimates_(plan.estimates ? plan.estimates : std::make_shared<Estimates>()) {
+      : request_(request), plan_(plan), estimates_(*plan.estimates) {
     while (!is_legal(unit_)) ++unit_;
     if (plan.fits()) planned_[request.shape.micro_batch] = plan.chosen.seconds();
   }
@@ -107,7 +107,7 @@ class Advisor {
 
   Batch& batch(const PlanRequest& request) {
     std::unique_ptr<Batch>& slot = batches_[{request.shape.micro_batch, release_of(request)}];
-    if (!slot) slot = std::make_unique<Batch>(request, *estimates_);
+    if (!slot) slot = std::make_unique<Batch>(request, estimates_);
     return *slot;
   }
 
@@ -204,20 +204,16 @@ class Advisor {
     const uint32_t last = std::max(high, low + 1);
     PlanRequest lean = request_of(last);
     const MemoryBudget budget = budget_of(lean.target);
-    uint32_t fails = last;  // known or taken not to fit
-    uint32_t tried = 0;
-    Choice before;  // the last micro_batch's
+    uint32_t fails = last;              // known or taken not to fit
+    std::pair<uint32_t, Choice> tried;  // last
     for (int tries = 0; tries <= kTries; ++tries) {
       const auto [fits, best] = largest_estimated(low, last, fails, lean);
       if (fits == low) break;
-      if (fits == tried && best.choice == before) {
-        fails = fits;
-        continue;
-      }
-      const std::optional<Usage> usage = compiled(knobs_of(lean), best.choice, fits);
+      const bool again = tried == std::pair(fits, best.choice);
+      tried = {fits, best.choice};
+      const std::optional<Usage> usage =
+          again ? std::nullopt : compiled(batch(last).estimator.knobs(), best.choice, fits);
       if (usage && budget.holds(*usage)) return fits;
-      tried = fits;
-      before = best.choice;
       if (!usage) fails = fits;
       else leave_free(lean.target, budget.over(usage->device(), 0), budget.over(0, usage->host));
     }
@@ -293,7 +289,7 @@ class Advisor {
 
   const PlanRequest& request_;
   const StepPlan& plan_;
-  std::shared_ptr<Estimates> estimates_;
+  Estimates& estimates_;
   uint32_t unit_ = 1;                                                       // a micro_batch is a multiple of it
   std::map<std::pair<uint32_t, Release>, std::unique_ptr<Batch>> batches_;  // by micro_batch
   std::map<uint32_t, double> estimated_, planned_;  // seconds by micro_batch; infinity: does not fit

@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "core/plan/decide.h"
-#include "core/plan/estimate.h"
 
 namespace tandem {
 namespace {
@@ -71,12 +70,12 @@ uint32_t first_micro_batch(uint32_t sequences, uint32_t sequence_length, Recipe 
 }
 
 PlanRequest with_batch(PlanRequest request) {
-  if (request.sequences > 0) settle(request, std::make_shared<Estimates>());
+  if (request.sequences > 0) settle(request, no_estimates());
   return request;
 }
 
 StepPlan decide_with_batch(PlanRequest& request) {
-  const auto estimates = std::make_shared<Estimates>();
+  const auto estimates = no_estimates();
   std::optional<StepPlan> plan;
   if (request.sequences > 0) plan = settle(request, estimates);
   return plan ? std::move(*plan) : decide(request, estimates);

@@ -51,7 +51,7 @@ StepPlan decide(const PlanRequest& request, std::shared_ptr<Estimates> estimates
     if (!found.fits() && most != few) plan = plan_asked(request, most);
     if (!plan) plan = std::move(found);
   }
-  if (!plan->estimates) plan->estimates = std::move(estimates);
+  plan->estimates = std::move(estimates);
   return std::move(*plan);
 }
 

@@ -204,6 +204,10 @@ Usage Estimator::effect_of(size_t knob, const Choice& choice) const {
   return effect;
 }
 
+std::shared_ptr<Estimates> no_estimates() {
+  return std::make_shared<Estimates>();
+}
+
 const Estimator& Estimates::of(const PlanRequest& request) {
   const Release release = release_of(request);
   const auto key = [&](bool coarse) { return Key{release, request.shape.micro_batch, coarse}; };

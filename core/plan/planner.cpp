@@ -81,43 +81,37 @@ class Search {
     }
   }
 
-  // Compiles them side by side.
+  // Compiles two side by side, whatever the processors: more would take memory.
   std::vector<Attempt> attempt_all(const std::vector<Choice>& choices) const {
-    std::vector<std::optional<Attempt>> made(choices.size());
+    std::vector<Attempt> made(choices.size());
     parallel_for(choices.size(), 1, [&](uint64_t first, uint64_t last) {
       for (uint64_t i = first; i < last; ++i) made[i] = attempt(request_, knobs_, choices[i]);
     });
-    std::vector<Attempt> attempts;
-    attempts.reserve(made.size());
-    for (std::optional<Attempt>& a : made) attempts.push_back(std::move(*a));
-    return attempts;
+    return made;
   }
 
-  // The two best by estimates, as far as they may be better than what is found: two, whatever the processors, as more
-  // of them would take memory.
+  // The two best by estimates, as far as they may be better than what is found.
   std::vector<Choice> next_choices() {
     std::vector<Choice> next;
-    std::vector<MemoryPolicy> policies;
     for (const Ranked& ranked : ranking_.best()) {
       const bool found = best_ && best_->planned.fits;
       if (found && (!ranked.fits() || ranked.seconds >= (1 + ranking_.error()) * best_->planned.seconds())) break;
       if (!ranked.fits() && compiles_ + next.size() >= uint32_t(kTries) && !ranking_.ranks_all()) break;
-      const MemoryPolicy policy = policy_of(knobs_, ranked.choice, request_.model.layers);
-      if (contains(tried_, policy) || contains(policies, policy)) continue;
-      next.push_back(ranked.choice);
-      policies.push_back(policy);
+      if (!is_tried(ranked.choice)) add_to(next, ranked.choice);
       if (next.size() == 2) break;
     }
     return next;
   }
 
-  static bool contains(const std::vector<MemoryPolicy>& policies, const MemoryPolicy& policy) {
-    return std::ranges::find(policies, policy) != policies.end();
+  MemoryPolicy policy(const Choice& choice) const { return policy_of(knobs_, choice, request_.model.layers); }
+  bool is_tried(const Choice& choice) const { return std::ranges::find(tried_, policy(choice)) != tried_.end(); }
+  void add_to(std::vector<Choice>& next, const Choice& choice) {
+    tried_.push_back(policy(choice));
+    next.push_back(choice);
   }
 
   // Where a value is larger than the device allocates at once, no other choice helps.
   void take(Attempt a) {
-    tried_.push_back(a.planned.policy);
     ++compiles_;
     nodes_ += a.compiled.memory.fits() ? a.compiled.graph.nodes().size() : most_;
     if (best_ && !is_better(a.planned, best_->planned)) {
@@ -137,8 +131,8 @@ class Search {
     uint32_t value() const { return choice[knob]; }
   };
 
-  // Tries values on the best one that are not estimated, as long as one is faster. Two at a time. What
-  // would be faster but does not fit is tried once more, filled.
+  // Tries values on the best one that are not estimated, two at a time, as long as one is faster. What would be faster
+  // but does not fit is tried once more, filled.
   void vary(size_t most) {
     std::set<std::pair<size_t, uint32_t>> slower;  // values of knobs
     for (bool faster = true; faster && nodes_ < most;) {
@@ -146,13 +140,12 @@ class Search {
       const Choice from = best_->choice;
       std::vector<Variation> list = variations();
       std::erase_if(list, [&](const Variation& v) {
-        return slower.contains({v.knob, v.value()}) ||
-               contains(tried_, policy_of(knobs_, v.choice, request_.model.layers));
+        return slower.contains({v.knob, v.value()}) || is_tried(v.choice);
       });
       faster = false;
       for (size_t first = 0; first < list.size() && nodes_ < most; first += 2) {
-        std::vector<Choice> choices{list[first].choice};
-        if (first + 1 < list.size()) choices.push_back(list[first + 1].choice);
+        std::vector<Choice> choices;
+        for (size_t i = first; i < std::min(first + 2, list.size()); ++i) add_to(choices, list[i].choice);
         std::vector<Attempt> pair = attempt_all(choices);
         for (size_t i = 0; i < pair.size(); ++i) {
           const Variation tried = list[first + i];
@@ -199,8 +192,8 @@ class Search {
   const Estimator& estimator_;
   const std::vector<Knob>& knobs_;
   Ranking ranking_;
-  std::vector<MemoryPolicy> tried_;
-  std::optional<Attempt> best_;  // the fastest that fits, or else the one that is least over
+  std::vector<MemoryPolicy> tried_;  // or about to be
+  std::optional<Attempt> best_;      // the fastest that fits, or else the one that is least over
   std::vector<PlannedPolicy> others_;
   const size_t most_;  // nodes
   size_t nodes_ = 0;
@@ -230,7 +223,6 @@ ProgramCost floor_of(const PlanRequest& request) {
 }
 
 StepPlan plan_step(const PlanRequest& request, std::shared_ptr<Estimates> estimates) {
-  if (!estimates) estimates = std::make_shared<Estimates>();
   std::optional<StepPlan> best;
   for (const Release release : releases(request)) {
     if (release == Release::twice && best && best->fits()) break;

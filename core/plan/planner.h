@@ -53,6 +53,7 @@ struct PlannedPolicy {
 };
 
 class Estimates;
+std::shared_ptr<Estimates> no_estimates();  // empty
 
 struct StepPlan {
   PlannedPolicy chosen;                   // the fastest that fits; where none does, one that takes little
@@ -61,7 +62,7 @@ struct StepPlan {
   ProgramCost floor;                      // a step's with no policy, for its floors: nothing is computed twice
   uint32_t compiles = 0;                  // compiles of the whole model
   bool coarse = false;                    // found to be compared, never to run
-  std::shared_ptr<Estimates> estimates;   // so far, of any batch; null: there are none
+  std::shared_ptr<Estimates> estimates;   // those made so far; decide and plan_step set them
 
   bool fits() const { return chosen.fits; }
 };
@@ -69,7 +70,7 @@ struct StepPlan {
 // Throws for no plan that does not fit: the compiled one's shortfall says where a value is larger than the device
 // allocates at once.
 // estimates: as of decide().
-StepPlan plan_step(const PlanRequest& request, std::shared_ptr<Estimates> estimates = {});
+StepPlan plan_step(const PlanRequest& request, std::shared_ptr<Estimates> estimates = no_estimates());
 
 // A step of the request with no policy: nothing is computed twice or copied. What its instructions take at the least.
 ProgramCost floor_of(const PlanRequest& request);
